@@ -1,0 +1,177 @@
+"""Messages between CLI and broker. JSON; unknown fields are ignored, so that either side may be newer.
+
+One WebSocket at `/v1/session` lives as long as its session: the CLI sends `Open`, the broker answers with `Waiting`
+any number of times and then `Opened` or `Refusal`; later events follow until `Ended`. Each client connection is a
+WebSocket at `/v1/stream` with the grant of `Opened` as its bearer token, and carries the raw bytes of the protocol.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from hoopx_broker.terms.errors import ExitCode, HoopxError
+
+
+class Open(Struct, frozen=True, tag="open"):
+    """Ask for a session. `duration` is in seconds, 0 for the target's default; `wait` is how long to wait for people."""
+
+    target: str
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    wait: int = 0
+    request: str | None = None
+
+
+class Hangup(Struct, frozen=True, tag="hangup"):
+    """The CLI is done: end the session now."""
+
+
+class Waiting(Struct, frozen=True, tag="waiting"):
+    """An approval is needed. `approvers` maps a group to how many of its people must agree."""
+
+    request: str
+    approvers: dict[str, int]
+    rules: tuple[str, ...]
+    reason: str
+    expires_at: float
+
+
+class Opened(Struct, frozen=True, tag="opened"):
+    """The session is open. `grant` is a secret: it opens streams of this session and nothing else."""
+
+    session: str
+    grant: str
+    target: str
+    kind: str
+    database: str
+    expires_at: float
+    rules: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+
+
+class Event(Struct, frozen=True, tag="event"):
+    """Something a person at the session wants to see: a denial, a held statement, a warning before the end."""
+
+    kind: str
+    message: str
+    stream: str = ""
+
+
+class Ended(Struct, frozen=True, tag="ended"):
+    """The session is over, its lease revoked (or queued for it)."""
+
+    reason: str
+    revoked: bool = True
+
+
+class Refusal(Struct, frozen=True, tag="refusal"):
+    """An error as the CLI shows it, with the exit code it leaves with."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = int(ExitCode.UNEXPECTED)
+
+    @classmethod
+    def of(cls, error: HoopxError) -> Refusal:
+        return cls(error.message, error.hint, int(error.exit_code))
+
+
+class SignIn(Struct, frozen=True):
+    """How people sign in: an OIDC provider found by discovery at `issuer`."""
+
+    issuer: str
+    client_id: str
+    audience: str
+    scopes: tuple[str, ...]
+
+
+class About(Struct, frozen=True):
+    """`GET /v1/about`, the one call without a token. `evidence_key` is a C2SP signed-note verifier key."""
+
+    version: str
+    evidence_key: str
+    sign_in: tuple[SignIn, ...] = ()
+
+
+class WhoAmI(Struct, frozen=True):
+    user: str
+    kind: str
+    groups: tuple[str, ...]
+    issuer: str
+    on_behalf_of: str | None = None
+    token_expires_at: float = 0
+
+
+class TargetView(Struct, frozen=True):
+    """A target as one identity sees it: `access` is `allowed`, `approval` or `denied`."""
+
+    name: str
+    kind: str
+    access: str
+    database: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    approvers: dict[str, int] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Ballot(Struct, frozen=True):
+    """One vote: `verdict` is `approve` or `deny`."""
+
+    approver: str
+    verdict: str
+    comment: str
+    at: float
+
+
+class RequestView(Struct, frozen=True):
+    """An ask for approval. `state` is waiting, approved, denied, cancelled, expired or used."""
+
+    id: str
+    state: str
+    kind: str
+    target: str
+    requester: str
+    reason: str
+    ticket: str
+    duration: int
+    rules: tuple[str, ...]
+    approvers: dict[str, int]
+    created_at: float
+    expires_at: float
+    statement: str = ""
+    ballots: tuple[Ballot, ...] = ()
+
+
+class AskFor(Struct, frozen=True):
+    """`POST /v1/requests`."""
+
+    target: str
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    wait: int = 0
+
+
+class Vote(Struct, frozen=True):
+    """`POST /v1/requests/{id}/approve` and `…/deny`."""
+
+    comment: str = ""
+
+
+class SessionView(Struct, frozen=True):
+    """A session in lists. `state` is open, ended or unfinished."""
+
+    id: str
+    user: str
+    target: str
+    state: str
+    opened_at: float
+    ended_at: float = 0
+    reason: str = ""
+    ticket: str = ""
+    statements: int = 0
+    denied: int = 0
+    end: str = ""

@@ -1,0 +1,1 @@
+"""Leases: short-lived credentials stored before use and revoked after it."""

@@ -1,0 +1,1 @@
+"""The service: composes all rooms; the only place that knows everyone."""

@@ -1,0 +1,1 @@
+"""Who is asking: tokens verified, people signed in."""

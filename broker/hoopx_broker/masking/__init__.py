@@ -1,0 +1,1 @@
+"""What is hidden in an answer, and how."""

@@ -1,0 +1,1 @@
+"""Rules, facts about what is asked, and the ruling that follows."""

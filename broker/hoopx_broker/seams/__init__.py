@@ -1,0 +1,1 @@
+"""One Protocol for each kind of plugin."""

@@ -1,0 +1,48 @@
+"""The seam to a policy engine: Cedar by default, another one by a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Ruling
+from hoopx_broker.terms.targets import ColumnName, Target
+
+
+class Circumstances(Struct, frozen=True):
+    """What rules may look at beside who, what and where. `now` is seconds since the Unix epoch, whole minutes.
+
+    `approvals` names the approver groups whose quorum has agreed; `duration` is the asked length in seconds.
+    """
+
+    now: int
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    approvals: frozenset[str] = frozenset()
+
+
+class Judge(Protocol):
+    """Pure judging: no I/O, same answer for the same question. Any error inside is a `Deny` with rule `judge`."""
+
+    @property
+    def version(self) -> str:
+        """Names the exact policy set, as `sha256:` and 12 hexadecimal digits."""
+
+    def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        """May this session be opened?"""
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> Ruling:
+        """May these statements, sent as one, run? The tables' schemas are already resolved."""
+
+    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+        """The classified columns that `who` may not see raw, with their class."""
+
+    def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        """May `who` see the recording of a session that `owner` had on `target`?"""

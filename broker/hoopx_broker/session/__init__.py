@@ -1,0 +1,1 @@
+"""One session: the order of opening, the loop, the closing."""

@@ -1,0 +1,1 @@
+"""The vocabulary of hoopx: frozen values without behaviour, shared by every room."""

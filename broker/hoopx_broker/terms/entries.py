@@ -1,0 +1,156 @@
+"""The entries of a recording, version 1. `docs/recording-format.md` is their specification."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from hoopx_broker.terms.people import Principal
+
+
+class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
+    """The first entry. Times are seconds since the Unix epoch."""
+
+    session: str
+    principal: Principal
+    target: str
+    kind: str
+    database: str
+    peer: str
+    policy: str
+    broker: str
+    opened_at: float
+    expires_at: float
+    rules: tuple[str, ...] = ()
+    reason: str = ""
+    ticket: str = ""
+    request: str | None = None
+    approved_by: tuple[str, ...] = ()
+    lease: str = ""
+    lease_source: str = ""
+    backend_user: str = ""
+
+
+class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True):
+    """A client connected; `parameters` are its start-up parameters."""
+
+    stream: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
+    """A statement was judged. `n` counts within the stream; `ruling` is allow, deny or ask."""
+
+    stream: str
+    n: int
+    text: str
+    ruling: str
+    rules: tuple[str, ...] = ()
+    reason: str = ""
+    masked: tuple[str, ...] = ()
+    request: str | None = None
+
+
+class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
+    """A prepared statement (`statement` is its `n`) ran with these parameters, in the formats of Bind."""
+
+    stream: str
+    n: int
+    statement: int
+    parameters: tuple[bytes | None, ...] = ()
+    formats: tuple[int, ...] = ()
+
+
+class Columns(Struct, frozen=True, tag="columns", omit_defaults=True):
+    """A result begins: the names, type oids and formats (0 text, 1 binary) of its columns, and which are masked."""
+
+    stream: str
+    n: int
+    names: tuple[str, ...]
+    types: tuple[int, ...]
+    formats: tuple[int, ...]
+    masked: tuple[int, ...] = ()
+
+
+class Rows(Struct, frozen=True, tag="rows", omit_defaults=True):
+    """Result rows as the client saw them: `count` whole DataRow messages of protocol 3, end to end."""
+
+    stream: str
+    n: int
+    count: int
+    data: bytes
+
+
+class CopyData(Struct, frozen=True, tag="copy", omit_defaults=True):
+    """COPY data as whole CopyData messages; `direction` is `in` (from the client) or `out`."""
+
+    stream: str
+    n: int
+    direction: str
+    data: bytes
+
+
+class Finished(Struct, frozen=True, tag="finished", omit_defaults=True):
+    """A statement ended; `tag` is the server's command tag, empty for an empty query or a suspended portal."""
+
+    stream: str
+    n: int
+    tag: str = ""
+    rows: int = 0
+
+
+class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
+    """A statement ended in an error, as the client saw it."""
+
+    stream: str
+    n: int
+    severity: str
+    code: str
+    message: str
+
+
+class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
+    """The server, or hoopx, told the client something outside a result."""
+
+    stream: str
+    severity: str
+    code: str
+    message: str
+
+
+class StreamClosed(Struct, frozen=True, tag="stream-closed", omit_defaults=True):
+    stream: str
+    reason: str = ""
+
+
+class Ended(Struct, frozen=True, tag="ended", omit_defaults=True):
+    """The last entry that tells of the session itself; only the seal follows."""
+
+    reason: str
+    ended_at: float
+
+
+class Seal(Struct, frozen=True, tag="seal", omit_defaults=True):
+    """The broker's signature over everything before: `note` is a C2SP signed note naming session, count and hash.
+
+    `unfinished` is true when the broker found the recording without an end after a crash and sealed what was there.
+    """
+
+    note: str
+    unfinished: bool = False
+
+
+Entry = (
+    Opened
+    | StreamOpened
+    | Statement
+    | Executed
+    | Columns
+    | Rows
+    | CopyData
+    | Finished
+    | Failed
+    | Notice
+    | StreamClosed
+    | Ended
+    | Seal
+)

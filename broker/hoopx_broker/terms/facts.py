@@ -1,0 +1,63 @@
+"""Facts about one SQL statement, as its server's own grammar reads it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+TableAction = Literal["read", "insert", "update", "delete", "truncate", "ddl", "lock"]
+
+
+class TableUse(Struct, frozen=True, order=True):
+    """A relation and what is done to it. `schema` is None where the statement does not say it."""
+
+    schema: str | None
+    name: str
+    action: TableAction
+
+
+class FunctionName(Struct, frozen=True, order=True):
+    schema: str | None
+    name: str
+
+
+class StatementFacts(Struct, frozen=True):
+    """What one statement does, nested statements (CTEs, EXPLAIN ANALYZE, PREPARE, cursors) included.
+
+    `kind` is the statement's own kind, `kinds` those of it and all inside. `actions` are the policy actions that must
+    each be permitted: read, insert, update, delete, truncate, ddl, call, copy, admin, set, session.
+    `has_where` is false as soon as one UPDATE or DELETE at any depth has no WHERE.
+    """
+
+    kind: str
+    kinds: frozenset[str]
+    actions: frozenset[str]
+    fingerprint: str
+    tables: tuple[TableUse, ...] = ()
+    functions: tuple[FunctionName, ...] = ()
+    settings: tuple[str, ...] = ()
+    has_where: bool = True
+    has_limit: bool = False
+    # Server-side reach: files, programs, other servers, large-object files; `dangerous` names what was found.
+    dangerous: tuple[str, ...] = ()
+    # What may flow into the answer: names of columns in output positions at any depth (target lists, RETURNING,
+    # FROM-clause functions, VALUES, USING), but not in WHERE, HAVING, ORDER BY, GROUP BY, join conditions or LIMIT.
+    shown: frozenset[str] = frozenset()
+    # Names of columns anywhere in the statement.
+    mentioned: frozenset[str] = frozenset()
+    # A whole row may flow into the answer by other ways than a plain top-level `*`: a row reference, a nested or
+    # set-operation `*`, a natural join, `TABLE x`.
+    whole_rows: bool = False
+    # The answer comes from elsewhere: EXECUTE, FETCH. Its origin is unknown to this statement.
+    indirect: str | None = None
+    # What this statement names for later use by EXECUTE or FETCH.
+    defines: str | None = None
+    # Rows leave or enter by COPY: `out`, `in`, or None.
+    copy: Literal["in", "out"] | None = None
+
+
+class Unreadable(Struct, frozen=True):
+    """The statement could not be read: not this grammar, too large, too deep, or the reader died on it."""
+
+    reason: str

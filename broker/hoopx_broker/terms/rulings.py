@@ -1,0 +1,33 @@
+"""What policy says of an action."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from hoopx_broker.terms.targets import ColumnName
+
+
+class Allow(Struct, frozen=True, tag="allow"):
+    """Permitted. `rules` permitted it; `masks` are the classified columns whose values stay hidden, with their class."""
+
+    rules: tuple[str, ...] = ()
+    masks: dict[ColumnName, str] = field(default_factory=dict)
+
+
+class Deny(Struct, frozen=True, tag="deny"):
+    """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed (`parse`, `judge`, `mask`, `record`)."""
+
+    reason: str
+    rule: str
+    hint: str = ""
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """Forbidden until people agree: `quorum` distinct people of each of `approvers`, for every rule named."""
+
+    reason: str
+    rules: tuple[str, ...]
+    approvers: dict[str, int]
+
+
+Ruling = Allow | Deny | Ask

@@ -1,0 +1,71 @@
+"""The broker's configuration, checked and resolved: what `hoopx.yaml` means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct, field
+
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.terms.targets import Target
+
+
+class Claims(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which claims of a token name the user and the groups."""
+
+    user: str = "sub"
+    groups: str | None = None
+
+
+class OidcIssuer(Struct, frozen=True):
+    """An identity provider. `jwks` is set where its keys are pinned from a file, so that no discovery call is made."""
+
+    issuer: str
+    audience: str
+    kind: Literal["human", "workload"]
+    claims: Claims
+    client_id: str | None = None
+    scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access")
+    jwks: bytes | None = None
+    ca: Path | None = None
+
+
+class LocalUser(Struct, frozen=True):
+    """A user of the embedded issuer."""
+
+    name: str
+    password: Secret
+    groups: tuple[str, ...] = ()
+    email: str | None = None
+
+
+class EmbeddedIssuer(Struct, frozen=True):
+    """The issuer inside the broker, for one machine: local users with groups."""
+
+    users: dict[str, LocalUser]
+    client_id: str = "hoopx-cli"
+    audience: str = "hoopx"
+
+
+class ServerTls(Struct, frozen=True):
+    """Certificate chain and key, both PEM files."""
+
+    cert: Path
+    key: Path
+
+
+class BrokerConfig(Struct, frozen=True):
+    """All paths absolute; secrets resolved; every reference known to hold."""
+
+    host: str
+    port: int
+    public_url: str
+    tls: ServerTls | None
+    state: Path
+    recordings: Path
+    policies: Path
+    identity: tuple[OidcIssuer, ...]
+    embedded: EmbeddedIssuer | None
+    targets: dict[str, Target]
+    source: Path = field(default_factory=Path)

@@ -1,0 +1,43 @@
+"""Named backends and what is known about them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+TargetKind = Literal["postgres"]
+TlsModeName = Literal["disable", "require", "verify-ca", "verify-full"]
+
+
+class UpstreamTls(Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS towards the backend, with libpq's meanings of the modes. `ca` is a path to PEM certificates."""
+
+    mode: TlsModeName = "verify-full"
+    ca: str | None = None
+
+
+class ColumnName(Struct, frozen=True, order=True):
+    """A base column of a PostgreSQL database, case as stored in the catalog."""
+
+    schema: str
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}.{self.column}"
+
+
+class Target(Struct, frozen=True):
+    """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`."""
+
+    name: str
+    kind: TargetKind
+    host: str
+    port: int
+    database: str
+    tls: UpstreamTls
+    source: str
+    labels: dict[str, str] = field(default_factory=dict)
+    classify: dict[ColumnName, str] = field(default_factory=dict)
+    credentials: Any = None

@@ -1,0 +1,49 @@
+"""What a wire engine asks of the pump: it does no I/O itself."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from hoopx_broker.terms.entries import Entry
+
+
+class Side(Enum):
+    """The two peers of an engine."""
+
+    CLIENT = "client"
+    BACKEND = "backend"
+
+
+class Send(Struct, frozen=True):
+    """Bytes for one side, after every `Note` that came before is in the recording."""
+
+    side: Side
+    data: bytes
+
+
+class Judge(Struct, frozen=True):
+    """Ask for a ruling on `text`. The engine takes no further frame of the client before `on_ruling`."""
+
+    text: bytes
+    executes: bool
+
+
+class Note(Struct, frozen=True):
+    """An entry that must be in the recording before any later `Send`."""
+
+    entry: Entry
+
+
+class StartTls(Struct, frozen=True):
+    """Start TLS towards the backend; the engine goes on at `on_tls`."""
+
+
+class Close(Struct, frozen=True):
+    """Close both sides, after what was sent has gone out."""
+
+    reason: str
+
+
+Effect = Send | Judge | Note | StartTls | Close

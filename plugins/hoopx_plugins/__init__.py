@@ -1,0 +1,1 @@
+"""Plugins: each talks to someone else's service."""
