@@ -13,7 +13,7 @@ from hoopx_broker.terms.errors import ExitCode, HoopxError
 
 
 class Open(Struct, frozen=True, tag="open"):
-    """Ask for a session. `duration` is in seconds, 0 for the target's default; `wait` is how long to wait for people."""
+    """Ask for a session. `duration` and `wait` (for people) are in seconds; 0 is the broker's default."""
 
     target: str
     reason: str = ""

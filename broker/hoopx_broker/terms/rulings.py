@@ -8,14 +8,14 @@ from hoopx_broker.terms.targets import ColumnName
 
 
 class Allow(Struct, frozen=True, tag="allow"):
-    """Permitted. `rules` permitted it; `masks` are the classified columns whose values stay hidden, with their class."""
+    """Permitted by `rules`; `masks` are the classified columns whose values stay hidden, with their class."""
 
     rules: tuple[str, ...] = ()
     masks: dict[ColumnName, str] = field(default_factory=dict)
 
 
 class Deny(Struct, frozen=True, tag="deny"):
-    """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed (`parse`, `judge`, `mask`, `record`)."""
+    """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed: parse, judge, mask, record."""
 
     reason: str
     rule: str
