@@ -1,0 +1,1 @@
+"""The tests of hoopx: units, laws, golden files, journeys, and the real peers they meet."""

@@ -1,0 +1,87 @@
+"""Which real peers this machine has, and how to get the ones that are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from tests.peers.postgres import installations
+
+PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
+
+
+class Peer(Struct, frozen=True):
+    """A real counterpart. `found` describes it; None when it is missing, and then `install` says how to get it."""
+
+    name: str
+    found: str | None
+    install: str
+    optional: bool = False
+
+
+def peers() -> list[Peer]:
+    """Look for every peer; each look-up is a few milliseconds."""
+    return [
+        Peer("postgres", _postgres(), "apt-get install postgresql postgresql-contrib"),
+        Peer("psql", _client("psql"), "apt-get install postgresql-client"),
+        Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
+        Peer("node", _version("node"), "apt-get install nodejs npm"),
+        Peer("oidc-provider", _oidc_provider(), "npm ci --prefix tests/peers/oidc_provider"),
+    ]
+
+
+def header() -> list[str]:
+    """The lines for pytest's header: what was found, and the install line of what was not."""
+    lines = []
+    for peer in peers():
+        missing = f"MISSING{' (optional)' if peer.optional else ''}: {peer.install}"
+        lines.append(f"peer {peer.name}: {peer.found or missing}")
+    return lines
+
+
+def require(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Skip the test, visibly, where the peer is missing; with CI=true fail instead, unless it is optional."""
+    peer = next(peer for peer in peers() if peer.name == name)
+    if peer.found is not None:
+        return
+    told = f"no {peer.name} here; install it with `{peer.install}`"
+    stop: Callable[[str], None] = pytest.fail if environ.get("CI") == "true" and not peer.optional else pytest.skip
+    stop(told)
+
+
+def program(name: str) -> Path:
+    """A PostgreSQL client program: the one on PATH, else one that came with a server."""
+    on_path = shutil.which(name)
+    beside = [Path(on_path)] if on_path else [server.bin / name for server in installations()]
+    for candidate in beside:
+        if candidate.exists():
+            return candidate
+    require(name)
+    raise FileNotFoundError(name)
+
+
+def _postgres() -> str | None:
+    return ", ".join(f"{server.version} ({server.origin})" for server in installations()) or None
+
+
+def _client(name: str) -> str | None:
+    candidates = [shutil.which(name), *(str(server.bin / name) for server in installations())]
+    return next((_version(candidate) for candidate in candidates if candidate and Path(candidate).exists()), None)
+
+
+def _version(command: str) -> str | None:
+    if shutil.which(command) is None:
+        return None
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=False, timeout=10)
+    return told.stdout.strip() or None
+
+
+def _oidc_provider() -> str | None:
+    package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
+    return "installed" if package.exists() and shutil.which("node") else None
