@@ -1,0 +1,44 @@
+# Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock clean environment
+
+VENV := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:
+	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
+	@echo 'make test    the tests, against real servers (ARGS="-k word" selects)'
+	@echo 'make check   linters, types, layers, policy tests, fresh completions'
+	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
+	@echo 'make clean   remove what the others made'
+
+environment:
+	@.ci/environment
+
+demo: environment
+	@$(VENV)/hoopx demo $(ARGS)
+
+test: environment
+	@.ci/peers
+	@$(VENV)/pytest $(ARGS)
+
+check: environment
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy -p hoopx_cli -p hoopx_broker -p hoopx_plugins -p tests
+	$(VENV)/lint-imports
+	$(VENV)/hoopx policy test policies
+
+# uv resolves for every platform and Python version at once, which pip cannot; it lives apart and is asked only here.
+# It reads no pip configuration, so pip's own index is handed on.
+lock: environment
+	@$(VENV)/python -m venv .venv/lock && .venv/lock/bin/python -m pip install --quiet 'uv==0.13.9'
+	@UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(VENV)/pip config get global.index-url 2>/dev/null || true)}"; \
+	test -z "$$UV_DEFAULT_INDEX" || export UV_DEFAULT_INDEX; \
+	test -n "$$UV_DEFAULT_INDEX" || unset UV_DEFAULT_INDEX; \
+	.venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --all-extras --group dev --generate-hashes \
+	  --no-header $(UPGRADE) -o requirements.lock >/dev/null
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/oidc_provider/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
