@@ -1,0 +1,106 @@
+"""What a proved token says: for whom it is, when it holds, and who its bearer is."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from hoopx_broker.identity.jws import NotAccepted, shown
+from hoopx_broker.terms.people import Principal, PrincipalKind
+from hoopx_broker.terms.settings import OidcIssuer
+
+MAX_SKEW = 60.0  # seconds; what NTP-kept clocks may differ by, and far less than any token's life
+MAX_NAME = 256  # the longest e-mail address has 254 characters
+MAX_GROUPS = 1000  # a token with more does not fit MAX_TOKEN with names of ordinary length
+
+_KINDS: dict[str, PrincipalKind] = {"human": "human", "workload": "job"}
+
+
+def is_meant_for(claims: dict[str, Any], issuer: OidcIssuer) -> bool:
+    """Is this token for us: our audience, or (of people) an ID token made for our client and nobody else?"""
+    audiences = _audiences(claims)
+    if issuer.audience in audiences:
+        return True
+    if issuer.kind != "human" or issuer.client_id is None:
+        return False
+    return audiences == [issuer.client_id] and claims.get("azp", issuer.client_id) == issuer.client_id
+
+
+def check_times(claims: dict[str, Any], now: float) -> float:
+    """The token's end, in seconds since the Unix epoch. Raises `NotAccepted` outside its time.
+
+    Only the beginning has a grace for clocks that differ: a token never holds longer than its issuer said.
+    """
+    expires_at = _moment(claims, "exp")
+    if expires_at is None or now >= expires_at:
+        raise NotAccepted("it has no end" if expires_at is None else "it is past its end")
+    for name in ("nbf", "iat"):
+        moment = _moment(claims, name)
+        if moment is not None and moment > now + MAX_SKEW:
+            raise NotAccepted(f"its `{name}` lies in the future")
+    return expires_at
+
+
+def check_use(claims: dict[str, Any]) -> None:
+    """Refuse tokens that a provider signs with the same key for another use than logging in."""
+    if "events" in claims:
+        raise NotAccepted("it tells of an event (a logout, a security event) and is no login")
+    if "cnf" in claims:
+        raise NotAccepted("it is bound to a key of its owner, which a bearer does not prove")
+
+
+def principal(claims: dict[str, Any], issuer: OidcIssuer) -> Principal:
+    """Who the bearer is, by the issuer's mapping of claims. Raises `NotAccepted`."""
+    subject = claims.get("sub")
+    return Principal(
+        user=_user(claims, issuer),
+        kind=_KINDS[issuer.kind],
+        groups=_groups(claims, issuer),
+        issuer=issuer.issuer,
+        subject=_name(subject, "sub") if subject is not None else "",
+    )
+
+
+def _audiences(claims: dict[str, Any]) -> list[str]:
+    """The audiences, or none where one of them is not a text."""
+    audience = claims.get("aud")
+    values: list[Any] = audience if isinstance(audience, list) else [audience]
+    return values if all(isinstance(value, str) for value in values) else []
+
+
+def _moment(claims: dict[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise NotAccepted(f"its `{name}` is not a time")
+    return float(value)
+
+
+def _user(claims: dict[str, Any], issuer: OidcIssuer) -> str:
+    name = issuer.claims.user
+    # Where people may type an address that nobody checked, they may type someone else's.
+    if name == "email" and claims.get("email_verified", True) not in (True, "true"):
+        raise NotAccepted("its e-mail address is not verified")
+    return _name(claims.get(name), name)
+
+
+def _groups(claims: dict[str, Any], issuer: OidcIssuer) -> tuple[str, ...]:
+    name = issuer.claims.groups
+    value = claims.get(name) if name is not None else None
+    if value is None:
+        return ()
+    listed = [part for part in re.split(r"[\s,]+", value) if part] if isinstance(value, str) else value
+    if not isinstance(listed, list) or len(listed) > MAX_GROUPS:
+        raise NotAccepted(f"its `{name}` is not a bearable list of groups")
+    return tuple(dict.fromkeys(_name(group, str(name)) for group in listed))
+
+
+def _name(value: object, claim: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
+        raise NotAccepted(f"its `{claim}` is not a name: {shown(value)}")
+    # Names stand in recordings, rules and terminals: no control, invisible or direction-changing characters.
+    if not value.isprintable() or value != value.strip():
+        raise NotAccepted(f"its `{claim}` holds characters that a name must not: {shown(value)}")
+    return value
