@@ -1,1 +1,1 @@
-"""Evidence: chained entries on disk, written before what they tell of is sent."""
+"""Recordings: written before anything is sent, chained, sealed, and checkable by anyone with a public key."""
