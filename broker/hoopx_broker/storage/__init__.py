@@ -1,1 +1,1 @@
-"""The state of a broker: SQLite and its migrations."""
+"""The broker's state on disk: one SQLite file, its migrations, and the rows of sessions."""

@@ -1,0 +1,105 @@
+"""The rows of sessions: who had which target when, and how it ended."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from hoopx_broker.api.messages import SessionView
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.entries import Opened
+from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.terms.ids import SessionId
+
+MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
+
+STATES = ("open", "ended", "unfinished")
+
+_COLUMNS = "id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended"
+
+CRASHED = "the broker stopped before the session ended"
+
+
+class Sessions:
+    """Added when opened, finished once when ended; those that a crash left open are found at the next start."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(self, opened: Opened) -> None:
+        """Store a session by the same facts as its recording begins with."""
+        await self._store.run(lambda connection: _insert(connection, opened))
+
+    async def finish(self, session: SessionId, end: str, ended_at: float, statements: int, denied: int) -> SessionView:
+        """The end of an open session; a session that has ended already stays as it is. Raises `Unknown`."""
+
+        def work(connection: sqlite3.Connection) -> SessionView:
+            connection.execute(
+                "UPDATE sessions SET state = 'ended', why_ended = ?, ended_at = ?, statements = ?, denied = ?"
+                " WHERE id = ? AND state = 'open'",
+                (end, ended_at, statements, denied, session),
+            )
+            return _find(connection, session)
+
+        return await self._store.run(work)
+
+    async def mark_unfinished(self) -> tuple[SessionView, ...]:
+        """At the start, before any session: those still open were cut by a crash. Gives back what it marked.
+
+        Their `ended_at` stays 0: only their recordings know how far they came.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[SessionView, ...]:
+            left = connection.execute("SELECT id FROM sessions WHERE state = 'open' ORDER BY opened_at").fetchall()
+            connection.execute(
+                "UPDATE sessions SET state = 'unfinished', why_ended = ? WHERE state = 'open'", (CRASHED,)
+            )
+            return tuple(_find(connection, session) for (session,) in left)
+
+        return await self._store.run(work)
+
+    async def get(self, session: SessionId) -> SessionView:
+        """Raises `Unknown`."""
+        return await self._store.run(lambda connection: _find(connection, session))
+
+    async def list(
+        self, *, user: str | None = None, target: str | None = None, state: str | None = None, limit: int = 50
+    ) -> tuple[SessionView, ...]:
+        """The newest first."""
+        if state is not None and state not in STATES:
+            raise BadInput(f"`{state}` is no state of a session", f"use one of {', '.join(STATES)}")
+        wanted = {"user": user, "target": target, "state": state}
+        filters = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(["1", *(f"{column} = :{column}" for column in filters)])
+        query = f"SELECT {_COLUMNS} FROM sessions WHERE {where} ORDER BY opened_at DESC, id DESC LIMIT :limit"
+        values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
+        return await self._store.run(
+            lambda connection: [SessionView(*row) for row in connection.execute(query, values)]
+        )
+
+
+def _insert(connection: sqlite3.Connection, opened: Opened) -> None:
+    connection.execute(
+        "INSERT INTO sessions"
+        " (id, user, on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease)"
+        " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)",
+        (
+            opened.session,
+            opened.principal.user,
+            opened.principal.on_behalf_of,
+            opened.target,
+            opened.opened_at,
+            opened.expires_at,
+            opened.reason,
+            opened.ticket,
+            opened.request,
+            opened.lease,
+        ),
+    )
+
+
+def _find(connection: sqlite3.Connection, session: str) -> SessionView:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (session,)).fetchone()
+    if row is None:
+        raise Unknown(f"there is no session `{session}`", "`hoopx sessions ls` lists them")
+    return SessionView(*row)
