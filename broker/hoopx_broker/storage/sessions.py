@@ -73,9 +73,8 @@ class Sessions:
         where = " AND ".join(["1", *(f"{column} = :{column}" for column in filters)])
         query = f"SELECT {_COLUMNS} FROM sessions WHERE {where} ORDER BY opened_at DESC, id DESC LIMIT :limit"
         values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
-        return await self._store.run(
-            lambda connection: [SessionView(*row) for row in connection.execute(query, values)]
-        )
+        rows = await self._store.run(lambda connection: connection.execute(query, values).fetchall())
+        return tuple(SessionView(*row) for row in rows)
 
 
 def _insert(connection: sqlite3.Connection, opened: Opened) -> None:
