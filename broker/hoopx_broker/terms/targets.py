@@ -29,7 +29,10 @@ class ColumnName(Struct, frozen=True, order=True):
 
 
 class Target(Struct, frozen=True):
-    """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`."""
+    """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`.
+
+    `ttl` is the longest life of a lease, in seconds.
+    """
 
     name: str
     kind: TargetKind
@@ -41,3 +44,4 @@ class Target(Struct, frozen=True):
     labels: dict[str, str] = field(default_factory=dict)
     classify: dict[ColumnName, str] = field(default_factory=dict)
     credentials: Any = None
+    ttl: int = 3600

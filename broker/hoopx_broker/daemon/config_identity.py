@@ -1,0 +1,158 @@
+"""Read the section `identity`: who says who people and jobs are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, assert_never
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from hoopx_broker.daemon import values
+from hoopx_broker.daemon.pem import certificates_in
+from hoopx_broker.daemon.problems import Wrong
+from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalUser, OidcIssuer
+
+# The key sets of large providers are a tenth of this.
+MAX_JWKS = 1024 * 1024
+# A system's whole bundle of roots is a quarter of this.
+MAX_CA = 1024 * 1024
+# Shorter RSA keys are within reach of factoring (NIST SP 800-131A).
+MIN_RSA_BITS = 2048
+
+Kind = Literal["human", "workload", "embedded"]
+_HUMAN: Kind = "human"
+
+_DEFAULT = OidcIssuer(issuer="", audience="", kind="human", claims=Claims())
+
+
+def read_identity(top: Section) -> tuple[tuple[OidcIssuer, ...], EmbeddedIssuer | None]:
+    """The providers in the order of the file, and the embedded issuer where there is one."""
+    issuers: list[OidcIssuer] = []
+    embedded: EmbeddedIssuer | None = None
+    sections = top.items("identity")
+    for section in sections:
+        kind = section.parsed_or("kind", _kind, _HUMAN)
+        if kind is HOLE:
+            continue
+        match kind:
+            case "embedded":
+                if embedded is not None:
+                    section.note("kind", "stands twice", "one embedded issuer holds all local users")
+                embedded = _embedded(section)
+            case "human" | "workload":
+                issuers.append(_oidc(section, kind, issuers))
+            case _:
+                assert_never(kind)
+        section.close()
+    if top.has("identity") and not sections:
+        top.note("identity", "names nobody", "add an issuer, or `kind: embedded` with users")
+    return tuple(issuers), embedded
+
+
+def _kind(text: str) -> Kind:
+    match text:
+        case "human" | "workload" | "embedded":
+            return text
+        case _:
+            raise Wrong("is not a kind of issuer", "write `human`, `workload` or `embedded`")
+
+
+def _oidc(section: Section, kind: Literal["human", "workload"], before: list[OidcIssuer]) -> OidcIssuer:
+    human = kind == "human"
+    issuer = OidcIssuer(
+        issuer=section.parsed("issuer", values.issuer_url),
+        audience=section.text("audience"),
+        kind=kind,
+        claims=_claims(section.section_or_none("claims")),
+        client_id=section.text("client_id") if human else None,
+        scopes=section.texts_or("scopes", _DEFAULT.scopes) if human else (),
+        jwks=_jwks(section),
+        ca=_ca(section),
+    )
+    twin = (issuer.issuer, issuer.audience, issuer.kind)
+    if HOLE not in twin and twin in [(each.issuer, each.audience, each.kind) for each in before]:
+        section.note("issuer", f"`{issuer.issuer}` stands twice for the same audience", "keep one of the two")
+    return issuer
+
+
+def _claims(section: Section | None) -> Claims:
+    if section is None:
+        return Claims()
+    claims = Claims(user=section.text_or("user", Claims().user), groups=section.text_or("groups", None))
+    section.close()
+    return claims
+
+
+def _jwks(section: Section) -> bytes | None:
+    found = section.path_or_none("jwks_file", MAX_JWKS)
+    if found is None:
+        return None
+    path, content = found
+    try:
+        _check_jwks(content)
+    except Wrong as wrong:
+        section.note("jwks_file", f"{path} {wrong.what}", wrong.remedy)
+    return content
+
+
+def _check_jwks(content: bytes) -> None:
+    """At least one public key by which a token can be verified, and no private one lying about."""
+    remedy = "store the provider's JSON Web Key Set, as its `jwks_uri` serves it"
+    try:
+        keys = msgspec.json.decode(content, type=dict[str, object]).get("keys")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Wrong("is not a JSON Web Key Set", remedy) from None
+    if not isinstance(keys, list):
+        raise Wrong("is not a JSON Web Key Set: it has no list `keys`", remedy)
+    if any(isinstance(key, dict) and "d" in key for key in keys):
+        raise Wrong("holds a private key", "keep only the public parts: whoever reads it could sign tokens")
+    if not any(_can_verify(key) for key in keys):
+        raise Wrong("holds no key that can verify a token", "give RSA (2048 bits or more), EC or Ed25519 keys")
+
+
+def _can_verify(key: object) -> bool:
+    if not isinstance(key, dict) or key.get("use", "sig") != "sig" or key.get("kty") not in ("RSA", "EC", "OKP"):
+        return False
+    try:
+        public = jwt.PyJWK(key).key
+    # What is wrong with a key comes as many kinds of errors, from two libraries; all mean: not this one.
+    except Exception:
+        return False
+    return not isinstance(public, RSAPublicKey) or public.key_size >= MIN_RSA_BITS
+
+
+def _ca(section: Section) -> Path | None:
+    found = section.path_or_none("ca", MAX_CA)
+    if found is None:
+        return None
+    path, content = found
+    try:
+        certificates_in(content)
+    except Wrong as wrong:
+        section.note("ca", f"{path} {wrong.what}", wrong.remedy)
+    return path
+
+
+def _embedded(section: Section) -> EmbeddedIssuer:
+    users = {name: _local_user(name, inner) for name, inner in section.sections("users", values.user_name)}
+    if section.has("users") and not users:
+        section.note("users", "names nobody", "add a user, for example `ann: {password: env:ANN_PASSWORD}`")
+    return EmbeddedIssuer(
+        users=users,
+        client_id=section.text_or("client_id", "hoopx-cli"),
+        audience=section.text_or("audience", "hoopx"),
+    )
+
+
+def _local_user(name: str, section: Section) -> LocalUser:
+    user = LocalUser(
+        name=name,
+        password=section.secret("password"),
+        groups=section.texts_or("groups", ()),
+        email=section.text_or("email", None),
+    )
+    section.close()
+    return user

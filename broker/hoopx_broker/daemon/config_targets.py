@@ -1,0 +1,112 @@
+"""Read the section `targets`: which backends there are, how to log in to them and what their columns hold."""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+
+from hoopx_broker.daemon import values
+from hoopx_broker.daemon.pem import certificates_in
+from hoopx_broker.daemon.plugins import issuer_class
+from hoopx_broker.daemon.problems import Wrong
+from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, TlsModeName, UpstreamTls
+
+# A system's whole bundle of roots is a quarter of this.
+MAX_CA = 1024 * 1024
+
+_LATER_KINDS = ("mysql", "mariadb", "ssh", "http", "kubernetes", "redis")
+
+
+def read_targets(top: Section) -> dict[str, Target]:
+    """The targets by their names."""
+    return {name: _target(name, section) for name, section in top.sections("targets", values.name)}
+
+
+def _target(name: str, section: Section) -> Target:
+    kind = section.parsed("kind", _kind)
+    host, port = section.parsed("address", values.postgres_address) or (HOLE, HOLE)
+    source, ttl, credentials = _credentials(section.section("credentials"))
+    target = Target(
+        name=name,
+        kind=kind,
+        host=host,
+        port=port,
+        database=section.text("database"),
+        tls=_tls(section.section_or_none("tls")),
+        source=source,
+        labels=_labels(section.section_or_none("labels")),
+        classify=_classes(section.section_or_none("classify")),
+        credentials=credentials,
+        ttl=ttl,
+    )
+    section.close()
+    return target
+
+
+def _kind(text: str) -> TargetKind:
+    if text in _LATER_KINDS:
+        raise Wrong("is a kind of target that is not available yet", "this version knows `postgres`")
+    if text != "postgres":
+        raise Wrong("is not a kind of target", "this version knows `postgres`")
+    return "postgres"
+
+
+def _tls(section: Section | None) -> UpstreamTls:
+    if section is None:
+        return UpstreamTls()
+    mode = section.parsed_or("mode", _mode, UpstreamTls().mode)
+    tls = UpstreamTls(mode=mode, ca=_ca(section, mode))
+    section.close()
+    return tls
+
+
+def _mode(text: str) -> TlsModeName:
+    if text not in get_args(TlsModeName):
+        raise Wrong("is not a TLS mode", "write `verify-full`, `verify-ca`, `require` or `disable`")
+    return cast(TlsModeName, text)
+
+
+def _ca(section: Section, mode: TlsModeName) -> str | None:
+    found = section.path_or_none("ca", MAX_CA)
+    if mode == "verify-ca" and not section.has("ca"):
+        # Any public authority signs for any host: without the name, only an authority of one's own proves anything.
+        section.note("ca", "is missing", "`verify-ca` needs the authority's certificate; or use `verify-full`")
+    if mode in ("require", "disable") and section.has("ca"):
+        section.note("ca", f"is never looked at in the mode `{mode}`", "write `mode: verify-full`, or take `ca` out")
+    if found is None:
+        return None
+    path, content = found
+    try:
+        certificates_in(content)
+    except Wrong as wrong:
+        section.note("ca", f"{path} {wrong.what}", wrong.remedy)
+    return str(path)
+
+
+def _credentials(section: Section) -> tuple[str, int, Any]:
+    """The issuer's name, the longest life of its leases, and its options as its own Struct."""
+    ttl = section.parsed_or("ttl", values.ttl, 3600)
+    source, shape = section.parsed("from", _named_plugin) or (HOLE, None)
+    if shape is None:
+        return HOLE, ttl, HOLE
+    options = section.options(shape, taken=("from", "ttl"))
+    section.close()
+    return source, ttl, options
+
+
+def _named_plugin(text: str) -> tuple[str, type[Any]]:
+    return text, issuer_class(text).Options
+
+
+def _labels(section: Section | None) -> dict[str, str]:
+    return {key: value for _, key, value in section.pairs(values.name, str)} if section else {}
+
+
+def _classes(section: Section | None) -> dict[ColumnName, str]:
+    classes: dict[ColumnName, str] = {}
+    spelled: dict[ColumnName, str] = {}
+    for written, column, held in section.pairs(values.column, values.data_class) if section else ():
+        if section and column is not HOLE and column in classes:
+            section.note(written, f"is the same column as `{spelled[column]}`", "keep one of the two")
+        classes[column], spelled[column] = held, written
+    return classes
