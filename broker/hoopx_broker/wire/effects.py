@@ -6,7 +6,9 @@ from enum import Enum
 
 from msgspec import Struct
 
+from hoopx_broker.masking.plan import Plan
 from hoopx_broker.terms.entries import Entry
+from hoopx_broker.terms.rulings import Allow
 
 
 class Side(Enum):
@@ -24,10 +26,22 @@ class Send(Struct, frozen=True):
 
 
 class Judge(Struct, frozen=True):
-    """Ask for a ruling on `text`. The engine takes no further frame of the client before `on_ruling`."""
+    """Ask for a ruling on `text`. The engine takes no further frame of the client before `on_ruling`.
+
+    `executes` is false for what is only prepared: it may then wait for people when it is run.
+    """
 
     text: bytes
     executes: bool
+
+
+class Passage(Struct, frozen=True):
+    """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use."""
+
+    allow: Allow
+    plan: Plan
+    defines: tuple[str, ...] = ()
+    request: str | None = None
 
 
 class Note(Struct, frozen=True):
@@ -40,10 +54,16 @@ class StartTls(Struct, frozen=True):
     """Start TLS towards the backend; the engine goes on at `on_tls`."""
 
 
+class Cancel(Struct, frozen=True):
+    """The client asks, on a connection of its own, to cancel what runs under `key` (one that hoopx gave out)."""
+
+    key: bytes
+
+
 class Close(Struct, frozen=True):
     """Close both sides, after what was sent has gone out."""
 
     reason: str
 
 
-Effect = Send | Judge | Note | StartTls | Close
+Effect = Send | Judge | Note | StartTls | Cancel | Close

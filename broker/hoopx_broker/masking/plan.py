@@ -1,0 +1,145 @@
+"""From facts, classified columns and the catalog to a plan: which columns of an answer are hidden.
+
+A plain column is known by the table and attribute number that the server itself puts into the row description.
+What has no such origin (an expression, a set operation) is hidden as soon as a hidden column may flow into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from hoopx_broker.masking.shapes import Mask, mask_for
+from hoopx_broker.terms.catalog import Catalog, Relation
+from hoopx_broker.terms.facts import StatementFacts, TableUse
+from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.terms.targets import ColumnName
+
+# Relations of pg_catalog that hold samples of the values in other tables.
+_SAMPLES = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
+_STORING = frozenset({"insert", "update", "ddl"})
+
+
+class Origin(Struct, frozen=True):
+    """Where a result column comes from, by RowDescription: both numbers are 0 for what is not a plain column."""
+
+    table: int
+    attribute: int
+    type: int
+    format: int
+
+
+class Hidden(Struct, frozen=True):
+    """Everything that is hidden from one principal on one target, in the terms of the server's catalog."""
+
+    columns: dict[ColumnName, str]
+    cells: frozenset[tuple[int, int]] = frozenset()
+    views: frozenset[int] = frozenset()
+    relations: Mapping[int, Relation] = {}
+    names: Mapping[tuple[str, str], frozenset[str]] = {}
+    functions: frozenset[str] = frozenset()
+
+
+class Plan(Struct, frozen=True):
+    """`derived` hides every column without an origin; `quiet` takes the values out of errors and notices."""
+
+    hidden: Hidden | None = None
+    derived: bool = False
+    quiet: bool = False
+
+    @property
+    def hides(self) -> bool:
+        """Whether any answer under this plan may have hidden columns."""
+        return self.hidden is not None
+
+    def masks(self, origins: Sequence[Origin]) -> tuple[Mask | None, ...] | None:
+        """A mask or None for each column; None where nothing at all is hidden."""
+        if self.hidden is None:
+            return None
+        found = tuple(mask_for(o.type, o.format) if self._covers(o, self.hidden) else None for o in origins)
+        return found if any(found) else None
+
+    def _covers(self, origin: Origin, hidden: Hidden) -> bool:
+        if origin.table == 0:
+            return self.derived
+        # A relation made after the catalog was read may show anything.
+        unknown = origin.table not in hidden.relations
+        return unknown or (origin.table, origin.attribute) in hidden.cells or origin.table in hidden.views
+
+
+OPEN = Plan()
+
+
+def hide(columns: Mapping[ColumnName, str], catalog: Catalog) -> Hidden | None:
+    """Find the hidden columns, their copies in child tables and the views over them. None if nothing is hidden."""
+    if not columns:
+        return None
+    cells = {place for column in columns for place in catalog.classified.get(column, ())}
+    views = frozenset(oid for oid, reads in catalog.views.items() if not reads.isdisjoint(columns))
+    names: dict[tuple[str, str], set[str]] = {}
+    for column in columns:
+        names.setdefault((column.schema, column.table), set()).add(column.column)
+        for oid, _ in catalog.classified.get(column, ()):
+            relation = catalog.relations[oid]
+            names.setdefault((relation.schema, relation.name), set()).add(column.column)
+    for oid in views:
+        names.setdefault((catalog.relations[oid].schema, catalog.relations[oid].name), set())
+    return Hidden(
+        dict(columns),
+        frozenset(cells),
+        views,
+        catalog.relations,
+        {key: frozenset(value) for key, value in names.items()},
+        catalog.functions,
+    )
+
+
+def plan(facts: Iterable[StatementFacts], hidden: Hidden | None) -> Plan | Deny:
+    """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire."""
+    if hidden is None:
+        return OPEN
+    derived = quiet = False
+    for statement in facts:
+        touched = _touched(statement, hidden)
+        flows = _flows(statement, hidden, touched)
+        refusal = _refusal(statement, hidden, touched, flows=flows)
+        if refusal is not None:
+            return refusal
+        derived = derived or flows
+        quiet = quiet or flows or bool(touched)
+    return Plan(hidden, derived, quiet)
+
+
+def _touched(statement: StatementFacts, hidden: Hidden) -> list[TableUse]:
+    return [use for use in statement.tables if _key(use) in hidden.names]
+
+
+def _key(use: TableUse) -> tuple[str, str]:
+    return (use.schema or "public", use.name)
+
+
+def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
+    """May a hidden value reach the answer by another way than as a plain column?"""
+    if statement.indirect is not None or statement.dangerous:
+        return True
+    # A function of the target's own may read any table.
+    if any(f.name in hidden.functions for f in statement.functions):
+        return True
+    for use in touched:
+        columns = hidden.names[_key(use)]
+        through_view = not columns
+        if through_view or statement.whole_rows or not columns.isdisjoint(statement.shown):
+            return True
+    return False
+
+
+def _refusal(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> Deny | None:
+    if any(use.schema in (None, "pg_catalog") and use.name in _SAMPLES for use in statement.tables):
+        return Deny("the statistics of the planner hold values of masked columns", "mask")
+    if statement.copy == "out" and (touched or flows):
+        return Deny("COPY would carry masked columns unmasked", "mask", "use SELECT, whose answer can be masked")
+    reads = any(use.action == "read" for use in touched)
+    if flows and reads and not _STORING.isdisjoint(statement.actions):
+        return Deny("the statement would store masked columns where nothing masks them", "mask")
+    return None

@@ -1,0 +1,253 @@
+"""The backend's answers, each matched to what it answers: masked under its plan, noted, then sent on."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from hoopx_broker.masking.plan import Plan
+from hoopx_broker.masking.shapes import Mask
+from hoopx_broker.terms import entries
+from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.effects import Effect, Note, Send, Side
+from hoopx_broker.wire.postgres import frames, messages, rows
+from hoopx_broker.wire.postgres.frames import Frame
+from hoopx_broker.wire.postgres.names import Portal, Undo
+
+# A client that never reads answers could pipeline without end; libpq's own queue is bounded by its socket.
+MAX_PENDING = 100_000
+
+WITHHELD = "the server's message is withheld, because the statement touches masked columns"
+
+
+class Kind(Enum):
+    """What was sent to the backend, and so what may come back."""
+
+    QUERY = "Query"
+    PARSE = "Parse"
+    BIND = "Bind"
+    DESCRIBE = "Describe"
+    PROBE = "Describe of our own, whose answer the client never sees"
+    EXECUTE = "Execute"
+    CLOSE = "Close"
+    SYNC = "Sync"
+
+
+# The last message of an answer, by what it answers. QUERY and SYNC end with ReadyForQuery.
+_ENDS: dict[Kind, frozenset[int]] = {
+    Kind.QUERY: frozenset({frames.READY}),
+    Kind.SYNC: frozenset({frames.READY}),
+    Kind.PARSE: frozenset({frames.PARSE_COMPLETE}),
+    Kind.BIND: frozenset({frames.BIND_COMPLETE}),
+    Kind.DESCRIBE: frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA}),
+    Kind.PROBE: frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA}),
+    Kind.EXECUTE: frozenset({frames.COMMAND_COMPLETE, frames.EMPTY_QUERY, frames.SUSPENDED}),
+    Kind.CLOSE: frozenset({frames.CLOSE_COMPLETE}),
+}
+_COPYING = {frames.COPY_IN, frames.COPY_OUT, frames.COPY_DATA, frames.COPY_DONE}
+_RUNNING = {frames.DATA_ROW, frames.COMMAND_COMPLETE, frames.EMPTY_QUERY} | _COPYING
+# What may come before the last message.
+_WITHIN: dict[Kind, frozenset[int]] = {
+    Kind.QUERY: frozenset(_RUNNING | {frames.ROW_DESCRIPTION}),
+    Kind.EXECUTE: frozenset(_RUNNING),
+    Kind.DESCRIBE: frozenset({frames.PARAMETER_DESCRIPTION}),
+}
+
+
+class Exchange:
+    """Something sent to the backend whose answer has not come to its end."""
+
+    __slots__ = ("fields", "kind", "masks", "n", "plan", "portal", "refusal", "rows", "undo")
+
+    def __init__(
+        self,
+        kind: Kind,
+        n: int,
+        plan: Plan,
+        *,
+        portal: Portal | None = None,
+        undo: Undo | None = None,
+        refusal: bytes | None = None,
+    ) -> None:
+        self.kind = kind
+        self.n = n
+        self.plan = plan
+        self.portal = portal
+        self.undo = undo
+        self.refusal = refusal
+        self.rows = 0
+        self.fields: tuple[messages.Field, ...] | None = None
+        self.masks: tuple[Mask | None, ...] | None = None
+
+
+class Answers:
+    """Answers come in the order of what was sent; after an error the server skips up to the next Sync."""
+
+    def __init__(self, stream: StreamId) -> None:
+        self._stream = stream
+        self._pending: deque[Exchange] = deque()
+        self._skipping = False
+        self._copying_in = False
+
+    def expect(self, exchange: Exchange) -> None:
+        if self._skipping:  # the server will not even look at it
+            if exchange.undo is not None:
+                exchange.undo()
+            return
+        if len(self._pending) >= MAX_PENDING:
+            raise BrokenPeer(f"more than {MAX_PENDING} messages wait for an answer")
+        self._pending.append(exchange)
+
+    def expect_sync(self) -> None:
+        # While COPY FROM STDIN runs, the server ignores Sync.
+        if self._copying_in:
+            return
+        self._skipping = False
+        self.expect(Exchange(Kind.SYNC, 0, self._pending[-1].plan if self._pending else Plan()))
+
+    def copy_in_ends(self) -> None:
+        self._copying_in = False
+
+    def on_frame(self, frame: Frame) -> list[Effect]:
+        """Raises `BrokenPeer` on an answer to nothing."""
+        if frame.kind in (frames.NOTICE, frames.NOTIFICATION):
+            return self._aside(frame)
+        if frame.kind == frames.ERROR:
+            return self._error(frame)
+        if not self._pending:
+            raise BrokenPeer("the server answers what nobody asked")
+        exchange = self._pending[0]
+        ends = frame.kind in _ENDS[exchange.kind]
+        if not ends and frame.kind not in _WITHIN.get(exchange.kind, ()):
+            raise BrokenPeer(f"the server answers {exchange.kind.value} with {chr(frame.kind)}")
+        if ends:
+            self._pending.popleft()
+        return self._answer(exchange, frame)
+
+    def _answer(self, exchange: Exchange, frame: Frame) -> list[Effect]:
+        match frame.kind:
+            case frames.DATA_ROW:
+                return self._rows(exchange, frame)
+            case frames.ROW_DESCRIPTION:
+                return self._columns(exchange, frame)
+            case frames.NO_DATA if exchange.kind is Kind.PROBE:
+                _describe(exchange, ())
+                return []
+            case frames.COMMAND_COMPLETE:
+                tag = frame.data[5:-1].decode(errors="replace")
+                return self._finished(exchange, frame, tag)
+            case frames.EMPTY_QUERY | frames.SUSPENDED:
+                return self._finished(exchange, frame, "")
+            case frames.COPY_IN:
+                self._copy_in_begins(exchange)
+            case frames.COPY_DATA:
+                note = Note(entries.CopyData(self._stream, exchange.n, "out", frame.data))
+                return [note, Send(Side.CLIENT, frame.data)]
+            case frames.READY if exchange.refusal is not None:
+                raise BrokenPeer("the server took a statement that no server takes")
+            case _:
+                pass
+        return [Send(Side.CLIENT, frame.data)]
+
+    def _columns(self, exchange: Exchange, frame: Frame) -> list[Effect]:
+        fields = messages.fields(frame)
+        _describe(exchange, fields)
+        if exchange.kind is Kind.PROBE:
+            return []
+        if exchange.kind is not Kind.QUERY:
+            return [Send(Side.CLIENT, frame.data)]
+        return [self._note_columns(exchange, fields), Send(Side.CLIENT, frame.data)]
+
+    def _note_columns(self, exchange: Exchange, fields: tuple[messages.Field, ...]) -> Note:
+        exchange.fields = fields
+        exchange.masks = exchange.plan.masks(fields)
+        masked = tuple(i for i, mask in enumerate(exchange.masks or ()) if mask is not None)
+        return Note(
+            entries.Columns(
+                self._stream,
+                exchange.n,
+                tuple(f.name for f in fields),
+                tuple(f.type for f in fields),
+                tuple(f.format for f in fields),
+                masked,
+            )
+        )
+
+    def _rows(self, exchange: Exchange, frame: Frame) -> list[Effect]:
+        effects: list[Effect] = []
+        if exchange.fields is None:
+            effects += self._late_columns(exchange)
+        data = frame.data if exchange.masks is None else rows.hide(frame.data, exchange.masks)
+        exchange.rows += frame.count
+        effects.append(Note(entries.Rows(self._stream, exchange.n, frame.count, data)))
+        effects.append(Send(Side.CLIENT, data))
+        return effects
+
+    def _late_columns(self, exchange: Exchange) -> list[Effect]:
+        """The rows of an Execute: their description came with an earlier Describe, if with any."""
+        fields = exchange.portal.fields if exchange.portal is not None else None
+        if fields is not None:
+            return [self._note_columns(exchange, fields)]
+        if exchange.plan.hides:
+            raise BrokenPeer("rows came without a description, so they cannot be masked")
+        return []
+
+    def _finished(self, exchange: Exchange, frame: Frame, tag: str) -> list[Effect]:
+        note = Note(entries.Finished(self._stream, exchange.n, tag, exchange.rows))
+        exchange.rows = 0
+        exchange.fields = exchange.masks = None
+        return [note, Send(Side.CLIENT, frame.data)]
+
+    def _copy_in_begins(self, exchange: Exchange) -> None:
+        self._copying_in = True
+        if exchange.kind is Kind.EXECUTE:
+            # A Sync that was sent along is read, and ignored, as a part of the COPY.
+            self._pending = deque(e for e in self._pending if e.kind is not Kind.SYNC)
+
+    def _error(self, frame: Frame) -> list[Effect]:
+        exchange = self._pending[0] if self._pending else None
+        self._copying_in = False
+        if exchange is not None and exchange.kind not in (Kind.QUERY, Kind.SYNC):
+            self._skip_to_sync()
+        if exchange is not None and exchange.refusal is not None:
+            # The statement entry has told of the refusal already.
+            return [Send(Side.CLIENT, exchange.refusal)]
+        said = messages.error_fields(frame)
+        data = frame.data
+        if exchange is not None and exchange.plan.quiet:
+            said = messages.ErrorFields(said.severity, said.code, WITHHELD)
+            data = messages.error(said.severity, said.code, WITHHELD)
+        n = exchange.n if exchange is not None else 0
+        note = Note(entries.Failed(self._stream, n, said.severity, said.code, said.message))
+        return [note, Send(Side.CLIENT, data)]
+
+    def _skip_to_sync(self) -> None:
+        skipped: list[Exchange] = []
+        while self._pending and self._pending[0].kind is not Kind.SYNC:
+            skipped.append(self._pending.popleft())
+        self._skipping = not self._pending
+        for exchange in reversed(skipped):
+            if exchange.undo is not None:
+                exchange.undo()
+
+    def _aside(self, frame: Frame) -> list[Effect]:
+        if frame.kind == frames.NOTIFICATION:
+            note = Note(entries.Notice(self._stream, "NOTIFICATION", "00000", _notification(frame)))
+            return [note, Send(Side.CLIENT, frame.data)]
+        said = messages.error_fields(frame)
+        data = frame.data
+        if self._pending and self._pending[0].plan.quiet:
+            said = messages.ErrorFields(said.severity, said.code, WITHHELD)
+            data = messages.notice(WITHHELD, code=said.code)
+        return [Note(entries.Notice(self._stream, said.severity, said.code, said.message)), Send(Side.CLIENT, data)]
+
+
+def _describe(exchange: Exchange, fields: tuple[messages.Field, ...]) -> None:
+    if exchange.portal is not None:
+        exchange.portal.fields = fields
+
+
+def _notification(frame: Frame) -> str:
+    channel, _, payload = frame.data[9:].rstrip(b"\0").partition(b"\0")
+    return f"{channel.decode(errors='replace')}: {payload.decode(errors='replace')}"

@@ -1,0 +1,380 @@
+"""One PostgreSQL stream as a machine: frames and rulings in, effects out. No I/O, no clock.
+
+What the client sends is judged before it is forwarded; what is refused goes on as a statement that the server's own
+grammar refuses, so that order, transaction state and skipping after an error are the server's, and only the error's
+text is ours. `docs/protocols/postgres.md` draws the states.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+from hoopx_broker.masking.plan import OPEN, Plan
+from hoopx_broker.terms import entries
+from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
+from hoopx_broker.wire.postgres import frames, hello, messages
+from hoopx_broker.wire.postgres.answers import Answers, Exchange, Kind
+from hoopx_broker.wire.postgres.frames import Frame, message
+from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream
+from hoopx_broker.wire.postgres.names import Names, Portal, Prepared
+
+_AUTHENTICATION_OK = message(frames.AUTHENTICATION, b"\0\0\0\0")
+_NO_CONFORMING_STRINGS = Deny(
+    "with `standard_conforming_strings` off, the server reads strings in another way",
+    "parse",
+    "switch it on again: reconnect, or let the pool reset its connections",
+)
+_NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
+
+
+class Phase(Enum):
+    """Where a stream stands."""
+
+    STARTUP = "the client has not said hello"
+    SETTINGS = "its start-up settings are being judged"
+    LOGIN = "hoopx logs in to the server"
+    READY = "statements flow"
+    CLOSED = "over"
+
+
+class Engine:
+    """`key` is what the client gets as its cancel key; the server's own stays in `server_key`."""
+
+    def __init__(self, stream: StreamId, target: str, upstream: Upstream, key: bytes, nonce: bytes) -> None:
+        self._stream = stream
+        self._target = target
+        self._database = upstream.database
+        self._login = Login(upstream, nonce)
+        self._key = key
+        self._phase = Phase.STARTUP
+        self._hello: hello.Hello | None = None
+        self._answers = Answers(stream)
+        self._names = Names()
+        self._held: Frame | None = None
+        self._count = 0
+        self._strings_conform = True
+        self._is_utf8 = True
+        self.server_key = b""
+        # The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE.
+        self.doubt: Plan = OPEN
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    def on_frame(self, side: Side, frame: Frame) -> list[Effect]:
+        """Raises `BrokenPeer`."""
+        if side is Side.BACKEND:
+            return self._from_backend(frame)
+        if self._phase is Phase.READY:
+            return self._from_client(frame)
+        if self._phase is Phase.STARTUP and frame.kind == frames.STARTUP:
+            return self._greet(messages.parse_startup(frame))
+        raise BrokenPeer("the client speaks before the server is ready")
+
+    # The start of the stream.
+
+    def _greet(self, startup: messages.Startup) -> list[Effect]:
+        if startup.code == messages.CANCEL_REQUEST_CODE:
+            self._phase = Phase.CLOSED
+            return [Cancel(startup.key), Close("cancel request")]
+        if startup.major != messages.PROTOCOL_MAJOR:
+            return self._fatal("0A000", "hoopx speaks version 3 of the PostgreSQL protocol here")
+        try:
+            self._hello = hello.welcome(startup, self._database, self._target)
+        except hello.Unwelcome as refusal:
+            return self._fatal(refusal.code, refusal.message, hint=refusal.hint)
+        opened = Note(entries.StreamOpened(self._stream, self._hello.parameters | self._hello.settings))
+        if not self._hello.settings:
+            return [opened, *self._start_login(self._hello)]
+        self._phase = Phase.SETTINGS
+        return [opened, Judge(hello.as_statements(self._hello.settings), executes=True)]
+
+    def _start_login(self, said: hello.Hello) -> list[Effect]:
+        self._phase = Phase.LOGIN
+        return self._login.start(said.parameters | said.settings)
+
+    def on_tls(self, binding: bytes | None) -> list[Effect]:
+        """TLS towards the server stands; `binding` is its `tls-server-end-point` data, if any."""
+        return self._login.on_tls(binding)
+
+    def _log_in(self, frame: Frame) -> list[Effect]:
+        if not self._login.done:
+            try:
+                effects = self._login.on_frame(frame)
+            except LoginFailed as failure:
+                return self._fatal("08006", f"hoopx cannot log in to `{self._target}`", detail=str(failure))
+            return [*effects, *self._admit()] if self._login.done else effects
+        match frame.kind:
+            case frames.PARAMETER_STATUS:
+                self._watch_setting(frame)
+                return [Send(Side.CLIENT, frame.data)]
+            case frames.KEY_DATA:
+                self.server_key = frame.data[5:]
+                return [Send(Side.CLIENT, message(frames.KEY_DATA, self._key))]
+            case frames.READY:
+                self._phase = Phase.READY
+                return [Send(Side.CLIENT, frame.data)]
+            case frames.NOTICE:
+                return [Send(Side.CLIENT, frame.data)]
+            case frames.ERROR:
+                said = messages.error_fields(frame)
+                return self._fatal(said.code, said.message)
+            case _:
+                raise BrokenPeer("the server speaks out of turn after the login")
+
+    def _admit(self) -> list[Effect]:
+        assert self._hello is not None
+        newer = self._hello.minor > 0 or self._hello.unknown_options
+        answer = messages.negotiate(self._hello.unknown_options) if newer else b""
+        return [Send(Side.CLIENT, answer + _AUTHENTICATION_OK)]
+
+    def _watch_setting(self, frame: Frame) -> None:
+        name, _, value = frame.data[5:].rstrip(b"\0").partition(b"\0")
+        if name == b"standard_conforming_strings":
+            self._strings_conform = value == b"on"
+        if name == b"client_encoding":
+            encoding = value.decode(errors="replace")
+            if not hello.is_safe_encoding(encoding):
+                raise BrokenPeer("the client encoding was changed to one that can hide ASCII characters")
+            self._is_utf8 = hello.is_utf8(encoding)
+
+    # From the client, once statements flow.
+
+    def _from_client(self, frame: Frame) -> list[Effect]:
+        match frame.kind:
+            case frames.QUERY:
+                return self._judge(frame, messages.query_text(frame), executes=True)
+            case frames.PARSE:
+                return self._judge(frame, messages.parse_text(frame)[1], executes=False)
+            case frames.BIND:
+                return self._bind(frame)
+            case frames.EXECUTE:
+                return self._execute(frame)
+            case frames.DESCRIBE:
+                return self._describe(frame)
+            case frames.CLOSE:
+                return self._close_name(frame)
+            case frames.SYNC:
+                self._answers.expect_sync()
+                return [Send(Side.BACKEND, frame.data)]
+            case frames.FLUSH:
+                return [Send(Side.BACKEND, frame.data)]
+            case frames.COPY_DATA:
+                note = Note(entries.CopyData(self._stream, self._count, "in", frame.data))
+                return [note, Send(Side.BACKEND, frame.data)]
+            case frames.COPY_DONE | frames.COPY_FAIL:
+                self._answers.copy_in_ends()
+                return [Send(Side.BACKEND, frame.data)]
+            case frames.FUNCTION_CALL:
+                return self._refuse_function_call()
+            case frames.TERMINATE:
+                return self.on_end(Side.CLIENT)
+            case _:
+                raise BrokenPeer("the client speaks out of turn")
+
+    def _judge(self, frame: Frame, text: bytes, *, executes: bool) -> list[Effect]:
+        self._held = frame
+        if not self._strings_conform:
+            return self.on_ruling(_NO_CONFORMING_STRINGS)
+        if not self._is_utf8 and not text.isascii():
+            return self.on_ruling(_NOT_UTF8)
+        return [Judge(text, executes)]
+
+    def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
+        """The answer to the last `Judge`."""
+        if self._phase is Phase.SETTINGS:
+            return self._on_settings_ruling(ruling)
+        frame, self._held = self._held, None
+        if frame is None:
+            raise BrokenPeer("a ruling came for nothing")
+        match ruling:
+            case Passage():
+                return self._pass(frame, ruling)
+            case Deny():
+                return self._refuse(frame, ruling)
+            case _:
+                assert_never(ruling)
+
+    def _on_settings_ruling(self, ruling: Passage | Deny) -> list[Effect]:
+        assert self._hello is not None
+        if isinstance(ruling, Deny):
+            text = _readable(hello.as_statements(self._hello.settings))
+            note = Note(entries.Statement(self._stream, 0, text, "deny", (ruling.rule,), ruling.reason))
+            return [note, *self._fatal("42501", _refusal_text(ruling), detail=ruling.reason, hint=ruling.hint)]
+        return self._start_login(self._hello)
+
+    def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
+        for name in passage.defines:
+            self._names.forget(name.encode())
+        if frame.kind == frames.EXECUTE:
+            return self._run(frame, passage.plan)
+        self._count += 1
+        if frame.kind == frames.QUERY:
+            text = messages.query_text(frame)
+            self._answers.expect(Exchange(Kind.QUERY, self._count, passage.plan))
+        else:
+            name, text = messages.parse_text(frame)
+            undo = self._names.prepare(name, Prepared(self._count, text, passage.plan))
+            self._answers.expect(Exchange(Kind.PARSE, self._count, passage.plan, undo=undo))
+        return [Note(self._statement(text, passage)), Send(Side.BACKEND, frame.data)]
+
+    def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
+        hidden = passage.plan.hidden
+        masked = tuple(str(column) for column in hidden.columns) if hidden and passage.plan.quiet else ()
+        return entries.Statement(
+            self._stream, self._count, _readable(text), "allow", passage.allow.rules, "", masked, passage.request
+        )
+
+    def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
+        self._count += 1
+        error = messages.error("ERROR", "42501", _refusal_text(deny), deny.reason, deny.hint)
+        name = messages.REFUSED_STATEMENT
+        if frame.kind == frames.QUERY:
+            text = messages.query_text(frame)
+        elif frame.kind == frames.PARSE:
+            name, text = messages.parse_text(frame)
+        else:
+            text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
+        note = Note(entries.Statement(self._stream, self._count, _readable(text), "deny", (deny.rule,), deny.reason))
+        return [note, *self._stand_in(error, simple=frame.kind == frames.QUERY, name=name)]
+
+    def _stand_in(self, error: bytes, *, simple: bool, name: bytes = b"") -> list[Effect]:
+        """Send a statement that the server refuses in the place of ours, and remember which error to show instead.
+
+        A refused Parse keeps its name: a failing Parse drops the unnamed statement just if it is unnamed itself.
+        """
+        kind = Kind.QUERY if simple else Kind.PARSE
+        self._answers.expect(Exchange(kind, self._count, OPEN, refusal=error))
+        text = messages.REFUSED_STATEMENT
+        return [Send(Side.BACKEND, messages.query(text) if simple else messages.parse(name, text))]
+
+    def _refuse_function_call(self) -> list[Effect]:
+        self._count += 1
+        reason = "a function call by number (the fast path) cannot be judged"
+        error = messages.error("ERROR", "42501", _refusal_text(Deny(reason, "parse")), reason, "call it by SELECT")
+        note = Note(entries.Statement(self._stream, self._count, "(function call)", "deny", ("parse",), reason))
+        return [note, *self._stand_in(error, simple=True)]
+
+    def _bind(self, frame: Frame) -> list[Effect]:
+        said = messages.bind(frame)
+        prepared = self._names.statement(said.statement, self.doubt)
+        undo = self._names.bind(said.portal, Portal(prepared, said.parameters, said.formats))
+        self._answers.expect(Exchange(Kind.BIND, prepared.n, prepared.plan, undo=undo))
+        return [Send(Side.BACKEND, frame.data)]
+
+    def _execute(self, frame: Frame) -> list[Effect]:
+        portal = self._names.portal(messages.executed(frame), self.doubt)
+        if not portal.prepared.text:  # made by SQL (PREPARE, DECLARE), which was judged as what it holds
+            return self._run(frame, portal.prepared.plan)
+        return self._judge(frame, portal.prepared.text, executes=True)
+
+    def _run(self, frame: Frame, plan: Plan) -> list[Effect]:
+        name = messages.executed(frame)
+        portal = self._names.portal(name, self.doubt)
+        self._count += 1
+        ran = entries.Executed(self._stream, self._count, portal.prepared.n, portal.parameters, portal.formats)
+        effects: list[Effect] = [Note(ran)]
+        if plan.hides and not portal.described:
+            portal.described = True
+            self._answers.expect(Exchange(Kind.PROBE, self._count, plan, portal=portal))
+            effects.append(Send(Side.BACKEND, messages.describe_portal(name)))
+        self._answers.expect(Exchange(Kind.EXECUTE, self._count, plan, portal=portal))
+        return [*effects, Send(Side.BACKEND, frame.data)]
+
+    def _describe(self, frame: Frame) -> list[Effect]:
+        kind, name = messages.described(frame)
+        if kind == ord("P"):
+            portal = self._names.portal(name, self.doubt)
+            portal.described = True
+            self._answers.expect(Exchange(Kind.DESCRIBE, self._count, portal.prepared.plan, portal=portal))
+        else:
+            plan = self._names.statement(name, self.doubt).plan
+            self._answers.expect(Exchange(Kind.DESCRIBE, self._count, plan))
+        return [Send(Side.BACKEND, frame.data)]
+
+    def _close_name(self, frame: Frame) -> list[Effect]:
+        kind, name = messages.described(frame)
+        undo = self._names.close(name, is_portal=kind == ord("P"))
+        self._answers.expect(Exchange(Kind.CLOSE, self._count, OPEN, undo=undo))
+        return [Send(Side.BACKEND, frame.data)]
+
+    # From the backend.
+
+    def _from_backend(self, frame: Frame) -> list[Effect]:
+        match self._phase:
+            case Phase.READY:
+                if frame.kind == frames.PARAMETER_STATUS:
+                    self._watch_setting(frame)
+                    return [Send(Side.CLIENT, frame.data)]
+                effects = self._answers.on_frame(frame)
+                return effects if frame.kind != frames.ERROR else [*effects, *self._after_error(frame)]
+            case Phase.LOGIN:
+                return self._log_in(frame)
+            case Phase.CLOSED:
+                return []
+            case Phase.STARTUP | Phase.SETTINGS:
+                raise BrokenPeer("the server speaks before it was asked")
+            case _:
+                assert_never(self._phase)
+
+    def _after_error(self, frame: Frame) -> list[Effect]:
+        """After a FATAL error the server closes the connection, and the client has been told."""
+        said = messages.error_fields(frame)
+        if said.severity not in ("FATAL", "PANIC"):
+            return []
+        self._phase = Phase.CLOSED
+        return [Note(entries.StreamClosed(self._stream, f"the server ended it ({said.code})")), Close(said.code)]
+
+    # The end.
+
+    def tell(self, text: str, hint: str = "") -> list[Effect]:
+        """Tell the client something in passing, as a NOTICE."""
+        if self._phase is not Phase.READY:
+            return []
+        note = Note(entries.Notice(self._stream, "NOTICE", "00000", text))
+        return [note, Send(Side.CLIENT, messages.notice(text, hint=hint))]
+
+    def on_end(self, side: Side) -> list[Effect]:
+        """One side closed its connection."""
+        if self._phase is Phase.CLOSED:
+            return []
+        if side is Side.BACKEND:
+            return self._fatal("08006", f"the connection to `{self._target}` was lost")
+        was, self._phase = self._phase, Phase.CLOSED
+        goodbye = [Send(Side.BACKEND, messages.TERMINATE)] if was is Phase.READY else []
+        return [Note(entries.StreamClosed(self._stream, "client left")), *goodbye, Close("client left")]
+
+    def end(self, reason: str) -> list[Effect]:
+        """End the stream from our side, for example because the session is over."""
+        return self._fatal("57P01", reason)
+
+    def fail(self, reason: str) -> list[Effect]:
+        """A peer broke the protocol, or something of ours failed: both sides close."""
+        return self._fatal("08P01", reason)
+
+    def _fatal(self, code: str, text: str, *, detail: str = "", hint: str = "") -> list[Effect]:
+        if self._phase is Phase.CLOSED:
+            return []
+        was, self._phase = self._phase, Phase.CLOSED
+        goodbye = [Send(Side.BACKEND, messages.TERMINATE)] if was is Phase.READY else []
+        return [
+            Note(entries.StreamClosed(self._stream, text)),
+            *goodbye,
+            Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
+            Close(text),
+        ]
+
+
+def _readable(text: bytes) -> str:
+    return text.decode(errors="backslashreplace")
+
+
+def _refusal_text(deny: Deny) -> str:
+    if deny.rule in ("parse", "judge", "mask", "record"):
+        return f"hoopx could not {deny.rule} this statement, so it was not forwarded"
+    return f"rule `{deny.rule}` forbids this statement"

@@ -1,0 +1,108 @@
+"""A client's start-up packet: what it may ask for, and what of it reaches the server."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.postgres.messages import Startup
+
+# Parameters that change nothing but how values look. All others are judged as the SET they amount to.
+_HARMLESS = frozenset({"application_name", "client_encoding"})
+# Encodings in which every byte below 128 is that ASCII character, so that no syntax hides in another character.
+_SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win", "koi8")
+
+
+class Hello(Struct, frozen=True):
+    """`parameters` go to the server as they are; `settings` only after they were judged as statements."""
+
+    parameters: dict[str, str]
+    settings: dict[str, str]
+    unknown_options: list[str]
+    minor: int
+
+
+class Unwelcome(Exception):
+    """The start-up is refused with this SQLSTATE and message."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+def welcome(startup: Startup, database: str, also_known_as: str) -> Hello:
+    """Raises `Unwelcome`. The user name is not used: who connects was settled when the session was opened."""
+    parameters = dict(startup.parameters)
+    parameters.pop("user", None)
+    asked = parameters.pop("database", database)
+    if asked not in (database, also_known_as, ""):
+        raise Unwelcome("3D000", f"this session reaches the database `{database}` only", "leave the database out")
+    if parameters.pop("replication", "false").lower() not in ("false", "off", "no", "0"):
+        raise Unwelcome("42501", "replication does not pass through hoopx")
+    unknown = [name for name in parameters if name.startswith("_pq_.")]
+    settings = {name: value for name, value in parameters.items() if name not in _HARMLESS and name not in unknown}
+    settings |= _options(settings.pop("options", ""))
+    passed = {name: value for name, value in parameters.items() if name in _HARMLESS}
+    if not is_safe_encoding(passed.get("client_encoding", "utf8")):
+        raise Unwelcome("0A000", "this client encoding can hide ASCII characters", "use UTF8")
+    return Hello(passed, settings, unknown, startup.minor)
+
+
+def is_safe_encoding(name: str) -> bool:
+    return _plain(name).startswith(_SAFE_FAMILIES)
+
+
+def is_utf8(name: str) -> bool:
+    return _plain(name) in ("utf8", "unicode", "sqlascii")
+
+
+def _plain(name: str) -> str:
+    """PostgreSQL compares encoding names without case and punctuation."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _options(text: str) -> dict[str, str]:
+    """`-c name=value`, `-cname=value` and `--name=value`, as the server splits them (pg_split_opts)."""
+    found: dict[str, str] = {}
+    words = iter(_words(text))
+    for word in words:
+        if not word.startswith(("-c", "--")):
+            raise Unwelcome("42501", "only `-c name=value` may stand in the start-up options")
+        setting = word[2:] or next(words, "")
+        name, sign, value = setting.partition("=")
+        if not name or not sign:
+            raise Unwelcome("42601", "a start-up option lacks its value")
+        found[name.replace("-", "_")] = value
+    return found
+
+
+def _words(text: str) -> list[str]:
+    words: list[str] = []
+    word: list[str] | None = None
+    chars = iter(text)
+    for char in chars:
+        if char.isspace():
+            if word is not None:
+                words.append("".join(word))
+            word = None
+            continue
+        word = [] if word is None else word
+        word.append(next(chars, "") if char == "\\" else char)
+    return [*words, "".join(word)] if word is not None else words
+
+
+def as_statements(settings: dict[str, str]) -> bytes:
+    """The SET statements that these start-up parameters amount to."""
+    return "; ".join(f"SET {_identifier(name)} TO {_literal(value)}" for name, value in settings.items()).encode()
+
+
+def _identifier(name: str) -> str:
+    if not all(c.isascii() and (c.isalnum() or c in "._") for c in name):
+        raise BrokenPeer("a start-up parameter has a name that no setting has")
+    return ".".join(f'"{part.lower()}"' for part in name.split("."))
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
