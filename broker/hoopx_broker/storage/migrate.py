@@ -75,9 +75,10 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     with transaction(connection):
         for statement in statements_of(migration.sql):
             connection.execute(statement)
-        connection.execute(
-            "INSERT INTO schema_version (number, name) VALUES (?, ?)", (migration.number, migration.name)
-        )
+            if not connection.in_transaction:
+                raise RuntimeError(f"migration {migration.number:04} `{migration.name}` ends its own transaction")
+        row = (migration.number, migration.name)
+        connection.execute("INSERT INTO schema_version (number, name) VALUES (?, ?)", row)
 
 
 def statements_of(script: str) -> Iterator[str]:
