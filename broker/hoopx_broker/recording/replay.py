@@ -1,0 +1,208 @@
+"""Tell a recording again: as lines for people, as JSON lines for programs. Pure, and harmless to any terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, assert_never
+
+import msgspec
+
+from hoopx_broker.recording.cells import BINARY, UnreadableRow, form_of, messages
+from hoopx_broker.recording.format import Reader
+from hoopx_broker.recording.inert import inert, inert_bytes, inert_lines
+from hoopx_broker.recording.tables import MAX_CELL, Table, decoded
+from hoopx_broker.terms.entries import (
+    Columns,
+    CopyData,
+    Ended,
+    Entry,
+    Executed,
+    Failed,
+    Finished,
+    Notice,
+    Opened,
+    Rows,
+    Seal,
+    Statement,
+    StreamClosed,
+    StreamOpened,
+)
+
+Moment = tuple[float, Entry]
+
+_INDENT = "    "
+# What follows this bar was said by a client or a server; a recorded text cannot pass itself off as another entry.
+_SAID = _INDENT + "│ "
+
+
+def moments(stream: BinaryIO) -> Iterator[Moment]:
+    """Seconds since the opening, and the entry; raises `BrokenEvidence` where the chain does not hold."""
+    for recorded in Reader(stream):
+        yield recorded.t_us / 1e6, recorded.entry
+
+
+def lines(told: Iterable[Moment]) -> Iterator[str]:
+    """The whole story."""
+    narrator = Narrator()
+    for seconds, entry in told:
+        yield from narrator.tell(seconds, entry)
+
+
+def jsonl(told: Iterable[Moment]) -> Iterator[str]:
+    """One JSON object an entry, pure ASCII: `seq`, `seconds`, `type` and the fields of the entry.
+
+    Result rows are lists of texts (null for NULL); other bytes are base64.
+    """
+    columns: dict[str, Columns] = {}
+    for seq, (seconds, entry) in enumerate(told, 1):
+        fields: dict[str, Any] = msgspec.to_builtins(entry)
+        match entry:
+            case Columns():
+                columns[entry.stream] = entry
+            case StreamClosed():
+                columns.pop(entry.stream, None)
+            case Rows():
+                cells = decoded(columns.get(entry.stream), entry)
+                if cells is not None:
+                    del fields["data"]
+                    fields["rows"] = cells
+            case _:
+                pass
+        yield json.dumps({"seq": seq, "seconds": seconds, **fields}, ensure_ascii=True)
+
+
+class Narrator:
+    """Tells one recording, entry by entry; remembers the current result of each stream, to line up its rows."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, Table] = {}
+
+    def tell(self, seconds: float, entry: Entry) -> Iterator[str]:
+        """The lines of one entry. No line holds anything that a terminal would obey."""
+        match entry:
+            case Opened():
+                yield from _opening(entry)
+            case Ended():
+                yield f"{_at(seconds)} session ended: {inert(entry.reason) or 'no reason given'}"
+            case Seal():
+                yield f"{_at(seconds)} sealed by the broker" + (
+                    ", unfinished after a crash" if entry.unfinished else ""
+                )
+            case _:
+                yield from self._of_stream(f"{_at(seconds)} {inert(entry.stream)}", entry)
+
+    def _of_stream(self, where: str, entry: _OfStream) -> Iterator[str]:
+        match entry:
+            case StreamOpened():
+                parameters = " ".join(f"{inert(k)}={inert(v)}" for k, v in entry.parameters.items())
+                yield f"{where} connected {parameters}".rstrip()
+            case Statement():
+                yield from _statement(where, entry)
+            case Executed():
+                yield f"{where} #{entry.n} runs #{entry.statement}" + _parameters(entry.parameters, entry.formats)
+            case Columns():
+                self._tables[entry.stream] = Table(entry)
+            case Rows():
+                table = self._tables.setdefault(entry.stream, Table(None))
+                yield from (_SAID + line for line in table.lines(entry.data))
+            case CopyData():
+                yield f"{where} #{entry.n} copy {inert(entry.direction)}, {len(entry.data)} bytes"
+                yield from (_SAID + line for line in _copied(entry.data))
+            case Finished():
+                yield from self._finished(where, entry)
+            case Failed():
+                yield f"{where} #{entry.n} {_complaint(entry)}"
+            case Notice():
+                yield f"{where} {_complaint(entry)}"
+            case StreamClosed():
+                self._tables.pop(entry.stream, None)
+                yield f"{where} disconnected" + (f": {inert(entry.reason)}" if entry.reason else "")
+            case _:
+                assert_never(entry)
+
+    def _finished(self, where: str, entry: Finished) -> Iterator[str]:
+        table = self._tables.get(entry.stream)
+        if table is not None and not table.headed:
+            yield from (_SAID + line for line in table.heading())
+        count = f"{entry.rows} row" + ("" if entry.rows == 1 else "s")
+        yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'} ({count})"
+
+
+_OfStream = StreamOpened | Statement | Executed | Columns | Rows | CopyData | Finished | Failed | Notice | StreamClosed
+
+
+def _opening(entry: Opened) -> Iterator[str]:
+    who = entry.principal
+    on_behalf = f" on behalf of {inert(who.on_behalf_of)}" if who.on_behalf_of else ""
+    yield f"session {inert(entry.session)}"
+    yield from _facts(
+        ("who", f"{inert(who.user)} ({inert(who.kind)}){on_behalf}, groups: {_listed(who.groups) or 'none'}"),
+        ("where", f"{inert(entry.target)} ({inert(entry.kind)}, database {inert(entry.database)})"),
+        ("from", inert(entry.peer)),
+        ("when", f"{_date(entry.opened_at)}, at most until {_date(entry.expires_at)}"),
+        ("why", inert(entry.reason)),
+        ("ticket", inert(entry.ticket)),
+        ("rules", f"{_listed(entry.rules)} of policy {inert(entry.policy)}"),
+        ("request", inert(entry.request or "")),
+        ("approved by", _listed(entry.approved_by)),
+        ("lease", f"{inert(entry.lease)} from {inert(entry.lease_source)}" if entry.lease else ""),
+        ("as", inert(entry.backend_user)),
+        ("broker", inert(entry.broker)),
+    )
+
+
+def _facts(*facts: tuple[str, str]) -> Iterator[str]:
+    return (f"{_INDENT}{name:<12} {value}" for name, value in facts if value)
+
+
+def _statement(where: str, entry: Statement) -> Iterator[str]:
+    ruling = {"allow": "ALLOWED", "deny": "DENIED", "ask": "HELD"}.get(entry.ruling, inert(entry.ruling))
+    rules = f" by {_listed(entry.rules)}" if entry.rules else ""
+    request = f", request {inert(entry.request)}" if entry.request else ""
+    yield f"{where} #{entry.n} {ruling}{rules}{request}"
+    if entry.reason:
+        yield f"{_INDENT}reason: {inert(entry.reason)}"
+    if entry.masked:
+        yield f"{_INDENT}masked: {_listed(entry.masked)}"
+    yield from (_SAID + line for line in inert_lines(entry.text))
+
+
+def _parameters(values: Sequence[bytes | None], formats: Sequence[int]) -> str:
+    shown = (f"${i + 1}={_parameter(value, form_of(formats, i))}" for i, value in enumerate(values))
+    return " with " + " ".join(shown) if values else ""
+
+
+def _parameter(value: bytes | None, form: int) -> str:
+    if value is None:
+        return "null"
+    text = "\\x" + value[:MAX_CELL].hex() if form == BINARY else "'" + inert_bytes(value[: 4 * MAX_CELL]) + "'"
+    return text if len(value) <= MAX_CELL else f"{text}… ({len(value)} bytes)"
+
+
+def _copied(data: bytes) -> Iterator[str]:
+    try:
+        for message in messages(data, b"d"):
+            yield from (inert_bytes(line) for line in bytes(message).removesuffix(b"\n").split(b"\n"))
+    except UnreadableRow as error:
+        yield f"(the rest is not readable: {error})"
+
+
+def _complaint(entry: Failed | Notice) -> str:
+    return f"{inert(entry.severity)} {inert(entry.code)}: {inert(entry.message)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(inert(name) for name in names)
+
+
+def _at(seconds: float) -> str:
+    return f"{seconds:+10.3f}s"
+
+
+def _date(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds} s after 1970"
