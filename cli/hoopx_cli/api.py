@@ -1,0 +1,169 @@
+"""Ask the broker: one HTTPS call at a time, by the standard library alone because commands must start fast."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from hoopx_broker.api.messages import (
+    About,
+    AskFor,
+    RequestView,
+    SessionView,
+    TargetView,
+    Vote,
+    WhoAmI,
+)
+from hoopx_broker.terms.errors import HoopxError, Unreachable
+from hoopx_broker.terms.secret import Secret
+from hoopx_cli import trust
+from hoopx_cli.refusals import error_in
+from hoopx_cli.settings import Settings
+
+T = TypeVar("T")
+
+# Long enough for a broker that asks a slow database first, short enough for a person to wait for.
+TIMEOUT_SECONDS = 30
+# Lists are limited by the broker; an answer beyond this is not one of ours and would only eat memory.
+MAX_ANSWER = 16 * 1024 * 1024
+# A long poll ends by itself after this, before proxies on the way lose patience.
+LONGEST_POLL_SECONDS = 25
+_CHUNK = 256 * 1024
+
+
+class _Targets(Struct, frozen=True):
+    targets: list[TargetView]
+
+
+class _Requests(Struct, frozen=True):
+    requests: list[RequestView]
+
+
+class _Sessions(Struct, frozen=True):
+    sessions: list[SessionView]
+
+
+class Api:
+    """The broker's API as one identity. `token` is asked for when a call first needs it."""
+
+    def __init__(self, settings: Settings, tls: ssl.SSLContext, token: Callable[[], Secret]) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._token = token
+
+    def about(self) -> About:
+        return self._ask("GET", "/v1/about", About, signed=False)
+
+    def whoami(self) -> WhoAmI:
+        return self._ask("GET", "/v1/whoami", WhoAmI)
+
+    def targets(self) -> list[TargetView]:
+        return self._ask("GET", "/v1/targets", _Targets).targets
+
+    def target(self, name: str) -> TargetView:
+        return self._ask("GET", f"/v1/targets/{quote(name, safe='')}", TargetView)
+
+    def ask(self, order: AskFor) -> RequestView:
+        return self._ask("POST", "/v1/requests", RequestView, order)
+
+    def requests(self, state: str = "") -> list[RequestView]:
+        return self._ask("GET", "/v1/requests" + _query(state=state), _Requests).requests
+
+    def request(self, id_: str, wait: int = 0) -> RequestView:
+        """The request; with `wait`, as soon as it changes or after so many seconds (at most a long poll's length)."""
+        seconds = min(wait, LONGEST_POLL_SECONDS)
+        path = f"/v1/requests/{quote(id_, safe='')}" + _query(wait=str(seconds) if seconds else "")
+        return self._ask("GET", path, RequestView)
+
+    def vote(self, id_: str, verdict: str, comment: str) -> RequestView:
+        """`verdict` is approve, deny or cancel."""
+        return self._ask("POST", f"/v1/requests/{quote(id_, safe='')}/{verdict}", RequestView, Vote(comment))
+
+    def sessions(self, user: str = "", target: str = "", state: str = "", limit: int = 0) -> list[SessionView]:
+        query = _query(user=user, target=target, state=state, limit=str(limit) if limit else "")
+        return self._ask("GET", "/v1/sessions" + query, _Sessions).sessions
+
+    def session(self, id_: str) -> SessionView:
+        return self._ask("GET", f"/v1/sessions/{quote(id_, safe='')}", SessionView)
+
+    def kill(self, id_: str) -> None:
+        self._ask("POST", f"/v1/sessions/{quote(id_, safe='')}/kill", Any)
+
+    def recording(self, id_: str, sink: Callable[[bytes], object]) -> None:
+        """Pass the recording file on, piece by piece: it may be larger than memory."""
+        path = f"/v1/sessions/{quote(id_, safe='')}/recording"
+        with self._answer("GET", path, b"", signed=True) as answer:
+            while chunk := self._read(answer, _CHUNK):
+                sink(chunk)
+            if answer.length:
+                raise Unreachable("the recording broke off on its way", "try again")
+
+    def _ask(self, method: str, path: str, kind: Any, body: Struct | None = None, *, signed: bool = True) -> Any:
+        content = msgspec.json.encode(body) if body is not None else b""
+        with self._answer(method, path, content, signed=signed) as answer:
+            return _decoded(self._read(answer, MAX_ANSWER + 1), kind)
+
+    @contextmanager
+    def _answer(self, method: str, path: str, content: bytes, *, signed: bool) -> Iterator[HTTPResponse]:
+        parts = urlsplit(self._settings.broker)
+        headers = self._headers(signed=signed)
+        connection = HTTPSConnection(
+            parts.hostname or "",
+            parts.port,
+            context=self._tls,
+            timeout=TIMEOUT_SECONDS + LONGEST_POLL_SECONDS,
+        )
+        try:
+            with self._failures():
+                connection.request(method, path, content or None, headers)
+                answer = connection.getresponse()
+            if not 200 <= answer.status < 300:
+                raise error_in(answer.status, self._read(answer, MAX_ANSWER))
+            yield answer
+        finally:
+            connection.close()
+
+    def _read(self, answer: HTTPResponse, size: int) -> bytes:
+        with self._failures():
+            return answer.read(size)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What goes wrong on the wire, as an error that says so."""
+        try:
+            yield
+        except OSError as error:
+            raise trust.why(self._settings, error) from None
+        except HTTPException:
+            message = f"what answers at {self._settings.broker} breaks HTTP"
+            raise Unreachable(message, "check the address: is it a hoopx broker?") from None
+
+    def _headers(self, *, signed: bool) -> Mapping[str, str]:
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        if signed:
+            headers["Authorization"] = f"Bearer {self._token().reveal()}"
+        return headers
+
+
+def _decoded(content: bytes, kind: Any) -> Any:
+    if len(content) > MAX_ANSWER:
+        raise HoopxError("the broker's answer is too large", "ask for less, for instance with --limit")
+    if kind is Any:
+        return None
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        message = f"the broker's answer cannot be read: {error}"
+        raise HoopxError(message, "broker and CLI may be of different versions") from None
+
+
+def _query(**values: str) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return "?" + urlencode(given) if given else ""

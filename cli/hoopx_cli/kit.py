@@ -1,0 +1,56 @@
+"""What a command is handed: its settings, the broker's API, the output."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from functools import cached_property
+
+import typer
+
+from hoopx_broker.terms.secret import Secret
+from hoopx_cli import settings as settings_room
+from hoopx_cli import trust
+from hoopx_cli.api import Api
+from hoopx_cli.output import Output
+from hoopx_cli.settings import Flags, Settings
+
+
+class Kit:
+    """Made once per process. What costs time, a file or a network is made when a command first asks for it."""
+
+    def __init__(self, environ: Mapping[str, str], output: Output) -> None:
+        self.environ = environ
+        self.out = output
+        self.flags = Flags()
+        # What stood behind `--` on the command line, None where there was no `--`.
+        self.child: tuple[str, ...] | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settings_room.read(self.flags, self.environ)
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        return trust.context(self.settings)
+
+    @cached_property
+    def api(self) -> Api:
+        return Api(self.settings, self.tls, lambda: self.token)
+
+    @cached_property
+    def token(self) -> Secret:
+        """HOOPX_TOKEN, else what `hoopx login` stored. Raises `Unauthenticated`."""
+        if self.settings.token is not None:
+            return self.settings.token
+        # The keyring and the refresh cost 300 ms of imports that a job with HOOPX_TOKEN never needs.
+        from hoopx_cli.signed_in import stored_token
+
+        return stored_token(self.settings, self.tls, self.out.say)
+
+
+def kit_of(context: typer.Context) -> Kit:
+    kit = context.find_object(Kit)
+    if kit is None:
+        raise TypeError("a command was started without its kit")
+    return kit

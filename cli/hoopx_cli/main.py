@@ -1,0 +1,99 @@
+"""The command `hoopx`: run one command, and leave with a line and a code that say what happened."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from hoopx_cli.output import Output
+
+
+def main() -> None:
+    """The entry point."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        # The fast path: scripts ask for the version often, and Typer alone takes 100 ms to import.
+        from hoopx_broker import __version__
+
+        sys.stdout.write(f"hoopx {__version__}\n")
+        return
+    import os
+
+    sys.exit(run(arguments, os.environ))
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command and return its exit code; every error becomes one line and a hint on stderr."""
+    import signal
+
+    from hoopx_cli import output
+
+    out = output.of_process(environ)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _invoke(arguments, environ, out)
+    except KeyboardInterrupt:
+        out.status("")
+        return 130
+    except _Terminated:
+        out.status("")
+        return 143
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except Exception as error:
+        return _told(error, environ, out)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived: everything on the way out cleans up as after Ctrl-C."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _invoke(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -> int:
+    from typer.main import get_command
+
+    from hoopx_cli.app import app
+    from hoopx_cli.kit import Kit
+
+    command = get_command(app)
+    returned = command.main(list(arguments), "hoopx", standalone_mode=False, obj=Kit(environ, out))
+    sys.stdout.flush()
+    return returned if isinstance(returned, int) else 0
+
+
+def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
+    from hoopx_broker.terms.errors import ExitCode, HoopxError
+    from hoopx_cli.commands import UsageError
+
+    match error:
+        case HoopxError():
+            out.error(error.message, error.hint)
+            return int(error.exit_code)
+        case UsageError():
+            context = error.ctx
+            hint = f"see `{context.command_path} --help`" if context is not None else ""
+            if type(error).__name__ == "NoArgsIsHelpError":
+                out.insist(error.format_message())
+            else:
+                out.error(error.format_message().rstrip("."), hint)
+            return int(ExitCode.USAGE)
+        case _:
+            from hoopx_cli.trace import keep
+
+            out.error(f"unexpected: {type(error).__name__}", f"this is a bug in hoopx; its trace is in {keep(environ)}")
+            return int(ExitCode.UNEXPECTED)
+
+
+def _quiet_pipe() -> int:
+    """The reader went away (`hoopx ls | head -1`): nothing is left to say, not even at the interpreter's end."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,138 @@
+"""The only room that prints: stdout carries data, stderr everything for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, TextIO
+
+import msgspec
+
+from hoopx_cli.inert import inert, inert_block
+
+
+class Form(Enum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Output:
+    """Two streams and how much to say on them."""
+
+    def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self.form = Form.TABLE
+        self.is_quiet = False
+        self.is_verbose = False
+        self.is_live = stderr.isatty() and environ.get("TERM") != "dumb"
+        self.has_colour = stdout.isatty() and environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
+        self._status = ""
+
+    def data(self, text: str) -> None:
+        """A line of data, as it is: the caller made foreign text inert."""
+        print(text, file=self._stdout, flush=True)
+
+    def text(self, block: str) -> None:
+        """Lines of text from elsewhere."""
+        self.data(inert_block(block))
+
+    def raw(self, chunk: bytes) -> None:
+        """Bytes for a file or a pipe."""
+        self._stdout.flush()
+        self._stdout.buffer.write(chunk)
+        self._stdout.buffer.flush()
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._stdout.isatty()
+
+    def json(self, value: Any) -> None:
+        """One JSON document on one line; what is not ASCII is escaped only where it could act on a terminal."""
+        self.data(_inert_json(msgspec.json.encode(value).decode()))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Aligned columns under capital headings; every cell made inert."""
+        cells = [[inert(cell) for cell in row] for row in rows]
+        heads = [name.upper() for name in columns]
+        widths = [max(len(line[at]) for line in [heads, *cells]) for at in range(len(heads))]
+        self.data(self._bold(_line(heads, widths)))
+        for row in cells:
+            self.data(_line(row, widths))
+
+    def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """One fact a line, `name: value`; facts without a value are left out."""
+        shown = [(name, value) for name, value in pairs if value]
+        width = max((len(name) for name, _ in shown), default=0) + 1
+        for name, value in shown:
+            head, *rest = inert_block(value).split("\n")
+            self.data(f"{name + ':':<{width}} {head}")
+            for line in rest:
+                self.data(f"{'':<{width}} {line}")
+
+    def say(self, text: str) -> None:
+        """Something a person wants to know; `-q` silences it."""
+        if not self.is_quiet:
+            self._tell(text)
+
+    def detail(self, text: str) -> None:
+        """Something only `-v` shows."""
+        if self.is_verbose:
+            self._tell(text)
+
+    def insist(self, text: str) -> None:
+        """Something a person must know even with `-q`."""
+        self._tell(text)
+
+    def error(self, message: str, hint: str = "") -> None:
+        self._tell(f"hoopx: {message}")
+        if hint:
+            self._tell(f"  {hint}")
+
+    def status(self, text: str) -> None:
+        """A line that is rewritten in place, on a live terminal only; the empty text clears it."""
+        if not self.is_live or self.is_quiet or text == self._status:
+            return
+        self._status = text
+        print(f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
+
+    def _tell(self, text: str) -> None:
+        self.status("")
+        print(inert_block(text), file=self._stderr, flush=True)
+
+    def _bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
+
+
+def of_process(environ: Mapping[str, str]) -> Output:
+    """The process's own streams. What cannot be encoded is escaped rather than fatal."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    return Output(sys.stdout, sys.stderr, environ)
+
+
+def moment(at: float) -> str:
+    """A time for people: local, to the second, with its offset. 0 is no time."""
+    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds") if at else ""
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _inert_json(document: str) -> str:
+    """JSON's own escapes instead of `inert`'s, so that the document still reads back as the same value."""
+    if document.isascii():
+        return document.replace("\x7f", "\\u007f")
+    return "".join(char if char.isascii() or inert(char) == char else _json_escape(char) for char in document)
+
+
+def _json_escape(char: str) -> str:
+    pair = char.encode("utf-16-be")
+    return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))

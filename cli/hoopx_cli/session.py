@@ -1,0 +1,152 @@
+"""One session as the laptop sees it: asked for, perhaps waited for, open, and ended for sure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
+from hoopx_broker.terms.errors import BackendFailed, StillPending, Unreachable
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.tunnel.client import Broker, Control, Near, Stream, UpgradeRefused, open_control, open_stream
+from hoopx_cli import trust
+from hoopx_cli.output import Output, moment
+from hoopx_cli.refusals import error_in, error_of
+from hoopx_cli.settings import Settings
+
+# Minting a credential may mean a slow Vault or database behind the broker; nobody waits longer than this for it.
+OPENING_SECONDS = 60
+# The broker revokes within seconds; it goes on by itself when we stop waiting.
+GOODBYE_SECONDS = 10
+
+
+class Entrance(Struct, frozen=True):
+    """What every session of one command shares: the broker, the identity, and where to tell people things."""
+
+    settings: Settings
+    broker: Broker
+    token: Secret
+    out: Output
+
+
+class Session:
+    """An open session. It follows what the broker says of it until one of the two ends it."""
+
+    def __init__(self, entrance: Entrance, control: Control, opened: Opened) -> None:
+        self.opened = opened
+        self._entrance = entrance
+        self._control = control
+        self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    async def over(self) -> Ended | None:
+        """Waits for the end and says how the broker gave it; None when the broker was lost."""
+        return await asyncio.shield(self._follower)
+
+    async def dial(self, near: Near) -> Stream:
+        return await open_stream(self._entrance.broker, Secret(self.opened.grant), near)
+
+    async def end(self) -> None:
+        """Hang up and wait until the broker has revoked the lease, or has taken it on."""
+        out = self._entrance.out
+        self._control.say(Hangup())
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                ended = await self.over()
+        except TimeoutError:
+            out.insist("the broker does not confirm the end; it ends the session by itself")
+        else:
+            if ended is not None and not ended.revoked:
+                out.insist("the credential could not be revoked yet; the broker keeps trying")
+        finally:
+            self._follower.cancel()
+
+    async def _follow(self) -> Ended | None:
+        while True:
+            match await self._control.hear():
+                case Event(_, message):
+                    self._entrance.out.say(f"{self.opened.target}: {message}")
+                case Ended() as ended:
+                    return ended
+                case Refusal() as refusal:
+                    return Ended(refusal.message)
+                case None:
+                    return None
+                case Waiting() | Opened():
+                    # Neither belongs behind the opening: a broker that says so is not to be trusted with more.
+                    return None
+
+
+@asynccontextmanager
+async def open_session(entrance: Entrance, order: Open) -> AsyncIterator[Session]:
+    """Ask for a session, wait for approval as long as `order.wait` says, and end it whatever happens inside.
+
+    Raises `StillPending` when the wait was too short, and otherwise what the broker says.
+    """
+    control = await _control(entrance)
+    try:
+        session = Session(entrance, control, await _opened(entrance, control, order))
+        try:
+            yield session
+        finally:
+            await session.end()
+    finally:
+        await control.close()
+
+
+async def _control(entrance: Entrance) -> Control:
+    try:
+        return await open_control(entrance.broker, entrance.token)
+    except UpgradeRefused as refused:
+        raise error_in(refused.status, refused.body) from None
+    except OSError as error:
+        raise trust.why(entrance.settings, error) from None
+
+
+async def _opened(entrance: Entrance, control: Control, order: Open) -> Opened:
+    control.say(order)
+    request = ""
+    try:
+        # While people decide, their time counts; before and after, the broker's.
+        async with asyncio.timeout(OPENING_SECONDS) as limit:
+            while True:
+                match await control.hear():
+                    case Opened() as opened:
+                        return opened
+                    case Refusal() as refusal:
+                        raise error_of(refusal)
+                    case Waiting() as waiting:
+                        if waiting.request != request:
+                            request = waiting.request
+                            _await_people(entrance.out, order, waiting)
+                            limit.reschedule(asyncio.get_running_loop().time() + order.wait + OPENING_SECONDS)
+                    case Event(_, message):
+                        entrance.out.say(message)
+                    case Ended(reason):
+                        raise BackendFailed(f"the session ended before it was open: {reason}", "try again")
+                    case None:
+                        raise Unreachable("the broker hung up before the session was open", "its log says why")
+    except TimeoutError:
+        if request:
+            raise _pending(order, request) from None
+        message = f"no session with `{order.target}` after {OPENING_SECONDS} seconds"
+        raise BackendFailed(message, "the broker's log says what it waits for") from None
+
+
+def _await_people(out: Output, order: Open, waiting: Waiting) -> None:
+    """Say what is needed and from whom; who cannot wait leaves with the request's id."""
+    people = " and ".join(f"{count} of `{group}`" for group, count in sorted(waiting.approvers.items()))
+    out.insist(f"`{order.target}` needs approval by {people}: {waiting.reason}")
+    out.insist(f"  request {waiting.request}, until {moment(waiting.expires_at)}: hoopx approve {waiting.request}")
+    if not order.wait:
+        raise _pending(order, waiting.request)
+    out.say("  waiting; Ctrl-C leaves the request standing")
+
+
+def _pending(order: Open, request: str) -> StillPending:
+    return StillPending(
+        f"the session with `{order.target}` waits for approval: request {request}",
+        f"after `hoopx approve {request}` run this again with --request {request}, or wait with --wait 15m",
+    )

@@ -1,0 +1,116 @@
+"""What a command works with: flag, then environment, then what the last login remembered."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.secret import Secret
+
+DEFAULT_BROKER = "https://127.0.0.1:8443"
+
+
+class Flags(Struct):
+    """What the command line says; None where it says nothing."""
+
+    broker: str | None = None
+    ca: str | None = None
+
+
+class Settings(Struct, frozen=True):
+    """`broker` is an https origin without a path; `ca` a file or a `sha256:` fingerprint; `token` from HOOPX_TOKEN."""
+
+    broker: str
+    ca: str | None
+    home: Path
+    token: Secret | None = None
+
+
+class Remembered(Struct, frozen=True):
+    """HOOPX_HOME/settings.json: where the last login went and how that broker was trusted."""
+
+    broker: str
+    ca: str | None = None
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """HOOPX_HOME, else `~/.hoopx`."""
+    named = environ.get("HOOPX_HOME")
+    return Path(named).absolute() if named else Path.home() / ".hoopx"
+
+
+def read(flags: Flags, environ: Mapping[str, str]) -> Settings:
+    """Raises `BadInput` for what cannot be a broker's address."""
+    place = home(environ)
+    remembered = recall(place)
+    named = flags.broker or environ.get("HOOPX_BROKER") or (remembered.broker if remembered else DEFAULT_BROKER)
+    broker = origin(named)
+    token = environ.get("HOOPX_TOKEN")
+    return Settings(
+        broker=broker,
+        ca=flags.ca or environ.get("HOOPX_CA") or _remembered_ca(remembered, broker),
+        home=place,
+        token=Secret(token) if token else None,
+    )
+
+
+def origin(url: str) -> str:
+    """`https://host:port` of an address; the scheme may be left out."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        port = parts.port or 443
+    except ValueError:
+        raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT") from None
+    if parts.scheme != "https":
+        raise BadInput(f"`{url}` is not https: a token never travels in the clear", "write it as https://HOST:PORT")
+    if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"https://{host}:{port}"
+
+
+def recall(place: Path) -> Remembered | None:
+    path = place / "settings.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Remembered)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadInput(f"`{path}` cannot be read: {error}", "remove it and log in again") from None
+
+
+def remember(place: Path, remembered: Remembered) -> None:
+    write_private(place / "settings.json", msgspec.json.encode(remembered))
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made for its owner alone where it is not there yet."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"`{path}` cannot be made: {error.strerror}", "set HOOPX_HOME to a folder of yours") from None
+    return path
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file whole or not at all; mode 0600 from its first byte on."""
+    private_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError as error:
+        raise BadInput(f"`{path}` cannot be written: {error.strerror}", "set HOOPX_HOME to a folder of yours") from None
+
+
+def _remembered_ca(remembered: Remembered | None, broker: str) -> str | None:
+    """Trust belongs to the broker it was given for: another broker starts from the system's roots."""
+    return remembered.ca if remembered is not None and remembered.broker == broker else None
