@@ -1,0 +1,113 @@
+"""Talk to an OIDC provider: its own description, and bounded exchanges of forms for JSON."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from hoopx_broker.terms.errors import Unreachable
+from hoopx_cli.inert import inert
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_ANSWER = 262_144  # tokens are limited to 16 KB by the broker; the rest is a few names
+CALL_SECONDS = 15.0  # people wait in front of it
+
+
+class Provider(Struct, frozen=True):
+    """The part of a provider's discovery document that signing in needs."""
+
+    issuer: str
+    token_endpoint: str
+    device_authorization_endpoint: str = ""
+    revocation_endpoint: str = ""
+    code_challenge_methods_supported: tuple[str, ...] = ()
+
+
+def discover(issuer: str, tls: ssl.SSLContext) -> Provider:
+    """Read the provider's own description. Raises `Unreachable`."""
+    demand_safe(issuer, "issuer")
+    status, answer = call("GET", issuer.rstrip("/") + "/.well-known/openid-configuration", None, tls)
+    try:
+        provider = msgspec.convert(answer, Provider)
+    except msgspec.ValidationError:
+        raise odd(issuer, f"it does not describe itself as an OIDC provider (status {status})") from None
+    if provider.issuer != issuer:
+        raise odd(issuer, f"it calls itself `{inert(provider.issuer)}`")
+    for url in (provider.token_endpoint, provider.device_authorization_endpoint, provider.revocation_endpoint):
+        if url:
+            demand_safe(url, "provider's endpoint")
+    return provider
+
+
+def call(method: str, url: str, form: dict[str, str] | None, tls: ssl.SSLContext) -> tuple[int, dict[str, Any]]:
+    """One bounded exchange; what is no JSON object counts as an empty one. Raises `Unreachable`."""
+    import httpx2  # 130 ms: only for commands that talk to a provider
+
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    try:
+        with (
+            httpx2.Client(verify=tls, timeout=CALL_SECONDS, trust_env=not _is_loopback(url)) as client,
+            client.stream(method, url, data=form, headers=headers) as answer,
+        ):
+            return answer.status_code, _json_object(_bounded(answer))
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise _unreachable(url, error) from None
+
+
+def is_same_place(url: str, other: str) -> bool:
+    """Do both name the same port of the same host? The names of loopback are one host."""
+    try:
+        one, two = urlsplit(url), urlsplit(other)
+        ports = one.port or 443, two.port or 443
+    except ValueError:
+        return False
+    if one.scheme != two.scheme or ports[0] != ports[1]:
+        return False
+    return one.hostname == two.hostname or (_is_loopback(url) and _is_loopback(other))
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def demand_safe(url: object, what: str) -> None:
+    """https, or http on loopback; nothing that could act on a terminal or in a browser's address line."""
+    sound = isinstance(url, str) and url.isascii() and url.isprintable() and " " not in url and len(url) < 2048
+    scheme = urlsplit(url).scheme if isinstance(url, str) and sound else ""
+    if scheme != "https" and not (scheme == "http" and _is_loopback(str(url))):
+        raise Unreachable(f"the {what} is not an https address: {inert(str(url))[:120]}", "tell who runs the broker")
+
+
+def odd(issuer: str, why: str) -> Unreachable:
+    return Unreachable(f"`{inert(issuer)}` cannot sign you in: {why}", "tell who runs the broker")
+
+
+def _bounded(answer: httpx2.Response) -> bytes:
+    held = bytearray()
+    for chunk in answer.iter_raw():
+        held += chunk
+        if len(held) > MAX_ANSWER:
+            return b""
+    return bytes(held)
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _unreachable(url: str, error: Exception) -> Unreachable:
+    parts = urlsplit(url)
+    reason = inert(str(error))[:200] or type(error).__name__
+    return Unreachable(
+        f"the identity provider at {parts.scheme}://{parts.netloc} cannot be reached: {reason}",
+        "check the network, and with a private certificate authority SSL_CERT_FILE",
+    )
