@@ -10,7 +10,8 @@ from hoopx_broker.wire.postgres.messages import Startup
 # Parameters that change nothing but how values look. All others are judged as the SET they amount to.
 _HARMLESS = frozenset({"application_name", "client_encoding"})
 # Encodings in which every byte below 128 is that ASCII character, so that no syntax hides in another character.
-_SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win", "koi8")
+# Not all of `win…`: WIN932, 936, 949 and 950 are SJIS, GBK, UHC and BIG5.
+_SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win125", "windows125", "win866", "koi8")
 
 
 class Hello(Struct, frozen=True):
