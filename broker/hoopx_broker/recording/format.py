@@ -41,7 +41,7 @@ class Recorded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Recorded).decode
-_EDGES = frozenset({type(None), Opened, Ended, Seal})
+_EDGES: frozenset[type[Entry] | None] = frozenset({None, Opened, Ended, Seal})
 
 
 class Chain:
