@@ -1,0 +1,87 @@
+"""The process that reads statements for the broker, so that a hostile one kills nothing else.
+
+Started as `python -m hoopx_broker.policy.facts.child`. The protocol, strictly one answer for each question, in order:
+
+- stdin: four bytes, the length N of a statement in network order, then its N bytes as the client sent them
+- stdout: four bytes, the length M of the answer, then M bytes that `facts.wire.decode` understands
+- the end of stdin ends the process with 0
+
+A frame longer than the statement's bound is answered as unreadable after its bytes were read and dropped; one longer
+than `MAX_FRAME` ends the process. The process dies, and the statement is then unreadable, when a statement overflows
+its stack (signal 11), its memory (an abort), or takes longer than `MAX_SECONDS` (signal 14). Whoever owns it starts
+another one for the next statement, and need not keep a clock of its own except against a machine that stands still.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from typing import BinaryIO
+
+from hoopx_broker.policy.facts.guards import MAX_BYTES
+from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, encode, framed, length
+from hoopx_broker.terms.facts import Unreadable
+
+# The parser recurses over chains of operators: with this stack, 1 MB of the worst of them still gets an answer.
+STACK = 512 * 1024 * 1024
+# Stack and heap together. A tree of 1 MB of text takes some 100 MB.
+MEMORY = 2 * 1024 * 1024 * 1024
+# An honest statement takes a thousandth of this.
+MAX_SECONDS = 5.0
+# Levels of nesting in a tree: a chain of 1 000 `||` takes 3 000. Python frames need the big stack only in C code.
+RECURSION = 10_000
+# Set for the second start, the one with the big stack.
+_STARTED = "HOOPX_READER_STACK"
+
+
+def main() -> None:
+    if _STARTED not in os.environ:
+        _start_again()
+    _bound_memory()
+    sys.setrecursionlimit(RECURSION)
+    read(b"select 1")  # whatever is loaded lazily is loaded now, not under the first statement
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _start_again() -> None:
+    """A stack's size is fixed at the start of a process, so set it and start again in the same process."""
+    _, most = resource.getrlimit(resource.RLIMIT_STACK)
+    stack = STACK if most == resource.RLIM_INFINITY else min(STACK, most)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack, most))
+    os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, _STARTED: "1"})
+
+
+def _bound_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what a client typed does not go to disk in a core dump
+    if sys.platform == "linux":  # elsewhere the limit is either refused or ignored
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def serve(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the questions end. A torn question ends it too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the owner, who closes our stdin
+    while len(header := questions.read(HEADER)) == HEADER:
+        size = length(header)
+        if size > MAX_FRAME:
+            return
+        statement = questions.read(size)
+        if len(statement) < size:
+            return
+        answers.write(framed(_answer(statement)))
+        answers.flush()
+
+
+def _answer(statement: bytes) -> bytes:
+    if len(statement) > MAX_BYTES:
+        return encode(Unreadable(f"it is larger than {MAX_BYTES} bytes"))
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    answer = encode(read(statement))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What the parts of expressions mean: references to columns and rows, calls, operators, subqueries."""
+
+from __future__ import annotations
+
+from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
+
+
+def is_star(reference: Node) -> bool:
+    """`*` or `t.*`."""
+    return "A_Star" in reference["fields"][-1]
+
+
+def column_ref(walk: Walk, body: Node, place: Place) -> None:
+    found = walk.found
+    if is_star(body):
+        # A bare star among the columns of a SELECT is seen to there; here it stands inside an expression.
+        found.whole_rows |= place.shown
+        return
+    fields = names(body["fields"])
+    if len(fields) > 1:
+        found.attribute(fields[-1])
+    _mention(walk, fields[-1], place)
+    if place.shown:
+        found.references.add(fields[-1])
+
+
+def _mention(walk: Walk, column: str, place: Place) -> None:
+    walk.found.mentioned.add(column)
+    if place.shown:
+        walk.found.shown.add(column)
+
+
+def indirection(walk: Walk, body: Node, place: Place) -> None:
+    """`(c).email`, `(c).*`, `a[1]`: a field of a row, all of them, an element."""
+    for step in body["indirection"]:
+        for name in names([step]):
+            walk.found.attribute(name)
+            _mention(walk, name, place)
+        if "A_Star" in step:
+            walk.found.whole_rows |= place.shown
+    walk.parts("A_Indirection", {"steps": [step for step in body["indirection"] if "A_Indices" in step]}, place)
+    walk.field("A_Indirection", body, "arg", place)
+
+
+def function_call(walk: Walk, body: Node, place: Place) -> None:
+    schema, name = qualified(body["funcname"])
+    walk.found.function(schema, name)
+    arguments = body.get("args", [])
+    if len(arguments) == 1:
+        _mention(walk, name, place)  # `email(customers)` is `customers.email`
+    _act(walk, name, arguments)
+    # WITHIN GROUP (ORDER BY x) gives back an x, so the order of an aggregate counts as its argument.
+    walk.parts("FuncCall", body, place, without=("funcname", "agg_filter", "over"))
+    walk.field("FuncCall", body, "agg_filter", place.hidden())
+    walk.field("FuncCall", body, "over", place.hidden())
+
+
+def _act(walk: Walk, name: str, arguments: list[Node]) -> None:
+    """Functions that are statements in disguise."""
+    found = walk.found
+    literal = _literal(arguments[0]) if arguments else None
+    if name == "set_config":
+        found.actions.add("set")
+        if literal is None:
+            found.dangerous.add("set-config")
+        else:
+            found.setting(literal)
+            if literal.lower() in ("role", "session_authorization"):
+                found.dangerous.add("role")
+    elif name in ("nextval", "setval") and literal is not None:
+        schema, _, sequence = literal.rpartition(".")
+        found.table(schema.strip('"') or None, sequence.strip('"'), "update")
+    elif name == "pg_notify":
+        found.actions.add("session")
+
+
+def _literal(argument: Node) -> str | None:
+    """The text of a string constant, cast or not; None for anything that is computed."""
+    while "TypeCast" in argument:
+        argument = argument["TypeCast"]["arg"]
+    constant = argument.get("A_Const", {})
+    return constant["sval"].get("sval", "") if "sval" in constant else None
+
+
+def operator(walk: Walk, body: Node, place: Place) -> None:
+    """`a OPERATOR(schema.+) b` is a function of that schema's owner; a bare operator is taken as the server's."""
+    if len(body.get("name", [])) > 1:
+        schema, name = qualified(body["name"])
+        if schema != "pg_catalog":
+            walk.found.function(schema, name)
+    walk.parts("A_Expr", body, place, without=("name",))
+
+
+def sublink(walk: Walk, body: Node, place: Place) -> None:
+    """A subquery in an expression. EXISTS tells only whether there is a row, never what is in it."""
+    inner = place.hidden() if body.get("subLinkType") == "EXISTS_SUBLINK" else place.nested()
+    walk.field("SubLink", body, "testexpr", place.nested())
+    walk.field("SubLink", body, "subselect", inner.using("read"))
+    if len(body.get("operName", [])) > 1:
+        walk.found.function(*qualified(body["operName"]))
+
+
+def window(walk: Walk, body: Node, place: Place) -> None:
+    """PARTITION BY, ORDER BY and frames choose rows; they show none."""
+    walk.parts("WindowDef", body, place.hidden())
+
+
+def column_target(walk: Walk, body: Node, place: Place) -> None:
+    """One column of an answer, or one value of a list."""
+    value = body.get("val", {})
+    reference = value.get("ColumnRef")
+    if reference is not None and is_star(reference):
+        walk.found.whole_rows |= place.shown and not place.top
+        return
+    walk.field("ResTarget", body, "val", place.nested())
+
+
+def assignment(walk: Walk, body: Node, place: Place) -> None:
+    """`column = value` of UPDATE, or one name of an INSERT's column list."""
+    if "name" in body:
+        walk.found.mentioned.add(body["name"])
+    walk.parts("ResTarget", {"indirection": body.get("indirection", [])}, place)
+    walk.field("ResTarget", body, "val", place.nested())
+
+
+HANDLERS: dict[str, Handler] = {
+    "ColumnRef": column_ref,
+    "A_Indirection": indirection,
+    "FuncCall": function_call,
+    "A_Expr": operator,
+    "SubLink": sublink,
+    "WindowDef": window,
+    "ResTarget": column_target,
+}

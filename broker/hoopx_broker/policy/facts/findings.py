@@ -1,0 +1,81 @@
+"""What a walk over one statement has found so far; becomes `StatementFacts` at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hoopx_broker.policy.facts.functions import danger, is_called_by_dot, is_harmless, relation_danger
+from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableAction, TableUse
+
+# Aliases that PostgreSQL itself gives to rows: in ON CONFLICT, RETURNING and rules.
+_ROWS_OF_THE_SERVER = ("excluded", "old", "new")
+
+
+@dataclass(slots=True)
+class Findings:
+    """Grows only: nothing that a walk adds is taken back."""
+
+    kinds: set[str] = field(default_factory=set)
+    actions: set[str] = field(default_factory=set)
+    tables: set[TableUse] = field(default_factory=set)
+    functions: set[FunctionName] = field(default_factory=set)
+    settings: set[str] = field(default_factory=set)
+    dangerous: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    mentioned: set[str] = field(default_factory=set)
+    # Names of relations and their aliases, and last names of shown references: where they meet, a row may be shown.
+    rows: set[str] = field(default_factory=lambda: set(_ROWS_OF_THE_SERVER))
+    references: set[str] = field(default_factory=set)
+    whole_rows: bool = False
+    has_where: bool = True
+    has_limit: bool = False
+    indirect: str | None = None
+    defines: str | None = None
+    copies_out: bool = False
+    copies_in: bool = False
+
+    def table(self, schema: str | None, name: str, action: TableAction) -> None:
+        self.tables.add(TableUse(schema, name, action))
+        self.actions.add(action)
+        if reach := relation_danger(schema, name):
+            self.dangerous.add(reach)
+        if name == "pg_settings" and action in ("insert", "update", "delete"):
+            self.dangerous.add("set-config")  # a rule of the catalog turns the update into SET
+
+    def function(self, schema: str | None, name: str) -> None:
+        function = FunctionName(schema, name)
+        self.functions.add(function)
+        if reach := danger(name):
+            self.dangerous.add(reach)
+        if not is_harmless(function):
+            self.actions.add("call")
+
+    def attribute(self, name: str) -> None:
+        """What stands after a dot: a column, or a function called in the notation of columns."""
+        self.mentioned.add(name)
+        if is_called_by_dot(name):
+            self.function(None, name)
+
+    def setting(self, name: str) -> None:
+        """Settings are named in lower case: the server does not tell cases apart."""
+        self.settings.add(name.lower())
+
+    def facts(self, kind: str, fingerprint: str) -> StatementFacts:
+        return StatementFacts(
+            kind=kind,
+            kinds=frozenset(self.kinds | {kind}),
+            actions=frozenset(self.actions),
+            fingerprint=fingerprint,
+            tables=tuple(sorted(self.tables, key=lambda use: (use.schema or "", use.name, use.action))),
+            functions=tuple(sorted(self.functions, key=lambda function: (function.schema or "", function.name))),
+            settings=tuple(sorted(self.settings)),
+            has_where=self.has_where,
+            has_limit=self.has_limit,
+            dangerous=tuple(sorted(self.dangerous)),
+            shown=frozenset(self.shown),
+            mentioned=frozenset(self.mentioned),
+            whole_rows=self.whole_rows or not self.references.isdisjoint(self.rows),
+            indirect=self.indirect,
+            defines=self.defines,
+            copy="out" if self.copies_out else "in" if self.copies_in else None,
+        )

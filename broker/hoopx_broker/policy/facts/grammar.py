@@ -1,0 +1,61 @@
+"""The door to libpg_query, the server's own grammar as a C library: text in, JSON tree out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from postgast.native import lib
+
+from hoopx_broker.policy.facts.guards import Refused
+
+Node = dict[str, Any]
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def statements(text: bytes) -> list[tuple[bytes, Node]]:
+    """Each statement's own text and its node (`{"SelectStmt": {…}}`); none for comments and bare semicolons.
+
+    The C parser recurses: an overlong chain of operators overflows a common stack and kills the process, which is
+    why a broker calls this in a child process with a large one. Raises `Refused`.
+    """
+    found: list[Node] = _tree(text).get("stmts", [])
+    return [(_own_text(text, raw), raw["stmt"]) for raw in found if raw.get("stmt")]
+
+
+def fingerprint(text: bytes) -> str:
+    """16 hexadecimal digits that texts of the same structure share, whatever their constants."""
+    result = lib.pg_query_fingerprint(text)
+    try:
+        if result.error:
+            raise Refused("it cannot be fingerprinted")
+        return bytes(result.fingerprint_str).decode()
+    finally:
+        lib.pg_query_free_fingerprint_result(result)
+
+
+def _tree(text: bytes) -> Node:
+    result = lib.pg_query_parse(text)
+    try:
+        if result.error:
+            raise Refused(_complaint(result.error.contents))
+        return _decode(result.parse_tree)
+    except RecursionError:
+        raise Refused("it is nested too deeply") from None
+    finally:
+        lib.pg_query_free_parse_result(result)
+
+
+def _own_text(text: bytes, raw: Node) -> bytes:
+    """The slice that the grammar says is this statement; offsets are in bytes, a missing length means the rest."""
+    start = raw.get("stmt_location", 0)
+    length = raw.get("stmt_len", 0)
+    return text[start : start + length] if length else text[start:]
+
+
+def _complaint(error: Any) -> str:
+    """The server's message quotes the text (`at or near "…"`), and that may be a value: keep only the place."""
+    message = bytes(error.message).decode(errors="replace")
+    what = "syntax error" if message.startswith("syntax error") else "the PostgreSQL grammar refuses it"
+    return f"{what} at character {error.cursorpos}" if error.cursorpos > 0 else what

@@ -1,0 +1,166 @@
+"""SELECT, INSERT, UPDATE, DELETE and MERGE: which tables they touch, and what may flow into their answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hoopx_broker.policy.facts.expressions import assignment
+from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.relations import with_names
+from hoopx_broker.policy.facts.statement import Statement
+from hoopx_broker.policy.facts.walk import Place, Walk
+from hoopx_broker.terms.facts import TableAction
+
+# Clauses that choose, order and group rows, but put nothing of them into the answer.
+_CHOOSING = (
+    "whereClause",
+    "groupClause",
+    "havingClause",
+    "windowClause",
+    "sortClause",
+    "distinctClause",
+    "limitOffset",
+    "limitCount",
+)
+_MERGE_ACTIONS: dict[str, TableAction] = {"CMD_INSERT": "insert", "CMD_UPDATE": "update", "CMD_DELETE": "delete"}
+
+
+def select(walk: Walk, body: Node, place: Place) -> None:
+    """SELECT, VALUES, TABLE, set operations, and SELECT INTO."""
+    place = with_names(walk, body, place.using("read"))
+    if place.top and "limitCount" in body:
+        walk.found.has_limit = True
+    inner = replace(place.nested(), locked=_locks(body, place))
+    for name in ("larg", "rarg", "fromClause"):
+        walk.field("SelectStmt", body, name, inner)
+    place = replace(place, locked=None)
+    walk.field("SelectStmt", body, "targetList", place)
+    walk.field("SelectStmt", body, "valuesLists", place.nested())
+    for name in _CHOOSING:
+        walk.field("SelectStmt", body, name, place.hidden())
+    if "intoClause" in body:
+        into(walk, body["intoClause"], place)
+
+
+def _locks(body: Node, place: Place) -> frozenset[str] | None:
+    """The aliases that FOR UPDATE and its kin lock in this FROM; empty for all of them."""
+    clauses = [item["LockingClause"] for item in body.get("lockingClause", [])]
+    if not clauses:
+        return place.locked
+    named = [clause.get("lockedRels", []) for clause in clauses]
+    if not all(named) or place.locked == frozenset():
+        return frozenset()
+    return frozenset(item["RangeVar"]["relname"] for items in named for item in items) | (place.locked or frozenset())
+
+
+def into(walk: Walk, clause: Node, place: Place) -> None:
+    """The table that SELECT INTO, CREATE TABLE AS and CREATE MATERIALIZED VIEW make."""
+    relation = clause["rel"]
+    walk.found.table(relation.get("schemaname"), relation["relname"], "ddl")
+    walk.found.kinds.add("create-table-as")
+
+
+def insert(walk: Walk, body: Node, place: Place) -> None:
+    place = with_names(walk, body, place)
+    _target(walk, body, place, "insert")
+    _assignments(walk, body.get("cols", []), place)
+    walk.field("InsertStmt", body, "selectStmt", place.nested())
+    conflict = body.get("onConflictClause")
+    if conflict:
+        _on_conflict(walk, body, conflict, place)
+    _returning(walk, body, place)
+
+
+def _on_conflict(walk: Walk, body: Node, conflict: Node, place: Place) -> None:
+    walk.field("OnConflictClause", conflict, "infer", place.hidden())
+    walk.field("OnConflictClause", conflict, "whereClause", place.hidden())
+    _assignments(walk, conflict.get("targetList", []), place)
+    _target(walk, body, place, "read")
+    if conflict.get("action") == "ONCONFLICT_UPDATE":
+        walk.found.kinds.add("update")
+        _target(walk, body, place, "update")
+
+
+def update(walk: Walk, body: Node, place: Place) -> None:
+    place = with_names(walk, body, place)
+    _target(walk, body, place, "update")
+    _assignments(walk, body.get("targetList", []), place)
+    walk.field("UpdateStmt", body, "fromClause", place.nested().using("read"))
+    _where(walk, body, place)
+    if _mentions_column(body.get("targetList", [])):
+        _target(walk, body, place, "read")
+    _returning(walk, body, place)
+
+
+def delete(walk: Walk, body: Node, place: Place) -> None:
+    place = with_names(walk, body, place)
+    _target(walk, body, place, "delete")
+    walk.field("DeleteStmt", body, "usingClause", place.nested().using("read"))
+    _where(walk, body, place)
+    _returning(walk, body, place)
+
+
+def merge(walk: Walk, body: Node, place: Place) -> None:
+    place = with_names(walk, body, place)
+    _target(walk, body, place, "read")
+    walk.field("MergeStmt", body, "sourceRelation", place.nested().using("read"))
+    walk.field("MergeStmt", body, "joinCondition", place.hidden())
+    for item in body.get("mergeWhenClauses", []):
+        _merge_when(walk, body, item["MergeWhenClause"], place)
+    _returning(walk, body, place)
+
+
+def _merge_when(walk: Walk, body: Node, when: Node, place: Place) -> None:
+    action = _MERGE_ACTIONS.get(when.get("commandType", ""))
+    if action is not None:
+        walk.found.kinds.add(action)
+        _target(walk, body, place, action)
+    walk.field("MergeWhenClause", when, "condition", place.hidden())
+    walk.field("MergeWhenClause", when, "values", place.nested())
+    _assignments(walk, when.get("targetList", []), place)
+
+
+def _target(walk: Walk, body: Node, place: Place, action: TableAction) -> None:
+    walk.field("Target", body, "relation", place.nested().using(action))
+
+
+def _assignments(walk: Walk, targets: list[Node], place: Place) -> None:
+    for target in targets:
+        assignment(walk, target["ResTarget"], place)
+
+
+def _where(walk: Walk, body: Node, place: Place) -> None:
+    """A WHERE that looks at no column (`WHERE true`, `WHERE 1 = 1`) is none."""
+    condition = body.get("whereClause")
+    if condition is None or not _mentions_column(condition):
+        walk.found.has_where = False
+    if condition is not None:
+        _target(walk, body, place, "read")
+        walk.field("Where", body, "whereClause", place.hidden())
+
+
+def _returning(walk: Walk, body: Node, place: Place) -> None:
+    clause = body.get("returningClause")
+    if not clause:
+        return
+    _target(walk, body, place, "read")
+    walk.found.rows.update(option["ReturningOption"].get("value", "") for option in clause.get("options", []))
+    walk.field("ReturningClause", clause, "exprs", place.using("read"))
+
+
+def _mentions_column(part: Any) -> bool:
+    if isinstance(part, list):
+        return any(_mentions_column(item) for item in part)
+    if not isinstance(part, dict):
+        return False
+    return "ColumnRef" in part or "CurrentOfExpr" in part or any(_mentions_column(value) for value in part.values())
+
+
+STATEMENTS: dict[str, Statement] = {
+    "SelectStmt": Statement("select", ("read",), select),
+    "InsertStmt": Statement("insert", ("insert",), insert),
+    "UpdateStmt": Statement("update", ("update",), update),
+    "DeleteStmt": Statement("delete", ("delete",), delete),
+    "MergeStmt": Statement("merge", (), merge),
+}

@@ -1,0 +1,38 @@
+"""How facts travel between the broker and its reading child: msgpack in frames of four bytes' length, big-endian."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hoopx_broker.terms.facts import StatementFacts, Unreadable
+
+Reading = tuple[StatementFacts, ...] | Unreadable
+
+# The longest frame either side takes: facts repeat no more than the names of a statement, which has 1 MB at most.
+MAX_FRAME = 16_000_000
+HEADER = 4
+
+_encoder = msgspec.msgpack.Encoder()
+# An unreadable statement travels as its bare reason, which tells it from a list of facts.
+_decoder = msgspec.msgpack.Decoder(tuple[StatementFacts, ...] | str)
+
+
+def encode(reading: Reading) -> bytes:
+    return _encoder.encode(reading.reason if isinstance(reading, Unreadable) else reading)
+
+
+def decode(frame: bytes) -> Reading:
+    """The reading in a frame without its length; a frame that is none is an unreadable statement, never an error."""
+    try:
+        reading = _decoder.decode(frame)
+    except (msgspec.MsgspecError, RecursionError):
+        return Unreadable("the reader of statements answered nonsense")
+    return Unreadable(reading) if isinstance(reading, str) else reading
+
+
+def framed(payload: bytes) -> bytes:
+    return len(payload).to_bytes(HEADER, "big") + payload
+
+
+def length(header: bytes) -> int:
+    return int.from_bytes(header, "big")
