@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hoopx_broker.recording import format as format_room
 from hoopx_broker.recording import recorder as recorder_room
 from hoopx_broker.recording.failures import RecordingFailed
-from hoopx_broker.recording.format import MAX_BODY, Reader, path_of
+from hoopx_broker.recording.format import Reader, path_of
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.replay import moments
 from hoopx_broker.recording.verify import verify
@@ -146,17 +147,20 @@ UNRECORDABLE: list[Entry] = [
     Seal("forged"),
     Notice("t_1", "NOTICE", "00000", "half a pair \ud800"),
     Rows("t_1", 1, 1 << 70, b""),
-    Rows("t_1", 1, 1, bytes(MAX_BODY)),
+    Rows("t_1", 1, 1, bytes(5000)),
 ]
 
 
 @pytest.mark.parametrize("entry", UNRECORDABLE, ids=["opened", "ended", "seal", "surrogate", "integer", "size"])
-def test_what_cannot_be_recorded_ends_the_recording_and_leaves_it_whole(tmp_path: Path, entry: Entry) -> None:
+def test_what_cannot_be_recorded_ends_the_recording_and_leaves_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: Entry
+) -> None:
+    monkeypatch.setattr(format_room, "MAX_BODY", 5000)
     recorder = begin(tmp_path)
     recorder.write([NOTICE])
     with pytest.raises(RecordingFailed):
         recorder.write([NOTICE, entry, NOTICE])
-    refuses_everything(recorder, "")
+    refuses_everything(recorder, "recording failed")
     assert on_disk(recorder.path) == [OPENED, NOTICE]
 
 

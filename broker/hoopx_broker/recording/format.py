@@ -21,9 +21,9 @@ from hoopx_broker.terms.errors import BadInput
 
 HEADER = b"hoopx recording 1\n"
 SUFFIX = ".hoopx"
-# A reader holds one whole entry in memory, on a laptop too. The largest entries are one read's worth of rows, or one
-# statement or one row that is larger than a read: 64 MiB is far above what people move through a session by hand.
-MAX_BODY = 64 << 20
+# The wire lets one message of 256 MiB through, in one entry with what arrived around it. A reader holds one entry in
+# memory at a time, on a laptop too.
+MAX_BODY = 272 << 20
 LENGTH_SIZE = 4
 HASH_SIZE = 32
 
@@ -44,6 +44,13 @@ _decode = msgspec.msgpack.Decoder(Recorded).decode
 _EDGES: frozenset[type[Entry] | None] = frozenset({None, Opened, Ended, Seal})
 
 
+def link(root: bytes, body: bytes) -> bytes:
+    """The hash over everything up to and with `body`, from the hash `root` over everything before."""
+    running = sha256(root)
+    running.update(body)
+    return running.digest()
+
+
 class Chain:
     """Where a recording stands: how many entries, the time of the last, and the hash over everything so far."""
 
@@ -61,7 +68,7 @@ class Chain:
         size = len(body)
         if size > MAX_BODY:
             raise TooLarge(f"entry {count} would be {size} bytes long; the bound is {MAX_BODY}")
-        self.root = root = sha256(self.root + body).digest()
+        self.root = root = link(self.root, body)
         self.count = count
         self.t_us = t_us
         return size.to_bytes(LENGTH_SIZE, "big"), body, root
@@ -118,7 +125,7 @@ class Reader:
     def _check(self, body: bytes, root: bytes) -> Recorded:
         chain = self.chain
         number = chain.count + 1
-        if sha256(chain.root + body).digest() != root:
+        if link(chain.root, body) != root:
             raise BrokenEvidence(number, "its hash does not follow from what is before it (changed, dropped or moved)")
         try:
             recorded = _decode(body)

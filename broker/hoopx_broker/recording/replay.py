@@ -64,7 +64,8 @@ def jsonl(told: Iterable[Moment]) -> Iterator[str]:
             case StreamClosed():
                 columns.pop(entry.stream, None)
             case Rows():
-                cells = decoded(columns.get(entry.stream), entry)
+                known = columns.get(entry.stream)
+                cells = decoded(known if known and known.n == entry.n else None, entry)
                 if cells is not None:
                     del fields["data"]
                     fields["rows"] = cells
@@ -103,10 +104,9 @@ class Narrator:
             case Executed():
                 yield f"{where} #{entry.n} runs #{entry.statement}" + _parameters(entry.parameters, entry.formats)
             case Columns():
-                self._tables[entry.stream] = Table(entry)
+                self._tables[entry.stream] = Table(entry.n, entry)
             case Rows():
-                table = self._tables.setdefault(entry.stream, Table(None))
-                yield from (_SAID + line for line in table.lines(entry.data))
+                yield from (_SAID + line for line in self._table(entry).lines(entry.data))
             case CopyData():
                 yield f"{where} #{entry.n} copy {inert(entry.direction)}, {len(entry.data)} bytes"
                 yield from (_SAID + line for line in _copied(entry.data))
@@ -122,9 +122,16 @@ class Narrator:
             case _:
                 assert_never(entry)
 
+    def _table(self, entry: Rows) -> Table:
+        """The result that these rows belong to; rows may come without a description of their own."""
+        table = self._tables.get(entry.stream)
+        if table is None or table.n != entry.n:
+            table = self._tables[entry.stream] = Table(entry.n, None)
+        return table
+
     def _finished(self, where: str, entry: Finished) -> Iterator[str]:
         table = self._tables.get(entry.stream)
-        if table is not None and not table.headed:
+        if table is not None and table.n == entry.n and not table.headed:
             yield from (_SAID + line for line in table.heading())
         count = f"{entry.rows} row" + ("" if entry.rows == 1 else "s")
         yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'} ({count})"

@@ -18,9 +18,10 @@ _NULL = "∅"
 
 
 class Table:
-    """One result. Its widths only grow, so that rows that come later stay in line with those before."""
+    """One result, of the statement or execution `n`. Its widths only grow, so that rows that come later stay in line with those before."""
 
-    def __init__(self, columns: Columns | None) -> None:
+    def __init__(self, n: int, columns: Columns | None) -> None:
+        self.n = n
         self._columns = columns
         self._titles = _titles(columns) if columns else []
         self._widths = [width(title) for title in self._titles]
