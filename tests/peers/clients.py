@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -66,5 +67,5 @@ def pgbench(script: Path, mode: str, transactions: int = 20, clients: int = 2) -
 
 
 def python(script: str, *arguments: str) -> list[str]:
-    """The command line for a Python script with psycopg at hand."""
-    return [sys.executable, "-W", "error", "-c", script, *arguments]
+    """The command line for a Python script with psycopg at hand; indented as it suits the scene."""
+    return [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments]

@@ -18,6 +18,7 @@ import psycopg
 from msgspec import Struct
 
 from tests.peers.certificates import Authority
+from tests.peers.processes import bound_to_us, works
 
 SUPERUSER, SUPERUSER_PASSWORD = "postgres", "test-superuser"
 ADMIN, ADMIN_PASSWORD = "hoopx_admin", "test-admin"
@@ -251,7 +252,7 @@ def _initialise(installation: Installation, home: Path, data: Path) -> None:
 
 
 def _spawn(installation: Installation, data: Path, options: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    command = [*_unprivileged(), *_bound_to_us(), str(installation.bin / "postgres"), "-D", str(data), *options]
+    command = [*_unprivileged(), *bound_to_us(), str(installation.bin / "postgres"), "-D", str(data), *options]
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=data.parent, env=environ)
 
@@ -268,23 +269,9 @@ def _unprivileged() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     namespace = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-    if _works((*namespace, "true")):
+    if works((*namespace, "true")):
         return namespace
     return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
-@cache
-def _bound_to_us() -> tuple[str, ...]:
-    """Where Linux has it: the server is killed when the tests die, however they die."""
-    bound = ("setpriv", "--pdeathsig", "KILL")
-    return bound if _works((*bound, "true")) else ()
-
-
-def _works(command: tuple[str, ...]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
 
 
 def _give(path: Path) -> None:

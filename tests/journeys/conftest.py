@@ -1,0 +1,34 @@
+"""The stages that journeys play on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.stage import Stage
+from tests.peers import found
+from tests.peers.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def stage(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One stage for all scenes that leave it as they found it."""
+    found.require("psql")
+    yield from _play(Stage(tmp_path_factory.mktemp("stage"), postgres))
+
+
+@pytest.fixture
+def own_stage(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage for one scene alone, with a PostgreSQL of its own: kill, stop and break what is on it."""
+    found.require("psql")
+    yield from _play(Stage(tmp_path_factory.mktemp("own-stage"), own_postgres))
+
+
+def _play(stage: Stage) -> Iterator[Stage]:
+    stage.start_broker()
+    try:
+        yield stage
+    finally:
+        stage.close()
+    assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
