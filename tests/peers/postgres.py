@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -102,6 +103,13 @@ class Postgres:
             self._process.wait()
             self._process = None
             self._await_silence()
+
+    def shut_down(self) -> None:
+        """End in good order, so that a copy of the data directory starts without recovery."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
+            self._process.wait(START_LIMIT)
+            self._process = None
 
     def sql(self, text: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Run as superuser, past the broker; rows of the last statement that has any."""
@@ -232,7 +240,7 @@ class Foundry:
             postgres.sql(f"CREATE DATABASE {DATABASE}", database="postgres")
             postgres.sql(SEED.read_text() + ADMIN_SQL)
             postgres.sql(f"CREATE DATABASE tls_only TEMPLATE {DATABASE}", database="postgres")
-            _shut_down(installation, started)
+            postgres.shut_down()
             shutil.rmtree(data)
             shutil.copytree(started, data, symlinks=True)
 
@@ -255,12 +263,6 @@ def _spawn(installation: Installation, data: Path, options: list[str], log: IO[b
     command = [*_unprivileged(), *bound_to_us(), str(installation.bin / "postgres"), "-D", str(data), *options]
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=data.parent, env=environ)
-
-
-def _shut_down(installation: Installation, data: Path) -> None:
-    """A clean stop, so that copies of the data directory start without recovery."""
-    command = [str(installation.bin / "pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop"]
-    subprocess.run([*_unprivileged(), *command], check=True, capture_output=True, cwd=data.parent)
 
 
 @cache
