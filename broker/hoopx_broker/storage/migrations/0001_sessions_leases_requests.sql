@@ -33,7 +33,7 @@ CREATE TABLE leases (
     expires_at REAL NOT NULL,
     ended_at REAL NOT NULL DEFAULT 0,
     handle TEXT NOT NULL DEFAULT '{}', -- how it is revoked; never a secret
-    doubtful INTEGER NOT NULL DEFAULT 0, -- its issuing was cut off, so that the source may still finish it
+    doubtful_until REAL NOT NULL DEFAULT 0, -- an issuing that was cut off may still be finished by the source until then
     attempts INTEGER NOT NULL DEFAULT 0,
     last_error TEXT
 );

@@ -1,0 +1,112 @@
+"""The rows of leases: every step is written down before it is taken. Each function is one step of a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from hoopx_broker.terms.ids import LeaseId, SessionId
+from hoopx_broker.terms.leases import Issued, Lease, LeaseState, Order
+
+MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
+
+_COLUMNS = "id, session, target, source, user, state, expires_at, handle, attempts, last_error"
+
+
+def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until: float) -> None:
+    """Pending, and in doubt until the issuer has answered: the source may make it and nobody hear of it."""
+    connection.execute(
+        "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until)"
+        " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
+        (order.lease, order.session, order.target.name, order.target.source, now, order.expires_at, doubtful_until),
+    )
+
+
+def go_live(connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued) -> Lease:
+    handle = msgspec.json.encode(issued.handle).decode()
+    connection.execute(
+        "UPDATE leases SET state = 'live', doubtful_until = 0, user = ?, handle = ? WHERE id = ?",
+        (issued.credential.user, handle, lease_id),
+    )
+    return _get(connection, lease_id)
+
+
+def clear_doubt(connection: sqlite3.Connection, lease_id: LeaseId) -> None:
+    """The issuer said itself that it failed, and by its promise undid what it had made."""
+    connection.execute("UPDATE leases SET doubtful_until = 0 WHERE id = ?", (lease_id,))
+
+
+def begin_ending(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
+    """None for a lease that has ended, or that never came to be stored."""
+    connection.execute("UPDATE leases SET state = 'ending' WHERE id = ? AND state <> 'ended'", (lease_id,))
+    lease = find(connection, lease_id)
+    return lease if lease is not None and lease.state == "ending" else None
+
+
+def begin_ending_all(connection: sqlite3.Connection) -> tuple[Lease, ...]:
+    connection.execute("UPDATE leases SET state = 'ending' WHERE state IN ('pending', 'live')")
+    return _select(connection, "state = 'ending' ORDER BY created_at")
+
+
+def note_revoked(connection: sqlite3.Connection, lease_id: LeaseId, now: float) -> Lease:
+    """Confirmed: ended. A lease in doubt stays `ending`, for its source may still make what was not there yet."""
+    connection.execute(
+        "UPDATE leases SET attempts = attempts + 1, last_error = NULL,"
+        " state = CASE WHEN doubtful_until <= :now THEN 'ended' ELSE 'ending' END,"
+        " ended_at = CASE WHEN doubtful_until <= :now THEN :now ELSE 0 END"
+        " WHERE id = :id AND state = 'ending'",
+        {"now": now, "id": lease_id},
+    )
+    return _get(connection, lease_id)
+
+
+def note_trouble(connection: sqlite3.Connection, lease_id: LeaseId, trouble: str) -> Lease:
+    connection.execute("UPDATE leases SET attempts = attempts + 1, last_error = ? WHERE id = ?", (trouble, lease_id))
+    return _get(connection, lease_id)
+
+
+def find(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
+    found = _select(connection, "id = :id", {"id": lease_id})
+    return found[0] if found else None
+
+
+def listed(
+    connection: sqlite3.Connection, state: LeaseState | None, session: SessionId | None, limit: int
+) -> tuple[Lease, ...]:
+    """The newest first."""
+    return _select(
+        connection,
+        "(:state IS NULL OR state = :state) AND (:session IS NULL OR session = :session)"
+        " ORDER BY created_at DESC, id LIMIT :limit",
+        {"state": state, "session": session, "limit": max(0, min(limit, MAX_LIST))},
+    )
+
+
+def _get(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease:
+    lease = find(connection, lease_id)
+    if lease is None:
+        raise LookupError(f"the row of lease {lease_id} is gone")
+    return lease
+
+
+def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any] | None = None) -> tuple[Lease, ...]:
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM leases WHERE {where}", values or {})
+    return tuple(_lease(row) for row in rows)
+
+
+def _lease(row: tuple[Any, ...]) -> Lease:
+    lease_id, session, target, source, user, state, expires_at, handle, attempts, last_error = row
+    return Lease(
+        id=lease_id,
+        session=session,
+        target=target,
+        source=source,
+        user=user,
+        state=state,
+        expires_at=expires_at,
+        handle=msgspec.json.decode(handle, type=dict[str, str]),
+        attempts=attempts,
+        last_error=last_error,
+    )
