@@ -1,0 +1,153 @@
+"""The administrator's connection of `postgres-role`: TLS as the target says, bounded in time, errors with a remedy."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+from psycopg import errors
+
+from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.terms.targets import Target
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+# A person waits for this connection: a server that has not answered by then is down for them.
+CONNECT_TIMEOUT = 10
+# Minting and dropping take milliseconds. What holds them up is somebody's lock, and the broker tries again later;
+# a transaction of a broker whose machine died must not hold up the next one either.
+LIMITS = """
+SET statement_timeout = '30s';
+SET lock_timeout = '10s';
+SET idle_in_transaction_session_timeout = '30s';
+"""
+# Where systems keep their bundle of public authorities: libpq's own default is the place on its builder's machine.
+BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+# A server's message is shown in one line of an error; the rest is in its own log.
+MAX_TOLD = 300
+
+
+@asynccontextmanager
+async def administrator(target: Target, database: str, user: str, password: Secret) -> AsyncIterator[Connection]:
+    """A connection in autocommit, closed at the end. Every failure, inside too, becomes a `BackendFailed`."""
+    try:
+        connection = await _connect(target, database, user, password)
+    except (psycopg.Error, OSError) as error:
+        raise _unreachable(error, target, user) from None
+    try:
+        await connection.execute(LIMITS)
+        yield connection
+    except psycopg.Error as error:
+        _raise_refused(error, target, user)
+    finally:
+        await connection.close()
+
+
+async def _connect(target: Target, database: str, user: str, password: Secret) -> Connection:
+    """All settings that libpq would otherwise take from the broker's environment and home are given here."""
+    verified = target.tls.mode in ("verify-ca", "verify-full")
+    return await psycopg.AsyncConnection.connect(
+        host=target.host,
+        port=target.port,
+        dbname=database,
+        user=user,
+        password=password.reveal(),
+        passfile="",
+        sslmode=target.tls.mode,
+        sslrootcert=(target.tls.ca or _public_authorities()) if verified else "",
+        sslcert="",
+        sslkey="",
+        gssencmode="disable",
+        # A server that nobody has verified is not told the password, whatever it asks for.
+        require_auth="password,md5,scram-sha-256,none" if verified else "!password",
+        target_session_attrs="any",
+        connect_timeout=CONNECT_TIMEOUT,
+        application_name="hoopx",
+        options="",
+        autocommit=True,
+    )
+
+
+def _public_authorities() -> str:
+    candidates = (ssl.get_default_verify_paths().cafile, *BUNDLES)
+    return next((each for each in candidates if each and Path(each).is_file()), "system")
+
+
+def _unreachable(error: Exception, target: Target, user: str) -> BackendFailed:
+    """What went wrong, by libpq's words: it gives no codes for a connection that never was."""
+    place = f"{target.host}:{target.port}"
+    told = " ".join(str(error).split())
+    match [word for word in _REMEDIES if word in told]:
+        case [word, *_]:
+            what, hint = _REMEDIES[word]
+        case _:
+            what, hint = told[:MAX_TOLD], f"look whether PostgreSQL runs at {place} and at its log"
+    source = f"the source `postgres-role` of target `{target.name}`"
+    return BackendFailed(f"{source} cannot log in to {place} as `{user}`: {what}", hint)
+
+
+_PASSWORD = (
+    "the password is wrong, or the role may not log in",
+    "correct `credentials.user` and `credentials.password`",
+)
+_CERTIFICATE = ("its certificate cannot be verified", "give its authority as `tls.ca`, and the name in it as `address`")
+_REMEDIES = {
+    "password authentication failed": _PASSWORD,
+    "is not permitted to log in": _PASSWORD,
+    "certificate verify failed": _CERTIFICATE,
+    "does not match host name": (
+        "its certificate is for another host name",
+        "write `address` with the name that stands in the certificate, or use `mode: verify-ca`",
+    ),
+    "server does not support SSL": ("it does not speak TLS", "switch TLS on there, or write `tls: {mode: disable}`"),
+    "no pg_hba.conf entry": ("its pg_hba.conf lets nobody in from here", "add a line for the broker's address there"),
+    "pg_hba.conf rejects": ("its pg_hba.conf rejects the broker", "correct its line for the broker's address"),
+    "authentication method requirement": (
+        "it asks for the clear password over a connection that nobody verified",
+        "use `tls: {mode: verify-full}`, or SCRAM on the server",
+    ),
+    "Connection refused": ("nothing listens there", "start PostgreSQL, or correct `address`"),
+    "timeout expired": ("it does not answer", "correct `address`, or let the broker through the firewall"),
+    "Name or service not known": ("there is no such host", "correct `address`"),
+    "nodename nor servname": ("there is no such host", "correct `address`"),
+    "Temporary failure in name resolution": ("its name cannot be resolved", "correct `address`, or the name service"),
+    "failed to resolve host": ("its name cannot be resolved", "correct `address`, or the name service"),
+    "too many": ("it has no connection left", "raise `max_connections` there, or end sessions"),
+    "remaining connection slots": ("it has no connection left", "raise `max_connections` there, or end sessions"),
+    "does not exist": ("the database or the role does not exist", "correct `database` and `credentials.user`"),
+    "starting up": ("it is starting up", "try again in a moment"),
+    "shutting down": ("it is shutting down", "start it again"),
+}
+
+
+def _raise_refused(error: psycopg.Error, target: Target, user: str) -> NoReturn:
+    """A statement of the administrator's failed."""
+    primary = error.diag.message_primary or " ".join(str(error).split())
+    told = "; ".join(each for each in (primary, error.diag.message_detail) if each)[:MAX_TOLD].replace("\n", " ")
+    raise BackendFailed(
+        f"the source `postgres-role` of target `{target.name}` failed: {told}", _remedy(error, user)
+    ) from None
+
+
+def _remedy(error: psycopg.Error, user: str) -> str:
+    match error:
+        case errors.InsufficientPrivilege():
+            return (
+                f"as a superuser: `ALTER ROLE {user} CREATEROLE`, and `GRANT … TO {user} WITH ADMIN OPTION`"
+                " for each of `credentials.roles`"
+            )
+        case errors.UndefinedObject():
+            return "create that role on the server, or correct `credentials.roles`"
+        case errors.ReadOnlySqlTransaction():
+            return "that server is a standby: give the address of the primary"
+        case errors.DependentObjectsStillExist():
+            return "hand over or drop what the role owns, then the broker drops the role"
+        case errors.LockNotAvailable() | errors.QueryCanceled():
+            return "something on the server holds a lock; the broker tries again"
+        case _:
+            return "look at the server's log"

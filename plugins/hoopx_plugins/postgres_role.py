@@ -1,0 +1,183 @@
+"""A PostgreSQL role for each session: made with a random password and an end, dropped when the session ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+from psycopg import errors, sql
+
+from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.ids import SessionId
+from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.terms.targets import Target
+from hoopx_plugins.postgres_admin import Connection, administrator
+from hoopx_plugins.postgres_drop import drop_role
+from hoopx_plugins.postgres_walls import check_read_only
+
+# 256 bits: out of reach even for whoever gets hold of the verifier in the server's log.
+PASSWORD_BYTES = 32
+# PostgreSQL raises an error when two transactions change the privileges of one table; with another broker on the same
+# server that is over in milliseconds.
+ATTEMPTS = 6
+PAUSE = 0.05
+
+_GRANT = re.compile(r"\s*grant\s", re.IGNORECASE)
+
+
+class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """`user` and `password` log in as a role with CREATEROLE, or a superuser, that may grant what is asked for here.
+
+    `roles` are granted to each minted role. `grants` are further GRANT statements, `{{role}}` standing for the role.
+    `read_only` (see docs/credentials.md) refuses to mint a role that could write. `connection_limit` bounds the streams
+    of one session. `statement_timeout` is the role's default: `90s`, `15m`, `1h`.
+    """
+
+    user: str
+    password: Secret
+    roles: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+    read_only: bool = True
+    connection_limit: Annotated[int, Meta(ge=1, le=1000)] = 20
+    statement_timeout: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}[smh]$")] | None = None
+
+    def __post_init__(self) -> None:
+        for grant in self.grants:
+            # Anything else could end the transaction, and then a failure would leave half a role.
+            if not _GRANT.match(grant) or "{{role}}" not in grant:
+                raise ValueError("`grants` must each be one GRANT statement that holds {{role}}")
+
+
+class PostgresRoleIssuer:
+    """Mints and drops roles on the target itself. One instance serves all targets of a broker."""
+
+    Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
+
+    def __init__(
+        self,
+        new_password: Callable[[], str] = lambda: secrets.token_urlsafe(PASSWORD_BYTES),
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._new_password = new_password
+        self._pause = pause
+        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+
+    async def issue(self, order: Order) -> Issued:
+        """A role that can log in until the order's end; all of it in one transaction, so all or nothing."""
+        options: PostgresRoleOptions = order.target.credentials
+        role, password = role_name(order.session), Secret(self._new_password())
+
+        async def mint(connection: Connection) -> None:
+            async with connection.transaction():
+                await _mint(connection, role, password, order.expires_at, options)
+                if options.read_only:
+                    await check_read_only(connection, role, order.target.name)
+
+        await self._alone(order.target, mint)
+        return Issued(Credential(user=role, password=password), handle={"role": role})
+
+    async def revoke(self, lease: Lease, target: Target) -> None:
+        """Bar, cut and drop the session's role, and confirm that it is gone.
+
+        The name follows from the session alone, so a lease that was never confirmed is revoked like any other, and a
+        stored handle that was tampered with names nobody else's role.
+        """
+        role = role_name(lease.session)
+
+        async def drop(connection: Connection) -> None:
+            await drop_role(connection, role, lambda database: _login(target, database), self._pause)
+
+        await self._alone(target, drop)
+
+    async def _alone(self, target: Target, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do `work` when no other of this broker's is under way on that server; again where another broker was."""
+        turn = self._turns.setdefault((target.host, target.port), asyncio.Lock())
+        async with _login(target, target.database) as connection, turn:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    await work(connection)
+                except (errors.InternalError_, errors.SerializationFailure, errors.DeadlockDetected) as error:
+                    if attempt == ATTEMPTS or not _is_passing(error):
+                        raise
+                    await self._pause(PAUSE * attempt)
+                else:
+                    return
+
+
+def role_name(session: SessionId) -> str:
+    """The role of a session. Raises `BackendFailed` for what is no session's id: names are derived, never taken."""
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", session):
+        raise BackendFailed(
+            "no role name follows from that session id", "the stored lease is damaged: look at the state"
+        )
+    return f"hoopx_{session}"
+
+
+def _login(target: Target, database: str) -> AbstractAsyncContextManager[Connection]:
+    options: PostgresRoleOptions = target.credentials
+    return administrator(target, database, options.user, options.password)
+
+
+def _is_passing(error: errors.Error) -> bool:
+    """True for a collision of two transactions; PostgreSQL has no code of its own for one on a catalog row."""
+    return not isinstance(error, errors.InternalError_) or "concurrently" in (error.diag.message_primary or "")
+
+
+async def _mint(
+    connection: Connection, role: str, password: Secret, expires_at: float, options: PostgresRoleOptions
+) -> None:
+    name = sql.Identifier(role)
+    create = sql.SQL("CREATE ROLE {} LOGIN INHERIT PASSWORD {} VALID UNTIL {} CONNECTION LIMIT {}")
+    end = datetime.fromtimestamp(expires_at, UTC).isoformat(sep=" ", timespec="seconds")
+    verifier = _verifier(connection, role, password)
+    await connection.execute(create.format(name, verifier, end, options.connection_limit))
+    for parent in options.roles:
+        await connection.execute(_membership(connection).format(sql.Identifier(parent), name))
+    if options.read_only:
+        await connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
+    if options.statement_timeout:
+        limit = options.statement_timeout.replace("m", "min")
+        await connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, limit))
+    for grant in options.grants:
+        await _grant(connection, grant.replace("{{role}}", name.as_string(connection)))
+
+
+def _verifier(connection: Connection, role: str, password: Secret) -> str:
+    """The SCRAM-SHA-256 verifier, made here: the clear password reaches neither the server nor its log."""
+    made = connection.pgconn.encrypt_password(password.reveal().encode(), role.encode(), b"scram-sha-256")
+    return made.decode()
+
+
+def _membership(connection: Connection) -> sql.SQL:
+    """From PostgreSQL 16 on the role has the privileges of its groups, but cannot become one of them."""
+    if connection.info.server_version >= 160000:
+        return sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE")
+    return sql.SQL("GRANT {} TO {}")
+
+
+async def _grant(connection: Connection, statement: str) -> None:
+    """One GRANT of the configuration. What the administrator may not grant is only a warning to PostgreSQL."""
+    warned: list[str] = []
+
+    def hear(diagnostic: errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            warned.append(diagnostic.message_primary or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        # Asking for a binary result takes the extended protocol, which refuses a second statement after the first.
+        await connection.execute(statement.encode(), binary=True)
+    finally:
+        connection.remove_notice_handler(hear)
+    if warned:
+        raise BackendFailed(
+            f"the source `postgres-role` could not grant all it was told to: {warned[0]}",
+            "give `credentials.user` those privileges WITH GRANT OPTION",
+        )
