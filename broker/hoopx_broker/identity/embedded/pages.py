@@ -1,0 +1,160 @@
+"""The pages of the device flow: plain HTML that needs no script, each one question."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+
+from msgspec import Struct
+
+STYLE = (files("hoopx_broker.identity.embedded") / "style.css").read_text("utf-8")
+_STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+
+# Nothing is loaded, run, framed or posted elsewhere; the one style sheet is allowed by its hash.
+HEADERS = {
+    "content-security-policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    ),
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class Question(Struct, frozen=True):
+    """What a person confirms: which client asks, from where, under which code, since when (seconds)."""
+
+    client: str
+    code: str
+    asked_from: str
+    browser_at: str
+    waiting: int
+    user: str
+
+
+def enter_code(typed: str = "", wrong: str = "") -> str:
+    return _page(
+        "Log in to a device",
+        f"""<h1>Enter the code</h1>
+<p class="soft">It stands in the terminal where you ran <b>hoopx login</b>.</p>{_wrong(wrong)}
+<form method="post" action="/oidc/device">
+<label for="user_code">Code</label>
+<input class="code" id="user_code" name="user_code" value="{escape(typed)}" placeholder="XXXX-XXXX" required
+ maxlength="20" autocomplete="off" autocapitalize="characters" spellcheck="false" autofocus>
+<button>Continue</button>
+</form>""",
+    )
+
+
+def enter_password(token: str, user: str = "", wrong: str = "") -> str:
+    return _page(
+        "Log in",
+        f"""<h1>Log in</h1>
+<p class="soft">With your user name and password of this broker.</p>{_wrong(wrong)}
+<form method="post" action="/oidc/device/login">
+<input type="hidden" name="token" value="{escape(token)}">
+<label for="user">User name</label>
+<input id="user" name="user" value="{escape(user)}" required maxlength="256" autocomplete="username"
+ autocapitalize="none" spellcheck="false"{_focus(not user)}>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" required maxlength="1024" autocomplete="current-password"\
+{_focus(bool(user))}>
+<button>Log in</button>
+</form>""",
+    )
+
+
+def confirm(token: str, question: Question) -> str:
+    return _page(
+        "Allow this login?",
+        f"""<h1>Is this you?</h1>
+<p>A device wants to act as <b>{escape(question.user)}</b>.</p>
+<dl>
+<div><dt>Client</dt><dd>{escape(question.client)}</dd></div>
+<div><dt>Code</dt><dd class="code">{escape(question.code)}</dd></div>
+<div><dt>Asked from</dt><dd>{escape(question.asked_from)}</dd></div>
+<div><dt>Asked</dt><dd>{_ago(question.waiting)}</dd></div>
+</dl>
+{_elsewhere(question)}<p class="soft">Allow it only if you started it yourself just now, and your terminal shows this \
+very code. Whoever sent you a link or a code wants your access.</p>
+<form method="post" action="/oidc/device/confirm">
+<input type="hidden" name="token" value="{escape(token)}">
+<button name="answer" value="allow">Allow</button>
+<button class="quiet" name="answer" value="refuse">Refuse</button>
+</form>""",
+    )
+
+
+def allowed(user: str) -> str:
+    return _page(
+        "Logged in",
+        f"""<h1>You are logged in</h1>
+<p>The device now acts as <b>{escape(user)}</b>.</p>
+<p class="soft">Close this page and go back to your terminal.</p>""",
+    )
+
+
+def refused() -> str:
+    return _page(
+        "Refused",
+        """<h1>Refused</h1>
+<p>The device was not logged in. If you did not start this yourself, tell who runs the broker.</p>""",
+    )
+
+
+def trouble(what: str) -> str:
+    return _page(
+        "Not possible",
+        f"""<h1>That did not work</h1>
+{_wrong(what)}
+<p><a href="/oidc/device">Start again with the code</a></p>""",
+    )
+
+
+def _page(title: str, body: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{escape(title)} · hoopx</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<p class="mark">hoopx</p>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def _wrong(text: str) -> str:
+    return f'\n<p class="wrong" role="alert">{escape(text)}</p>' if text else ""
+
+
+def _focus(is_first: bool) -> str:
+    return " autofocus" if is_first else ""
+
+
+def _ago(seconds: int) -> str:
+    minutes = seconds // 60
+    if minutes == 0:
+        return "less than a minute ago"
+    return f"{minutes} minute{'s' if minutes > 1 else ''} ago"
+
+
+def _elsewhere(question: Question) -> str:
+    if question.asked_from == question.browser_at:
+        return ""
+    return (
+        f'<p class="note">The device is not at the address of this browser ({escape(question.browser_at)}). '
+        "That is so when you log in over SSH; otherwise refuse.</p>\n"
+    )

@@ -1,0 +1,14 @@
+"""Everything that the broker's web server mounts for the embedded issuer."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from hoopx_broker.identity.embedded.device_pages import DevicePages
+from hoopx_broker.identity.embedded.endpoints import Endpoints
+from hoopx_broker.identity.embedded.issuer import Embedded
+
+
+def routes(issuer: Embedded) -> list[Route]:
+    """All routes below `/oidc`, for the root of the application."""
+    return [*Endpoints(issuer).routes(), *DevicePages(issuer).routes()]
