@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -94,7 +94,7 @@ class Api:
         return self._ask("GET", f"/v1/sessions/{quote(id_, safe='')}", SessionView)
 
     def kill(self, id_: str) -> None:
-        self._ask("POST", f"/v1/sessions/{quote(id_, safe='')}/kill", Any)
+        self._ask("POST", f"/v1/sessions/{quote(id_, safe='')}/kill", object)
 
     def recording(self, id_: str, sink: Callable[[bytes], object]) -> None:
         """Pass the recording file on, piece by piece: it may be larger than memory."""
@@ -105,7 +105,7 @@ class Api:
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
 
-    def _ask(self, method: str, path: str, kind: Any, body: Struct | None = None, *, signed: bool = True) -> Any:
+    def _ask(self, method: str, path: str, kind: type[T], body: Struct | None = None, *, signed: bool = True) -> T:
         content = msgspec.json.encode(body) if body is not None else b""
         with self._answer(method, path, content, signed=signed) as answer:
             return _decoded(self._read(answer, MAX_ANSWER + 1), kind)
@@ -152,11 +152,9 @@ class Api:
         return headers
 
 
-def _decoded(content: bytes, kind: Any) -> Any:
+def _decoded(content: bytes, kind: type[T]) -> T:
     if len(content) > MAX_ANSWER:
         raise HoopxError("the broker's answer is too large", "ask for less, for instance with --limit")
-    if kind is Any:
-        return None
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

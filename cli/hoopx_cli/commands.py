@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from typer import _click
+from typer._types import TyperChoice
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from hoopx_cli.kit import kit_of
@@ -136,7 +137,7 @@ def _output_options() -> list[TyperOption]:
     return [
         TyperOption(
             param_decls=["-o", "--output"],
-            type=_click.types.Choice([form.value for form in Form]),
+            type=TyperChoice([form.value for form in Form]),
             default=Form.TABLE.value,
             expose_value=False,
             callback=_take_form,

@@ -1,27 +1,7 @@
-"""Make text from elsewhere harmless on a terminal: what could move, hide or colour is shown instead of done."""
+"""Text from elsewhere made harmless on a terminal; one way of doing it for the command line and for recordings."""
 
 from __future__ import annotations
 
-import unicodedata
+from hoopx_broker.recording.inert import inert, inert_lines, width
 
-# Cc control, Cf format (bidi overrides, zero width), Cs surrogates, Co private use, Zl and Zp line breaks.
-_ACTS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-
-
-def inert(text: str) -> str:
-    """One line of text whose every acting character is written as an escape like `\\x1b`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_shown(char) for char in text)
-
-
-def inert_block(text: str) -> str:
-    """Like `inert`, but line feeds and tabs stay: for SQL and other text of several lines."""
-    return "".join(char if char in "\n\t" else _shown(char) for char in text)
-
-
-def _shown(char: str) -> str:
-    if unicodedata.category(char) not in _ACTS:
-        return char
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+__all__ = ["inert", "inert_lines", "width"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +15,9 @@ from hoopx_cli import trust
 from hoopx_cli.api import Api
 from hoopx_cli.output import Output
 from hoopx_cli.settings import Flags, Settings
+
+if TYPE_CHECKING:
+    from hoopx_cli.keyring import Logins
 
 
 class Kit:
@@ -36,17 +40,23 @@ class Kit:
 
     @cached_property
     def api(self) -> Api:
-        return Api(self.settings, self.tls, lambda: self.token)
+        return Api(self.settings, self.tls, self.token)
 
-    @cached_property
+    @property
+    def logins(self) -> Logins:
+        # The keyring room looks at the machine's keyrings, which a job with HOOPX_TOKEN has no use for.
+        from hoopx_cli.keyring import Logins
+
+        return Logins(self.settings.home, self.out.insist)
+
     def token(self) -> Secret:
-        """HOOPX_TOKEN, else what `hoopx login` stored. Raises `Unauthenticated`."""
+        """HOOPX_TOKEN, else what `hoopx login` keeps, renewed when it is near its end. Raises `Unauthenticated`."""
         if self.settings.token is not None:
             return self.settings.token
-        # The keyring and the refresh cost 300 ms of imports that a job with HOOPX_TOKEN never needs.
-        from hoopx_cli.signed_in import stored_token
+        from hoopx_cli.signin import bearer, issuer_trust
 
-        return stored_token(self.settings, self.tls, self.out.say)
+        broker = self.settings.broker
+        return bearer(broker, None, self.logins, issuer_trust(broker, self.tls))
 
 
 def kit_of(context: typer.Context) -> Kit:

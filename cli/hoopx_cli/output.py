@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from hoopx_cli.inert import inert, inert_block
+from hoopx_cli.inert import inert, inert_lines, width
 
 
 class Form(Enum):
@@ -39,7 +39,7 @@ class Output:
 
     def text(self, block: str) -> None:
         """Lines of text from elsewhere."""
-        self.data(inert_block(block))
+        self.data("\n".join(inert_lines(block)))
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
@@ -59,7 +59,7 @@ class Output:
         """Aligned columns under capital headings; every cell made inert."""
         cells = [[inert(cell) for cell in row] for row in rows]
         heads = [name.upper() for name in columns]
-        widths = [max(len(line[at]) for line in [heads, *cells]) for at in range(len(heads))]
+        widths = [max(width(line[at]) for line in [heads, *cells]) for at in range(len(heads))]
         self.data(self._bold(_line(heads, widths)))
         for row in cells:
             self.data(_line(row, widths))
@@ -67,12 +67,12 @@ class Output:
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
         """One fact a line, `name: value`; facts without a value are left out."""
         shown = [(name, value) for name, value in pairs if value]
-        width = max((len(name) for name, _ in shown), default=0) + 1
+        column = max((len(name) for name, _ in shown), default=0) + 2
         for name, value in shown:
-            head, *rest = inert_block(value).split("\n")
-            self.data(f"{name + ':':<{width}} {head}")
+            head, *rest = inert_lines(value)
+            self.data(f"{name}:".ljust(column) + head)
             for line in rest:
-                self.data(f"{'':<{width}} {line}")
+                self.data(" " * column + line)
 
     def say(self, text: str) -> None:
         """Something a person wants to know; `-q` silences it."""
@@ -102,7 +102,7 @@ class Output:
 
     def _tell(self, text: str) -> None:
         self.status("")
-        print(inert_block(text), file=self._stderr, flush=True)
+        print("\n".join(inert_lines(text)), file=self._stderr, flush=True)
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
@@ -123,7 +123,8 @@ def moment(at: float) -> str:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+    padded = (cell + " " * (column - width(cell)) for cell, column in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def _inert_json(document: str) -> str:

@@ -103,7 +103,7 @@ def _listening(port: int) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((LOOPBACK, port))
         made.listen(BACKLOG)
-        made.setblocking(False)
+        made.settimeout(0)
     except BaseException:
         made.close()
         raise
@@ -128,7 +128,7 @@ def _bound(path: Path) -> socket.socket:
     try:
         made.bind(str(path))
         made.listen(BACKLOG)
-        made.setblocking(False)
+        made.settimeout(0)
     except OSError as error:
         made.close()
         reason = (error.strerror or str(error)).lower()

@@ -1,0 +1,65 @@
+"""`hoopx broker run`, `check` and `keys`: the service, where its part of the package is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.commands import HoopxCommand, group
+from hoopx_cli.kit import Kit, kit_of
+
+app = group("Example: hoopx broker run --config hoopx.yaml")
+broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service that stands between people and targets.")
+app.add_typer(broker, name="broker")
+
+Config = Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
+
+
+@broker.command(cls=HoopxCommand)
+def run(context: typer.Context, config: Config = "") -> None:
+    """Example: hoopx broker run --config hoopx.yaml
+
+    Run the broker until Ctrl-C or SIGTERM.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_broker.daemon.run import serve
+    serve(_path(kit, config))
+
+
+@broker.command(cls=HoopxCommand)
+def check(context: typer.Context, config: Config = "") -> None:
+    """Example: hoopx broker check --config hoopx.yaml
+
+    Check a configuration without starting anything: every problem at once, each with its line.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_broker.daemon.config import load
+    path = _path(kit, config)
+    checked = load(path, os.environ)
+    kit.out.say(f"{path} is in order: {len(checked.targets)} targets, {len(checked.identity)} identity providers")
+
+
+@contextmanager
+def demanding_extra() -> Iterator[None]:
+    """Imports of what only a broker needs; says so where it is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("hoopx_broker", "hoopx_cli")):
+            raise
+        raise BadInput(
+            f"this part of hoopx is not installed here (`{error.name}` is missing)",
+            "install it with: pip install 'hoopx[broker]'",
+        ) from None
+
+
+def _path(kit: Kit, config: str) -> Path:
+    return Path(config or kit.environ.get("HOOPX_CONFIG") or "hoopx.yaml").absolute()

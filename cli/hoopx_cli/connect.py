@@ -1,0 +1,87 @@
+"""`hoopx connect`: a session and a local socket for any client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.api.messages import Open
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.commands import CommandWithChild, group
+from hoopx_cli.durations import seconds_of
+from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.output import Form, moment
+
+app = group("Example: hoopx connect prod-db")
+
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded, and approvers read it.")]
+Ticket = Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs to.")]
+For = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")]
+Request = Annotated[str, typer.Option(metavar="ID", help="Use this approved request.")]
+
+
+@app.command(cls=CommandWithChild)
+def connect(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    port: Annotated[str, typer.Option(metavar="PORT", help="Listen on this port of 127.0.0.1.")] = "",
+    socket: Annotated[str, typer.Option(metavar="PATH", help="Listen on a socket file that only you can use.")] = "",
+    reason: Reason = "",
+    ticket: Ticket = "",
+    for_: For = "",
+    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long.")] = "15m",
+    request: Request = "",
+) -> int:
+    """Example: hoopx connect prod-db --reason 'ticket 42'
+
+    Open a session and listen on a local socket for any client. Prints a connection string and a psql line, and stays
+    in front; Ctrl-C ends the session, its credential and its connections.
+    With `-- CMD...` it runs CMD with the session's environment instead, and returns its exit code.
+    """
+    kit = kit_of(context)
+    # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
+    from hoopx_cli import front
+
+    door = _door(port, socket)
+    order = Open(target, reason, ticket, seconds_of(for_, "--for"), seconds_of(wait, "--wait"), request or None)
+    if kit.child is not None:
+        return front.stay(kit, [order], front.Door(*door), front.run_child(kit, command_of(kit)))
+
+    async def use(held: Sequence[front.Held], signals: object) -> int:
+        _announce(kit, held[0])
+        return await front.watch(kit, held[0])
+
+    return front.stay(kit, [order], front.Door(*door), use)
+
+
+def command_of(kit: Kit) -> tuple[str, ...]:
+    """What stands behind `--`. Raises `BadInput` where nothing does."""
+    if not kit.child:
+        raise BadInput("there is no command to run", "put it behind `--`: hoopx exec prod-db -- psql -c 'select 1'")
+    return kit.child
+
+
+def _door(port: str, socket: str) -> tuple[int | None, Path | None]:
+    from hoopx_cli.sockets import port_of
+
+    if port and socket:
+        raise BadInput("--port and --socket exclude each other", "give one of them")
+    return port_of(port) if port else None, Path(socket) if socket else None
+
+
+def _announce(kit: Kit, held: object) -> None:
+    from hoopx_cli.front import Held
+
+    assert isinstance(held, Held)
+    opened, access = held.session.opened, held.access
+    if kit.out.form is Form.JSON:
+        kit.out.json(access.document())
+    else:
+        kit.out.data(access.url())
+        kit.out.data(access.psql())
+    kit.out.say(f"session {opened.session} with `{opened.target}` is open until {moment(opened.expires_at)}")
+    if opened.masked:
+        kit.out.say(f"masked: {', '.join(opened.masked)}")

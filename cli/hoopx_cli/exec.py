@@ -1,0 +1,46 @@
+"""`hoopx exec`: a command with sessions to one or more targets, for scripts and jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.api.messages import Open
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.access import demand_distinct
+from hoopx_cli.commands import CommandWithChild, group
+from hoopx_cli.connect import For, Reason, Request, Ticket, command_of
+from hoopx_cli.durations import seconds_of
+from hoopx_cli.kit import kit_of
+
+app = group("Example: hoopx exec prod-db -- psql -c 'select 1'")
+
+
+@app.command("exec", cls=CommandWithChild)
+def exec_(
+    context: typer.Context,
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Targets to open sessions with.")],
+    reason: Reason = "",
+    ticket: Ticket = "",
+    for_: For = "",
+    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")] = "",
+    request: Request = "",
+) -> int:
+    """Example: hoopx exec prod-db -- psql -c 'select 1'
+
+    Run a command with PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and DATABASE_URL set, and <TARGET>_DATABASE_URL
+    for each of several targets. Input, output, signals and the exit code are the command's own.
+    Where an approval is needed it leaves with 12 and the request's id, unless --wait is given.
+    """
+    kit = kit_of(context)
+    command = command_of(kit)
+    demand_distinct(targets)
+    if request and len(targets) > 1:
+        raise BadInput("--request is for one target", "run one command for each target")
+    # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
+    from hoopx_cli import front
+
+    length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
+    orders = [Open(target, reason, ticket, length, patience, request or None) for target in targets]
+    return front.stay(kit, orders, front.Door(), front.run_child(kit, command))

@@ -1,0 +1,155 @@
+"""Stay in front of open sessions: open them, let them be used, and end every one of them whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from msgspec import Struct
+
+from hoopx_broker.api.messages import Ended, Open
+from hoopx_broker.terms.errors import BadInput, Unreachable
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.tunnel.client import Broker
+from hoopx_cli import child as child_room
+from hoopx_cli import sockets
+from hoopx_cli.access import Access, environment
+from hoopx_cli.durations import spoken
+from hoopx_cli.kit import Kit
+from hoopx_cli.listener import Listener, listening
+from hoopx_cli.session import Entrance, Session, open_session
+from hoopx_cli.signals import Signals, caught
+
+# The status line counts minutes; a second is soon enough for a new connection to show.
+STATUS_SECONDS = 1
+
+
+class Door(Struct, frozen=True):
+    """Where to listen: a port asked for, a socket file asked for, or neither."""
+
+    port: int | None = None
+    file: Path | None = None
+
+
+class Held(Struct, frozen=True):
+    """An open session, its local socket, and how to reach it."""
+
+    session: Session
+    listener: Listener
+    access: Access
+
+
+Use = Callable[[Sequence[Held], Signals], Awaitable[int]]
+
+
+def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
+    """Open a session for each order, `use` them, end them; returns the exit code."""
+    # What picows has to say is said by our own errors; its logger would print beside them.
+    logging.getLogger("picows").addHandler(logging.NullHandler())
+    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.token(), kit.out)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_stay(entrance, orders, door, use))
+
+
+def run_child(kit: Kit, command: Sequence[str]) -> Use:
+    """Use the sessions by one child; its exit code is ours."""
+
+    async def use(held: Sequence[Held], signals: Signals) -> int:
+        try:
+            child = child_room.start(command, environment(kit.environ, [one.access for one in held]))
+        except child_room.NotStarted as error:
+            kit.out.error(error.message, error.hint)
+            return error.code
+        try:
+            with signals.handed_to(child.forward):
+                return await _until_over(child, held, kit)
+        finally:
+            await child.stop()
+
+    return use
+
+
+async def watch(kit: Kit, held: Held) -> int:
+    """Show a status line until the session ends."""
+    over = asyncio.ensure_future(held.session.over())
+    while not over.done():
+        left = held.access.expires_at - time.time()
+        kit.out.status(
+            f"{held.access.target} · {held.listener.streams} connections · {spoken(left)} left · Ctrl-C ends"
+        )
+        await asyncio.wait([over], timeout=STATUS_SECONDS)
+    kit.out.status("")
+    ended = await over
+    if ended is None:
+        raise Unreachable("the broker was lost; it ends the session by itself", "connect again when it is back")
+    kit.out.insist(f"the session ended: {ended.reason}")
+    return 0
+
+
+async def _stay(entrance: Entrance, orders: Sequence[Open], door: Door, use: Use) -> int:
+    code: int | None = None
+    with caught() as signals:
+        try:
+            async with AsyncExitStack() as stack:
+                held = [await _hold(stack, entrance, order, door) for order in orders]
+                code = await use(held, signals)
+        except asyncio.CancelledError:
+            if signals.received is None:
+                raise
+            entrance.out.status("")
+    # A signal after the child's end only hastens the goodbye: the child's own code stands.
+    return code if code is not None else 128 + (signals.received or 0)
+
+
+async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> Held:
+    """The socket first: a port that is taken is known before anybody is asked for an approval."""
+    settings, out = entrance.settings, entrance.out
+    if door.file is not None:
+        file = stack.enter_context(sockets.on_file(door.file))
+        on, host, port, password = file.socket, str(file.folder), file.number, None
+    else:
+        on = (
+            sockets.on_port(door.port)
+            if door.port is not None
+            else sockets.on_usual_port(settings.home, settings.broker, order.target)
+        )
+        stack.callback(on.close)
+        host, port = on.getsockname()
+        password = Secret(secrets.token_urlsafe(32))
+    session = await stack.enter_async_context(open_session(entrance, order))
+    opened = session.opened
+    if opened.kind != "postgres":
+        raise BadInput(f"`{opened.target}` speaks {opened.kind}, which this hoopx does not", "update hoopx")
+    listener = await stack.enter_async_context(listening(on, Listener(session.dial, password, out.say)))
+    access = Access(opened.target, opened.session, opened.database, host, port, password, opened.expires_at, door.file)
+    out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
+    return Held(session, listener, access)
+
+
+async def _until_over(child: child_room.Child, held: Sequence[Held], kit: Kit) -> int:
+    """The child's end, or the end of any session that it stands on: then it is stopped."""
+    done = asyncio.ensure_future(child.wait())
+    overs = {asyncio.ensure_future(one.session.over()): one for one in held}
+    finished, _ = await asyncio.wait([done, *overs], return_when=asyncio.FIRST_COMPLETED)
+    if done in finished:
+        return await done
+    for over in overs.keys() & finished:
+        kit.out.insist(f"the session with `{overs[over].access.target}` ended: {_reason(await over)}")
+    return await child.stop()
+
+
+def _reason(ended: Ended | None) -> str:
+    return "the broker was lost" if ended is None else ended.reason
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,253 @@
+"""`hoopx sessions ls/show/replay/verify/export/kill`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from hoopx_broker.api.messages import SessionView
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli import names
+from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.durations import seconds_of
+from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.output import Form, moment
+
+app = group("Example: hoopx sessions ls")
+sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
+app.add_typer(sessions, name="sessions")
+
+SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id, as `hoopx sessions ls` lists it.")]
+IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
+
+
+class ExportForm(Enum):
+    """What `export` writes."""
+
+    RECORDING = "recording"
+    JSONL = "jsonl"
+
+
+@sessions.command(cls=BrokerCommand)
+def ls(
+    context: typer.Context,
+    user: Annotated[str, typer.Option(metavar="USER", help="Only this user's.")] = "",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those with this target.")] = "",
+    state: Annotated[str, typer.Option(metavar="STATE", help="Only those that are open, ended or unfinished.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
+) -> None:
+    """Example: hoopx sessions ls --target prod-db --state open
+
+    List sessions that you may see, the newest first.
+    """
+    kit = kit_of(context)
+    found = kit.api.sessions(user, target, state, limit)
+    names.keep(kit.settings.home, "sessions", (one.id for one in found))
+    if kit.out.form is Form.JSON:
+        kit.out.json(found)
+        return
+    if not found:
+        kit.out.say("there is no such session")
+        return
+    kit.out.table(("session", "user", "target", "state", "opened", "statements", "denied", "reason"), map(_row, found))
+
+
+@sessions.command(cls=BrokerCommand)
+def show(context: typer.Context, id_: SessionId) -> None:
+    """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q
+
+    Show one session: who, where, why, how long, and how it ended.
+    """
+    kit = kit_of(context)
+    found = kit.api.session(id_)
+    if kit.out.form is Form.JSON:
+        kit.out.json(found)
+        return
+    kit.out.fields(
+        [
+            ("session", found.id),
+            ("user", found.user),
+            ("target", found.target),
+            ("state", found.state),
+            ("opened", moment(found.opened_at)),
+            ("ended", moment(found.ended_at)),
+            ("end", found.end),
+            ("reason", found.reason),
+            ("ticket", found.ticket),
+            ("statements", str(found.statements)),
+            ("denied", str(found.denied)),
+        ]
+    )
+
+
+@sessions.command(cls=BrokerCommand)
+def replay(
+    context: typer.Context,
+    recording: IdOrFile,
+    speed: Annotated[
+        float, typer.Option(metavar="FACTOR", min=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
+    ] = 1,
+    idle: Annotated[str, typer.Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
+) -> None:
+    """Example: hoopx sessions replay s_4k2m8q0xyz4k2m8q --speed 4
+
+    Show what happened in a session, as the client saw it. Into a pipe or file everything comes at once;
+    with `-o json` as one JSON object for each entry.
+    """
+    kit = kit_of(context)
+    from hoopx_broker.recording.replay import Narrator, jsonl, moments
+
+    longest = seconds_of(idle, "--idle")
+    with _opened(kit, recording) as file:
+        if kit.out.form is Form.JSON:
+            _each_line(kit, jsonl(moments(file)))
+            return
+        narrator, before = Narrator(), 0.0
+        for seconds, entry in moments(file):
+            if speed and kit.out.is_terminal:
+                time.sleep(min(max(seconds - before, 0) / speed, longest))
+            before = seconds
+            _each_line(kit, narrator.tell(seconds, entry))
+
+
+@sessions.command(cls=BrokerCommand)
+def verify(
+    context: typer.Context,
+    recording: IdOrFile,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="The broker's public evidence key (`hoopx broker keys`).")
+    ] = "",
+) -> None:
+    """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
+
+    Prove that a recording is whole and unchanged. A file and a key need no broker; without --key the broker is asked
+    for its key, which proves nothing about the broker itself.
+    """
+    kit = kit_of(context)
+    from hoopx_broker.recording.verify import prove
+
+    public = key or _key_of_broker(kit)
+    with _opened(kit, recording) as file:
+        proof = prove(file, public)
+    if kit.out.form is Form.JSON:
+        kit.out.json(proof)
+        return
+    state = "whole and unchanged, but the broker crashed: sealed later" if proof.unfinished else "whole and unchanged"
+    kit.out.fields(
+        [
+            ("recording", state),
+            ("session", proof.session),
+            ("user", proof.user),
+            ("target", proof.target),
+            ("entries", str(proof.entries)),
+            ("bytes", str(proof.bytes)),
+            ("root", proof.root),
+            ("key", proof.key),
+        ]
+    )
+
+
+@sessions.command(cls=BrokerCommand)
+def export(
+    context: typer.Context,
+    id_: IdOrFile,
+    to: Annotated[str, typer.Option(metavar="FILE", help="A new file; else standard output.")] = "",
+    form: Annotated[
+        ExportForm, typer.Option("--format", help="`recording` can be verified; `jsonl` is for programs.")
+    ] = ExportForm.RECORDING,
+) -> None:
+    """Example: hoopx sessions export s_4k2m8q0xyz4k2m8q --to evidence.hoopx
+
+    Take a recording out: as it is, for `hoopx sessions verify`, or as one JSON object a line.
+    """
+    kit = kit_of(context)
+    if form is ExportForm.RECORDING and not to and kit.out.is_terminal:
+        raise BadInput("a recording is not for a terminal", "give --to FILE, or --format jsonl")
+    from hoopx_broker.recording.replay import jsonl, moments
+
+    with _opened(kit, id_) as file, _sink(kit, to) as write:
+        if form is ExportForm.RECORDING:
+            while chunk := file.read(1 << 18):
+                write(chunk)
+        else:
+            for line in jsonl(moments(file)):
+                write(f"{line}\n".encode())
+    if to:
+        kit.out.say(f"written to {to}")
+
+
+@sessions.command(cls=BrokerCommand)
+def kill(context: typer.Context, id_: SessionId) -> None:
+    """Example: hoopx sessions kill s_4k2m8q0xyz4k2m8q
+
+    End a session now: its connections are cut and its credential is revoked.
+    """
+    kit = kit_of(context)
+    kit.api.kill(id_)
+    kit.out.say(f"session {id_} is being ended")
+
+
+def _row(session: SessionView) -> tuple[str, ...]:
+    return (
+        session.id,
+        session.user,
+        session.target,
+        session.state,
+        moment(session.opened_at),
+        str(session.statements),
+        str(session.denied),
+        session.reason,
+    )
+
+
+def _each_line(kit: Kit, lines: Iterator[str]) -> None:
+    """The recording room made these lines inert."""
+    for line in lines:
+        kit.out.data(line)
+
+
+def _key_of_broker(kit: Kit) -> str:
+    public = kit.api.about().evidence_key
+    kit.out.say(f"taking the key that {kit.settings.broker} gives; to depend on no broker, give it by --key")
+    return public
+
+
+@contextmanager
+def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
+    """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
+    path = Path(named)
+    if os.sep in named or path.suffix == ".hoopx" or path.is_file():
+        try:
+            file: BinaryIO = path.open("rb")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise BadInput(f"`{named}` cannot be read: {reason}", "name a session or an exported recording") from None
+        with file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as kept:
+        kit.api.recording(named, kept.write)
+        kept.seek(0)
+        yield kept
+
+
+@contextmanager
+def _sink(kit: Kit, to: str) -> Iterator[Callable[[bytes], object]]:
+    """Where an export goes. Evidence is never written over something that is there."""
+    if not to:
+        yield kit.out.raw
+        return
+    try:
+        handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadInput(f"`{to}` cannot be made: {(error.strerror or '').lower()}", "give --to a new file") from None
+    with os.fdopen(handle, "wb") as file:
+        yield file.write

@@ -1,0 +1,52 @@
+"""What INT, TERM, HUP and QUIT mean while a session is open: to the child if there is one, else an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Signals:
+    """Cancels the task that it was made in, and remembers which signal it was; or hands signals on."""
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self._task = task
+        self._receiver: Callable[[int], None] | None = None
+        self.received: int | None = None
+
+    def take(self, number: int) -> None:
+        if self._receiver is not None:
+            self._receiver(number)
+            return
+        self.received = number
+        self._task.cancel()
+
+    @contextmanager
+    def handed_to(self, receiver: Callable[[int], None]) -> Iterator[None]:
+        """As long as this lasts, signals are somebody else's."""
+        self._receiver = receiver
+        try:
+            yield
+        finally:
+            self._receiver = None
+
+
+@contextmanager
+def caught() -> Iterator[Signals]:
+    """Handle signals in the current task. What was ignored from outside (`nohup`, a job in the background) stays so."""
+    task = asyncio.current_task()
+    assert task is not None
+    signals = Signals(task)
+    loop = asyncio.get_running_loop()
+    ours = [number for number in _HANDLED if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in ours:
+        loop.add_signal_handler(number, signals.take, int(number))
+    try:
+        yield signals
+    finally:
+        for number in ours:
+            loop.remove_signal_handler(number)
