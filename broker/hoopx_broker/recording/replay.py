@@ -32,7 +32,7 @@ from hoopx_broker.terms.entries import (
 
 Moment = tuple[float, Entry]
 
-_INDENT = "    "
+_INDENT = " " * 12
 # What follows this bar was said by a client or a server; a recorded text cannot pass itself off as another entry.
 _SAID = _INDENT + "│ "
 
@@ -133,8 +133,8 @@ class Narrator:
         table = self._tables.get(entry.stream)
         if table is not None and table.n == entry.n and not table.headed:
             yield from (_SAID + line for line in table.heading())
-        count = f"{entry.rows} row" + ("" if entry.rows == 1 else "s")
-        yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'} ({count})"
+        count = f" ({entry.rows} row{'' if entry.rows == 1 else 's'})" if entry.rows else ""
+        yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'}{count}"
 
 
 _OfStream = StreamOpened | Statement | Executed | Columns | Rows | CopyData | Finished | Failed | Notice | StreamClosed
@@ -161,7 +161,7 @@ def _opening(entry: Opened) -> Iterator[str]:
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:
-    return (f"{_INDENT}{name:<12} {value}" for name, value in facts if value)
+    return (f"    {name:<12} {value}" for name, value in facts if value)
 
 
 def _statement(where: str, entry: Statement) -> Iterator[str]:

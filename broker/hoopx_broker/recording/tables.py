@@ -18,7 +18,7 @@ _NULL = "∅"
 
 
 class Table:
-    """One result, of the statement or execution `n`. Its widths only grow, so that rows that come later stay in line with those before."""
+    """One result, of the statement or execution `n`. Widths only grow: rows that come later stay in line."""
 
     def __init__(self, n: int, columns: Columns | None) -> None:
         self.n = n
