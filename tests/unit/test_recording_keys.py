@@ -59,7 +59,7 @@ def test_a_directory_that_anyone_may_write_to_is_refused(tmp_path: Path) -> None
         EvidenceKey.load_or_create(tmp_path / "evidence.key", "broker.test")
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "flip", "prefix", "binary", "id"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "flip", "prefix", "bare", "binary", "id"])
 def test_a_damaged_key_is_neither_used_nor_replaced_nor_shown(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "evidence.key"
     EvidenceKey.load_or_create(path, "broker.test")
@@ -70,6 +70,7 @@ def test_a_damaged_key_is_neither_used_nor_replaced_nor_shown(tmp_path: Path, da
         "empty": b"",
         "flip": good[:-12] + bytes([good[-12] ^ 2]) + good[-11:],
         "prefix": good.replace(b"PRIVATE", b"SECRET"),
+        "bare": good.removeprefix(b"PRIVATE+KEY+"),
         "binary": b"\xff" * 100,
         "id": good.replace(b"broker.test", b"broken.test"),
     }[damage]

@@ -91,12 +91,16 @@ def test_the_signature_covers_every_character_of_the_text() -> None:
         NEUMANN_NOTE.replace("nAM=", "nAM=="),
         NEUMANN_NOTE.replace("\n— ", " \ud800\n— "),
         "text\n\n— PeterNeumann x08gow==\n",  # a key id and nothing signed
-        "x" * (1 << 20) + NEUMANN_NOTE,
     ],
 )
 def test_what_is_not_a_signed_note_is_refused(note: str) -> None:
     with pytest.raises(BadNote):
         open_note(note, NEUMANN_VKEY)
+
+
+def test_a_note_has_a_bound() -> None:
+    with pytest.raises(BadNote, match="not a signed note"):
+        open_note(KEY.sign("x" * (1 << 20) + "\n"), KEY.verifier)
 
 
 @pytest.mark.parametrize("text", ["", "no newline", "a\tb\n", "a\x1b[31m\n", "half \ud800\n", "nul\0\n"])
