@@ -53,6 +53,7 @@ async def _connect(target: Target, database: str, user: str, password: Secret) -
     verified = target.tls.mode in ("verify-ca", "verify-full")
     return await psycopg.AsyncConnection.connect(
         host=target.host,
+        hostaddr="",
         port=target.port,
         dbname=database,
         user=user,

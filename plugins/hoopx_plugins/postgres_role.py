@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -28,6 +28,9 @@ PASSWORD_BYTES = 32
 # server that is over in milliseconds.
 ATTEMPTS = 6
 PAUSE = 0.05
+
+# Longer than everything that the server itself bounds: by then it is the network or the machine that hangs.
+PATIENCE = 60
 
 _GRANT = re.compile(r"\s*grant\s", re.IGNORECASE)
 
@@ -99,7 +102,7 @@ class PostgresRoleIssuer:
     async def _alone(self, target: Target, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Do `work` when no other of this broker's is under way on that server; again where another broker was."""
         turn = self._turns.setdefault((target.host, target.port), asyncio.Lock())
-        async with _login(target, target.database) as connection, turn:
+        async with _login(target, target.database) as connection, turn, _patience(target):
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     await work(connection)
@@ -118,6 +121,18 @@ def role_name(session: SessionId) -> str:
             "no role name follows from that session id", "the stored lease is damaged: look at the state"
         )
     return f"hoopx_{session}"
+
+
+@asynccontextmanager
+async def _patience(target: Target) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise BackendFailed(
+            f"the source `postgres-role` of target `{target.name}` has stopped answering",
+            f"look whether {target.host}:{target.port} still runs and can be reached",
+        ) from None
 
 
 def _login(target: Target, database: str) -> AbstractAsyncContextManager[Connection]:

@@ -107,9 +107,7 @@ def test_a_writing_role_is_minted_only_where_it_is_asked_for(scene: Scene) -> No
 
 def test_a_read_only_target_never_mints_a_role_that_could_write(scene: Scene) -> None:
     order = scene.order(roles=("app_read", "app_write"))
-    with pytest.raises(
-        BackendFailed, match=r"would not be read-only: it may write `public\.analytics_daily`"
-    ) as refused:
+    with pytest.raises(BackendFailed, match=r"it may write `public\.analytics_daily`") as refused:
         asyncio.run(scene.issuer.issue(order))
     assert "read_only: false" in refused.value.hint
     assert not scene.exists(order)
@@ -352,21 +350,6 @@ def test_half_done_states_are_finished(scene: Scene) -> None:
     scene.superuser(f'GRANT "{role_name(order.session)}" TO {scene.admin}')
     scene.revoke(order, issued)
     assert not scene.exists(order)
-
-
-def test_a_cancelled_mint_leaves_nothing_that_revoking_does_not_find(scene: Scene) -> None:
-    async def cancelled_after(order: Order, steps: int) -> None:
-        minting = asyncio.ensure_future(scene.issuer.issue(order))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        minting.cancel()
-        await asyncio.gather(minting, return_exceptions=True)
-        await scene.issuer.revoke(lease_of(order), order.target)
-
-    for steps in (1, 5, 20, 40, 60, 80, 100, 140):
-        order = scene.order()
-        asyncio.run(cancelled_after(order, steps))
-        assert not scene.exists(order)
 
 
 def test_a_mint_still_under_way_when_its_broker_died_is_waited_for(scene: Scene) -> None:
