@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
 
 
@@ -59,28 +60,27 @@ def function_call(walk: Walk, body: Node, place: Place) -> None:
 def _act(walk: Walk, name: str, arguments: list[Node]) -> None:
     """Functions that are statements in disguise."""
     found = walk.found
-    literal = _literal(arguments[0]) if arguments else None
+    name_given = literal(arguments[0]) if arguments else None
     if name == "set_config":
         found.actions.add("set")
-        if literal is None:
+        if name_given is None:
+            found.actions.add("call")
             found.dangerous.add("set-config")
         else:
-            found.setting(literal)
-            if literal.lower() in ("role", "session_authorization"):
-                found.dangerous.add("role")
-    elif name in ("nextval", "setval") and literal is not None:
-        schema, _, sequence = literal.rpartition(".")
-        found.table(schema.strip('"') or None, sequence.strip('"'), "update")
+            set_setting(walk, name_given, literal(arguments[1]) if len(arguments) > 1 else None)
+    elif name in ("nextval", "setval"):
+        _advance(walk, name_given)
     elif name == "pg_notify":
         found.actions.add("session")
 
 
-def _literal(argument: Node) -> str | None:
-    """The text of a string constant, cast or not; None for anything that is computed."""
-    while "TypeCast" in argument:
-        argument = argument["TypeCast"]["arg"]
-    constant = argument.get("A_Const", {})
-    return constant["sval"].get("sval", "") if "sval" in constant else None
+def _advance(walk: Walk, sequence: str | None) -> None:
+    """A sequence is written to; one that is not named by a constant could be any."""
+    if sequence is None:
+        walk.found.actions.add("call")
+        return
+    schema, _, name = sequence.rpartition(".")
+    walk.found.table(schema.strip('"') or None, name.strip('"'), "update")
 
 
 def operator(walk: Walk, body: Node, place: Place) -> None:

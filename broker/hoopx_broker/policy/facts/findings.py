@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from msgspec import msgpack, structs
 
 from hoopx_broker.policy.facts.functions import danger, is_called_by_dot, is_harmless, relation_danger
 from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableAction, TableUse
@@ -55,17 +58,19 @@ class Findings:
         self.mentioned.add(name)
         if is_called_by_dot(name):
             self.function(None, name)
+            self.actions.add("call")
 
     def setting(self, name: str) -> None:
         """Settings are named in lower case: the server does not tell cases apart."""
         self.settings.add(name.lower())
 
-    def facts(self, kind: str, fingerprint: str) -> StatementFacts:
-        return StatementFacts(
+    def facts(self, kind: str, structure: str) -> StatementFacts:
+        """`structure` is the grammar's fingerprint; alone it would tell neither `SET` nor `WHERE` values apart."""
+        facts = StatementFacts(
             kind=kind,
             kinds=frozenset(self.kinds | {kind}),
             actions=frozenset(self.actions),
-            fingerprint=fingerprint,
+            fingerprint=structure,
             tables=tuple(sorted(self.tables, key=lambda use: (use.schema or "", use.name, use.action))),
             functions=tuple(sorted(self.functions, key=lambda function: (function.schema or "", function.name))),
             settings=tuple(sorted(self.settings)),
@@ -79,3 +84,8 @@ class Findings:
             defines=self.defines,
             copy="out" if self.copies_out else "in" if self.copies_in else None,
         )
+        return structs.replace(facts, fingerprint=blake2b(_canonical(facts), digest_size=8).hexdigest())
+
+
+# Sets in a fixed order, so that the same facts are the same bytes in every process.
+_canonical = msgpack.Encoder(order="deterministic").encode

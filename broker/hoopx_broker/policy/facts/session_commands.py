@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Place, Walk
 
@@ -28,7 +29,12 @@ def _transaction(walk: Walk, body: Node, place: Place) -> None:
     else:
         walk.found.actions.add("admin")
     for option in body.get("options", []):
-        walk.found.setting(option["DefElem"]["defname"])
+        _characteristic(walk, "", option["DefElem"])
+
+
+def _characteristic(walk: Walk, prefix: str, element: Node) -> None:
+    """One of ISOLATION LEVEL, READ ONLY, READ WRITE, DEFERRABLE."""
+    set_setting(walk, prefix + element["defname"], literal(element.get("arg", {})))
 
 
 def _set_kind(body: Node) -> str:
@@ -36,16 +42,19 @@ def _set_kind(body: Node) -> str:
 
 
 def _set(walk: Walk, body: Node, place: Place) -> None:
-    found = walk.found
     kind, name = body.get("kind", ""), body.get("name", "all").lower()
     if kind == "VAR_SET_MULTI":
         prefix = "default_" if name == "session characteristics" else ""
         for item in body.get("args", []):
-            found.setting(prefix + item["DefElem"]["defname"] if "DefElem" in item else "transaction_snapshot")
+            if "DefElem" in item:
+                _characteristic(walk, prefix, item["DefElem"])
+            else:
+                walk.found.setting(name)  # SET TRANSACTION SNAPSHOT
+    elif kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT"):
+        arguments = body.get("args", [])
+        set_setting(walk, name, literal(arguments[0]) if len(arguments) == 1 else None)
     else:
-        found.setting(name)
-    if name in ("role", "session_authorization") and kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT"):
-        found.dangerous.add("role")
+        walk.found.setting(name)
 
 
 def _prepare(walk: Walk, body: Node, place: Place) -> None:

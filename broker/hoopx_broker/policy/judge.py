@@ -1,0 +1,155 @@
+"""Judge by Cedar: deny by default, forbid wins, and a forbid that names approvers asks people instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import structs
+
+from hoopx_broker.policy.engine import Answer, Asking, ask
+from hoopx_broker.policy.entities import column_of, columns, ground, schema_and, target_of
+from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.questions import (
+    Question,
+    doubtful,
+    opening_context,
+    questions,
+    statement_context,
+)
+from hoopx_broker.policy.rules import Rule
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
+from hoopx_broker.terms.targets import ColumnName, Target
+
+Answers = Callable[[Circumstances], list[Answer]]
+
+_SURPRISE = Deny("policy could not be evaluated", "judge", "tell whoever runs the broker; nothing was forwarded")
+
+
+class CedarJudge:
+    """`seams.judge.Judge` over a loaded set of policies."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    @property
+    def version(self) -> str:
+        return self._policies.version
+
+    def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        def answers(now: Circumstances) -> list[Answer]:
+            asking = Asking(Question("connect", target_of(target)), opening_context(now))
+            return ask(self._policies, who.user, ground(who, target), [], [asking])
+
+        return self._rule(who, target, circumstances, answers)
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> Ruling:
+        def answers(now: Circumstances) -> list[Answer]:
+            return self.answers(who, target, facts, now)
+
+        return self._rule(who, target, circumstances, answers)
+
+    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+        """Asked anew each time, some 30 microseconds a column: a session asks once. Any error hides everything."""
+        named = list(target.classify)
+        try:
+            asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in named]
+            answers = ask(self._policies, who.user, ground(who, target), columns(target), asked) if asked else []
+        except Exception:
+            return dict(target.classify)  # fails closed, as `_rule` does
+        shown = {column for column, answer in zip(named, answers, strict=True) if answer.allowed}
+        return {column: kind for column, kind in target.classify.items() if column not in shown}
+
+    def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        context = '{"own": true}' if who.user == owner else '{"own": false}'
+        asking = Asking(Question("session.view", target_of(target)), context)
+        try:
+            answers = ask(self._policies, who.user, ground(who, target), [], [asking])
+            return self._refusal(target, answers) or Allow(_rules(answers))
+        except Exception:
+            return _SURPRISE  # fails closed, as `_rule` does
+
+    def answers(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> list[Answer]:
+        """Every question of every statement with its answer. Raises `engine.Stumbled` or `questions.Unanswerable`."""
+        asked: list[Asking] = []
+        for one in facts:
+            context = statement_context(one, circumstances)
+            asked += [Asking(question, context) for question in questions(target, one)]
+        return ask(self._policies, who.user, ground(who, target), _named(target, facts), asked) if asked else []
+
+    def _rule(self, who: Principal, target: Target, circumstances: Circumstances, answers: Answers) -> Ruling:
+        """Turn answers into one ruling; whatever goes wrong on the way is a denial."""
+        try:
+            found = answers(circumstances)
+            refusal = self._refusal(target, found)
+            if refusal is None:
+                return Allow(_rules(found), self.hidden(who, target))
+            request = self._request(found)
+            if request is None:
+                return refusal
+            granted = structs.replace(circumstances, approvals=circumstances.approvals | frozenset(request.approvers))
+            return self._refusal(target, answers(granted)) or request
+        except Exception:
+            # The edge where judging fails closed: facts without a question, a rule that errs, an entity that the
+            # engine refuses, or a fault of our own are all not a yes.
+            return _SURPRISE
+
+    def _refusal(self, target: Target, answers: Sequence[Answer]) -> Deny | None:
+        """What denies: a forbid that nobody can lift first, then one that people can, then that nothing permits."""
+        refused = [answer for answer in answers if not answer.allowed]
+        if not refused:
+            return None
+        forbids = [(answer, self._policies.rules[name]) for answer in refused for name in answer.rules]
+        forbids.sort(key=lambda pair: bool(pair[1].approvers))
+        return _forbidden(*forbids[0]) if forbids else _unpermitted(target, refused[0])
+
+    def _request(self, answers: Sequence[Answer]) -> Ask | None:
+        """The approvals that would lift every refusal, if each comes only from rules that name approvers."""
+        refused = [answer for answer in answers if not answer.allowed]
+        if not all(answer.rules for answer in refused):
+            return None
+        rules = {name: self._policies.rules[name] for answer in refused for name in answer.rules}
+        if not all(rule.approvers for rule in rules.values()):
+            return None
+        approvers: dict[str, int] = {}
+        for rule in rules.values():
+            for group, quorum in rule.approvers.items():
+                approvers[group] = max(quorum, approvers.get(group, 0))
+        reasons = dict.fromkeys(_reason(rule, rule.id) for _, rule in sorted(rules.items()))
+        return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
+
+
+def _named(target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
+    """Entities for the tables and functions that these statements name."""
+    named: set[tuple[str, str | None, str]] = set()
+    for one in facts:
+        named.update(("Table", use.schema, use.name) for use in one.tables)
+        named.update(("Function", name.schema, name.name) for name in doubtful(one))
+    return schema_and(target, named)
+
+
+def _rules(answers: Sequence[Answer]) -> tuple[str, ...]:
+    return tuple(sorted({name for answer in answers for name in answer.rules}))
+
+
+def _forbidden(answer: Answer, rule: Rule) -> Deny:
+    question = answer.question
+    plain = f"rule `{rule.id}` forbids `{question.action}` on `{question.resource.label}`"
+    return Deny(_reason(rule, plain), rule.id, rule.hint)
+
+
+def _reason(rule: Rule, otherwise: str) -> str:
+    return rule.message or otherwise
+
+
+def _unpermitted(target: Target, answer: Answer) -> Deny:
+    question = answer.question
+    reason = f"no rule permits you `{question.action}` on `{question.resource.label}` at `{target.name}`"
+    return Deny(reason, "default", f"`hoopx show {target.name}` lists what you may do there")

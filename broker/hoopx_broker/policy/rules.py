@@ -1,0 +1,99 @@
+"""A rule: one Cedar policy, its name, and what its annotations promise to people."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct, field
+
+from hoopx_broker.policy.sources import Source
+
+ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum"})
+# Names of stages that fail closed, which a ruling gives in place of a rule's.
+RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
+# More people than this for one session is a mistake in a file, not a procedure.
+MAX_QUORUM = 20
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Rule(Struct, frozen=True):
+    """`approvers` maps each group that can lift this forbid to how many of its people must agree."""
+
+    id: str
+    effect: str
+    source: Source
+    message: str = ""
+    hint: str = ""
+    approvers: dict[str, int] = field(default_factory=dict)
+
+
+def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[tuple[str, str]]]:
+    """The rule that a parsed policy is, and what is wrong with its annotations: (annotation, message) each.
+
+    There is no rule where there is no usable name; with any problem the rule is not to be used.
+    """
+    annotations: dict[str, str] = policy.get("annotations", {})
+    effect: str = policy["effect"]
+    problems = _unknown(annotations) + _misplaced(annotations, effect)
+    name = annotations.get("id", "")
+    problems += _name_problems(name)
+    approvers, approval_problems = _approvers(annotations, policy)
+    problems += approval_problems
+    if not name:
+        return None, problems
+    rule = Rule(name, effect, source, annotations.get("message", ""), annotations.get("hint", ""), approvers)
+    return rule, problems
+
+
+def _unknown(annotations: dict[str, str]) -> list[tuple[str, str]]:
+    known = ", ".join(f"`@{name}`" for name in sorted(ANNOTATIONS))
+    return [
+        (f"@{name}", f"unknown annotation `@{name}`; there are {known}")
+        for name in annotations
+        if name not in ANNOTATIONS
+    ]
+
+
+def _misplaced(annotations: dict[str, str], effect: str) -> list[tuple[str, str]]:
+    if effect == "forbid":
+        return []
+    only = [name for name in ("message", "hint", "approvers", "quorum") if name in annotations]
+    return [(f"@{name}", f"`@{name}` belongs on a `forbid`: a `permit` refuses nobody") for name in only]
+
+
+def _name_problems(name: str) -> list[tuple[str, str]]:
+    if not name:
+        return [("@id", 'no `@id("…")`: rulings name the rule that decided')]
+    if name in RESERVED:
+        return [("@id", f'`@id("{name}")` is reserved for what hoopx itself refuses')]
+    if not _ID.fullmatch(name):
+        return [("@id", f'`@id("{name}")` is not 1 to 64 of a-z, 0-9, `.`, `_`, `-`')]
+    return []
+
+
+def _approvers(annotations: dict[str, str], policy: dict[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    if "approvers" not in annotations:
+        alone = "quorum" in annotations
+        return {}, [("@quorum", "`@quorum` needs `@approvers`")] if alone else []
+    groups = [group.strip() for group in annotations["approvers"].split(",")]
+    problems = []
+    if not all(groups) or len(set(groups)) < len(groups):
+        problems.append(("@approvers", '`@approvers` is a list of different groups: `@approvers("dba,security")`'))
+    quorum = annotations.get("quorum", "1")
+    if not (quorum.isascii() and quorum.isdigit() and 1 <= int(quorum) <= MAX_QUORUM):
+        problems.append(("@quorum", f'`@quorum` is a number from 1 to {MAX_QUORUM}: `@quorum("2")`'))
+        quorum = "1"
+    if "approvals" not in _attributes(policy.get("conditions", [])):
+        problems.append(("@approvers", "the rule does not look at `context.approvals`, so nobody could lift it"))
+    return dict.fromkeys(groups, int(quorum)), problems
+
+
+def _attributes(part: Any) -> set[str]:
+    """Every attribute that an expression reads."""
+    if isinstance(part, list):
+        return {name for item in part for name in _attributes(item)}
+    if not isinstance(part, dict):
+        return set()
+    own = {part["."]["attr"]} if isinstance(part.get("."), dict) and "attr" in part["."] else set()
+    return own.union(*(_attributes(value) for value in part.values())) if part else own
