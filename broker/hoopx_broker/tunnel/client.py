@@ -68,7 +68,7 @@ class Near(Protocol):
         """The stream is over; said once, and nothing is said after it."""
 
 
-class Stream(WSListener):  # type: ignore[misc]
+class Stream(WSListener):
     """One connection through the tunnel: raw bytes both ways, each side slowed down to the pace of the other."""
 
     def __init__(self, near: Near) -> None:
@@ -120,7 +120,7 @@ class Stream(WSListener):  # type: ignore[misc]
             self._transport.disconnect()
 
 
-class Control(WSListener):  # type: ignore[misc]
+class Control(WSListener):
     """The WebSocket that lives as long as its session."""
 
     def __init__(self) -> None:
@@ -189,9 +189,7 @@ async def open_stream(broker: Broker, grant: Secret, near: Near) -> Stream:
     return stream
 
 
-async def _connect(
-    broker: Broker, path: str, bearer: Secret, listener: WSListener, limit: int, *, watch: bool
-) -> None:
+async def _connect(broker: Broker, path: str, bearer: Secret, listener: WSListener, limit: int, *, watch: bool) -> None:
     url = "wss" + broker.url.removeprefix("https") + path
     try:
         async with asyncio.timeout(HANDSHAKE_SECONDS):

@@ -209,8 +209,8 @@ class Engine:
         return self._start_login(self._hello)
 
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
-        for name in passage.defines:
-            self._names.forget(name.encode())
+        for defined in passage.defines:
+            self._names.forget(defined.encode())
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan)
         self._count += 1

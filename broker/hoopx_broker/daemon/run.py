@@ -1,0 +1,237 @@
+"""Run a broker: compose its rooms, open the port, and close everything in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiofastnet
+import structlog
+import uvloop
+from msgspec import Struct
+from picows import WSListener, WSUpgradeRequest
+
+from hoopx_broker import __version__
+from hoopx_broker.api.messages import About, SignIn
+from hoopx_broker.approvals.desk import Desk
+from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.daemon import certificate, config, log, web
+from hoopx_broker.daemon.plugins import issuer_class
+from hoopx_broker.identity.embedded.issuer import Embedded
+from hoopx_broker.identity.embedded.routes import routes
+from hoopx_broker.identity.verify import Gate, Trust, trust
+from hoopx_broker.policy.judge import CedarJudge
+from hoopx_broker.policy.load import load as load_policies
+from hoopx_broker.recording.format import path_of
+from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.control import attend
+from hoopx_broker.session.links import ControlLink, StreamLink
+from hoopx_broker.session.live import LiveSession, Sessions
+from hoopx_broker.session.opening import Applicant, Opening, Services
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.storage.sessions import Sessions as StoredSessions
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.terms.ids import new_request_id
+from hoopx_broker.terms.leases import Lease
+from hoopx_broker.terms.settings import BrokerConfig
+from hoopx_broker.tunnel.crew import Crew
+from hoopx_broker.tunnel.door import Door
+
+# A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
+STOP_SECONDS = 8.0
+
+_log = structlog.get_logger()
+
+
+def serve(path: Path) -> None:
+    """Run the broker that `path` configures until SIGINT or SIGTERM. Raises a `HoopxError` where it cannot start."""
+    log.start_logging()
+    settings = config.load(path, os.environ)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: BrokerConfig) -> None:
+    aiofastnet.patch_loop(asyncio.get_running_loop())
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        await _start(settings, stack)
+        await stop.wait()
+        _log.info("broker.stopping")
+
+
+class _Place(Struct, frozen=True):
+    """Where the broker can be reached: known once the port is bound."""
+
+    listening: socket.socket
+    public_url: str
+
+
+def _bind(settings: BrokerConfig) -> _Place:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+    except OSError as error:
+        raise BadInput(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            "stop what listens there, or change `listen` in the configuration",
+        ) from error
+    port = listening.getsockname()[1]
+    public = settings.public_url
+    return _Place(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
+
+
+async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
+    place = _bind(settings)
+    stack.callback(place.listening.close)
+    keys = settings.state.parent / "keys"
+    tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
+    services, store = await _services(settings, keys, place, stack)
+    embedded = await _embedded(settings, place, store)
+    gate = Gate(_trusted(settings, embedded), time.time, lambda why: _log.info("identity.refused", why=why))
+    sessions = Sessions()
+    about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded))
+    api = web.Api(web.House(services, gate, sessions, store, about))
+    entrance = _Entrance(gate, sessions, Opening(services, sessions), services)
+    door = Door(api.app(routes(embedded) if embedded else []), entrance.upgrade)
+    await door.open(place.listening, tls)
+    stack.push_async_callback(_close, door, sessions, services.crew)
+    _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
+    sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
+    sys.stderr.flush()
+
+
+async def _services(settings: BrokerConfig, keys: Path, place: _Place, stack: AsyncExitStack) -> tuple[Services, Store]:
+    judge = CedarJudge(load_policies(settings.policies))
+    evidence = EvidenceKey.load_or_create(keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx")
+    store = await Store.open(settings.state)
+    stack.push_async_callback(store.close)
+    crew = Crew(_task_failed)
+    stack.push_async_callback(crew.close)
+    reader = StatementReader()
+    stack.push_async_callback(reader.close)
+    issuers = {name: issuer_class(target.source)() for name, target in settings.targets.items()}
+    keeper = Keeper(
+        store,
+        issuers,
+        settings.targets,
+        clock=time.time,
+        sleep=asyncio.sleep,
+        random=random.random,
+        on_alarm=_lease_stays,
+    )
+    services = Services(
+        targets=settings.targets,
+        judge=lambda: judge,
+        keeper=keeper,
+        desk=Desk(store, time.time, new_request_id),
+        reader=reader,
+        stored=StoredSessions(store),
+        recordings=settings.recordings,
+        evidence=evidence,
+        crew=crew,
+        clock=time.time,
+        steady=time.monotonic,
+    )
+    await _clear_up(services)
+    crew.start(keeper.run(), "leases")
+    return services, store
+
+
+async def _clear_up(services: Services) -> None:
+    """What a broker that was killed left behind: its leases end now, its recordings are sealed as unfinished."""
+    left = await services.keeper.recover()
+    for session in await services.stored.mark_unfinished():
+        try:
+            repaired = Recorder.repair(path_of(services.recordings, session.id), services.evidence)
+            _log.warning("recording.unfinished", session=session.id, statements=repaired.statements)
+        except HoopxError as error:  # the file stays as it is: evidence for people to look at
+            _log.error("recording.broken", session=session.id, why=error.message)
+    for lease in left:
+        _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
+
+
+async def _embedded(settings: BrokerConfig, place: _Place, store: Store) -> Embedded | None:
+    if settings.embedded is None:
+        return None
+    return await Embedded.create(settings.embedded, place.public_url, store)
+
+
+def _trusted(settings: BrokerConfig, embedded: Embedded | None) -> list[Trust]:
+    known = [trust(issuer, time.time) for issuer in settings.identity]
+    return [*known, embedded.trust()] if embedded else known
+
+
+def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn, ...]:
+    ways = [
+        SignIn(issuer.issuer, issuer.client_id, issuer.audience, issuer.scopes)
+        for issuer in settings.identity
+        if issuer.client_id is not None
+    ]
+    return (*ways, *([embedded.sign_in()] if embedded else []))
+
+
+class _Entrance:
+    """Decides about each request to upgrade."""
+
+    def __init__(self, gate: Gate, sessions: Sessions, opening: Opening, services: Services) -> None:
+        self._gate = gate
+        self._sessions = sessions
+        self._opening = opening
+        self._services = services
+
+    def upgrade(self, request: WSUpgradeRequest, peer: str) -> WSListener | None:
+        header = str(request.headers.get("authorization", ""))
+        match request.path:
+            case b"/v1/session":
+                return ControlLink(lambda link: self._attend(link, header, peer))
+            case b"/v1/stream":
+                return self._stream(header)
+            case _:
+                return None
+
+    def _attend(self, link: ControlLink, header: str, peer: str) -> None:
+        async def identify() -> Applicant:
+            who, _ = await self._gate.who(web.bearer(header))
+            return Applicant(who, peer)
+
+        work = attend(link, identify, self._opening, self._services.clock)
+        self._services.crew.start(work, "session")
+
+    def _stream(self, header: str) -> WSListener | None:
+        try:
+            session: LiveSession | None = self._sessions.by_grant(web.bearer(header))
+        except HoopxError:
+            return None
+        return StreamLink(session.open_stream) if session is not None else None
+
+
+async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
+    """End what is open, each with a word to its client, then stop listening."""
+    ending = [session.end("the broker stops") for session in sessions.all()]
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await asyncio.gather(*ending, return_exceptions=True)
+    except TimeoutError:
+        _log.warning("broker.stopped_early", why="leases are left; they are revoked at the next start")
+    await door.close()
+
+
+def _task_failed(name: str, error: BaseException) -> None:
+    _log.error("task.failed", task=name, error=type(error).__name__, exc_info=error)
+
+
+def _lease_stays(lease: Lease) -> None:
+    _log.error("lease.not_revoked", lease=lease.id, target=lease.target, attempts=lease.attempts, why=lease.last_error)

@@ -1,0 +1,248 @@
+"""The HTTP API of the broker, as `api/messages.py` has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from hoopx_broker.api.messages import About, AskFor, Refusal, RequestView, TargetView, Vote, WhoAmI
+from hoopx_broker.identity.verify import Gate
+from hoopx_broker.recording.format import path_of
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.opening import Services, ask_for_session, denial, find_target
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
+from hoopx_broker.terms.ids import RequestId, SessionId
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny
+from hoopx_broker.terms.targets import Target
+
+# The largest call carries a reason and a comment.
+MAX_BODY = 64 * 1024
+# A long poll ends before the idle limits of common proxies; the CLI asks again.
+MAX_POLL_SECONDS = 50
+MAX_LISTED = 500
+_CHUNK = 256 * 1024
+
+_json = msgspec.json.Encoder().encode
+_Shape = TypeVar("_Shape")
+Call = Callable[["Api", Request, Principal], Awaitable[Any]]
+
+
+class House(Struct, frozen=True):
+    """What the API answers from."""
+
+    services: Services
+    gate: Gate
+    sessions: Sessions
+    store: Store
+    about: About
+
+
+class Api:
+    """Each call: who asks, what is asked, and an answer or one `Refusal`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._services = house.services
+
+    def app(self, more: list[Route]) -> Starlette:
+        """`more` are the routes of the embedded issuer."""
+        return Starlette(routes=[*self._routes(), *more], exception_handlers={HoopxError: _refuse, 404: _not_here})
+
+    def _routes(self) -> list[BaseRoute]:
+        return [
+            Route("/healthz", self._health),
+            Route("/v1/about", self._about),
+            self._route("/v1/whoami", Api._whoami),
+            self._route("/v1/targets", Api._targets),
+            self._route("/v1/targets/{name}", Api._target),
+            self._route("/v1/requests", Api._requests),
+            self._route("/v1/requests", Api._ask, "POST"),
+            self._route("/v1/requests/{id}", Api._request),
+            self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
+            self._route("/v1/sessions", Api._sessions),
+            self._route("/v1/sessions/{id}", Api._session),
+            self._route("/v1/sessions/{id}/recording", Api._recording),
+            self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
+        ]
+
+    def _route(self, path: str, call: Call, method: str = "GET") -> Route:
+        async def answer(request: Request) -> Response:
+            who, _ = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
+            said = await call(self, request, who)
+            return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
+
+        return Route(path, answer, methods=[method])
+
+    # Without a token.
+
+    async def _health(self, _: Request) -> Response:
+        await self._house.store.run(lambda connection: connection.execute("SELECT 1").fetchone())
+        return JSONResponse({"status": "ok", "sessions": len(self._house.sessions.all())})
+
+    async def _about(self, _: Request) -> Response:
+        return Response(_json(self._house.about), media_type="application/json")
+
+    # Targets.
+
+    async def _whoami(self, request: Request, who: Principal) -> WhoAmI:
+        _, ends = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
+        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, ends)
+
+    async def _targets(self, _: Request, who: Principal) -> dict[str, list[TargetView]]:
+        views = [self._view(target, who) for target in self._services.targets.values()]
+        return {"targets": [view for view in views if view.access != "denied"]}
+
+    async def _target(self, request: Request, who: Principal) -> TargetView:
+        return self._view(find_target(self._services.targets, request.path_params["name"]), who)
+
+    def _view(self, target: Target, who: Principal) -> TargetView:
+        judge = self._services.judge()
+        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.ttl))
+        masked = tuple(str(column) for column in judge.hidden(who, target))
+        facts = {"database": target.database, "labels": target.labels, "masked": masked}
+        match ruling:
+            case Allow(rules):
+                return TargetView(target.name, target.kind, "allowed", rules=rules, **facts)  # type: ignore[arg-type]
+            case Ask(reason, rules, approvers):
+                return TargetView(
+                    target.name,
+                    target.kind,
+                    "approval",
+                    rules=rules,
+                    approvers=approvers,
+                    reason=reason,
+                    **facts,  # type: ignore[arg-type]
+                )
+            case Deny(reason, rule):
+                return TargetView(target.name, target.kind, "denied", rules=(rule,), reason=reason)
+
+    def _minute(self) -> int:
+        return int(self._services.clock()) // 60 * 60
+
+    # Requests.
+
+    async def _ask(self, request: Request, who: Principal) -> RequestView:
+        ask = await _body(request, AskFor)
+        target = find_target(self._services.targets, ask.target)
+        seconds = min(ask.duration or target.ttl, target.ttl)
+        now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
+        ruling = self._services.judge().opening(who, target, now)
+        match ruling:
+            case Allow():
+                raise BadInput(f"a session on `{target.name}` needs no approval", f"run `hoopx connect {target.name}`")
+            case Deny():
+                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
+            case Ask():
+                return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
+
+    async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
+        views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
+        return {"requests": list(views)}
+
+    async def _request(self, request: Request, who: Principal) -> RequestView:
+        seconds = _number(request, "wait", MAX_POLL_SECONDS)
+        id_ = RequestId(request.path_params["id"])
+        view = await self._services.desk.get(id_, who)
+        return await self._services.desk.wait(id_, seconds) if seconds else view
+
+    async def _vote(self, request: Request, who: Principal) -> RequestView:
+        vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
+        match request.path_params["verdict"]:
+            case "approve" | "deny" as verdict:
+                return await self._services.desk.vote(id_, who, verdict, vote.comment)
+            case "cancel":
+                return await self._services.desk.cancel(id_, who)
+            case _:
+                raise Unknown("there is no such call", "upgrade hoopx")
+
+    # Sessions.
+
+    async def _sessions(self, request: Request, who: Principal) -> dict[str, Any]:
+        query = request.query_params
+        limit = _number(request, "limit", MAX_LISTED) or 50
+        views = await self._services.stored.list(
+            user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=limit
+        )
+        return {"sessions": [view for view in views if self._may_view(who, view.target, view.user)]}
+
+    async def _session(self, request: Request, who: Principal) -> Any:
+        view = await self._services.stored.get(SessionId(request.path_params["id"]))
+        if not self._may_view(who, view.target, view.user):
+            raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
+        return view
+
+    def _may_view(self, who: Principal, target: str, owner: str) -> bool:
+        known = self._services.targets.get(target)
+        if known is None:  # no longer configured: its owner alone may still look
+            return who.user == owner
+        return isinstance(self._services.judge().may_view_session(who, known, owner), Allow)
+
+    async def _recording(self, request: Request, who: Principal) -> Response:
+        view = await self._session(request, who)
+        path = path_of(self._services.recordings, view.id)
+        if not path.exists():
+            raise Unknown(f"the recording of `{view.id}` is not here", "ask whoever runs the broker")
+        return StreamingResponse(_file(path), media_type="application/octet-stream")
+
+    async def _kill(self, request: Request, who: Principal) -> Any:
+        view = await self._session(request, who)
+        live = self._house.sessions.by_id(view.id)
+        if live is None:
+            raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
+        await live.end(f"`{who.user}` ended it")
+        return await self._services.stored.get(SessionId(view.id))
+
+
+def bearer(header: str) -> str:
+    """The token of an Authorization header. Raises `Unauthenticated`."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("this call needs a token", "log in with `hoopx login`, or set HOOPX_TOKEN")
+    return token.strip()
+
+
+def _number(request: Request, name: str, most: int) -> int:
+    text = request.query_params.get(name, "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadInput(f"`{name}` is not a number", "upgrade hoopx")
+    return min(int(text), most)
+
+
+async def _body(request: Request, shape: type[_Shape]) -> _Shape:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise BadInput("the request is too large", "shorten its reason or comment")
+    try:
+        return msgspec.json.decode(bytes(data) or b"{}", type=shape)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"the request is malformed: {error}", "upgrade hoopx") from error
+
+
+async def _file(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HoopxError)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+    body = _json({"error": Refusal.of(error)})
+    return Response(body, error.http_status, headers, media_type="application/json")
+
+
+async def _not_here(request: Request, _: Exception) -> Response:
+    return await _refuse(request, Unknown("there is nothing here", "see docs/cli.md for what the broker serves"))

@@ -1,0 +1,139 @@
+"""Rule on the statements of one session: facts, judge, mask plan, and people where a rule wants them asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+from msgspec import Struct
+
+from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Judge as Policy
+from hoopx_broker.session.names import resolve
+from hoopx_broker.session.reader import Facts, StatementReader
+from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.facts import Unreadable
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny
+from hoopx_broker.terms.targets import Target
+from hoopx_broker.wire.effects import Judge, Passage
+
+# A pool of applications repeats some hundreds of texts. Longer ones are not repeated to the letter.
+MAX_REMEMBERED = 2_000
+MAX_REMEMBERED_TEXT = 16 * 1024
+
+Say = Callable[[str, str], None]
+# Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
+AskPeople = Callable[[bytes, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
+ReadCatalog = Callable[[], Awaitable[Catalog]]
+
+
+class Bench(Struct, frozen=True):
+    """What a court needs from outside. `judge` is asked anew each time, so that a changed policy holds at once."""
+
+    judge: Callable[[], Policy]
+    reader: StatementReader
+    read_catalog: ReadCatalog
+    ask_people: AskPeople
+    clock: Callable[[], float] = time.time
+
+
+class Court:
+    """Remembers rulings by the statement's bytes, for one minute of policy time and one version of the policy."""
+
+    def __init__(
+        self, bench: Bench, who: Principal, target: Target, catalog: Catalog, reason: str = "", ticket: str = ""
+    ) -> None:
+        self._bench = bench
+        self._who = who
+        self._target = target
+        self._reason = reason
+        self._ticket = ticket
+        self._catalog = catalog
+        self._stale = False
+        self._remembered: dict[bytes, Passage | Deny] = {}
+        self._era: tuple[int, str] = (0, "")
+        self._hidden = self._look_up_hidden()
+
+    @property
+    def doubt(self) -> Plan:
+        """The plan for an answer whose statement is not known: all that may be hidden is."""
+        return OPEN if self._hidden is None else Plan(self._hidden, derived=True, quiet=True)
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """The hidden columns, for people to read."""
+        return tuple(str(column) for column in self._hidden.columns) if self._hidden else ()
+
+    def _look_up_hidden(self) -> Hidden | None:
+        return hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
+
+    def known(self, asked: Judge) -> Passage | Deny | None:
+        """The remembered ruling, if there is one that still holds. This is the hot path."""
+        era = (int(self._bench.clock()) // 60, self._bench.judge().version)
+        if era != self._era:
+            self._era = era
+            self._remembered.clear()
+        return self._remembered.get(asked.text)
+
+    async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
+        """Rule on what is not remembered. May wait for people, as long as a request lives."""
+        if self._stale:
+            await self._refresh()
+        facts = await self._bench.reader.read(asked.text)
+        if isinstance(facts, Unreadable):
+            return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
+        if not facts:
+            return self._remember(asked, Passage(Allow(), self.doubt))
+        facts = resolve(facts, self._catalog)
+        ruling = self._judge(facts, frozenset())
+        if isinstance(ruling, Ask):
+            return await self._ask(asked, facts, ruling, say)
+        return self._remember(asked, self._settle(facts, ruling))
+
+    def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
+        minute = int(self._bench.clock()) // 60 * 60
+        circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals)
+        return self._bench.judge().statements(self._who, self._target, facts, circumstances)
+
+    async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say) -> Passage | Deny:
+        if not asked.executes:  # preparing does nothing yet; people are asked when it is run
+            return self._settle(facts, Allow(ask.rules))
+        answer = await self._bench.ask_people(asked.text, ask, say)
+        if isinstance(answer, Deny):
+            return answer
+        groups, request = answer
+        ruling = self._judge(facts, groups)
+        if isinstance(ruling, Ask):
+            return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
+        return self._settle(facts, ruling, request)
+
+    def _settle(self, facts: Facts, ruling: Allow | Deny, request: str | None = None) -> Passage | Deny:
+        if isinstance(ruling, Deny):
+            return ruling
+        planned = plan(facts, self._hidden)
+        if isinstance(planned, Deny):
+            return planned
+        self._stale = self._stale or any(_changes_catalog(statement.actions) for statement in facts)
+        defines = tuple(statement.defines for statement in facts if statement.defines is not None)
+        return Passage(ruling, planned, defines, request)
+
+    def _remember(self, asked: Judge, ruling: Passage | Deny) -> Passage | Deny:
+        # A statement that changes the catalog is judged each time, so that what follows is read against the change.
+        if self._stale or len(asked.text) > MAX_REMEMBERED_TEXT:
+            return ruling
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.pop(next(iter(self._remembered)))
+        self._remembered[asked.text] = ruling
+        return ruling
+
+    async def _refresh(self) -> None:
+        self._catalog = await self._bench.read_catalog()
+        self._stale = False
+        self._remembered.clear()
+        self._hidden = self._look_up_hidden()
+
+
+def _changes_catalog(actions: Iterable[str]) -> bool:
+    return not {"ddl", "call", "admin"}.isdisjoint(actions)

@@ -1,0 +1,285 @@
+"""The order in which a session opens: rule, people, lease, catalog, recording. What was made is undone on failure."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from hoopx_broker import __version__
+from hoopx_broker.api.messages import Event, Open, RequestView, Waiting
+from hoopx_broker.approvals.desk import Desk
+from hoopx_broker.approvals.matter import Matter
+from hoopx_broker.approvals.refusals import people_of
+from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.seams.judge import Circumstances, Judge
+from hoopx_broker.session.catalog import read_catalog
+from hoopx_broker.session.court import AskPeople, Bench, Court, Say
+from hoopx_broker.session.live import LiveSession, Parts, Sessions
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.storage import sessions as stored
+from hoopx_broker.terms import entries
+from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, StillPending, Unknown
+from hoopx_broker.terms.ids import LeaseId, RequestId, SessionId, new_lease_id, new_session_id
+from hoopx_broker.terms.leases import Credential, Lease, Order
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny
+from hoopx_broker.terms.targets import Target
+from hoopx_broker.tunnel.crew import Crew
+
+# How long the opening of a session may wait for people at most, whatever the CLI asks.
+MAX_WAIT_SECONDS = 24 * 3600
+# How long a statement is held for people; the client just waits, and most clients have no limit of their own.
+STATEMENT_WAIT_SECONDS = 15 * 60
+MAX_REASON = 2_000  # a paragraph, not a document: it stands in every list and notification
+
+OnWaiting = Callable[[Waiting], None]
+
+
+class Services(Struct, frozen=True):
+    """The services that sessions need. `judge` gives the policy that holds now."""
+
+    targets: Mapping[str, Target]
+    judge: Callable[[], Judge]
+    keeper: Keeper
+    desk: Desk
+    reader: StatementReader
+    stored: stored.Sessions
+    recordings: Path
+    evidence: EvidenceKey
+    crew: Crew
+    clock: Callable[[], float]
+    steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
+
+
+class Applicant(Struct, frozen=True):
+    """Who asks, and from where."""
+
+    who: Principal
+    peer: str
+
+
+class _Permission(Struct, frozen=True):
+    """Proof that policy allowed the session: only `_permit` makes it."""
+
+    rules: tuple[str, ...]
+    request: RequestView | None
+    seconds: int
+
+
+class Opening:
+    """Opens sessions and sees each to its end."""
+
+    def __init__(self, services: Services, sessions: Sessions) -> None:
+        self._services = services
+        self._sessions = sessions
+
+    async def open(
+        self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
+    ) -> LiveSession:
+        """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
+        target = find_target(self._services.targets, ask.target)
+        permission = await self._permit(ask, applicant.who, target, on_waiting)
+        opened = self._describe(ask, applicant, target, permission)
+        order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
+        lease, credential = await self._services.keeper.lease(order)
+        try:
+            return await self._begin(opened, target, lease, credential, notify)
+        except BaseException:
+            await self._services.keeper.end(lease.id)
+            raise
+
+    async def _permit(self, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> _Permission:
+        seconds = _duration(ask.duration, target)
+        circumstances = Circumstances(
+            int(self._services.clock()) // 60 * 60, _short(ask.reason), _short(ask.ticket), seconds
+        )
+        ruling = self._services.judge().opening(who, target, circumstances)
+        match ruling:
+            case Allow(rules):
+                return _Permission(rules, None, seconds)
+            case Deny():
+                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
+            case Ask():
+                return await self._permit_by_people(ask, who, target, circumstances, ruling, on_waiting)
+
+    async def _permit_by_people(
+        self, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask, on_waiting: OnWaiting
+    ) -> _Permission:
+        desk = self._services.desk
+        request = await self._find_request(ask, who, target, now, ruling)
+        if request.state == "waiting":
+            request = await self._wait(request, ask.wait, on_waiting)
+        # An approval for half an hour opens half an hour, unless the person asks for less now.
+        seconds = min(ask.duration or request.duration, now.duration)
+        matter = session_matter(self._services, target, seconds)
+        groups = await desk.spend(RequestId(request.id), who, matter)
+        again = self._services.judge().opening(
+            who, target, msgspec.structs.replace(now, reason=request.reason, ticket=request.ticket, approvals=groups)
+        )
+        if not isinstance(again, Allow):
+            raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
+        return _Permission(again.rules, request, seconds)
+
+    async def _find_request(
+        self, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask
+    ) -> RequestView:
+        """The request that the CLI names, an approval that lies ready, one that waits already, or a new one."""
+        desk = self._services.desk
+        if ask.request is not None:
+            return await desk.get(RequestId(ask.request), who)
+        ready = await desk.list(state="approved", target=target.name, requester=who.user)
+        fitting = [view for view in ready if view.kind == "session" and ask.reason in ("", view.reason)]
+        if fitting:
+            return fitting[0]
+        return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
+
+    async def _wait(self, request: RequestView, seconds: int, on_waiting: OnWaiting) -> RequestView:
+        if seconds <= 0:
+            raise StillPending(
+                f"an approval is needed: request `{request.id}` waits for {people_of(request.approvers)}",
+                f"an approver runs `hoopx approve {request.id}`; then try again, or wait with `--wait 15m`",
+            )
+        on_waiting(Waiting(request.id, request.approvers, request.rules, request.reason, request.expires_at))
+        return await self._services.desk.wait(RequestId(request.id), min(seconds, MAX_WAIT_SECONDS))
+
+    def _describe(self, ask: Open, applicant: Applicant, target: Target, permission: _Permission) -> entries.Opened:
+        now, request = self._services.clock(), permission.request
+        return entries.Opened(
+            session=new_session_id(),
+            principal=applicant.who,
+            target=target.name,
+            kind=target.kind,
+            database=target.database,
+            peer=applicant.peer,
+            policy=self._services.judge().version,
+            broker=__version__,
+            opened_at=now,
+            expires_at=now + permission.seconds,
+            rules=permission.rules,
+            reason=_short(ask.reason),
+            ticket=_short(ask.ticket),
+            request=request.id if request else None,
+            approved_by=tuple(b.approver for b in request.ballots if b.verdict == "approve") if request else (),
+            lease=new_lease_id(),
+            lease_source=target.source,
+        )
+
+    async def _begin(
+        self,
+        opened: entries.Opened,
+        target: Target,
+        lease: Lease,
+        credential: Credential,
+        notify: Callable[[Event], None],
+    ) -> LiveSession:
+        services = self._services
+        who = opened.principal
+        bench = Bench(
+            services.judge,
+            services.reader,
+            lambda: read_catalog(target, credential),
+            self._asker(who, target),
+            services.clock,
+        )
+        court = Court(bench, who, target, await bench.read_catalog(), opened.reason, opened.ticket)
+        opened = msgspec.structs.replace(opened, backend_user=credential.user)
+        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
+        await services.stored.add(opened)
+        session = LiveSession(
+            Parts(opened, target, lease.id, credential, court, recorder), services.crew, self._finish, notify
+        )
+        self._sessions.add(session)
+        return session
+
+    def _asker(self, who: Principal, target: Target) -> AskPeople:
+        async def ask(text: bytes, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
+            return await ask_for_statement(self._services, who, target, text, ruling, say)
+
+        return ask
+
+    async def _finish(self, session: LiveSession, reason: str) -> bool:
+        """Everything that must happen at the end happens, whatever part of it fails; the lease comes first."""
+        self._sessions.remove(session)
+        services, opened, recorder = self._services, session.opened, session.recorder
+        try:
+            return await services.keeper.end(session.lease)
+        finally:
+            try:
+                recorder.seal(reason)
+            finally:
+                await services.stored.finish(
+                    SessionId(opened.session), reason, services.clock(), recorder.statements, recorder.denied
+                )
+
+
+def find_target(targets: Mapping[str, Target], name: str) -> Target:
+    """Raises `Unknown` with the nearest name."""
+    if name in targets:
+        return targets[name]
+    near = nearest(name, targets)
+    raise Unknown(f"there is no target `{name}`", f"did you mean `{near}`?" if near else "`hoopx ls` lists the targets")
+
+
+def nearest(name: str, known: Mapping[str, object]) -> str | None:
+    found = difflib.get_close_matches(name, known, n=1)
+    return found[0] if found else None
+
+
+def session_matter(services: Services, target: Target, seconds: int) -> Matter:
+    return Matter("session", target.name, services.judge().version, duration=seconds)
+
+
+async def ask_for_session(
+    services: Services, who: Principal, target: Target, now: Circumstances, ruling: Ask, wait: int
+) -> RequestView:
+    """The request for this session: the one that is already there, or a new one."""
+    matter = session_matter(services, target, now.duration)
+    return await services.desk.ask(matter, who, ruling, reason=now.reason, ticket=now.ticket, wait=wait)
+
+
+async def ask_for_statement(
+    services: Services, who: Principal, target: Target, text: bytes, ruling: Ask, say: Say
+) -> tuple[frozenset[str], str] | Deny:
+    """Hold a statement until people have answered, or its client has gone."""
+    rule = ruling.rules[0]
+    matter = Matter("statement", target.name, services.judge().version, text.decode())
+    try:
+        request = await services.desk.ask(matter, who, ruling, reason=ruling.reason, wait=STATEMENT_WAIT_SECONDS)
+    except HoopxError as error:
+        return Deny(error.message, rule, error.hint)
+    id_ = RequestId(request.id)
+    say(
+        f"this statement waits for {people_of(request.approvers)}: request `{id_}`",
+        f"an approver runs `hoopx approve {id_}`",
+    )
+    try:
+        await services.desk.wait(id_, STATEMENT_WAIT_SECONDS)
+        return await services.desk.spend(id_, who, matter), request.id
+    except HoopxError as error:
+        return Deny(error.message, rule, error.hint)
+    except asyncio.CancelledError:  # the client left: nobody waits for an answer any more
+        await services.desk.cancel(id_, who)
+        raise
+
+
+def denial(ruling: Deny, what: str) -> str:
+    return f"rule `{ruling.rule}` forbids {what}: {ruling.reason}"
+
+
+def _duration(asked: int, target: Target) -> int:
+    if asked < 0:
+        raise BadInput("a session cannot last less than no time", "give `--for` a duration such as 30m")
+    return min(asked or target.ttl, target.ttl)
+
+
+def _short(text: str) -> str:
+    if len(text) > MAX_REASON:
+        raise BadInput(f"a reason or ticket has more than {MAX_REASON} characters", "shorten it")
+    return text
