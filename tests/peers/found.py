@@ -31,8 +31,8 @@ def peers() -> list[Peer]:
         Peer("postgres", _postgres(), "apt-get install postgresql postgresql-contrib"),
         Peer("psql", _client("psql"), "apt-get install postgresql-client"),
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
-        Peer("node", _version("node"), "apt-get install nodejs npm"),
-        Peer("oidc-provider", _oidc_provider(), "npm ci --prefix tests/peers/oidc_provider"),
+        Peer("node", _version("node"), ".ci/peers"),
+        Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
     ]
 
 

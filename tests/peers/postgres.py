@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import psycopg
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tests.peers.certificates import Authority
 from tests.peers.processes import bound_to_us, works
@@ -194,10 +194,12 @@ class Foundry:
         self._directory = directory
         self._authority = Authority.make("hoopx test authority")
         self._templates: dict[int, Path] = {}
+        self._moved: dict[int, Installation] = {}
 
     @contextmanager
     def server(self, installation: Installation) -> Iterator[Postgres]:
         """A running, seeded server of its own, gone at the end."""
+        installation = self._reachable(installation)
         template = self._template(installation)
         home = Path(tempfile.mkdtemp(prefix=f"pg{installation.major}-", dir=self._directory))
         data = home / "data"
@@ -222,6 +224,17 @@ class Foundry:
             postgres.stop()
             shutil.rmtree(sockets, ignore_errors=True)
             shutil.rmtree(data, ignore_errors=True)
+
+    def _reachable(self, installation: Installation) -> Installation:
+        """`nobody` cannot run programs in somebody's private directory, such as a checkout of root's: copy them."""
+        if works((*_unprivileged(), "test", "-x", str(installation.bin / "initdb"))):
+            return installation
+        if installation.major not in self._moved:
+            copy = self._directory / f"programs{installation.major}"
+            shutil.copytree(installation.bin.parent, copy, symlinks=True)
+            _open_path(copy)
+            self._moved[installation.major] = structs.replace(installation, bin=copy / installation.bin.name)
+        return self._moved[installation.major]
 
     def _template(self, installation: Installation) -> Path:
         if installation.major not in self._templates:
