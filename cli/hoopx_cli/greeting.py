@@ -97,6 +97,9 @@ class Greeting:
     def _packet(self) -> bytes | None:
         """The next whole packet. More than one at a time is an attempt to speak past the greeting."""
         header = 0 if self._state is _State.STARTUP else 1
+        # Looked at before its length: a second start-up packet read as a proof would be waited for in vain.
+        if header and self._held and self._held[0] != frames.PASSWORD:
+            raise BrokenPeer("the client sent something else than its password's proof")
         if len(self._held) < header + 4:
             return None
         length = int.from_bytes(self._held[header : header + 4], "big")
@@ -132,8 +135,6 @@ class Greeting:
         return Answer(b"N")
 
     def _scram(self, packet: bytes) -> Step:
-        if packet[0] != frames.PASSWORD:
-            raise BrokenPeer("the client sent something else than its password's proof")
         exchange = self._exchange
         assert exchange is not None
         cursor = Cursor(packet, 5)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.secret import Secret
@@ -78,6 +79,8 @@ class Listener:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # One turn of the loop, in which the sockets of those cut off are closed.
+        await asyncio.sleep(0)
 
     async def _join(self, client: LocalClient, first: bytes) -> None:
         try:
@@ -112,11 +115,11 @@ class LocalClient(asyncio.Protocol):
     # -- the local side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         password = self._listener.password
-        if password is None and not _is_ours(transport):
-            transport.abort()
+        if password is None and not _is_ours(self._transport):
+            self._transport.abort()
             return
         self._greeting = Greeting(password, os.urandom(18), os.urandom(16))
         self._wait_at_most(GREETING_SECONDS)
