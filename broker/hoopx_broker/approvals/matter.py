@@ -1,0 +1,56 @@
+"""What a request is about, and who counts as whom: the facts that an approval is bound to."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Literal
+
+from msgspec import Struct
+
+from hoopx_broker.terms.people import Principal
+
+MatterKind = Literal["session", "statement"]
+Verdict = Literal["approve", "deny"]
+
+
+class Matter(Struct, frozen=True):
+    """What people agree to. An approval holds for this and nothing else; `policy` is the version that asked for it.
+
+    `duration` is the length of the session in seconds: an approval covers a shorter one, never a longer.
+    `statement` is all that would run, parameters included where there are any: what is not in it is not approved.
+    """
+
+    kind: MatterKind
+    target: str
+    policy: str
+    statement: str = ""
+    duration: int = 0
+
+
+def person_behind(who: Principal) -> str:
+    """The human (or the job on its own) whose one vote this is."""
+    return _folded(who.on_behalf_of or who.user)
+
+
+def are_entangled(one: Principal, other: Principal) -> bool:
+    """The same person, the same agent, or one acting for the other: neither may approve what the other asks."""
+    return bool(_identities(one) & _identities(other))
+
+
+def speaks_for(who: Principal, requester: Principal) -> bool:
+    """`who` is the requester itself, or the human on whose behalf it asked."""
+    return is_requester(who, requester) or who.user == requester.on_behalf_of
+
+
+def is_requester(who: Principal, requester: Principal) -> bool:
+    """Exactly the one who asked, for the same human: what an approval is spent by."""
+    return (who.user, who.on_behalf_of) == (requester.user, requester.on_behalf_of)
+
+
+def _identities(who: Principal) -> set[str]:
+    return {_folded(name) for name in (who.user, who.on_behalf_of) if name}
+
+
+def _folded(name: str) -> str:
+    """Providers differ in the case of addresses; `Ann@example.com` does not approve for `ann@example.com`."""
+    return unicodedata.normalize("NFKC", name).casefold()
