@@ -1,0 +1,61 @@
+"""The stage for approvals: a desk, a clock to hold, and the people of a small company."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+from hoopx_broker.api.messages import RequestView
+from hoopx_broker.approvals.desk import Desk
+from hoopx_broker.approvals.matter import Matter
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Ask
+
+ANN = Principal("ann", "human", ("dev",))
+BOB = Principal("bob", "human", ("dba",))
+CID = Principal("cid", "human", ("dba",))
+DEE = Principal("dee", "human", ("dba", "security"))
+EVE = Principal("eve", "human", ("sales",))
+
+OPENING = Matter("session", "prod-db", "sha256:1", duration=3600)
+DELETION = Matter("statement", "prod-db", "sha256:1", statement="delete from orders where id = 7")
+ONE_DBA = Ask("needs a look", ("sensitive",), {"dba": 1})
+TWO_DBAS = Ask("needs two looks", ("sensitive",), {"dba": 2})
+DBA_AND_SECURITY = Ask("needs both", ("sensitive", "secret"), {"dba": 1, "security": 1})
+
+
+class Stage:
+    """A desk at a time that moves only when told."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.now = 1_000_000.0
+        numbers = count(1)
+        self.desk = Desk(store, lambda: self.now, lambda: RequestId(f"r_{next(numbers)}"))
+
+    async def asked(self, matter: Matter = OPENING, ruling: Ask = ONE_DBA, requester: Principal = ANN) -> RequestId:
+        return RequestId((await self.ask(matter, ruling, requester)).id)
+
+    async def ask(self, matter: Matter = OPENING, ruling: Ask = ONE_DBA, requester: Principal = ANN) -> RequestView:
+        return await self.desk.ask(matter, requester, ruling, reason="fix the order", ticket="T-1", wait=900)
+
+    async def approved(self, matter: Matter = OPENING) -> RequestId:
+        request = await self.asked(matter)
+        await self.desk.vote(request, BOB, "approve")
+        return request
+
+    async def state(self, request: RequestId) -> str:
+        return (await self.desk.get(request)).state
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    store = await Store.open(folder / "state.db")
+    try:
+        yield Stage(store)
+    finally:
+        await store.close()
