@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals.bounds import MAX_LINE, MAX_SEATS, MAX_STATEMENT
 from hoopx_broker.approvals.desk import DEFAULT_WAIT, MAX_WAIT, MAX_WAITING, USE_WITHIN
 from hoopx_broker.approvals.matter import Matter
@@ -69,6 +70,8 @@ def test_asking_the_same_again_is_the_same_request_and_prolongs_it(play: Play) -
         again = await s.ask()
         assert again.id == first.id
         assert again.expires_at == s.now + 900
+        hurried = await s.desk.ask(OPENING, ANN, ONE_DBA, reason="fix the order", ticket="T-1", wait=1)
+        assert hurried == again, "but never shortens it"
 
     play(scene)
 
@@ -558,6 +561,30 @@ def test_a_waiter_wakes_when_it_is_decided(play: Play) -> None:
     play(scene)
 
 
+def test_a_waiter_sleeps_between_the_voices(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        request = await s.asked(ruling=TWO_DBAS)
+        looks = 0
+        get = s.desk.get
+
+        async def counted(request: RequestId, viewer: Principal | None = None) -> RequestView:
+            nonlocal looks
+            looks += 1
+            return await get(request, viewer)
+
+        s.desk.get = counted  # type: ignore[method-assign]
+        async with asyncio.TaskGroup() as group:
+            waiter = group.create_task(s.desk.wait(request))
+            await asyncio.sleep(0.01)
+            await s.desk.vote(request, BOB, "approve")
+            await asyncio.sleep(0.05)
+            await s.desk.vote(request, CID, "approve")
+        assert waiter.result().state == "approved"
+        assert looks == 3, "at the start and after each voice"
+
+    play(scene)
+
+
 def test_a_waiter_is_told_of_a_cancellation_too(play: Play) -> None:
     async def scene(s: Stage) -> None:
         request = await s.asked()
@@ -599,7 +626,7 @@ def test_a_voter_that_goes_away_still_wakes_the_waiters(play: Play) -> None:
     async def scene(s: Stage) -> None:
         request = await s.asked()
         async with asyncio.TaskGroup() as group:
-            waiter = group.create_task(s.desk.wait(request, timeout=60))
+            waiter = group.create_task(s.desk.wait(request))
             await asyncio.sleep(0.01)
             while await s.state(request) == "waiting":
                 voter = group.create_task(s.desk.vote(request, BOB, "approve"))
