@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.commands import HoopxCommand, group
 from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.output import Form
 
 app = group("Example: hoopx broker run --config hoopx.yaml")
 broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service that stands between people and targets.")
@@ -43,8 +44,28 @@ def check(context: typer.Context, config: Config = "") -> None:
     with demanding_extra():
         from hoopx_broker.daemon.config import load
     path = _path(kit, config)
-    checked = load(path, os.environ)
+    checked = load(path, kit.environ)
     kit.out.say(f"{path} is in order: {len(checked.targets)} targets, {len(checked.identity)} identity providers")
+
+
+@broker.command(cls=HoopxCommand)
+def keys(context: typer.Context, config: Config = "") -> None:
+    """Example: hoopx broker keys --config hoopx.yaml
+
+    Print the public key that recordings are verified with (`hoopx sessions verify FILE --key KEY`). It may be given
+    to anyone. A broker that has none yet gets its key now.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_broker.daemon.config import load
+        from hoopx_broker.recording.keys import EvidenceKey
+    settings = load(_path(kit, config), kit.environ)
+    host = urlsplit(settings.public_url).hostname or "hoopx"
+    key = EvidenceKey.load_or_create(settings.state.parent / "keys" / "evidence.key", host)
+    if kit.out.form is Form.JSON:
+        kit.out.json({"evidence_key": key.verifier})
+    else:
+        kit.out.text(key.verifier)
 
 
 @contextmanager

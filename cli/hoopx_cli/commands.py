@@ -62,6 +62,10 @@ class HoopxCommand(WithExample, TyperCommand):
     def shared(self) -> list[TyperOption]:
         return _output_options()
 
+    def collect_usage_pieces(self, ctx: _click.Context) -> list[str]:
+        """Arguments as manual pages write them: Typer puts braces around those that must be given."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 class BrokerCommand(HoopxCommand):
     """A command that talks to a broker: `--broker` and `--ca` too."""
@@ -93,6 +97,10 @@ class HoopxGroup(WithExample, TyperGroup):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             ctx.fail(unknown(args[0], self.list_commands(ctx)))
         return self._click_resolve_command(ctx, args)
+
+    def format_commands(self, ctx: _click.Context, formatter: _click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(command)) for name, command in self.commands.items()])
 
 
 class LazyGroup(HoopxGroup):
@@ -131,6 +139,13 @@ def unknown(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=1)
     meant = f"; did you mean `{near[0]}`?" if near else ""
     return f"there is no command `{name}`{meant}"
+
+
+def _summary(command: _click.Command) -> str:
+    """The first sentence behind the example line."""
+    _, _, text = (command.help or "").partition("\n")
+    sentence, _, _ = " ".join(text.split()).partition(". ")
+    return sentence.rstrip(".") + "."
 
 
 def _output_options() -> list[TyperOption]:

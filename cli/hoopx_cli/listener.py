@@ -88,7 +88,7 @@ class Listener:
         except HoopxError as error:
             self._fail(client, error)
         except UpgradeRefused as refused:
-            self._fail(client, error_in(refused.status, refused.body))
+            self._fail(client, _why(refused))
         except OSError as error:
             self._fail(client, HoopxError(f"the broker cannot be reached: {error.strerror or 'no answer in time'}"))
         except Exception as error:
@@ -240,6 +240,13 @@ async def listening(on: socket.socket, listener: Listener) -> AsyncIterator[List
     finally:
         server.close()
         await listener.close()
+
+
+def _why(refused: UpgradeRefused) -> HoopxError:
+    """A grant that the broker does not know is one of a session that is over."""
+    if refused.status in (401, 403, 404):
+        return HoopxError("the broker opens no connection for this session: it is over", "connect again")
+    return error_in(refused.status, refused.body)
 
 
 def _is_ours(transport: asyncio.Transport) -> bool:

@@ -1,0 +1,328 @@
+# hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
+set -g __hoopx_paths 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker keys' 'completion'
+
+function __hoopx_path
+    set -l path ''
+    for word in (commandline -opc)[2..-1]
+        test "$word" = --; and return 1
+        set -l next (string trim -- "$path $word")
+        contains -- "$next" $__hoopx_paths; and set path $next
+    end
+    echo $path
+end
+
+function __hoopx_at
+    set -l path (__hoopx_path); or return 1
+    test "$path" = "$argv[1]"
+end
+
+function __hoopx_names
+    set -l home $HOME/.hoopx
+    set -q HOOPX_HOME; and set home $HOOPX_HOME
+    test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
+end
+
+complete -c hoopx -f -n "__hoopx_at ''" -a "login logout whoami ls show connect exec request requests approve deny sessions policy broker completion"
+complete -c hoopx -n "__hoopx_at ''" -l help
+complete -c hoopx -n "__hoopx_at ''" -l version
+complete -c hoopx -n "__hoopx_at 'login'" -l broker
+complete -c hoopx -n "__hoopx_at 'login'" -l ca
+complete -c hoopx -n "__hoopx_at 'login'" -l help
+complete -c hoopx -n "__hoopx_at 'login'" -l issuer
+complete -c hoopx -n "__hoopx_at 'login'" -s o
+complete -c hoopx -n "__hoopx_at 'login'" -l output
+complete -c hoopx -n "__hoopx_at 'login'" -s q
+complete -c hoopx -n "__hoopx_at 'login'" -l quiet
+complete -c hoopx -n "__hoopx_at 'login'" -s v
+complete -c hoopx -n "__hoopx_at 'login'" -l verbose
+complete -c hoopx -n "__hoopx_at 'logout'" -l broker
+complete -c hoopx -n "__hoopx_at 'logout'" -l ca
+complete -c hoopx -n "__hoopx_at 'logout'" -l help
+complete -c hoopx -n "__hoopx_at 'logout'" -s o
+complete -c hoopx -n "__hoopx_at 'logout'" -l output
+complete -c hoopx -n "__hoopx_at 'logout'" -s q
+complete -c hoopx -n "__hoopx_at 'logout'" -l quiet
+complete -c hoopx -n "__hoopx_at 'logout'" -s v
+complete -c hoopx -n "__hoopx_at 'logout'" -l verbose
+complete -c hoopx -n "__hoopx_at 'whoami'" -l broker
+complete -c hoopx -n "__hoopx_at 'whoami'" -l ca
+complete -c hoopx -n "__hoopx_at 'whoami'" -l help
+complete -c hoopx -n "__hoopx_at 'whoami'" -s o
+complete -c hoopx -n "__hoopx_at 'whoami'" -l output
+complete -c hoopx -n "__hoopx_at 'whoami'" -s q
+complete -c hoopx -n "__hoopx_at 'whoami'" -l quiet
+complete -c hoopx -n "__hoopx_at 'whoami'" -s v
+complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
+complete -c hoopx -n "__hoopx_at 'ls'" -l broker
+complete -c hoopx -n "__hoopx_at 'ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'ls'" -l help
+complete -c hoopx -n "__hoopx_at 'ls'" -s o
+complete -c hoopx -n "__hoopx_at 'ls'" -l output
+complete -c hoopx -n "__hoopx_at 'ls'" -s q
+complete -c hoopx -n "__hoopx_at 'ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'ls'" -s v
+complete -c hoopx -n "__hoopx_at 'ls'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'show'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'show'" -l broker
+complete -c hoopx -n "__hoopx_at 'show'" -l ca
+complete -c hoopx -n "__hoopx_at 'show'" -l help
+complete -c hoopx -n "__hoopx_at 'show'" -s o
+complete -c hoopx -n "__hoopx_at 'show'" -l output
+complete -c hoopx -n "__hoopx_at 'show'" -s q
+complete -c hoopx -n "__hoopx_at 'show'" -l quiet
+complete -c hoopx -n "__hoopx_at 'show'" -s v
+complete -c hoopx -n "__hoopx_at 'show'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'connect'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'connect'" -l broker
+complete -c hoopx -n "__hoopx_at 'connect'" -l ca
+complete -c hoopx -n "__hoopx_at 'connect'" -l for
+complete -c hoopx -n "__hoopx_at 'connect'" -l help
+complete -c hoopx -n "__hoopx_at 'connect'" -s o
+complete -c hoopx -n "__hoopx_at 'connect'" -l output
+complete -c hoopx -n "__hoopx_at 'connect'" -l port
+complete -c hoopx -n "__hoopx_at 'connect'" -s q
+complete -c hoopx -n "__hoopx_at 'connect'" -l quiet
+complete -c hoopx -n "__hoopx_at 'connect'" -l reason
+complete -c hoopx -n "__hoopx_at 'connect'" -l request
+complete -c hoopx -n "__hoopx_at 'connect'" -l socket
+complete -c hoopx -n "__hoopx_at 'connect'" -l ticket
+complete -c hoopx -n "__hoopx_at 'connect'" -s v
+complete -c hoopx -n "__hoopx_at 'connect'" -l verbose
+complete -c hoopx -n "__hoopx_at 'connect'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'exec'" -l broker
+complete -c hoopx -n "__hoopx_at 'exec'" -l ca
+complete -c hoopx -n "__hoopx_at 'exec'" -l for
+complete -c hoopx -n "__hoopx_at 'exec'" -l help
+complete -c hoopx -n "__hoopx_at 'exec'" -s o
+complete -c hoopx -n "__hoopx_at 'exec'" -l output
+complete -c hoopx -n "__hoopx_at 'exec'" -s q
+complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
+complete -c hoopx -n "__hoopx_at 'exec'" -l reason
+complete -c hoopx -n "__hoopx_at 'exec'" -l request
+complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
+complete -c hoopx -n "__hoopx_at 'exec'" -s v
+complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
+complete -c hoopx -n "__hoopx_at 'exec'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'request'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'request'" -l broker
+complete -c hoopx -n "__hoopx_at 'request'" -l ca
+complete -c hoopx -n "__hoopx_at 'request'" -l for
+complete -c hoopx -n "__hoopx_at 'request'" -l help
+complete -c hoopx -n "__hoopx_at 'request'" -s o
+complete -c hoopx -n "__hoopx_at 'request'" -l output
+complete -c hoopx -n "__hoopx_at 'request'" -s q
+complete -c hoopx -n "__hoopx_at 'request'" -l quiet
+complete -c hoopx -n "__hoopx_at 'request'" -l reason
+complete -c hoopx -n "__hoopx_at 'request'" -l ticket
+complete -c hoopx -n "__hoopx_at 'request'" -s v
+complete -c hoopx -n "__hoopx_at 'request'" -l verbose
+complete -c hoopx -n "__hoopx_at 'request'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'requests'" -a "ls show wait cancel"
+complete -c hoopx -n "__hoopx_at 'requests'" -l help
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
+complete -c hoopx -n "__hoopx_at 'requests ls'" -s o
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l output
+complete -c hoopx -n "__hoopx_at 'requests ls'" -s q
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l state
+complete -c hoopx -n "__hoopx_at 'requests ls'" -s v
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests show'" -l broker
+complete -c hoopx -n "__hoopx_at 'requests show'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests show'" -l help
+complete -c hoopx -n "__hoopx_at 'requests show'" -s o
+complete -c hoopx -n "__hoopx_at 'requests show'" -l output
+complete -c hoopx -n "__hoopx_at 'requests show'" -s q
+complete -c hoopx -n "__hoopx_at 'requests show'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests show'" -s v
+complete -c hoopx -n "__hoopx_at 'requests show'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'requests wait'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l broker
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l help
+complete -c hoopx -n "__hoopx_at 'requests wait'" -s o
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l output
+complete -c hoopx -n "__hoopx_at 'requests wait'" -s q
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests wait'" -s v
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l verbose
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'requests cancel'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l broker
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l help
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -s o
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l output
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -s q
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -s v
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'approve'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'approve'" -l broker
+complete -c hoopx -n "__hoopx_at 'approve'" -l ca
+complete -c hoopx -n "__hoopx_at 'approve'" -l comment
+complete -c hoopx -n "__hoopx_at 'approve'" -l help
+complete -c hoopx -n "__hoopx_at 'approve'" -s o
+complete -c hoopx -n "__hoopx_at 'approve'" -l output
+complete -c hoopx -n "__hoopx_at 'approve'" -s q
+complete -c hoopx -n "__hoopx_at 'approve'" -l quiet
+complete -c hoopx -n "__hoopx_at 'approve'" -s v
+complete -c hoopx -n "__hoopx_at 'approve'" -l verbose
+complete -c hoopx -n "__hoopx_at 'approve'" -s y
+complete -c hoopx -n "__hoopx_at 'approve'" -l yes
+complete -c hoopx -f -n "__hoopx_at 'deny'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'deny'" -l broker
+complete -c hoopx -n "__hoopx_at 'deny'" -l ca
+complete -c hoopx -n "__hoopx_at 'deny'" -l comment
+complete -c hoopx -n "__hoopx_at 'deny'" -l help
+complete -c hoopx -n "__hoopx_at 'deny'" -s o
+complete -c hoopx -n "__hoopx_at 'deny'" -l output
+complete -c hoopx -n "__hoopx_at 'deny'" -s q
+complete -c hoopx -n "__hoopx_at 'deny'" -l quiet
+complete -c hoopx -n "__hoopx_at 'deny'" -s v
+complete -c hoopx -n "__hoopx_at 'deny'" -l verbose
+complete -c hoopx -n "__hoopx_at 'deny'" -s y
+complete -c hoopx -n "__hoopx_at 'deny'" -l yes
+complete -c hoopx -f -n "__hoopx_at 'sessions'" -a "ls show replay verify export kill"
+complete -c hoopx -n "__hoopx_at 'sessions'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l limit
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l state
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l target
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l user
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sessions show'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions show'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions show'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions show'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sessions replay'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l idle
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l speed
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sessions verify'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l key
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l format
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions export'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions export'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l to
+complete -c hoopx -n "__hoopx_at 'sessions export'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sessions kill'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
+complete -c hoopx -n "__hoopx_at 'policy'" -l help
+complete -c hoopx -n "__hoopx_at 'policy check'" -l help
+complete -c hoopx -n "__hoopx_at 'policy check'" -s o
+complete -c hoopx -n "__hoopx_at 'policy check'" -l output
+complete -c hoopx -n "__hoopx_at 'policy check'" -s q
+complete -c hoopx -n "__hoopx_at 'policy check'" -l quiet
+complete -c hoopx -n "__hoopx_at 'policy check'" -s v
+complete -c hoopx -n "__hoopx_at 'policy check'" -l verbose
+complete -c hoopx -n "__hoopx_at 'policy test'" -l help
+complete -c hoopx -n "__hoopx_at 'policy test'" -s o
+complete -c hoopx -n "__hoopx_at 'policy test'" -l output
+complete -c hoopx -n "__hoopx_at 'policy test'" -s q
+complete -c hoopx -n "__hoopx_at 'policy test'" -l quiet
+complete -c hoopx -n "__hoopx_at 'policy test'" -s v
+complete -c hoopx -n "__hoopx_at 'policy test'" -l verbose
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l approvals
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l as
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l help
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l kind
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l label
+complete -c hoopx -n "__hoopx_at 'policy explain'" -s o
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l on
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l output
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l policies
+complete -c hoopx -n "__hoopx_at 'policy explain'" -s q
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l quiet
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l reason
+complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check keys"
+complete -c hoopx -n "__hoopx_at 'broker'" -l help
+complete -c hoopx -n "__hoopx_at 'broker run'" -s c
+complete -c hoopx -n "__hoopx_at 'broker run'" -l config
+complete -c hoopx -n "__hoopx_at 'broker run'" -l help
+complete -c hoopx -n "__hoopx_at 'broker run'" -s o
+complete -c hoopx -n "__hoopx_at 'broker run'" -l output
+complete -c hoopx -n "__hoopx_at 'broker run'" -s q
+complete -c hoopx -n "__hoopx_at 'broker run'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker run'" -s v
+complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker check'" -s c
+complete -c hoopx -n "__hoopx_at 'broker check'" -l config
+complete -c hoopx -n "__hoopx_at 'broker check'" -l help
+complete -c hoopx -n "__hoopx_at 'broker check'" -s o
+complete -c hoopx -n "__hoopx_at 'broker check'" -l output
+complete -c hoopx -n "__hoopx_at 'broker check'" -s q
+complete -c hoopx -n "__hoopx_at 'broker check'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker check'" -s v
+complete -c hoopx -n "__hoopx_at 'broker check'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker keys'" -s c
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l help
+complete -c hoopx -n "__hoopx_at 'broker keys'" -s o
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l output
+complete -c hoopx -n "__hoopx_at 'broker keys'" -s q
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker keys'" -s v
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
+complete -c hoopx -n "__hoopx_at 'completion'" -l help
+complete -c hoopx -n "__hoopx_at 'completion'" -s o
+complete -c hoopx -n "__hoopx_at 'completion'" -l output
+complete -c hoopx -n "__hoopx_at 'completion'" -s q
+complete -c hoopx -n "__hoopx_at 'completion'" -l quiet
+complete -c hoopx -n "__hoopx_at 'completion'" -s v
+complete -c hoopx -n "__hoopx_at 'completion'" -l verbose

@@ -1,0 +1,72 @@
+# hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
+$script:HoopxWords = @{
+    '' = @('login', 'logout', 'whoami', 'ls', 'show', 'connect', 'exec', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'broker', 'completion', '--help', '--version')
+    'login' = @('--broker', '--ca', '--help', '--issuer', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'logout' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'whoami' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'ls' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'connect' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '--port', '-q', '--quiet', '--reason', '--request', '--socket', '--ticket', '-v', '--verbose', '--wait')
+    'exec' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--ticket', '-v', '--verbose', '--wait')
+    'request' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--ticket', '-v', '--verbose', '--wait')
+    'requests' = @('ls', 'show', 'wait', 'cancel', '--help')
+    'requests ls' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--state', '-v', '--verbose')
+    'requests show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'requests wait' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '--wait')
+    'requests cancel' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'approve' = @('--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
+    'deny' = @('--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
+    'sessions' = @('ls', 'show', 'replay', 'verify', 'export', 'kill', '--help')
+    'sessions ls' = @('--broker', '--ca', '--help', '--limit', '-o', '--output', '-q', '--quiet', '--state', '--target', '--user', '-v', '--verbose')
+    'sessions show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'sessions replay' = @('--broker', '--ca', '--help', '--idle', '-o', '--output', '-q', '--quiet', '--speed', '-v', '--verbose')
+    'sessions verify' = @('--broker', '--ca', '--help', '--key', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'sessions export' = @('--broker', '--ca', '--format', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
+    'sessions kill' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'policy' = @('check', 'test', 'explain', '--help')
+    'policy check' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'policy test' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'policy explain' = @('--approvals', '--as', '--classify', '--groups', '--help', '--kind', '--label', '-o', '--on', '--output', '--policies', '-q', '--quiet', '--reason', '-v', '--verbose')
+    'broker' = @('run', 'check', 'keys', '--help')
+    'broker run' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'broker check' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'broker keys' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'completion' = @('bash', 'zsh', 'fish', 'powershell', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+}
+$script:HoopxKinds = @{
+    'show' = 'targets'
+    'connect' = 'targets'
+    'exec' = 'targets'
+    'request' = 'targets'
+    'requests show' = 'requests'
+    'requests wait' = 'requests'
+    'requests cancel' = 'requests'
+    'approve' = 'requests'
+    'deny' = 'requests'
+    'sessions show' = 'sessions'
+    'sessions replay' = 'sessions'
+    'sessions verify' = 'sessions'
+    'sessions export' = 'sessions'
+    'sessions kill' = 'sessions'
+}
+
+Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $path = ''
+    foreach ($element in $commandAst.CommandElements | Select-Object -Skip 1) {
+        if ($element.Extent.EndOffset -ge $cursorPosition) { break }
+        $word = $element.Extent.Text
+        if ($word -eq '--') { return }
+        $next = "$path $word".Trim()
+        if ($script:HoopxWords.ContainsKey($next)) { $path = $next }
+    }
+    $found = @($script:HoopxWords[$path])
+    if ($script:HoopxKinds.ContainsKey($path)) {
+        $place = if ($env:HOOPX_HOME) { $env:HOOPX_HOME } else { Join-Path $HOME '.hoopx' }
+        $file = Join-Path (Join-Path $place 'names') $script:HoopxKinds[$path]
+        if (Test-Path $file) { $found += Get-Content $file }
+    }
+    $found | Where-Object { $_.StartsWith($wordToComplete) } | ForEach-Object {
+        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    }
+}
