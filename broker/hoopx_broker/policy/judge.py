@@ -41,8 +41,7 @@ class CedarJudge:
 
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         def answers(now: Circumstances) -> list[Answer]:
-            asking = Asking(Question("connect", target_of(target)), opening_context(now))
-            return ask(self._policies, who.user, ground(who, target), [], [asking])
+            return self.opening_answers(who, target, now)
 
         return self._rule(who, target, circumstances, answers)
 
@@ -56,20 +55,16 @@ class CedarJudge:
 
     def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
         """Asked anew each time, some 30 microseconds a column: a session asks once. Any error hides everything."""
-        named = list(target.classify)
         try:
-            asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in named]
-            answers = ask(self._policies, who.user, ground(who, target), columns(target), asked) if asked else []
+            answers = self.revealing(who, target)
+            shown = {column for column, answer in zip(target.classify, answers, strict=True) if answer.allowed}
         except Exception:
             return dict(target.classify)  # fails closed, as `_rule` does
-        shown = {column for column, answer in zip(named, answers, strict=True) if answer.allowed}
         return {column: kind for column, kind in target.classify.items() if column not in shown}
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
-        context = '{"own": true}' if who.user == owner else '{"own": false}'
-        asking = Asking(Question("session.view", target_of(target)), context)
         try:
-            answers = ask(self._policies, who.user, ground(who, target), [], [asking])
+            answers = self.view_answers(who, target, owner)
             return self._refusal(target, answers) or Allow(_rules(answers))
         except Exception:
             return _SURPRISE  # fails closed, as `_rule` does
@@ -83,6 +78,22 @@ class CedarJudge:
             context = statement_context(one, circumstances)
             asked += [Asking(question, context) for question in questions(target, one)]
         return ask(self._policies, who.user, ground(who, target), _named(target, facts), asked) if asked else []
+
+    def revealing(self, who: Principal, target: Target) -> list[Answer]:
+        """May each classified column be seen raw? In the order of `target.classify`. Raises `engine.Stumbled`."""
+        asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in target.classify]
+        return ask(self._policies, who.user, ground(who, target), columns(target), asked) if asked else []
+
+    def opening_answers(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
+        """Raises `engine.Stumbled`."""
+        asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
+        return ask(self._policies, who.user, ground(who, target), [], [asking])
+
+    def view_answers(self, who: Principal, target: Target, owner: str) -> list[Answer]:
+        """Raises `engine.Stumbled`."""
+        context = '{"own": true}' if who.user == owner else '{"own": false}'
+        asking = Asking(Question("session.view", target_of(target)), context)
+        return ask(self._policies, who.user, ground(who, target), [], [asking])
 
     def _rule(self, who: Principal, target: Target, circumstances: Circumstances, answers: Answers) -> Ruling:
         """Turn answers into one ruling; whatever goes wrong on the way is a denial."""
@@ -151,5 +162,6 @@ def _reason(rule: Rule, otherwise: str) -> str:
 
 def _unpermitted(target: Target, answer: Answer) -> Deny:
     question = answer.question
-    reason = f"no rule permits you `{question.action}` on `{question.resource.label}` at `{target.name}`"
+    where = "" if question.resource.type == "Target" else f" at `{target.name}`"
+    reason = f"no rule permits you `{question.action}` on `{question.resource.label}`{where}"
     return Deny(reason, "default", f"`hoopx show {target.name}` lists what you may do there")

@@ -1,0 +1,145 @@
+"""Cases for policies, as YAML: who, on what, does what, and what policy should say of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Struct, field
+
+from hoopx_broker.policy.problems import Problem
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.terms.people import Principal, PrincipalKind
+from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+
+# A Monday at noon UTC, so that a case that says nothing of time means office hours.
+NOON = 1_767_614_400
+
+
+class _Loader(yaml.CSafeLoader):  # type: ignore[misc]  # PyYAML brings no types
+    """YAML 1.2's booleans: with those of 1.1 the key `on` would read as true."""
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false"), list("tf"))
+
+
+class As(Struct, frozen=True, forbid_unknown_fields=True):
+    user: str
+    kind: PrincipalKind = "human"
+    groups: tuple[str, ...] = ()
+    issuer: str = ""
+    on_behalf_of: str | None = None
+
+    def principal(self) -> Principal:
+        return Principal(self.user, self.kind, self.groups, self.issuer, self.user, self.on_behalf_of)
+
+
+class On(Struct, frozen=True, forbid_unknown_fields=True):
+    target: str
+    database: str = "app"
+    labels: dict[str, str] = field(default_factory=dict)
+    classify: dict[str, str] = field(default_factory=dict)
+
+    def as_target(self) -> Target:
+        """A target of this name that nobody could connect to. Raises `ValueError` for a column not in three parts."""
+        classify = {column(name): kind for name, kind in self.classify.items()}
+        tls = UpstreamTls()
+        return Target(self.target, "postgres", "", 0, self.database, tls, "static", self.labels, classify)
+
+
+class With(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    approvals: frozenset[str] = frozenset()
+    now: int = NOON
+
+    def circumstances(self) -> Circumstances:
+        return Circumstances(self.now, self.reason, self.ticket, self.duration, self.approvals)
+
+
+class Expect(Struct, frozen=True, forbid_unknown_fields=True):
+    """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden."""
+
+    decision: Literal["allow", "deny", "ask"]
+    by: tuple[str, ...] = ()
+    approvers: dict[str, int] | None = None
+    masks: tuple[str, ...] | None = None
+
+
+class Case(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    who: As = field(name="as")
+    on: On
+    expect: Expect
+    connect: bool = False
+    sql: str | None = None
+    view: str | None = None
+    circumstances: With = field(name="with", default_factory=With)
+
+
+class Placed(Struct, frozen=True):
+    """A case and where it is written."""
+
+    case: Case
+    file: str
+    line: int
+
+
+def column(name: str) -> ColumnName:
+    parts = name.split(".")
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"`{name}` is not `schema.table.column`")
+    return ColumnName(*parts)
+
+
+def read_cases(path: Path) -> tuple[list[Placed], list[Problem]]:
+    """The cases of a file, and what is wrong with the others."""
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.SequenceNode):
+            return [], [Problem(str(path), 1, "not a list of cases")]
+        items = loader.construct_document(node)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        return [], [Problem(str(path), mark.line + 1 if mark else 1, f"not YAML: {error!s:.200}".split("\n")[0])]
+    cases, problems = [], []
+    for item, at in zip(items, node.value, strict=True):
+        line = at.start_mark.line + 1
+        try:
+            cases.append(Placed(_case(item), str(path), line))
+        except msgspec.ValidationError as error:
+            problems.append(Problem(str(path), _line_of(at, str(error)), str(error)))
+        except ValueError as error:
+            problems.append(Problem(str(path), line, str(error)))
+    return cases, problems
+
+
+def _case(item: Any) -> Case:
+    case = msgspec.convert(item, Case)
+    case.on.as_target()
+    for name in case.expect.masks or ():
+        column(name)
+    if [case.connect, case.sql is not None, case.view is not None].count(True) != 1:
+        raise ValueError("say exactly one of `connect: true`, `sql: …`, `view: OWNER`")
+    return case
+
+
+def _line_of(node: Any, message: str) -> int:
+    """The line of the part that a message names at its end, as in ``… - at `$.expect.decision` ``."""
+    _, _, path = message.rpartition("`$.")
+    for name in path.rstrip("`").split("."):
+        if not isinstance(node, yaml.MappingNode):
+            break
+        node = next((value for key, value in node.value if key.value == name), node)
+    line: int = node.start_mark.line + 1
+    return line

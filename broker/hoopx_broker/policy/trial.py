@@ -1,0 +1,93 @@
+"""Try policies on the cases written for them: real facts, real rules, and which rules no case ever reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from hoopx_broker.policy.cases import Case, Placed, read_cases
+from hoopx_broker.policy.engine import Answer
+from hoopx_broker.policy.explain import resolved
+from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.policy.judge import CedarJudge
+from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.problems import Problem
+from hoopx_broker.terms.facts import Unreadable
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
+
+_NAMES = {Allow: "allow", Deny: "deny", Ask: "ask"}
+
+
+class Trial(Struct, frozen=True):
+    """`failures` are cases that came out otherwise, or could not be read; `unreached` rules decided no case."""
+
+    cases: int
+    failures: tuple[Problem, ...]
+    unreached: tuple[str, ...]
+
+
+class _Outcome(Struct, frozen=True):
+    ruling: Ruling
+    rules: frozenset[str]
+
+
+def run(policies: Policies, directory: Path | None = None) -> Trial:
+    """Try every `*.yaml` below `directory`, or below the policies' own."""
+    where = directory or policies.directory
+    cases: list[Placed] = []
+    failures: list[Problem] = []
+    for path in sorted([*where.rglob("*.yaml"), *where.rglob("*.yml")]):
+        found, problems = read_cases(path)
+        cases += found
+        failures += problems
+    judge = CedarJudge(policies)
+    reached: set[str] = set()
+    for placed in cases:
+        outcome = _try(judge, placed.case)
+        reached |= outcome.rules
+        failures += [Problem(placed.file, placed.line, fault) for fault in _faults(placed.case, outcome)]
+    return Trial(len(cases), tuple(sorted(failures)), tuple(sorted(set(policies.rules) - reached)))
+
+
+def _try(judge: CedarJudge, case: Case) -> _Outcome:
+    who, target, now = case.who.principal(), case.on.as_target(), case.circumstances.circumstances()
+    revealing = judge.revealing(who, target)
+    if case.connect:
+        return _outcome(judge.opening(who, target, now), [*judge.opening_answers(who, target, now), *revealing])
+    if case.view is not None:
+        return _outcome(judge.may_view_session(who, target, case.view), judge.view_answers(who, target, case.view))
+    reading = read((case.sql or "").encode())
+    if isinstance(reading, Unreadable):
+        return _outcome(Deny(reading.reason, "parse"), [])
+    facts = [resolved(one) for one in reading]
+    ruling = judge.statements(who, target, facts, now)
+    if isinstance(ruling, Deny) and ruling.rule == "judge":
+        return _outcome(ruling, [])
+    return _outcome(ruling, [*judge.answers(who, target, facts, now), *revealing])
+
+
+def _outcome(ruling: Ruling, answers: Iterable[Answer]) -> _Outcome:
+    rules = frozenset(name for answer in answers for name in answer.rules)
+    return _Outcome(ruling, rules | {ruling.rule} if isinstance(ruling, Deny) else rules)
+
+
+def _faults(case: Case, outcome: _Outcome) -> list[str]:
+    """What came out otherwise than the case says."""
+    ruling, expect = outcome.ruling, case.expect
+    decision = _NAMES[type(ruling)]
+    if decision != expect.decision:
+        why = ruling.rule if isinstance(ruling, Deny) else ", ".join(sorted(outcome.rules))
+        return [f"{case.name}: expected {expect.decision}, came out {decision} by {why}"]
+    faults = []
+    if missing := [name for name in expect.by if name not in outcome.rules]:
+        came = ", ".join(sorted(outcome.rules))
+        faults.append(f"{case.name}: expected {', '.join(missing)} to decide, it was {came}")
+    if isinstance(ruling, Ask) and expect.approvers is not None and ruling.approvers != expect.approvers:
+        faults.append(f"{case.name}: expected approvers {expect.approvers}, came out {ruling.approvers}")
+    if isinstance(ruling, Allow) and expect.masks is not None:
+        hidden = {str(column) for column in ruling.masks}
+        if hidden != set(expect.masks):
+            faults.append(f"{case.name}: expected {sorted(expect.masks)} hidden, came out {sorted(hidden)}")
+    return faults
