@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, assert_never
 
 import jwt
@@ -32,8 +31,7 @@ def read_identity(top: Section) -> tuple[tuple[OidcIssuer, ...], EmbeddedIssuer 
     """The providers in the order of the file, and the embedded issuer where there is one."""
     issuers: list[OidcIssuer] = []
     embedded: EmbeddedIssuer | None = None
-    sections = top.items("identity")
-    for section in sections:
+    for section in top.items("identity"):
         kind = section.parsed_or("kind", _kind, _HUMAN)
         if kind is HOLE:
             continue
@@ -47,8 +45,6 @@ def read_identity(top: Section) -> tuple[tuple[OidcIssuer, ...], EmbeddedIssuer 
             case _:
                 assert_never(kind)
         section.close()
-    if top.has("identity") and not sections:
-        top.note("identity", "names nobody", "add an issuer, or `kind: embedded` with users")
     return tuple(issuers), embedded
 
 
@@ -62,6 +58,8 @@ def _kind(text: str) -> Kind:
 
 def _oidc(section: Section, kind: Literal["human", "workload"], before: list[OidcIssuer]) -> OidcIssuer:
     human = kind == "human"
+    _, jwks = section.path_or_none("jwks_file", MAX_JWKS, _check_jwks)
+    ca, _ = section.path_or_none("ca", MAX_CA, certificates_in)
     issuer = OidcIssuer(
         issuer=section.parsed("issuer", values.issuer_url),
         audience=section.text("audience"),
@@ -69,8 +67,8 @@ def _oidc(section: Section, kind: Literal["human", "workload"], before: list[Oid
         claims=_claims(section.section_or_none("claims")),
         client_id=section.text("client_id") if human else None,
         scopes=section.texts_or("scopes", _DEFAULT.scopes) if human else (),
-        jwks=_jwks(section),
-        ca=_ca(section),
+        jwks=jwks,
+        ca=ca,
     )
     twin = (issuer.issuer, issuer.audience, issuer.kind)
     if HOLE not in twin and twin in [(each.issuer, each.audience, each.kind) for each in before]:
@@ -84,18 +82,6 @@ def _claims(section: Section | None) -> Claims:
     claims = Claims(user=section.text_or("user", Claims().user), groups=section.text_or("groups", None))
     section.close()
     return claims
-
-
-def _jwks(section: Section) -> bytes | None:
-    found = section.path_or_none("jwks_file", MAX_JWKS)
-    if found is None:
-        return None
-    path, content = found
-    try:
-        _check_jwks(content)
-    except Wrong as wrong:
-        section.note("jwks_file", f"{path} {wrong.what}", wrong.remedy)
-    return content
 
 
 def _check_jwks(content: bytes) -> None:
@@ -124,22 +110,8 @@ def _can_verify(key: object) -> bool:
     return not isinstance(public, RSAPublicKey) or public.key_size >= MIN_RSA_BITS
 
 
-def _ca(section: Section) -> Path | None:
-    found = section.path_or_none("ca", MAX_CA)
-    if found is None:
-        return None
-    path, content = found
-    try:
-        certificates_in(content)
-    except Wrong as wrong:
-        section.note("ca", f"{path} {wrong.what}", wrong.remedy)
-    return path
-
-
 def _embedded(section: Section) -> EmbeddedIssuer:
     users = {name: _local_user(name, inner) for name, inner in section.sections("users", values.user_name)}
-    if section.has("users") and not users:
-        section.note("users", "names nobody", "add a user, for example `ann: {password: env:ANN_PASSWORD}`")
     return EmbeddedIssuer(
         users=users,
         client_id=section.text_or("client_id", "hoopx-cli"),

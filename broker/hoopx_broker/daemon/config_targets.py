@@ -67,20 +67,16 @@ def _mode(text: str) -> TlsModeName:
 
 
 def _ca(section: Section, mode: TlsModeName) -> str | None:
-    found = section.path_or_none("ca", MAX_CA)
+    if mode in ("require", "disable"):
+        if section.has("ca"):
+            remedy = "write `mode: verify-full`, or take `ca` out"
+            section.refuse("ca", f"is never looked at in the mode `{mode}`", remedy)
+        return None
+    path, _ = section.path_or_none("ca", MAX_CA, certificates_in)
     if mode == "verify-ca" and not section.has("ca"):
         # Any public authority signs for any host: without the name, only an authority of one's own proves anything.
         section.note("ca", "is missing", "`verify-ca` needs the authority's certificate; or use `verify-full`")
-    if mode in ("require", "disable") and section.has("ca"):
-        section.note("ca", f"is never looked at in the mode `{mode}`", "write `mode: verify-full`, or take `ca` out")
-    if found is None:
-        return None
-    path, content = found
-    try:
-        certificates_in(content)
-    except Wrong as wrong:
-        section.note("ca", f"{path} {wrong.what}", wrong.remedy)
-    return str(path)
+    return str(path) if path else None
 
 
 def _credentials(section: Section) -> tuple[str, int, Any]:

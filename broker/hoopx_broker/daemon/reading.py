@@ -53,6 +53,11 @@ class Section:
         line = found.line if found else self._marked.line
         self._problems.note(line, self._way(key), what, remedy)
 
+    def refuse(self, key: str, what: str, remedy: str) -> None:
+        """Note that a key, known as such, must not stand here."""
+        self._asked.append(key)
+        self.note(key, what, remedy)
+
     def text(self, key: str) -> str:
         return self.parsed(key, str)
 
@@ -76,18 +81,24 @@ class Section:
         found = self._required(key)
         return self._secret(found) if found else HOLE
 
-    def path(self, key: str, limit: int) -> tuple[Path, bytes]:
-        """A file named by its path, and what it holds: it must be readable and no larger than `limit` bytes."""
+    def path(self, key: str, limit: int, check: Callable[[bytes], object] = len) -> tuple[Path, bytes]:
+        """A file named by its path, and what it holds: readable, at most `limit` bytes, and sound to `check`."""
 
         def read(text: str) -> tuple[Path, bytes]:
             path = self._references.path(text)
-            return path, self._references.read(path, limit)
+            content = self._references.read(path, limit)
+            check(content)
+            return path, content
 
         found = self._required(key)
         return self._parsed(found, read, follow=_as_written) if found else HOLE
 
-    def path_or_none(self, key: str, limit: int) -> tuple[Path, bytes] | None:
-        return self.path(key, limit) if self._asks(key) else None
+    def path_or_none(
+        self, key: str, limit: int, check: Callable[[bytes], object] = len
+    ) -> tuple[Path, bytes] | tuple[None, None]:
+        if not self._asks(key):
+            return None, None
+        return self.path(key, limit, check) or (None, None)
 
     def section(self, key: str) -> Section:
         found = self._required(key)
@@ -99,18 +110,20 @@ class Section:
         return self.section(key) if self._asks(key) else None
 
     def sections(self, key: str, parse: Callable[[str], T]) -> list[tuple[T, Section]]:
-        """A section of named sections. A bad name is noted and its section read all the same."""
+        """A section of named sections, at least one. A bad name is noted and its section read all the same."""
         found = self._required(key)
         return self._named(found, parse) if found else []
 
     def items(self, key: str) -> list[Section]:
-        """A list of sections."""
+        """A list of sections, at least one."""
         found = self._required(key)
         if found is None:
             return []
         if not isinstance(found.value, list):
             self._wrong(found, f"must be a list of sections, {_kind(found.value)}", "begin each entry with `- `")
             return []
+        if not found.value:
+            self._wrong(found, "is empty", "add at least one entry")
         return [self._section(item) for item in found.value]
 
     def texts_or(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -204,6 +217,8 @@ class Section:
         if not isinstance(marked.value, dict):
             self._wrong(marked, f"must be a section of named sections, {_kind(marked.value)}")
             return []
+        if not marked.value:
+            self._wrong(marked, "is empty", "add at least one entry")
         return [(self._named_as(key, inner, parse), self._section(inner)) for key, inner in marked.value.items()]
 
     def _named_as(self, written: str, marked: Marked, parse: Callable[[str], T]) -> T:
