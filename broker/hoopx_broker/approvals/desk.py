@@ -76,21 +76,7 @@ class Desk:
                     f"`{requester.user}` has {MAX_WAITING} requests waiting already",
                     "cancel some with `hoopx requests cancel`, or wait for their answers",
                 )
-            view = RequestView(
-                id=self._ids(),
-                state="waiting",
-                kind=matter.kind,
-                target=matter.target,
-                requester=requester.user,
-                reason=reason,
-                ticket=ticket,
-                duration=matter.duration,
-                rules=ruling.rules,
-                approvers=ruling.approvers,
-                created_at=now,
-                expires_at=now + patience,
-                statement=matter.statement,
-            )
+            view = _new(self._ids(), matter, requester, ruling, reason, ticket, now, now + patience)
             docket.file(connection, Filed(view, matter.policy, requester.on_behalf_of), likeness)
             return view
 
@@ -223,6 +209,33 @@ async def _nap(changed: asyncio.Event, seconds: float) -> None:
             await changed.wait()
     except TimeoutError:
         return
+
+
+def _new(
+    request: RequestId,
+    matter: Matter,
+    requester: Principal,
+    ruling: Ask,
+    reason: str,
+    ticket: str,
+    created_at: float,
+    expires_at: float,
+) -> RequestView:
+    return RequestView(
+        id=request,
+        state="waiting",
+        kind=matter.kind,
+        target=matter.target,
+        requester=requester.user,
+        reason=reason,
+        ticket=ticket,
+        duration=matter.duration,
+        rules=ruling.rules,
+        approvers=ruling.approvers,
+        created_at=created_at,
+        expires_at=expires_at,
+        statement=matter.statement,
+    )
 
 
 def _found(connection: sqlite3.Connection, request: RequestId) -> Filed:
