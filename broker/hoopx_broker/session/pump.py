@@ -56,6 +56,7 @@ class Pump:
             self._from_backend.expect_tls_answer()
         self._waiting: deque[Frame] = deque()
         self._held = False
+        self._stalled = False
         self._backend_full = False
         self._closing: str | None = None
         self._backend = _Backend(self)
@@ -90,6 +91,7 @@ class Pump:
         try:
             for frame in self._from_backend.feed(data):
                 self._perform(self._engine.on_frame(Side.BACKEND, frame))
+            self._go_on()
         except BrokenPeer as error:
             self._break(error)
         self._flush()
@@ -113,7 +115,7 @@ class Pump:
 
     def backend_has_room(self) -> None:
         self._backend_full = False
-        if not self._held:
+        if not self._held and not self._stalled:
             self._client.resume()
 
     def end(self, reason: str) -> None:
@@ -123,8 +125,17 @@ class Pump:
     # From frames to effects.
 
     def _go_on(self) -> None:
+        """Take what the client said, until something waits for a ruling, or for an answer that is under way."""
         while self._waiting and not self._held and self._closing is None:
+            if not self._engine.takes(self._waiting[0]):
+                self._stalled = True
+                self._client.pause()
+                return
             self._perform(self._engine.on_frame(Side.CLIENT, self._waiting.popleft()))
+        if self._stalled:
+            self._stalled = False
+            if not self._held and not self._backend_full:
+                self._client.resume()
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -166,7 +177,7 @@ class Pump:
             self._go_on()
         except BrokenPeer as error:
             self._break(error)
-        if not self._held and not self._backend_full:
+        if not self._held and not self._stalled and not self._backend_full:
             self._client.resume()
         self._flush()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from hoopx_broker.masking.plan import Plan
+from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
@@ -13,10 +13,13 @@ from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Note, Send, Side
 from hoopx_broker.wire.postgres import frames, messages, rows
 from hoopx_broker.wire.postgres.frames import Frame
-from hoopx_broker.wire.postgres.names import Portal, Undo
+from hoopx_broker.wire.postgres.names import Change, Portal, Prepared
 
 # A client that never reads answers could pipeline without end; libpq's own queue is bounded by its socket.
 MAX_PENDING = 100_000
+
+# The transaction status byte of ReadyForQuery, where no transaction is open.
+IDLE = ord("I")
 
 WITHHELD = "the server's message is withheld, because the statement touches masked columns"
 
@@ -32,6 +35,7 @@ class Kind(Enum):
     EXECUTE = "Execute"
     CLOSE = "Close"
     SYNC = "Sync"
+    COPY_END = "CopyDone or CopyFail"
 
 
 # The last message of an answer, by what it answers. QUERY and SYNC end with ReadyForQuery.
@@ -44,6 +48,7 @@ _ENDS: dict[Kind, frozenset[int]] = {
     Kind.PROBE: frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA}),
     Kind.EXECUTE: frozenset({frames.COMMAND_COMPLETE, frames.EMPTY_QUERY, frames.SUSPENDED}),
     Kind.CLOSE: frozenset({frames.CLOSE_COMPLETE}),
+    Kind.COPY_END: frozenset(),
 }
 _COPYING = {frames.COPY_IN, frames.COPY_OUT, frames.COPY_DATA, frames.COPY_DONE}
 _RUNNING = {frames.DATA_ROW, frames.COMMAND_COMPLETE, frames.EMPTY_QUERY} | _COPYING
@@ -56,9 +61,13 @@ _WITHIN: dict[Kind, frozenset[int]] = {
 
 
 class Exchange:
-    """Something sent to the backend whose answer has not come to its end."""
+    """Something sent to the backend whose answer has not come to its end.
 
-    __slots__ = ("fields", "kind", "masks", "n", "plan", "portal", "refusal", "rows", "undo")
+    `change` waits for this answer; `refusal` is the error to show instead of the server's own; `answered` is true once
+    the server did something about it, so that its ReadyForQuery is due.
+    """
+
+    __slots__ = ("answered", "change", "fields", "kind", "masks", "n", "plan", "portal", "refusal", "rows")
 
     def __init__(
         self,
@@ -67,18 +76,26 @@ class Exchange:
         plan: Plan,
         *,
         portal: Portal | None = None,
-        undo: Undo | None = None,
+        change: Change[Prepared] | Change[Portal] | None = None,
         refusal: bytes | None = None,
     ) -> None:
         self.kind = kind
         self.n = n
         self.plan = plan
         self.portal = portal
-        self.undo = undo
+        self.change = change
         self.refusal = refusal
+        self.answered = kind is Kind.SYNC
         self.rows = 0
         self.fields: tuple[messages.Field, ...] | None = None
         self.masks: tuple[Mask | None, ...] | None = None
+
+    def skipped(self) -> None:
+        """The server did not do it."""
+        if self.change is not None:
+            self.change.undo()
+        if self.portal is not None and self.kind in (Kind.DESCRIBE, Kind.PROBE):
+            self.portal.described = self.portal.fields is not None
 
 
 class Answers:
@@ -89,11 +106,21 @@ class Answers:
         self._pending: deque[Exchange] = deque()
         self._skipping = False
         self._copying_in = False
+        # Something in this transaction touched masked columns: what its COMMIT or a deferred check says may quote them.
+        self._hushed = False
+
+    @property
+    def is_copying_in(self) -> bool:
+        """The server reads what the client sends as data of a COPY."""
+        return self._copying_in
+
+    @property
+    def is_quiet(self) -> bool:
+        return not self._pending
 
     def expect(self, exchange: Exchange) -> None:
         if self._skipping:  # the server will not even look at it
-            if exchange.undo is not None:
-                exchange.undo()
+            exchange.skipped()
             return
         if len(self._pending) >= MAX_PENDING:
             raise BrokenPeer(f"more than {MAX_PENDING} messages wait for an answer")
@@ -104,9 +131,12 @@ class Answers:
         if self._copying_in:
             return
         self._skipping = False
-        self.expect(Exchange(Kind.SYNC, 0, self._pending[-1].plan if self._pending else Plan()))
+        self.expect(Exchange(Kind.SYNC, 0, OPEN))
 
     def copy_in_ends(self) -> None:
+        """CopyDone or CopyFail went out, perhaps before the server has even said that it wants data."""
+        if not self._copying_in and self._pending:
+            self.expect(Exchange(Kind.COPY_END, 0, OPEN))
         self._copying_in = False
 
     def on_frame(self, frame: Frame) -> list[Effect]:
@@ -115,15 +145,35 @@ class Answers:
             return self._aside(frame)
         if frame.kind == frames.ERROR:
             return self._error(frame)
-        if not self._pending:
+        exchange = self._head()
+        if exchange is None:
             raise BrokenPeer("the server answers what nobody asked")
-        exchange = self._pending[0]
         ends = frame.kind in _ENDS[exchange.kind]
         if not ends and frame.kind not in _WITHIN.get(exchange.kind, ()):
             raise BrokenPeer(f"the server answers {exchange.kind.value} with {chr(frame.kind)}")
+        self._check_turn(exchange, frame)
+        self._hushed = self._hushed or exchange.plan.quiet
         if ends:
             self._pending.popleft()
+            if exchange.change is not None:
+                exchange.change.keep()
         return self._answer(exchange, frame)
+
+    def _head(self) -> Exchange | None:
+        """What the server answers next. Outside of a COPY it ignores the end of one."""
+        while self._pending and self._pending[0].kind is Kind.COPY_END:
+            self._pending.popleft()
+        return self._pending[0] if self._pending else None
+
+    def _check_turn(self, exchange: Exchange, frame: Frame) -> None:
+        """One ReadyForQuery too many would shift every later answer under the plan of another question."""
+        if frame.kind == frames.READY:
+            if not exchange.answered:
+                raise BrokenPeer("the server is ready before it answered")
+        elif exchange.refusal is not None:
+            raise BrokenPeer("the server took a statement that no server takes")
+        elif frame.kind in (frames.COMMAND_COMPLETE, frames.EMPTY_QUERY):
+            exchange.answered = True
 
     def _answer(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         match frame.kind:
@@ -144,8 +194,9 @@ class Answers:
             case frames.COPY_DATA:
                 note = Note(entries.CopyData(self._stream, exchange.n, "out", frame.data))
                 return [note, Send(Side.CLIENT, frame.data)]
-            case frames.READY if exchange.refusal is not None:
-                raise BrokenPeer("the server took a statement that no server takes")
+            case frames.READY:
+                self._copying_in = False
+                self._hushed = self._hushed and frame.data[-1] != IDLE
             case _:
                 pass
         return [Send(Side.CLIENT, frame.data)]
@@ -200,22 +251,36 @@ class Answers:
         return [note, Send(Side.CLIENT, frame.data)]
 
     def _copy_in_begins(self, exchange: Exchange) -> None:
-        self._copying_in = True
-        if exchange.kind is Kind.EXECUTE:
-            # A Sync that was sent along is read, and ignored, as a part of the COPY.
-            self._pending = deque(e for e in self._pending if e.kind is not Kind.SYNC)
+        """The server reads on as data. A Sync that was sent along is ignored; other messages break the connection,
+        or are swallowed by servers before 14, and then no answer would fit its question any more."""
+        self._pending.popleft()
+        while self._pending and self._pending[0].kind is Kind.SYNC:
+            self._pending.popleft()
+        ended = bool(self._pending) and self._pending[0].kind is Kind.COPY_END
+        if ended:
+            self._pending.popleft()
+        elif self._pending:
+            raise BrokenPeer("the client sent other messages where the server reads the data of a COPY")
+        self._pending.appendleft(exchange)
+        self._copying_in = not ended
 
     def _error(self, frame: Frame) -> list[Effect]:
-        exchange = self._pending[0] if self._pending else None
+        exchange = self._head()
         self._copying_in = False
+        said = messages.error_fields(frame)
+        if exchange is None and not said.is_fatal:
+            raise BrokenPeer("the server answers what nobody asked with an error")
         if exchange is not None and exchange.kind not in (Kind.QUERY, Kind.SYNC):
             self._skip_to_sync()
-        if exchange is not None and exchange.refusal is not None:
+        if exchange is not None and exchange.refusal is not None and not exchange.answered and not said.is_fatal:
+            exchange.answered = True
             # The statement entry has told of the refusal already.
             return [Send(Side.CLIENT, exchange.refusal)]
-        said = messages.error_fields(frame)
+        if exchange is not None:
+            exchange.answered = True
+            self._hushed = self._hushed or exchange.plan.quiet
         data = frame.data
-        if exchange is not None and exchange.plan.quiet:
+        if self._hushed:
             said = messages.ErrorFields(said.severity, said.code, WITHHELD)
             data = messages.error(said.severity, said.code, WITHHELD)
         n = exchange.n if exchange is not None else 0
@@ -223,13 +288,9 @@ class Answers:
         return [note, Send(Side.CLIENT, data)]
 
     def _skip_to_sync(self) -> None:
-        skipped: list[Exchange] = []
         while self._pending and self._pending[0].kind is not Kind.SYNC:
-            skipped.append(self._pending.popleft())
+            self._pending.popleft().skipped()
         self._skipping = not self._pending
-        for exchange in reversed(skipped):
-            if exchange.undo is not None:
-                exchange.undo()
 
     def _aside(self, frame: Frame) -> list[Effect]:
         if frame.kind == frames.NOTIFICATION:
@@ -237,7 +298,8 @@ class Answers:
             return [note, Send(Side.CLIENT, frame.data)]
         said = messages.error_fields(frame)
         data = frame.data
-        if self._pending and self._pending[0].plan.quiet:
+        exchange = self._head()
+        if self._hushed or (exchange is not None and exchange.plan.quiet):
             said = messages.ErrorFields(said.severity, said.code, WITHHELD)
             data = messages.notice(WITHHELD, code=said.code)
         return [Note(entries.Notice(self._stream, said.severity, said.code, said.message)), Send(Side.CLIENT, data)]

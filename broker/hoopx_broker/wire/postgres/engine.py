@@ -17,12 +17,14 @@ from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
 from hoopx_broker.wire.postgres import frames, hello, messages
-from hoopx_broker.wire.postgres.answers import Answers, Exchange, Kind
+from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.frames import Frame, message
 from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream
 from hoopx_broker.wire.postgres.names import Names, Portal, Prepared
 
 _AUTHENTICATION_OK = message(frames.AUTHENTICATION, b"\0\0\0\0")
+# What a client may say while the server reads the data of a COPY.
+_IN_COPY = frozenset(b"dcfSHX")  # CopyData, CopyDone, CopyFail, Sync, Flush, Terminate
 _NO_CONFORMING_STRINGS = Deny(
     "with `standard_conforming_strings` off, the server reads strings in another way",
     "parse",
@@ -66,8 +68,29 @@ class Engine:
     def phase(self) -> Phase:
         return self._phase
 
+    def takes(self, frame: Frame) -> bool:
+        """Whether this frame of the client can be judged already. Raises `BrokenPeer`.
+
+        False while it uses a name whose meaning the server has yet to tell, because an earlier pipeline that defined
+        it may have failed. Offer it again after the server's next frame; its answer is under way.
+        """
+        if self._phase is not Phase.READY or self._answers.is_quiet:
+            return True
+        match frame.kind:
+            case frames.BIND:
+                return self._names.is_settled(statement=messages.bind(frame).statement)
+            case frames.EXECUTE:
+                return self._names.is_settled(portal=messages.executed(frame))
+            case frames.DESCRIBE:
+                kind, name = messages.described(frame)
+                return kind == ord("S") or self._names.is_settled(portal=name)
+            case _:
+                return True
+
     def on_frame(self, side: Side, frame: Frame) -> list[Effect]:
         """Raises `BrokenPeer`."""
+        if self._phase is Phase.CLOSED:
+            return []
         if side is Side.BACKEND:
             return self._from_backend(frame)
         if self._phase is Phase.READY:
@@ -100,6 +123,8 @@ class Engine:
 
     def on_tls(self, binding: bytes | None) -> list[Effect]:
         """TLS towards the server stands; `binding` is its `tls-server-end-point` data, if any."""
+        if self._phase is Phase.CLOSED:
+            return []
         return self._login.on_tls(binding)
 
     def _log_in(self, frame: Frame) -> list[Effect]:
@@ -146,6 +171,10 @@ class Engine:
     # From the client, once statements flow.
 
     def _from_client(self, frame: Frame) -> list[Effect]:
+        if self._held is not None or not self.takes(frame):
+            raise BrokenPeer("a message was taken before the one before it was settled")
+        if self._answers.is_copying_in and frame.kind not in _IN_COPY:
+            raise BrokenPeer("the client speaks of something else in the middle of a COPY")
         match frame.kind:
             case frames.QUERY:
                 return self._judge(frame, messages.query_text(frame), executes=True)
@@ -161,6 +190,7 @@ class Engine:
                 return self._close_name(frame)
             case frames.SYNC:
                 self._answers.expect_sync()
+                self._names.next_segment()
                 return [Send(Side.BACKEND, frame.data)]
             case frames.FLUSH:
                 return [Send(Side.BACKEND, frame.data)]
@@ -186,7 +216,9 @@ class Engine:
         return [Judge(text, executes)]
 
     def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
-        """The answer to the last `Judge`."""
+        """The answer to the last `Judge`. It comes too late for a stream that is over."""
+        if self._phase is Phase.CLOSED:
+            return []
         if self._phase is Phase.SETTINGS:
             return self._on_settings_ruling(ruling)
         frame, self._held = self._held, None
@@ -210,7 +242,7 @@ class Engine:
 
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
-            self._names.forget(defined.encode())
+            self._names.doubt(defined.encode())
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan)
         self._count += 1
@@ -219,8 +251,8 @@ class Engine:
             self._answers.expect(Exchange(Kind.QUERY, self._count, passage.plan))
         else:
             name, text = messages.parse_text(frame)
-            undo = self._names.prepare(name, Prepared(self._count, text, passage.plan))
-            self._answers.expect(Exchange(Kind.PARSE, self._count, passage.plan, undo=undo))
+            change = self._names.prepare(name, Prepared(self._count, text, passage.plan))
+            self._answers.expect(Exchange(Kind.PARSE, self._count, passage.plan, change=change))
         return [Note(self._statement(text, passage)), Send(Side.BACKEND, frame.data)]
 
     def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
@@ -263,8 +295,8 @@ class Engine:
     def _bind(self, frame: Frame) -> list[Effect]:
         said = messages.bind(frame)
         prepared = self._names.statement(said.statement, self.doubt)
-        undo = self._names.bind(said.portal, Portal(prepared, said.parameters, said.formats))
-        self._answers.expect(Exchange(Kind.BIND, prepared.n, prepared.plan, undo=undo))
+        change = self._names.bind(said.portal, Portal(prepared, said.parameters, said.formats))
+        self._answers.expect(Exchange(Kind.BIND, prepared.n, prepared.plan, change=change))
         return [Send(Side.BACKEND, frame.data)]
 
     def _execute(self, frame: Frame) -> list[Effect]:
@@ -276,6 +308,8 @@ class Engine:
     def _run(self, frame: Frame, plan: Plan) -> list[Effect]:
         name = messages.executed(frame)
         portal = self._names.portal(name, self.doubt)
+        if portal.prepared.in_doubt:
+            plan = self.doubt
         self._count += 1
         ran = entries.Executed(self._stream, self._count, portal.prepared.n, portal.parameters, portal.formats)
         effects: list[Effect] = [Note(ran)]
@@ -299,8 +333,9 @@ class Engine:
 
     def _close_name(self, frame: Frame) -> list[Effect]:
         kind, name = messages.described(frame)
-        undo = self._names.close(name, is_portal=kind == ord("P"))
-        self._answers.expect(Exchange(Kind.CLOSE, self._count, OPEN, undo=undo))
+        names = self._names
+        change = names.close_portal(name) if kind == ord("P") else names.close_statement(name)
+        self._answers.expect(Exchange(Kind.CLOSE, self._count, OPEN, change=change))
         return [Send(Side.BACKEND, frame.data)]
 
     # From the backend.
@@ -312,6 +347,8 @@ class Engine:
                     self._watch_setting(frame)
                     return [Send(Side.CLIENT, frame.data)]
                 effects = self._answers.on_frame(frame)
+                if frame.kind == frames.READY and frame.data[-1] == IDLE:
+                    self._names.transaction_ended()
                 return effects if frame.kind != frames.ERROR else [*effects, *self._after_error(frame)]
             case Phase.LOGIN:
                 return self._log_in(frame)
@@ -325,7 +362,7 @@ class Engine:
     def _after_error(self, frame: Frame) -> list[Effect]:
         """After a FATAL error the server closes the connection, and the client has been told."""
         said = messages.error_fields(frame)
-        if said.severity not in ("FATAL", "PANIC"):
+        if not said.is_fatal:
             return []
         self._phase = Phase.CLOSED
         return [Note(entries.StreamClosed(self._stream, f"the server ended it ({said.code})")), Close(said.code)]

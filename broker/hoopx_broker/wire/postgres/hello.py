@@ -9,6 +9,8 @@ from hoopx_broker.wire.postgres.messages import Startup
 
 # Parameters that change nothing but how values look. All others are judged as the SET they amount to.
 _HARMLESS = frozenset({"application_name", "client_encoding"})
+# Names that mean something else than a setting in a start-up packet. Said in `options` they would pass as settings.
+_RESERVED = frozenset({"user", "database", "options", "replication"})
 # Encodings in which every byte below 128 is that ASCII character, so that no syntax hides in another character.
 # Not all of `win…`: WIN932, 936, 949 and 950 are SJIS, GBK, UHC and BIG5.
 _SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win125", "windows125", "win866", "koi8")
@@ -39,16 +41,21 @@ def welcome(startup: Startup, database: str, also_known_as: str) -> Hello:
     parameters.pop("user", None)
     asked = parameters.pop("database", database)
     if asked not in (database, also_known_as, ""):
-        raise Unwelcome("3D000", f"this session reaches the database `{database}` only", "leave the database out")
+        raise Unwelcome("3D000", f"this session reaches the database `{database}` only", f"ask for `dbname={database}`")
     if parameters.pop("replication", "false").lower() not in ("false", "off", "no", "0"):
         raise Unwelcome("42501", "replication does not pass through hoopx")
     unknown = [name for name in parameters if name.startswith("_pq_.")]
     settings = {name: value for name, value in parameters.items() if name not in _HARMLESS and name not in unknown}
     settings |= _options(settings.pop("options", ""))
     passed = {name: value for name, value in parameters.items() if name in _HARMLESS}
-    if not is_safe_encoding(passed.get("client_encoding", "utf8")):
+    if not all(is_safe_encoding(value) for value in _encodings(passed | settings)):
         raise Unwelcome("0A000", "this client encoding can hide ASCII characters", "use UTF8")
     return Hello(passed, settings, unknown, startup.minor)
+
+
+def _encodings(settings: dict[str, str]) -> list[str]:
+    """The server does not tell upper case from lower in the names of settings."""
+    return [value for name, value in settings.items() if name.lower() == "client_encoding"]
 
 
 def is_safe_encoding(name: str) -> bool:
@@ -75,7 +82,10 @@ def _options(text: str) -> dict[str, str]:
         name, sign, value = setting.partition("=")
         if not name or not sign:
             raise Unwelcome("42601", "a start-up option lacks its value")
-        found[name.replace("-", "_")] = value
+        name = name.replace("-", "_")
+        if name.lower() in _RESERVED or name.startswith("_pq_."):
+            raise Unwelcome("42501", "the start-up options name something that is not a setting")
+        found[name] = value
     return found
 
 

@@ -34,7 +34,7 @@ class _Step(Enum):
 
 
 class Upstream(Struct, frozen=True):
-    """Where and as whom to log in. Without `tls` nothing secret but a SCRAM proof is sent."""
+    """Where and as whom to log in. Without `tls` only proofs of the password are sent (SCRAM or MD5), never itself."""
 
     credential: Credential
     database: str
@@ -66,13 +66,16 @@ class Login:
 
     def on_tls(self, binding: bytes | None) -> list[Effect]:
         """TLS stands; `binding` is its `tls-server-end-point` data where the certificate gives one."""
+        if self._step is not _Step.TLS:
+            raise BrokenPeer("TLS started where it was not due")
         self._binding = binding
         return self._say_hello()
 
     def _say_hello(self) -> list[Effect]:
         self._step = _Step.ASKED
         identity = {"user": self._upstream.credential.user, "database": self._upstream.database}
-        return [Send(Side.BACKEND, messages.startup(identity | self._parameters))]
+        # The identity comes last: no parameter of the client's may stand in its place.
+        return [Send(Side.BACKEND, messages.startup(self._parameters | identity))]
 
     def on_frame(self, frame: Frame) -> list[Effect]:
         """Raises `LoginFailed` or `BrokenPeer`."""

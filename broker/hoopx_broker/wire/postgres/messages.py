@@ -46,6 +46,11 @@ class ErrorFields(Struct, frozen=True):
     code: str
     message: str
 
+    @property
+    def is_fatal(self) -> bool:
+        """The server closes the connection after it."""
+        return self.severity in ("FATAL", "PANIC")
+
 
 class Field(Origin, frozen=True):
     """One column of a RowDescription."""
@@ -101,9 +106,13 @@ def cancel_request(key: bytes) -> bytes:
 
 
 def negotiate(options: list[str]) -> bytes:
-    """NegotiateProtocolVersion: minor version 0 is what we speak, and `options` are unknown to us."""
+    """NegotiateProtocolVersion: 3.0 is what we speak, and `options` are unknown to us.
+
+    The protocol's description speaks of a minor version, but servers send, and libpq 18 expects, the whole one.
+    """
+    version = (PROTOCOL_MAJOR << 16).to_bytes(4, "big")
     names = b"".join(f"{name}\0".encode() for name in options)
-    return message(frames.NEGOTIATE, (0).to_bytes(4, "big") + len(options).to_bytes(4, "big") + names)
+    return message(frames.NEGOTIATE, version + len(options).to_bytes(4, "big") + names)
 
 
 def query_text(frame: Frame) -> bytes:

@@ -1,14 +1,15 @@
-"""The statements and portals of one stream, as the server knows them if all goes well so far.
+"""The statements and portals of one stream, as the server will know them.
 
-Messages are sent ahead of their answers, so a change here is made when its message goes out and undone when the
-server answers with an error, or skips the message after one.
+Messages go out ahead of their answers. A change of a name is made when its message goes out, kept when the server
+agrees, and undone when the server answers with an error or skips the message after one. Until then the name has
+several possible meanings; `is_settled` tells whether only one of them can meet the next message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -18,20 +19,27 @@ from hoopx_broker.wire.postgres.messages import Field
 
 # Real drivers keep some hundreds at most. Each costs its text; without a bound a client could fill the broker.
 MAX_NAMES = 10_000
+# Texts and parameters of all names together: a large one fits, ten thousand large ones do not.
+MAX_NAMED_BYTES = 320 * 1024 * 1024
+# NAMEDATALEN - 1. The server looks names up by their first 63 bytes, so two longer ones may be the same to it alone.
+MAX_NAME = 63
 
-Undo = Callable[[], None]
 _Named = TypeVar("_Named")
 
 
 class Prepared(Struct, frozen=True):
-    """A prepared statement: its number, its text (empty where SQL made it) and the plan of its answer."""
+    """A prepared statement: its number, its text (empty where SQL made it) and the plan of its answer.
+
+    `in_doubt` once SQL may have given its name another meaning: it is judged as what it was, but masked as anything.
+    """
 
     n: int
     text: bytes
     plan: Plan
+    in_doubt: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Portal:
     """A bound statement. `described` once a Describe for it was sent, `fields` once its answer is here."""
 
@@ -42,47 +50,154 @@ class Portal:
     fields: tuple[Field, ...] | None = None
 
 
+class Change(Generic[_Named]):
+    """A new meaning of one name, None for no meaning. `doubts` marks where SQL may have changed what came before."""
+
+    __slots__ = ("_name", "_table", "doubts", "kept", "segment", "size", "value")
+
+    def __init__(
+        self, table: _Table[_Named], name: bytes, value: _Named | None, size: int = 0, *, doubts: bool = False
+    ) -> None:
+        self._table = table
+        self._name = name
+        self.value = value
+        self.size = size
+        self.doubts = doubts
+        self.kept = doubts
+        self.segment = table.segment
+
+    def keep(self) -> None:
+        """The server made the change."""
+        self.kept = True
+        self._table.settle(self._name, self)
+
+    def undo(self) -> None:
+        """The server did not make the change."""
+        self._table.drop(self._name, self)
+
+
+class _Table(Generic[_Named]):
+    """The changes of each name, oldest first: what the server has for sure, then what it is still to answer.
+
+    Answers come in order, so a change is kept or undone while it stands at or near the front.
+    """
+
+    def __init__(self) -> None:
+        self._changes: dict[bytes, deque[Change[_Named]]] = {}
+        self._size = 0
+        self.segment = 0
+
+    def find(self, name: bytes) -> tuple[_Named | None, bool]:
+        """What the name means if all goes well, and whether SQL put that in doubt."""
+        doubted = False
+        for change in reversed(self._changes.get(_checked(name), ())):
+            if not change.doubts:
+                return change.value, doubted
+            doubted = True
+        return None, doubted
+
+    def is_settled(self, name: bytes) -> bool:
+        """Within one segment a failed change takes all that follows with it; beyond a Sync it does not."""
+        waiting = (change for change in self._changes.get(_checked(name), ()) if not change.kept)
+        oldest = next(waiting, None)
+        return oldest is None or oldest.segment == self.segment
+
+    def change(self, name: bytes, value: _Named | None, size: int = 0) -> Change[_Named]:
+        change = Change(self, _checked(name), value, size)
+        self._changes.setdefault(name, deque()).append(change)
+        self._size += size
+        if len(self._changes) > MAX_NAMES or self._size > MAX_NAMED_BYTES:
+            raise BrokenPeer("too many or too large prepared statements or portals in one connection")
+        return change
+
+    def doubt(self, name: bytes) -> None:
+        changes = self._changes.get(name)
+        if changes and not changes[-1].doubts:
+            changes.append(Change(self, name, None, doubts=True))
+
+    def settle(self, name: bytes, change: Change[_Named]) -> None:
+        changes = self._changes[name]
+        while changes[0] is not change:
+            self._size -= changes.popleft().size
+        self._sweep(name, changes)
+
+    def drop(self, name: bytes, change: Change[_Named]) -> None:
+        changes = self._changes[name]
+        changes.remove(change)
+        self._size -= change.size
+        self._sweep(name, changes)
+
+    def drop_settled(self) -> None:
+        for name, changes in list(self._changes.items()):
+            while changes and changes[0].kept:
+                self._size -= changes.popleft().size
+            self._sweep(name, changes)
+
+    def _sweep(self, name: bytes, changes: deque[Change[_Named]]) -> None:
+        """Forget a name that means nothing: one that was closed, or that only SQL knows."""
+        while changes and changes[0].kept and changes[0].value is None:
+            changes.popleft()
+        if not changes:
+            del self._changes[name]
+
+
 class Names:
     """A name that is not known here was made by SQL: its answers come under the plan of doubt."""
 
     def __init__(self) -> None:
-        self._statements: dict[bytes, Prepared] = {}
-        self._portals: dict[bytes, Portal] = {}
+        self._statements: _Table[Prepared] = _Table()
+        self._portals: _Table[Portal] = _Table()
 
     def statement(self, name: bytes, doubt: Plan) -> Prepared:
-        return self._statements.get(name) or Prepared(0, b"", doubt)
+        found, doubted = self._statements.find(name)
+        if found is None:
+            return Prepared(0, b"", doubt)
+        return Prepared(found.n, found.text, doubt, in_doubt=True) if doubted else found
 
     def portal(self, name: bytes, doubt: Plan) -> Portal:
-        return self._portals.get(name) or Portal(Prepared(0, b"", doubt))
+        found, doubted = self._portals.find(name)
+        if found is None:
+            return Portal(Prepared(0, b"", doubt))
+        if not doubted:
+            return found
+        # Its columns are in doubt too: `fields` is asked for anew at each Execute.
+        was = found.prepared
+        return Portal(Prepared(was.n, was.text, doubt, in_doubt=True), found.parameters, found.formats)
 
-    def prepare(self, name: bytes, prepared: Prepared) -> Undo:
-        return _change(self._statements, name, prepared)
+    def is_settled(self, *, statement: bytes | None = None, portal: bytes | None = None) -> bool:
+        """False while the server has yet to tell which of several meanings the name has."""
+        return (statement is None or self._statements.is_settled(statement)) and (
+            portal is None or self._portals.is_settled(portal)
+        )
 
-    def bind(self, name: bytes, portal: Portal) -> Undo:
-        return _change(self._portals, name, portal)
+    def prepare(self, name: bytes, prepared: Prepared) -> Change[Prepared]:
+        return self._statements.change(name, prepared, len(prepared.text))
 
-    def close(self, name: bytes, *, is_portal: bool) -> Undo:
-        return _change(self._portals, name, None) if is_portal else _change(self._statements, name, None)
+    def bind(self, name: bytes, portal: Portal) -> Change[Portal]:
+        return self._portals.change(name, portal, sum(len(value) for value in portal.parameters if value is not None))
 
-    def forget(self, name: bytes) -> None:
-        """SQL gave this name a new meaning (or tries to): from here on it is in doubt."""
-        self._statements.pop(name, None)
-        self._portals.pop(name, None)
+    def close_statement(self, name: bytes) -> Change[Prepared]:
+        return self._statements.change(name, None)
+
+    def close_portal(self, name: bytes) -> Change[Portal]:
+        return self._portals.change(name, None)
+
+    def doubt(self, name: bytes) -> None:
+        """SQL gives this name a new meaning, or tries to."""
+        self._statements.doubt(name)
+        self._portals.doubt(name)
+
+    def next_segment(self) -> None:
+        """A Sync went out: what follows is no longer skipped if what came before failed."""
+        self._statements.segment += 1
+        self._portals.segment += 1
+
+    def transaction_ended(self) -> None:
+        """Portals do not outlive their transaction. Those whose Bind is not answered yet belong to the next one."""
+        self._portals.drop_settled()
 
 
-def _change(table: dict[bytes, _Named], name: bytes, value: _Named | None) -> Undo:
-    before = table.get(name)
-    if value is None:
-        table.pop(name, None)
-    else:
-        table[name] = value
-    if len(table) > MAX_NAMES:
-        raise BrokenPeer(f"more than {MAX_NAMES} prepared statements or portals in one connection")
-
-    def undo() -> None:
-        if before is None:
-            table.pop(name, None)
-        else:
-            table[name] = before
-
-    return undo
+def _checked(name: bytes) -> bytes:
+    if len(name) > MAX_NAME:
+        raise BrokenPeer(f"the name of a prepared statement or portal is longer than {MAX_NAME} bytes")
+    return name
