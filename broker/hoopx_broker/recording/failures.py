@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.errors import ExitCode, HoopxError
 
 
 class RecordingFailed(HoopxError):
@@ -16,6 +16,9 @@ class RecordingFailed(HoopxError):
 
 class BrokenEvidence(HoopxError):
     """A recording that does not hold. `entry` is the first bad entry, counted from 1 (0: before any); `reason` why."""
+
+    # Bad input: the file is at fault, never `unexpected`, which stands for a bug of ours.
+    exit_code = ExitCode.USAGE
 
     def __init__(self, entry: int, reason: str) -> None:
         hint = "keep this file as it is, and compare it with another copy or a fresh export of the session"
