@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.statement import Statement
-from hoopx_broker.policy.facts.walk import Handler, Place, Walk
+from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names
 from hoopx_broker.terms.facts import TableAction
 
 
@@ -18,7 +18,9 @@ def _copy(walk: Walk, body: Node, place: Place) -> None:
         found.copies_out = True
         walk.field("CopyStmt", body, "relation", place.nested().using("read"))
         walk.field("CopyStmt", body, "query", place.nested())
-        _copied_columns(walk, body)
+        found.shown.update(_columns(body))
+        found.whole_rows |= "relation" in body and not _columns(body)
+    found.mentioned.update(_columns(body))
     walk.field("CopyStmt", body, "whereClause", place.hidden())
     if body.get("is_program"):
         found.dangerous.add("program")
@@ -26,12 +28,8 @@ def _copy(walk: Walk, body: Node, place: Place) -> None:
         found.dangerous.add("server-file")
 
 
-def _copied_columns(walk: Walk, body: Node) -> None:
-    columns = {item["String"].get("sval", "") for item in body.get("attlist", [])}
-    walk.found.mentioned.update(columns)
-    walk.found.shown.update(columns)
-    if "relation" in body and not columns:
-        walk.found.whole_rows = True
+def _columns(body: Node) -> set[str]:
+    return set(names(body.get("attlist", [])))
 
 
 def _relations(part: str, action: TableAction) -> Handler:

@@ -65,11 +65,20 @@ def insert(walk: Walk, body: Node, place: Place) -> None:
     place = with_names(walk, body, place)
     _target(walk, body, place, "insert")
     _assignments(walk, body.get("cols", []), place)
-    walk.field("InsertStmt", body, "selectStmt", place.nested())
+    _source(walk, body.get("selectStmt", {}), place)
     conflict = body.get("onConflictClause")
     if conflict:
         _on_conflict(walk, body, conflict, place)
     _returning(walk, body, place)
+
+
+def _source(walk: Walk, node: Node, place: Place) -> None:
+    """A plain list of values is no query, and needs no permission to read."""
+    query = node.get("SelectStmt", {})
+    if "valuesLists" in query and "withClause" not in query:
+        walk.field("SelectStmt", query, "valuesLists", place.nested())
+    else:
+        walk.wrapped(node, place.nested())
 
 
 def _on_conflict(walk: Walk, body: Node, conflict: Node, place: Place) -> None:
@@ -122,7 +131,8 @@ def _merge_when(walk: Walk, body: Node, when: Node, place: Place) -> None:
 
 
 def _target(walk: Walk, body: Node, place: Place, action: TableAction) -> None:
-    walk.field("Target", body, "relation", place.nested().using(action))
+    """The relation written to is a table even where a WITH name is the same."""
+    walk.field("Target", body, "relation", replace(place.nested(), ctes=frozenset(), use=action))
 
 
 def _assignments(walk: Walk, targets: list[Node], place: Place) -> None:

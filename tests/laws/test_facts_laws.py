@@ -1,0 +1,212 @@
+"""Laws of reading: it never raises, what wraps a statement hides nothing of it, and facts survive the wire."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hoopx_broker.policy.facts import wire
+from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.terms.facts import StatementFacts, Unreadable
+
+_WORDS = st.sampled_from(
+    [
+        "select",
+        "from",
+        "where",
+        "insert",
+        "into",
+        "values",
+        "update",
+        "set",
+        "delete",
+        "with",
+        "recursive",
+        "as",
+        "returning",
+        "merge",
+        "using",
+        "on",
+        "when",
+        "matched",
+        "then",
+        "not",
+        "exists",
+        "in",
+        "any",
+        "all",
+        "union",
+        "intersect",
+        "except",
+        "order",
+        "by",
+        "group",
+        "having",
+        "limit",
+        "for",
+        "of",
+        "copy",
+        "to",
+        "stdin",
+        "stdout",
+        "program",
+        "explain",
+        "analyze",
+        "prepare",
+        "execute",
+        "declare",
+        "cursor",
+        "fetch",
+        "do",
+        "call",
+        "create",
+        "table",
+        "view",
+        "function",
+        "drop",
+        "alter",
+        "lateral",
+        "natural",
+        "join",
+        "left",
+        "row",
+        "array",
+        "case",
+        "end",
+        "distinct",
+        "over",
+        "partition",
+        "filter",
+        "null",
+        "true",
+        "1",
+        "'x'",
+        '"Q"',
+        "t",
+        "c",
+        "a.b",
+        "*",
+        "(",
+        ")",
+        ",",
+        ";",
+        ".",
+        "::",
+        "=",
+        "+",
+        "||",
+        "[",
+        "]",
+        "$1",
+        "t.*",
+        "(c).x",
+        "pg_read_file(1)",
+        "f(t)",
+        "begin",
+        "atomic",
+        "language",
+        "sql",
+        "rule",
+        "trigger",
+        "xmlforest",
+        "json_table",
+    ]
+)
+_LOOSE = st.lists(_WORDS, max_size=25).map(" ".join)
+
+_QUERIES = st.sampled_from(
+    [
+        "select email from customers c where ssn = 'x'",
+        "select c from customers c natural join orders",
+        "select pg_read_file('x'), my_own(c.id) from s.t c",
+        "with gone as (delete from t returning *) select * from gone",
+        "select * from a union select lower(b) from c",
+        "select set_config('role', 'x', true)",
+        "values ((select max(x) from t), 1)",
+        "select nextval('s'), x.lo_get from x for update",
+    ]
+)
+_WRAPPERS = st.sampled_from(
+    [
+        "prepare p as {}",
+        "explain {}",
+        "explain (analyze, verbose) {}",
+        "copy ({}) to stdout",
+        "create table new as {}",
+        "create view new as {}",
+        "declare cur cursor for {}",
+        "insert into new {}",
+        "select * from ({}) sub",
+        "with w as ({}) select 1",
+        "select ({})",
+        "select 1 where exists ({})",
+        "select 1 order by ({})",
+        "update new set x = ({}) where id = 1",
+        "({}) union all select 1",
+        "merge into new using ({}) q on true when matched then delete",
+        "create rule r as on insert to new do also {}",
+    ]
+)
+
+
+@given(st.binary(max_size=200))
+@example(b"\x00")
+@example(b"select 1 -- \xff")
+def test_reading_bytes_never_raises(text: bytes) -> None:
+    read(text)
+
+
+@given(_LOOSE)
+@example("select a.b.c.d.e.f from t")
+@example("select (f(x)).* from t")
+@example("merge into t using c on true when not matched then do nothing")
+def test_reading_words_of_sql_never_raises_and_never_comes_out_empty_handed(text: str) -> None:
+    found = read(text.encode())
+    if not isinstance(found, Unreadable):
+        assert all(one.actions for one in found)
+
+
+def only(sql: str) -> StatementFacts | None:
+    found = read(sql.encode())
+    return None if isinstance(found, Unreadable) or len(found) != 1 else found[0]
+
+
+@given(_QUERIES, _WRAPPERS)
+def test_what_wraps_a_statement_does_no_less_than_it(query: str, wrapper: str) -> None:
+    inner, outer = only(query), only(wrapper.format(query))
+    assert inner is not None
+    if outer is None:
+        return  # the grammar refuses the combination, so it is not forwarded
+    assert set(inner.tables) <= set(outer.tables)
+    assert set(inner.functions) <= set(outer.functions)
+    assert set(inner.dangerous) <= set(outer.dangerous)
+    assert set(inner.settings) <= set(outer.settings)
+    assert inner.mentioned <= outer.mentioned
+    assert inner.kinds <= outer.kinds
+    assert outer.has_where <= inner.has_where
+    assert inner.actions <= outer.actions
+
+
+# Wrappers whose answer, or what they make for later, can hold what the query shows.
+_SHOWING = ("copy (", "create", "prepare", "declare", "insert", "select * from", "with", "select (", "update", "(")
+
+
+@given(_QUERIES, _WRAPPERS.filter(lambda wrapper: wrapper.startswith(_SHOWING)))
+def test_what_wraps_a_query_shows_no_less_than_it(query: str, wrapper: str) -> None:
+    inner, outer = only(query), only(wrapper.format(query))
+    assert inner is not None
+    if outer is not None:
+        assert inner.shown <= outer.shown
+        assert inner.whole_rows <= outer.whole_rows
+
+
+@given(_LOOSE)
+def test_facts_survive_the_wire(text: str) -> None:
+    reading = read(text.encode())
+    assert wire.decode(wire.encode(reading)) == reading
+
+
+@given(st.lists(_QUERIES, min_size=1, max_size=4))
+def test_statements_sent_together_are_read_as_if_sent_alone(queries: list[str]) -> None:
+    together = read(";\n".join(queries).encode())
+    assert together == tuple(only(query) for query in queries)

@@ -1,0 +1,154 @@
+"""What reaches beyond the database, or turns a session into something else, is named whatever it is written like."""
+
+from __future__ import annotations
+
+import pytest
+
+from hoopx_broker.policy.facts.functions import is_harmless
+from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.terms.facts import FunctionName, StatementFacts, Unreadable
+
+
+def facts(sql: str) -> StatementFacts:
+    found = read(sql.encode())
+    assert not isinstance(found, Unreadable), found
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "danger"),
+    [
+        ("select pg_read_file('x')", "server-file"),
+        ("select pg_catalog.pg_read_binary_file('x')", "server-file"),
+        ('select "pg_read_file"(\'x\')', "server-file"),
+        ("select U&\"pg\\005fread_file\"('x')", "server-file"),
+        ("select ('x'::text).pg_read_file", "server-file"),
+        ("select x.pg_read_file from unnest(array['x']) x", "server-file"),
+        ("select 1 where 'a' = (select x.pg_read_file from unnest(array['x']) x)", "server-file"),
+        ("select * from pg_ls_dir('.')", "server-file"),
+        ("select 1 from t order by pg_stat_file('x')", "server-file"),
+        ("update t set x = lo_import('x') where id = 1", "server-file"),
+        ("create table t (x text default pg_read_file('x'))", "server-file"),
+        ("create index on t (pg_read_file(x))", "server-file"),
+        ("create view v as select pg_read_file('x')", "server-file"),
+        ("execute p(pg_read_file('x'))", "server-file"),
+        ("call p(pg_read_file('x'))", "server-file"),
+        ("copy t to '/tmp/x'", "server-file"),
+        ("copy t from '/etc/passwd'", "server-file"),
+        ("load 'x'", "server-file"),
+        ("create tablespace x location '/x'", "server-file"),
+        ("select * from pg_hba_file_rules", "server-file"),
+        ("copy t to program 'x'", "program"),
+        ("copy (select 1) to program 'x'", "program"),
+        ("copy t from program 'x'", "program"),
+        ("select * from dblink('', '') as t(a int)", "other-server"),
+        ("select public.dblink_exec('x', 'y')", "other-server"),
+        ("create foreign table t (x int) server s", "other-server"),
+        ("create server s foreign data wrapper w", "other-server"),
+        ("create subscription s connection '' publication p", "other-server"),
+        ("select lo_get(1)", "large-object"),
+        ("select loread(1, 2)", "large-object"),
+        ("select lo_from_bytea(0, 'x')", "large-object"),
+        ("select query_to_xml('select 1', true, true, '')", "hidden-query"),
+        ("select table_to_xml('t', true, true, '')", "hidden-query"),
+        ("select cursor_to_xml('c', 1, true, true, '')", "hidden-query"),
+        ("select * from ts_stat('select 1')", "hidden-query"),
+        ("select * from crosstab('select 1') as t(a int)", "hidden-query"),
+        ("table pg_stats", "statistics"),
+        ("select * from pg_catalog.pg_statistic", "statistics"),
+        ("select 1 where exists (select 1 from pg_stats)", "statistics"),
+        ("select rolpassword from pg_authid", "credentials"),
+        ("select pg_terminate_backend(1)", "server-control"),
+        ("select pg_reload_conf()", "server-control"),
+        ("select * from pg_create_logical_replication_slot('x', 'y')", "server-control"),
+        ("select * from pg_logical_slot_get_changes('x', null, null)", "other-server"),
+        ("set role x", "role"),
+        ('set "ROLE" to x', "role"),
+        ("set local role none", "role"),
+        ("set session authorization x", "role"),
+        ("set session session authorization x", "role"),
+        ("select set_config('role', 'x', false)", "role"),
+        ("select set_config('Session_Authorization'::text, 'x', false)", "role"),
+        ("select set_config('ro' || 'le', 'x', false)", "set-config"),
+        ("select set_config(new_value => 'x', setting_name => 'role', is_local => true)", "set-config"),
+        ("select set_config(x, 'y', true) from t", "set-config"),
+        ("update pg_settings set setting = 'x' where name = 'role'", "set-config"),
+        ("update pg_catalog.pg_settings set setting = 'x' where name = 'role'", "set-config"),
+        ("set client_encoding to 'SJIS'", "encoding"),
+        ("set names 'GBK'", "encoding"),
+        ("select set_config('client_encoding', 'big5', false)", "encoding"),
+        ("begin read write", "read-write"),
+        ("set transaction read write", "read-write"),
+        ("set session characteristics as transaction read write", "read-write"),
+        ("set default_transaction_read_only to off", "read-write"),
+        ("do 'begin end'", "do-block"),
+        ("do language plpython3u 'x'", "do-block"),
+        ("create function f() returns int language c as 'x', 'y'", "language"),
+        ("create function f() returns int language plpython3u as 'x'", "language"),
+    ],
+)  # fmt: skip
+def test_what_reaches_out_is_named(sql: str, danger: str) -> None:
+    assert danger in facts(sql).dangerous
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select now(), count(*), lower('x'), gen_random_uuid(), pg_sleep(1)",
+        "select lo_price, t.lo_price, t.pg_copy_count from t",
+        "select * from generate_series(1, 10), unnest(array[1])",
+        "select pg_catalog.format_type(1, 2), pg_catalog.pg_get_expr(a, b) from pg_catalog.pg_attrdef",
+        "select current_setting('x'), pg_backend_pid(), version(), current_database(), inet_server_addr()",
+        "set statement_timeout to 5",
+        "set client_encoding to 'UTF8'",
+        "set names 'utf-8'",
+        "begin read only",
+        "set transaction isolation level serializable, read only",
+        "reset role",
+        "reset all",
+        "copy t to stdout",
+        "copy t from stdin with (format csv)",
+        "create function f() returns int language sql as 'select 1'",
+        "select extract(year from now()), position('a' in 'b'), overlay('a' placing 'b' from 1), 'a' like 'b' escape 'c'",
+        "select x at time zone 'UTC', trim(x), substring(x from 1 for 2), x similar to 'y', x between 1 and 2 from t",
+        "select coalesce(1, 2), greatest(1, 2), nullif(1, 2), cast('1' as int), interval '1 day'",
+        "select current_user, current_date, session_user",
+        "table pg_settings",
+    ],
+)  # fmt: skip
+def test_ordinary_work_is_not_dangerous_and_calls_nothing_unknown(sql: str) -> None:
+    found = facts(sql)
+    assert found.dangerous == ()
+    assert "call" not in found.actions
+
+
+def test_settings_are_named_in_lower_case() -> None:
+    assert facts('set "Work_Mem" to 1').settings == ("work_mem",)
+    assert facts("set time zone 'UTC'").settings == ("timezone",)
+    assert facts("set schema 'x'").settings == ("search_path",)
+    assert facts("reset all").settings == ("all",)
+    assert facts("select set_config('Search_Path', 'x', false)").settings == ("search_path",)
+    assert facts("set transaction isolation level serializable").settings == ("transaction_isolation",)
+
+
+def test_a_function_of_the_same_name_in_another_schema_is_not_the_servers() -> None:
+    assert is_harmless(FunctionName(None, "lower"))
+    assert is_harmless(FunctionName("pg_catalog", "lower"))
+    assert not is_harmless(FunctionName("public", "lower"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pg_read_file",
+        "lo_import",
+        "dblink",
+        "query_to_xml",
+        "pg_terminate_backend",
+        "ts_stat",
+        "table_to_xml",
+        "lo_get",
+    ],
+)
+def test_no_dangerous_function_is_on_the_list_of_harmless_ones(name: str) -> None:
+    assert not is_harmless(FunctionName(None, name))
