@@ -1,4 +1,4 @@
-"""Drop a minted role: bar it, cut its sessions, take over what it made, drop it; each step safe to repeat."""
+"""Drop a minted role: bar it, cut its sessions, hand over what it made, drop it; each step safe to repeat."""
 
 from __future__ import annotations
 
@@ -37,18 +37,31 @@ WHERE owner = %s::name AND database = pg_catalog.current_database()
 """
 
 
-async def drop_role(connection: Connection, role: str, login: Login, pause: Pause) -> None:
-    """Returns when `role` is gone for certain. Where it fails in between, the role can at least not log in."""
+# True where the role owns something in this database, or something that belongs to none.
+_OWNS = """
+SELECT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_shdepend AS s JOIN pg_catalog.pg_roles AS r ON r.oid = s.refobjid
+    WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype = 'o' AND r.rolname = %s
+      AND s.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+)
+"""
+
+
+async def drop_role(connection: Connection, role: str, heir: str | None, login: Login, pause: Pause) -> None:
+    """Returns when `role` is gone for certain; what it made belongs to `heir` then.
+
+    Where it fails in between, the role can at least not log in.
+    """
     await connection.execute("SET search_path = pg_catalog")
     oid = await _oid(connection, role) or await _oid_after_all(connection, role)
     if oid is None:
         return
     await _bar(connection, role)
     await _cut(connection, oid, pause)
-    await _take_over(connection, role)
+    await _hand_over(connection, role, heir)
     for database in await _elsewhere(connection, role, oid):
         async with login(database) as there:
-            await _take_over(there, role)
+            await _hand_over(there, role, heir)
     # Whoever was in the middle of logging in when the role was barred shows up only now.
     await _cut(connection, oid, pause)
     await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
@@ -100,8 +113,8 @@ async def _cut(connection: Connection, oid: int, pause: Pause) -> None:
     raise BackendFailed("a session of a minted role does not end", "look for it in pg_stat_activity; it is barred")
 
 
-async def _take_over(connection: Connection, role: str) -> None:
-    """What the role made in this database becomes the administrator's; its privileges there end."""
+async def _hand_over(connection: Connection, role: str, heir: str | None) -> None:
+    """What the role made in this database becomes the heir's; its privileges there end."""
     name = sql.Identifier(role)
     await connection.execute("SET search_path = pg_catalog")
     for (gid,) in await (await connection.execute(_PREPARED, [role])).fetchall():
@@ -110,8 +123,26 @@ async def _take_over(connection: Connection, role: str) -> None:
         await connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(str(gid)))
         await connection.execute("RESET ROLE")
     async with connection.transaction():
-        await connection.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(name))
+        if await _owns(connection, role):
+            # Never to the administrator: a view or a SECURITY DEFINER function would run with its rights from then on.
+            await connection.execute(
+                sql.SQL("REASSIGN OWNED BY {} TO {}").format(name, sql.Identifier(_named(heir, role)))
+            )
         await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
+
+
+async def _owns(connection: Connection, role: str) -> bool:
+    row = await (await connection.execute(_OWNS, [role])).fetchone()
+    return bool(row and row[0])
+
+
+def _named(heir: str | None, role: str) -> str:
+    if heir is None:
+        raise BackendFailed(
+            f"the minted role `{role}` owns objects, and nobody is named to get them",
+            "name a role without privileges of its own as `credentials.heir`, or drop the objects",
+        )
+    return heir
 
 
 async def _elsewhere(connection: Connection, role: str, oid: int) -> list[str]:

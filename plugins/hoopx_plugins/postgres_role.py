@@ -39,7 +39,8 @@ class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """`user` and `password` log in as a role with CREATEROLE, or a superuser, that may grant what is asked for here.
 
     `roles` are granted to each minted role. `grants` are further GRANT statements, `{{role}}` standing for the role.
-    `read_only` (see docs/credentials.md) refuses to mint a role that could write. `connection_limit` bounds the streams
+    `heir` gets what a minted role leaves behind: the first of `roles` where it is not said. `read_only` (see
+    docs/credentials.md) refuses to mint a role that could write. `connection_limit` bounds the streams
     of one session. `statement_timeout` is the role's default: `90s`, `15m`, `1h`.
     """
 
@@ -47,6 +48,7 @@ class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     password: Secret
     roles: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
+    heir: str | None = None
     read_only: bool = True
     connection_limit: Annotated[int, Meta(ge=1, le=1000)] = 20
     statement_timeout: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}[smh]$")] | None = None
@@ -92,10 +94,12 @@ class PostgresRoleIssuer:
         The name follows from the session alone, so a lease that was never confirmed is revoked like any other, and a
         stored handle that was tampered with names nobody else's role.
         """
+        options: PostgresRoleOptions = target.credentials
         role = role_name(lease.session)
+        heir = options.heir or next(iter(options.roles), None)
 
         async def drop(connection: Connection) -> None:
-            await drop_role(connection, role, lambda database: _login(target, database), self._pause)
+            await drop_role(connection, role, heir, lambda database: _login(target, database), self._pause)
 
         await self._alone(target, drop)
 

@@ -6,86 +6,23 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import psycopg
 import pytest
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.ids import LeaseId, SessionId, new_lease_id, new_session_id
-from hoopx_broker.terms.leases import Issued, Lease, Order
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.leases import Issued, Order
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
-
-ANN = Principal("ann", "human")
-
-
-class Scene:
-    """One server, one administrator, and the leases of this test."""
-
-    def __init__(self, server: Postgres, admin: str, password: str) -> None:
-        self.server = server
-        self.admin, self.password = admin, password
-        self.issuer = PostgresRoleIssuer()
-        self.orders: list[Order] = []
-
-    def target(self, **changes: Any) -> Target:
-        login: dict[str, Any] = {"user": self.admin, "password": Secret(self.password), "roles": ("app_read",)}
-        options = PostgresRoleOptions(**(login | changes))
-        tls = UpstreamTls(mode="verify-full", ca=str(self.server.ca))
-        host, port = self.server.host, self.server.port
-        return Target("db", "postgres", host, port, self.server.database, tls, "postgres-role", credentials=options)
-
-    def order(self, **options: Any) -> Order:
-        end = time.time() + 3600
-        self.orders.append(Order(new_lease_id(), new_session_id(), self.target(**options), ANN, end))
-        return self.orders[-1]
-
-    def issue(self, **options: Any) -> tuple[Order, Issued]:
-        order = self.order(**options)
-        return order, asyncio.run(self.issuer.issue(order))
-
-    def revoke(self, order: Order, issued: Issued | None = None) -> None:
-        asyncio.run(self.issuer.revoke(lease_of(order, issued), order.target))
-
-    def log_in(self, issued: Issued, database: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
-        credential = issued.credential
-        dsn = self.server.dsn(credential.user, credential.password.reveal(), database or self.server.database)
-        return psycopg.connect(dsn, autocommit=True)
-
-    def exists(self, order: Order) -> bool:
-        return role_name(order.session) in self.server.roles()
-
-    def superuser(self, text: str, database: str | None = None) -> list[tuple[Any, ...]]:
-        return self.server.sql(text, database or self.server.database)
+from tests.unit.minting import ADMINISTRATORS, ANN, Scene, lease_of, scene_with
 
 
-def lease_of(order: Order, issued: Issued | None = None) -> Lease:
-    """As it is stored: without a handle where the broker died before the answer."""
-    state, handle = ("live", issued.handle) if issued else ("pending", {})
-    return Lease(order.lease, order.session, "db", "postgres-role", "", state, order.expires_at, handle)  # type: ignore[arg-type]
-
-
-@pytest.fixture(params=["superuser", "createrole"])
+@pytest.fixture(params=ADMINISTRATORS)
 def scene(each_postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    server = each_postgres
-    admin = (
-        (server.superuser, server.superuser_password)
-        if request.param == "superuser"
-        else (server.admin, server.admin_password)
-    )
-    made = Scene(server, *admin)
-    yield made
-    for order in made.orders:
-        made.revoke(order)
-    assert server.roles("hoopx_s_") == set()
-
-
-# --- minting ---
+    with scene_with(each_postgres, request.param) as scene:
+        yield scene
 
 
 def test_a_minted_role_reads_what_its_groups_read_and_writes_nothing(scene: Scene) -> None:
@@ -272,117 +209,3 @@ def test_a_second_statement_behind_a_grant_is_not_run(scene: Scene) -> None:
 def test_only_grants_to_the_role_can_be_configured(grant: str) -> None:
     with pytest.raises(ValueError, match="one GRANT statement"):
         PostgresRoleOptions(user="a", password=Secret("b"), grants=(grant,))
-
-
-# --- revoking ---
-
-
-def test_an_ended_role_is_gone_and_its_password_with_it(scene: Scene) -> None:
-    order, issued = scene.issue()
-    scene.revoke(order, issued)
-    assert not scene.exists(order)
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        scene.log_in(issued)
-
-
-def test_revoking_can_be_repeated_and_needs_no_handle(scene: Scene) -> None:
-    order, issued = scene.issue()
-    for known in (None, issued, None):
-        scene.revoke(order, known)
-        assert not scene.exists(order)
-
-
-def test_a_role_that_never_came_to_be_is_revoked_too(scene: Scene) -> None:
-    scene.revoke(scene.order())
-
-
-def test_its_sessions_are_cut_open_transactions_and_all(scene: Scene) -> None:
-    order, issued = scene.issue(roles=("app_write",), read_only=False)
-    with closing(scene.log_in(issued)) as idle, closing(scene.log_in(issued)) as busy:
-        busy.execute("BEGIN")
-        busy.execute("UPDATE payments SET paid = false WHERE id = 7")
-        scene.revoke(order, issued)
-        assert scene.server.backends(role_name(order.session)) == []
-        for each in (idle, busy):
-            with pytest.raises(psycopg.OperationalError):
-                each.execute("SELECT 1")
-    assert scene.superuser("SELECT paid FROM payments WHERE id = 7") == [(True,)]
-
-
-def test_what_it_made_stays_and_belongs_to_the_administrator(scene: Scene) -> None:
-    scene.superuser("GRANT CREATE ON SCHEMA public TO app_write")
-    if scene.admin != scene.server.superuser:
-        scene.superuser(f"GRANT CREATE ON SCHEMA public TO {scene.admin}")
-    order, issued = scene.issue(roles=("app_write",), read_only=False)
-    try:
-        with closing(scene.log_in(issued)) as connection:
-            connection.execute("CREATE TABLE kept (id int)")
-            connection.execute("CREATE FUNCTION kept_too() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-            connection.execute("GRANT SELECT ON kept TO app_read")
-            connection.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app_read")
-            connection.execute("CREATE TEMP TABLE passing (id int)")
-            scene.revoke(order, issued)
-        owner = scene.superuser("SELECT tableowner::text FROM pg_tables WHERE tablename = 'kept'")
-        assert owner == [(scene.admin,)]
-        assert not scene.exists(order)
-    finally:
-        scene.superuser("DROP TABLE IF EXISTS kept; DROP FUNCTION IF EXISTS kept_too()")
-        scene.superuser(f"REVOKE CREATE ON SCHEMA public FROM app_write, {scene.server.admin}")
-        scene.superuser(f"ALTER DEFAULT PRIVILEGES FOR ROLE {scene.admin} REVOKE SELECT ON TABLES FROM app_read")
-
-
-def test_what_it_did_in_another_database_is_taken_over_too(scene: Scene) -> None:
-    order, issued = scene.issue(roles=("app_write",), read_only=False)
-    scene.superuser("GRANT CREATE ON SCHEMA public TO PUBLIC", "tls_only")
-    try:
-        with closing(scene.log_in(issued, "tls_only")) as elsewhere:
-            elsewhere.execute("CREATE TABLE public.elsewhere (id int)")
-            scene.revoke(order, issued)
-        assert not scene.exists(order)
-    finally:
-        scene.superuser("DROP TABLE IF EXISTS public.elsewhere", "tls_only")
-        scene.superuser("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "tls_only")
-
-
-def test_half_done_states_are_finished(scene: Scene) -> None:
-    order, issued = scene.issue()
-    scene.superuser(f'ALTER ROLE "{role_name(order.session)}" NOLOGIN')
-    scene.superuser(f'GRANT "{role_name(order.session)}" TO {scene.admin}')
-    scene.revoke(order, issued)
-    assert not scene.exists(order)
-
-
-def test_a_mint_still_under_way_when_its_broker_died_is_waited_for(scene: Scene) -> None:
-    order = scene.order()
-    role = role_name(order.session)
-    with closing(psycopg.connect(scene.server.dsn(scene.admin, scene.password))) as dead_broker:
-        dead_broker.execute(f'CREATE ROLE "{role}" LOGIN')
-
-        async def revoke_while_it_commits() -> None:
-            revoking = asyncio.ensure_future(scene.issuer.revoke(lease_of(order), order.target))
-            await asyncio.to_thread(lambda: eventually(lambda: waiting_for_a_lock(scene), "a waiting revoke"))
-            await asyncio.to_thread(dead_broker.commit)
-            await revoking
-
-        asyncio.run(revoke_while_it_commits())
-    assert not scene.exists(order)
-
-
-def waiting_for_a_lock(scene: Scene) -> bool:
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'CREATE ROLE'"
-    return bool(scene.superuser(waiting))
-
-
-@pytest.mark.parametrize("session", ["", "x; DROP", 's"', "S_UP", "a" * 41, "postgres\n"])
-def test_a_damaged_lease_names_nobody_elses_role(session: str) -> None:
-    with pytest.raises(BackendFailed, match="no role name follows"):
-        role_name(SessionId(session))
-
-
-def test_a_handle_that_was_tampered_with_harms_nobody(scene: Scene) -> None:
-    order, issued = scene.issue()
-    lease = Lease(LeaseId("l_x"), order.session, "db", "postgres-role", "", "live", 0.0, {"role": scene.server.admin})
-    asyncio.run(scene.issuer.revoke(lease, order.target))
-    assert scene.server.admin in scene.server.roles()
-    assert not scene.exists(order)
-    assert issued.handle == {"role": role_name(order.session)}
