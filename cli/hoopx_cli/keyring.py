@@ -54,8 +54,7 @@ class Logins:
             return kept
         backend = _backend()
         entry = _ask(backend, broker) if backend is not None else None
-        login: Login | None = _decode(entry.encode(), Login) if entry is not None else None
-        return login
+        return _login(entry) if entry is not None else None
 
     def put(self, broker: str, login: Login) -> None:
         backend = _backend()
@@ -100,8 +99,23 @@ class Logins:
             found = os.fstat(handle)
             if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077 or not stat.S_ISREG(found.st_mode):
                 raise BadInput(f"others can read or own `{self._path}`", "remove it and log in again")
-            kept: dict[str, Login] = _decode(file.read(MAX_FILE), dict[str, Login])
-            return kept
+            return self._logins(file.read(MAX_FILE))
+
+    def _logins(self, data: bytes) -> dict[str, Login]:
+        try:
+            kept: dict[str, Login] = _decode(data, dict[str, Login])
+        except (ValueError, RecursionError):
+            raise BadInput(f"`{self._path}` does not hold logins", "remove it and log in again") from None
+        return kept
+
+
+def _login(entry: str) -> Login | None:
+    """An entry that is none of ours, or of another version, is as good as none: logging in replaces it."""
+    try:
+        login: Login = _decode(entry.encode(), Login)
+    except (ValueError, RecursionError):
+        return None
+    return login
 
 
 def _backend() -> KeyringBackend | None:
@@ -169,7 +183,5 @@ def _reveal(value: object) -> str:
 
 
 def _decode(data: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(data, type=kind, dec_hook=lambda _, value: Secret(value))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise BadInput("the kept login cannot be read", "log out with `hoopx logout`, then log in again") from None
+    """Raises `ValueError` or `RecursionError` for what is not a login, or logins, as `_encode` writes them."""
+    return msgspec.json.decode(data, type=kind, dec_hook=lambda _, value: Secret(value))

@@ -39,7 +39,8 @@ def discover(issuer: str, tls: ssl.SSLContext) -> Provider:
         raise odd(issuer, f"it does not describe itself as an OIDC provider (status {status})") from None
     if provider.issuer != issuer:
         raise odd(issuer, f"it calls itself `{inert(provider.issuer)}`")
-    for url in (provider.token_endpoint, provider.device_authorization_endpoint, provider.revocation_endpoint):
+    demand_safe(provider.token_endpoint, "provider's token endpoint")
+    for url in (provider.device_authorization_endpoint, provider.revocation_endpoint):
         if url:
             demand_safe(url, "provider's endpoint")
     return provider
