@@ -18,7 +18,12 @@ from hoopx_broker.terms.targets import ColumnName
 
 # Relations of pg_catalog that hold samples of the values in other tables.
 _SAMPLES = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
-_STORING = frozenset({"insert", "update", "ddl"})
+_STORING = frozenset({"insert", "update"})
+# What keeps or passes on a value outside of the answer: settings and notifications. A WHERE is enough to feed them.
+_ASIDE = frozenset({"set", "session"})
+# Columns are classified by name: after these the name would be another, or another table would show the rows.
+_RESHAPING = frozenset({"rename", "set-schema", "alter-table"})
+_WHOLE_ROW = 0  # the attribute number of `SELECT c FROM customers c`
 
 
 class Origin(Struct, frozen=True):
@@ -65,6 +70,8 @@ class Plan(Struct, frozen=True):
             return self.derived
         # A relation made after the catalog was read may show anything.
         unknown = origin.table not in hidden.relations
+        if origin.attribute == _WHOLE_ROW and any(origin.table == table for table, _ in hidden.cells):
+            return True
         return unknown or (origin.table, origin.attribute) in hidden.cells or origin.table in hidden.views
 
 
@@ -112,11 +119,17 @@ def plan(facts: Iterable[StatementFacts], hidden: Hidden | None) -> Plan | Deny:
 
 
 def _touched(statement: StatementFacts, hidden: Hidden) -> list[TableUse]:
-    return [use for use in statement.tables if _key(use) in hidden.names]
+    return [use for use in statement.tables if _columns(use, hidden) is not None]
 
 
-def _key(use: TableUse) -> tuple[str, str]:
-    return (use.schema or "public", use.name)
+def _columns(use: TableUse, hidden: Hidden) -> frozenset[str] | None:
+    """The hidden columns of what is used, none for a view over some; None where nothing is hidden in it."""
+    if use.schema is not None:
+        return hidden.names.get((use.schema, use.name))
+    found = [columns for (_, name), columns in hidden.names.items() if name == use.name]
+    if not found:
+        return None
+    return frozenset[str]().union(*found) if all(found) else frozenset()
 
 
 def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
@@ -127,7 +140,7 @@ def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -
     if any(f.name in hidden.functions for f in statement.functions):
         return True
     for use in touched:
-        columns = hidden.names[_key(use)]
+        columns = _columns(use, hidden) or frozenset()
         through_view = not columns
         if through_view or statement.whole_rows or not columns.isdisjoint(statement.shown):
             return True
@@ -139,7 +152,14 @@ def _refusal(statement: StatementFacts, hidden: Hidden, touched: list[TableUse],
         return Deny("the statistics of the planner hold values of masked columns", "mask")
     if statement.copy == "out" and (touched or flows):
         return Deny("COPY would carry masked columns unmasked", "mask", "use SELECT, whose answer can be masked")
+    if touched and statement.dangerous:
+        return Deny("the statement could carry masked columns past the answer", "mask")
     reads = any(use.action == "read" for use in touched)
-    if flows and reads and not _STORING.isdisjoint(statement.actions):
+    if touched and not _RESHAPING.isdisjoint(statement.kinds):
+        return Deny("the statement changes a table with masked columns so that they could be read unmasked", "mask")
+    # What a new table or view holds is read later under a name of its own, so here even a plain `*` is too much.
+    makes = "ddl" in statement.actions and statement.kinds != {"create-table"}
+    stores = makes or (flows and not _STORING.isdisjoint(statement.actions))
+    if reads and (stores or not _ASIDE.isdisjoint(statement.actions)):
         return Deny("the statement would store masked columns where nothing masks them", "mask")
     return None

@@ -9,7 +9,8 @@ TEXT_FORMAT = 0
 STARS = b"*****"
 
 # Type oids from PostgreSQL's pg_type.dat; they never change.
-_TEXT_TYPES = frozenset({18, 19, 25, 705, 1042, 1043})  # char, name, text, unknown, bpchar, varchar
+_TEXT_TYPES = frozenset({19, 25, 705, 1042, 1043})  # name, text, unknown, bpchar, varchar
+_CHAR = 18  # one byte, which binary clients insist on
 _JSON, _JSONB = 114, 3802
 _JSON_STARS = b'"*****"'
 _JSONB_VERSION = b"\x01"
@@ -23,6 +24,7 @@ class Mask(Struct, frozen=True):
 
 NOTHING = Mask(None)
 _TEXT = Mask(STARS)
+_AS_CHAR = Mask(STARS[:1])
 _AS_JSON = Mask(_JSON_STARS)
 _AS_JSONB = Mask(_JSONB_VERSION + _JSON_STARS)
 
@@ -31,6 +33,8 @@ def mask_for(type_oid: int, wire_format: int) -> Mask:
     """Stars where the type is text or JSON; NULL for all others, which is valid for any type in any format."""
     if type_oid in _TEXT_TYPES:
         return _TEXT
+    if type_oid == _CHAR:
+        return _AS_CHAR
     if type_oid == _JSON or (type_oid == _JSONB and wire_format == TEXT_FORMAT):
         return _AS_JSON
     if type_oid == _JSONB:
