@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from hoopx_broker.api.messages import About, AskFor, Refusal, RequestView, TargetView, Vote, WhoAmI
+from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
@@ -153,8 +154,15 @@ class Api:
     async def _request(self, request: Request, who: Principal) -> RequestView:
         seconds = _number(request, "wait", MAX_POLL_SECONDS)
         id_ = RequestId(request.path_params["id"])
-        view = await self._services.desk.get(id_, who)
+        view = await self._seen(id_, who)
         return await self._services.desk.wait(id_, seconds) if seconds else view
+
+    async def _seen(self, id_: RequestId, who: Principal) -> RequestView:
+        """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
+        try:
+            return await self._services.desk.get(id_, who)
+        except Unknown:
+            raise not_an_approver(await self._services.desk.get(id_), who.user) from None
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
         vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
