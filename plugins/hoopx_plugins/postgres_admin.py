@@ -18,12 +18,12 @@ from hoopx_broker.terms.targets import Target
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 # A person waits for this connection: a server that has not answered by then is down for them.
-CONNECT_TIMEOUT = 10
+CONNECT_TIMEOUT = 8
 # Minting and dropping take milliseconds. What holds them up is somebody's lock, and the broker tries again later;
 # a transaction of a broker whose machine died must not hold up the next one either.
 LIMITS = """
-SET statement_timeout = '30s';
-SET lock_timeout = '10s';
+SET statement_timeout = '15s';
+SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '30s';
 """
 # Where systems keep their bundle of public authorities: libpq's own default is the place on its builder's machine.

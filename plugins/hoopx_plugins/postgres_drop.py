@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from psycopg import errors, sql
@@ -47,8 +47,8 @@ SELECT EXISTS (
 """
 
 
-async def drop_role(connection: Connection, role: str, heir: str | None, login: Login, pause: Pause) -> None:
-    """Returns when `role` is gone for certain; what it made belongs to `heir` then.
+async def drop_role(connection: Connection, role: str, heirs: Sequence[str], login: Login, pause: Pause) -> None:
+    """Returns when `role` is gone for certain; what it made belongs then to the first of `heirs` that can have it.
 
     Where it fails in between, the role can at least not log in.
     """
@@ -58,10 +58,10 @@ async def drop_role(connection: Connection, role: str, heir: str | None, login: 
         return
     await _bar(connection, role)
     await _cut(connection, oid, pause)
-    await _hand_over(connection, role, heir)
+    await _hand_over(connection, role, heirs)
     for database in await _elsewhere(connection, role, oid):
         async with login(database) as there:
-            await _hand_over(there, role, heir)
+            await _hand_over(there, role, heirs)
     # Whoever was in the middle of logging in when the role was barred shows up only now.
     await _cut(connection, oid, pause)
     await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
@@ -113,8 +113,8 @@ async def _cut(connection: Connection, oid: int, pause: Pause) -> None:
     raise BackendFailed("a session of a minted role does not end", "look for it in pg_stat_activity; it is barred")
 
 
-async def _hand_over(connection: Connection, role: str, heir: str | None) -> None:
-    """What the role made in this database becomes the heir's; its privileges there end."""
+async def _hand_over(connection: Connection, role: str, heirs: Sequence[str]) -> None:
+    """What the role made in this database becomes an heir's; its privileges there end."""
     name = sql.Identifier(role)
     await connection.execute("SET search_path = pg_catalog")
     for (gid,) in await (await connection.execute(_PREPARED, [role])).fetchall():
@@ -124,10 +124,7 @@ async def _hand_over(connection: Connection, role: str, heir: str | None) -> Non
         await connection.execute("RESET ROLE")
     async with connection.transaction():
         if await _owns(connection, role):
-            # Never to the administrator: a view or a SECURITY DEFINER function would run with its rights from then on.
-            await connection.execute(
-                sql.SQL("REASSIGN OWNED BY {} TO {}").format(name, sql.Identifier(_named(heir, role)))
-            )
+            await _reassign(connection, role, heirs)
         await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
 
 
@@ -136,13 +133,22 @@ async def _owns(connection: Connection, role: str) -> bool:
     return bool(row and row[0])
 
 
-def _named(heir: str | None, role: str) -> str:
-    if heir is None:
-        raise BackendFailed(
-            f"the minted role `{role}` owns objects, and nobody is named to get them",
-            "name a role without privileges of its own as `credentials.heir`, or drop the objects",
-        )
-    return heir
+async def _reassign(connection: Connection, role: str, heirs: Sequence[str]) -> None:
+    """Never to the administrator: a view or a SECURITY DEFINER function would run with its rights from then on."""
+    why = "and no heir is named"
+    for heir in heirs:
+        try:
+            async with connection.transaction():
+                reassign = sql.SQL("REASSIGN OWNED BY {} TO {}")
+                await connection.execute(reassign.format(sql.Identifier(role), sql.Identifier(heir)))
+        except errors.InsufficientPrivilege as error:
+            why = f"and `{heir}` cannot get them ({error.diag.message_primary})"
+        else:
+            return
+    raise BackendFailed(
+        f"the minted role `{role}` is barred but not dropped: it owns objects, {why}",
+        "name a `credentials.heir` with CREATE where they are, make the administrator a member of it, or drop them",
+    )
 
 
 async def _elsewhere(connection: Connection, role: str, oid: int) -> list[str]:

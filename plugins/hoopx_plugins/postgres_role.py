@@ -29,8 +29,9 @@ PASSWORD_BYTES = 32
 ATTEMPTS = 6
 PAUSE = 0.05
 
-# Longer than everything that the server itself bounds: by then it is the network or the machine that hangs.
-PATIENCE = 60
+# Longer than what the server itself bounds, so by then it is the network or the machine that hangs; shorter, with the
+# time to connect, than the keeper of leases waits: its word for it is less exact.
+PATIENCE = 20
 
 _GRANT = re.compile(r"\s*grant\s", re.IGNORECASE)
 
@@ -39,8 +40,8 @@ class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """`user` and `password` log in as a role with CREATEROLE, or a superuser, that may grant what is asked for here.
 
     `roles` are granted to each minted role. `grants` are further GRANT statements, `{{role}}` standing for the role.
-    `heir` gets what a minted role leaves behind: the first of `roles` where it is not said. `read_only` (see
-    docs/credentials.md) refuses to mint a role that could write. `connection_limit` bounds the streams
+    `heir` gets what a minted role leaves behind: where it is not said, the first of `roles` that can have it.
+    `read_only` refuses to mint a role that could write (see docs/credentials.md). `connection_limit` bounds the streams
     of one session. `statement_timeout` is the role's default: `90s`, `15m`, `1h`.
     """
 
@@ -61,7 +62,7 @@ class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PostgresRoleIssuer:
-    """Mints and drops roles on the target itself. One instance serves all targets of a broker."""
+    """Mints and drops roles on the target itself. One instance may serve several targets."""
 
     Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
 
@@ -96,10 +97,10 @@ class PostgresRoleIssuer:
         """
         options: PostgresRoleOptions = target.credentials
         role = role_name(lease.session)
-        heir = options.heir or next(iter(options.roles), None)
+        heirs = (options.heir,) if options.heir else options.roles
 
         async def drop(connection: Connection) -> None:
-            await drop_role(connection, role, heir, lambda database: _login(target, database), self._pause)
+            await drop_role(connection, role, heirs, lambda database: _login(target, database), self._pause)
 
         await self._alone(target, drop)
 

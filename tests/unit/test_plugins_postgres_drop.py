@@ -64,12 +64,12 @@ def making(scene: Scene) -> Iterator[Scene]:
     for order in scene.orders:
         scene.revoke(order)
     scene.superuser("DROP TABLE IF EXISTS kept; DROP FUNCTION IF EXISTS kept_too(), peek(); DROP VIEW IF EXISTS look")
-    scene.superuser("ALTER DEFAULT PRIVILEGES FOR ROLE app_write REVOKE SELECT ON TABLES FROM app_read")
+    scene.superuser("ALTER DEFAULT PRIVILEGES FOR ROLE app_read, app_write REVOKE SELECT ON TABLES FROM app_read")
     scene.superuser("REVOKE CREATE ON SCHEMA public FROM app_write")
 
 
 def test_what_it_made_stays_and_belongs_to_its_group(making: Scene) -> None:
-    order, issued = making.issue(roles=("app_write",), read_only=False)
+    order, issued = making.issue(roles=("app_read", "app_write"), read_only=False)
     with closing(making.log_in(issued)) as connection:
         connection.execute("CREATE TABLE kept (id int)")
         connection.execute("CREATE FUNCTION kept_too() RETURNS int LANGUAGE sql AS 'SELECT 1'")
@@ -77,9 +77,29 @@ def test_what_it_made_stays_and_belongs_to_its_group(making: Scene) -> None:
         connection.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app_read")
         connection.execute("CREATE TEMP TABLE passing (id int)")
         making.revoke(order, issued)
-    owners = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'kept'"
-    assert making.superuser(owners) == [("app_write",)]
+    owners = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'kept'"
+    # A function may only belong to who may create in its schema, unless a superuser gives it away.
+    by_superuser = making.admin == making.server.superuser
+    assert making.superuser(owners) == [("app_read" if by_superuser else "app_write",)]
     assert not making.exists(order)
+
+
+def test_an_heir_that_cannot_have_it_leaves_the_role_barred_and_says_so(making: Scene) -> None:
+    making.superuser("CREATE ROLE stranger")
+    try:
+        order, issued = making.issue(roles=("app_write",), heir="stranger", read_only=False)
+        with closing(making.log_in(issued)) as connection:
+            connection.execute("CREATE FUNCTION kept_too() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        if making.admin == making.server.superuser:
+            making.revoke(order, issued)
+            assert not making.exists(order)
+        else:
+            with pytest.raises(BackendFailed, match=r"is barred but not dropped.*`stranger` cannot get them"):
+                making.revoke(order, issued)
+            making.orders[-1] = Order(order.lease, order.session, making.target(roles=("app_write",)), ANN, 0.0)
+            making.revoke(making.orders[-1])
+    finally:
+        making.superuser("DROP FUNCTION IF EXISTS kept_too(); DROP ROLE stranger")
 
 
 def test_what_it_left_behind_runs_with_no_more_rights_than_it_had(making: Scene) -> None:
@@ -108,7 +128,7 @@ def test_without_an_heir_nothing_is_given_away_or_deleted(making: Scene) -> None
     order, issued = making.issue(roles=(), grants=grants, read_only=False)
     with closing(making.log_in(issued)) as connection:
         connection.execute("CREATE TABLE kept (id int)")
-    with pytest.raises(BackendFailed, match="owns objects, and nobody is named") as failed:
+    with pytest.raises(BackendFailed, match="owns objects, and no heir is named") as failed:
         making.revoke(order, issued)
     assert "credentials.heir" in failed.value.hint
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
