@@ -19,11 +19,16 @@ app = group(
 )
 
 
-@app.callback()
-def hoopx(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(context: typer.Context, value: bool) -> None:
+    if value:
         kit_of(context).out.data(f"hoopx {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def hoopx(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """The options of the root do all their work in their own callbacks."""

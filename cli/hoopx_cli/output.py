@@ -129,9 +129,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _inert_json(document: str) -> str:
     """JSON's own escapes instead of `inert`'s, so that the document still reads back as the same value."""
-    if document.isascii():
-        return document.replace("\x7f", "\\u007f")
-    return "".join(char if char.isascii() or inert(char) == char else _json_escape(char) for char in document)
+    if document.isascii() and document.isprintable():
+        return document
+    return "".join(char if inert(char) == char else _json_escape(char) for char in document)
 
 
 def _json_escape(char: str) -> str:

@@ -52,7 +52,7 @@ def check(context: typer.Context, directory: Directory = "") -> None:
 
 
 @policy.command("test", cls=HoopxCommand)
-def test_(context: typer.Context, directory: Directory = "") -> None:
+def try_cases(context: typer.Context, directory: Directory = "") -> None:
     """Example: hoopx policy test policies
 
     Try policies on the cases written for them (*.yaml beside them), through the real reader of SQL.
