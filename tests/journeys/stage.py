@@ -34,6 +34,8 @@ CAST: dict[str, tuple[str, ...]] = {
     "nobody": (),
 }
 
+LENAS_PASSWORD = "correct-horse"  # Lena logs in as people do, at the issuer inside the broker
+
 CLASSIFY = """\
     classify:
       public.customers.email: email
@@ -111,7 +113,8 @@ class Stage:
             "HOOPX_HOME": str(home / "hoopx"),
             "HOOPX_BROKER": self.url,
             "HOOPX_CA": self.fingerprint,
-            "HOOPX_TOKEN": self.mint.token(who, CAST[who]),
+            "HOOPX_TOKEN": self.mint.token(who, CAST[who]) if who in CAST else "",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",  # never the developer's own
             "PATH": f"{HOOPX.parent}:{plain_environment()['PATH']}",
         }
         return plain_environment() | given | more
@@ -181,6 +184,9 @@ identity:
     audience: {AUDIENCE}
     jwks_file: keys.json
     claims: {{user: sub, groups: groups}}
+  - kind: embedded
+    users:
+      lena: {{password: {LENAS_PASSWORD}, groups: [developers], email: lena@example.com}}
 targets:
 {"".join(self._targets())}"""
 

@@ -1,0 +1,80 @@
+"""Every session leaves a recording that anyone can check, and that tells what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.stage import Stage
+
+TARGET = "shop-prod"
+
+
+@pytest.fixture
+def recorded(stage: Stage) -> str:
+    """The id of a session with an ordinary read, a masked read and a denial."""
+    known = {session["id"] for session in stage.listed("sessions", "ls")}
+    stage.psql(TARGET, "SELECT 'ordinary'", "SELECT name, ssn FROM customers WHERE id = 5", "DROP TABLE orders")
+    [new] = [session for session in stage.listed("sessions", "ls") if session["id"] not in known]
+    return str(new["id"])
+
+
+def test_the_list_tells_who_where_and_how_much(stage: Stage, recorded: str) -> None:
+    [session] = [each for each in stage.listed("sessions", "ls") if each["id"] == recorded]
+    assert (session["user"], session["target"], session["state"]) == ("ann", TARGET, "ended")
+    assert (session["statements"], session["denied"]) == (3, 1)
+
+
+def test_the_replay_shows_statements_rulings_and_masked_rows(stage: Stage, recorded: str) -> None:
+    seen = stage.hoopx("sessions", "replay", recorded, "--speed", "0").fine().out
+    assert "SELECT 'ordinary'" in seen
+    assert "Eve Example 5" in seen
+    assert "000-12-0005" not in seen
+    assert "DROP TABLE orders" in seen
+    assert "no-ddl-in-prod" in seen
+
+
+def test_the_recording_proves_itself(stage: Stage, recorded: str) -> None:
+    stage.hoopx("sessions", "verify", recorded).fine()
+
+
+def test_the_exported_file_proves_itself_with_nothing_but_a_public_key(
+    stage: Stage, recorded: str, tmp_path: Path
+) -> None:
+    copy, key = _exported(stage, recorded, tmp_path)
+    offline = {"HOOPX_BROKER": "https://127.0.0.1:9", "HOOPX_TOKEN": ""}
+    stage.hoopx("sessions", "verify", str(copy), "--key", key, **offline).fine()
+
+
+def test_one_flipped_byte_is_found_wherever_it_is(stage: Stage, recorded: str, tmp_path: Path) -> None:
+    copy, key = _exported(stage, recorded, tmp_path)
+    whole = copy.read_bytes()
+    for place in (0, len(whole) // 3, len(whole) // 2, len(whole) - 1):
+        broken = bytearray(whole)
+        broken[place] ^= 0x01
+        copy.write_bytes(broken)
+        outcome = stage.hoopx("sessions", "verify", str(copy), "--key", key)
+        assert outcome.code not in (0, 1), f"byte {place}: {outcome}"
+
+
+def test_a_recording_cut_short_is_found(stage: Stage, recorded: str, tmp_path: Path) -> None:
+    copy, key = _exported(stage, recorded, tmp_path)
+    copy.write_bytes(copy.read_bytes()[:-40])
+    assert stage.hoopx("sessions", "verify", str(copy), "--key", key).code not in (0, 1)
+
+
+def test_others_may_not_watch_but_auditors_may(stage: Stage, recorded: str) -> None:
+    for command in (["show", recorded], ["replay", recorded], ["export", recorded, "--format", "jsonl"]):
+        stranger = stage.hoopx("sessions", *command, who="bob")
+        assert (stranger.code, stranger.out) in ((2, ""), (10, ""))
+        stage.hoopx("sessions", *command, who="olga").fine()
+    assert recorded not in stage.hoopx("sessions", "ls", "-o", "json", who="bob").out
+
+
+def _exported(stage: Stage, session: str, directory: Path) -> tuple[Path, str]:
+    """The recording as a file, and the broker's public evidence key."""
+    copy = directory / "copy.hoopx"
+    stage.hoopx("sessions", "export", session, "--format", "recording", "--to", str(copy)).fine()
+    key = stage.hoopx("broker", "keys", "--config", str(stage.config)).fine().out.strip().splitlines()[-1]
+    return copy, key
