@@ -139,6 +139,7 @@ def test_a_column_that_only_chooses_rows_is_mentioned_but_not_shown(sql: str) ->
         "select exists(select 1), (select q from (select * from c) q)",
         "insert into d select * from c",
         "create table d as select * from c",
+        "select * into d from c",
         "create view d as table c",
         "copy c to stdout",
         "copy (select * from c) to stdout",

@@ -38,14 +38,6 @@ def _like(walk: Walk, body: Node, place: Place) -> None:
     walk.parts("TableLikeClause", body, place.using("read"))
 
 
-def _create_table(walk: Walk, body: Node, place: Place) -> None:
-    walk.parts("CreateStmt", body, place.nested().using("ddl"))
-
-
-def _alter_table(walk: Walk, body: Node, place: Place) -> None:
-    walk.parts("AlterTableStmt", body, place.nested().using("ddl"))
-
-
 def _alter_command(walk: Walk, body: Node, place: Place) -> None:
     if body.get("subtype", "").startswith(_GUARDS_OF_TABLES):
         walk.found.actions.add("admin")
@@ -53,7 +45,7 @@ def _alter_command(walk: Walk, body: Node, place: Place) -> None:
 
 
 def _create_table_as(walk: Walk, body: Node, place: Place) -> None:
-    into(walk, body["into"], place)
+    into(walk, body["into"])
     walk.field("CreateTableAsStmt", body, "query", place.nested())
 
 
@@ -163,10 +155,10 @@ HANDLERS: dict[str, Handler] = {
 _DDL = ("ddl",)
 _OTHER_SERVER = ("other-server",)
 STATEMENTS: dict[str, Statement] = {
-    "CreateStmt": Statement("create-table", _DDL, _create_table),
+    "CreateStmt": Statement("create-table", _DDL, _parts("CreateStmt")),
     "CreateForeignTableStmt": Statement("create-foreign-table", _DDL, _parts("CreateForeignTableStmt"), _OTHER_SERVER),
     "CreateTableAsStmt": Statement("create-table-as", _DDL, _create_table_as),
-    "AlterTableStmt": Statement("alter-table", _DDL, _alter_table),
+    "AlterTableStmt": Statement("alter-table", _DDL, _parts("AlterTableStmt")),
     "ViewStmt": Statement("create-view", _DDL, _create_view),
     "RefreshMatViewStmt": Statement("refresh", _DDL, _relation_only("RefreshMatViewStmt")),
     "IndexStmt": Statement("create-index", _DDL, _parts("IndexStmt")),
@@ -184,8 +176,8 @@ STATEMENTS: dict[str, Statement] = {
     "CreateRangeStmt": Statement("create-type", _DDL),
     "AlterEnumStmt": Statement("alter-type", _DDL),
     "AlterTypeStmt": Statement("alter-type", _DDL),
-    "CreateDomainStmt": Statement("create-domain", _DDL),
-    "AlterDomainStmt": Statement("alter-domain", _DDL),
+    "CreateDomainStmt": Statement("create-domain", _DDL, _parts("CreateDomainStmt")),
+    "AlterDomainStmt": Statement("alter-domain", _DDL, _parts("AlterDomainStmt")),
     "DefineStmt": Statement("define", _DDL),
     "DropStmt": Statement("drop", _DDL, _drop),
     "RenameStmt": Statement("rename", _DDL, _rename),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
+
+# Functions whose arguments come out elsewhere than in the answer: in a setting, a notification, the table of locks.
+_OUTLETS = ("set_config", "pg_notify", "pg_advisory", "pg_try_advisory", "setseed")
 
 
 def is_star(reference: Node) -> bool:
@@ -72,6 +77,16 @@ def _act(walk: Walk, name: str, arguments: list[Node]) -> None:
         _advance(walk, name_given)
     elif name == "pg_notify":
         found.actions.add("session")
+    if name.startswith(_OUTLETS) and _looks_at_rows(arguments):
+        found.dangerous.add("side-channel")
+
+
+def _looks_at_rows(part: Any) -> bool:
+    if isinstance(part, list):
+        return any(_looks_at_rows(item) for item in part)
+    if not isinstance(part, dict):
+        return False
+    return "ColumnRef" in part or "SubLink" in part or any(_looks_at_rows(value) for value in part.values())
 
 
 def _advance(walk: Walk, sequence: str | None) -> None:

@@ -29,6 +29,9 @@ _MERGE_ACTIONS: dict[str, TableAction] = {"CMD_INSERT": "insert", "CMD_UPDATE": 
 def select(walk: Walk, body: Node, place: Place) -> None:
     """SELECT, VALUES, TABLE, set operations, and SELECT INTO."""
     place = with_names(walk, body, place.using("read"))
+    if "intoClause" in body:
+        into(walk, body["intoClause"])
+        place = place.nested()
     if place.top and "limitCount" in body:
         walk.found.has_limit = True
     inner = replace(place.nested(), locked=_locks(body, place))
@@ -39,8 +42,6 @@ def select(walk: Walk, body: Node, place: Place) -> None:
     walk.field("SelectStmt", body, "valuesLists", place.nested())
     for name in _CHOOSING:
         walk.field("SelectStmt", body, name, place.hidden())
-    if "intoClause" in body:
-        into(walk, body["intoClause"], place)
 
 
 def _locks(body: Node, place: Place) -> frozenset[str] | None:
@@ -54,7 +55,7 @@ def _locks(body: Node, place: Place) -> frozenset[str] | None:
     return frozenset(item["RangeVar"]["relname"] for items in named for item in items) | (place.locked or frozenset())
 
 
-def into(walk: Walk, clause: Node, place: Place) -> None:
+def into(walk: Walk, clause: Node) -> None:
     """The table that SELECT INTO, CREATE TABLE AS and CREATE MATERIALIZED VIEW make."""
     relation = clause["rel"]
     walk.found.table(relation.get("schemaname"), relation["relname"], "ddl")
