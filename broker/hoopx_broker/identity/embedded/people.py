@@ -57,4 +57,6 @@ def _remember(password: str, salt: bytes) -> _Known:
 
 
 def _hash(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, n=_COST, r=_BLOCK, p=_LANES)
+    # A digest first: scrypt keys an HMAC with the password, to which trailing zero bytes make no difference.
+    digest = hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.scrypt(digest, salt=salt, n=_COST, r=_BLOCK, p=_LANES)

@@ -74,7 +74,12 @@ class Tokens:
 
     async def _answer(self, user: LocalUser, login: Login, refresh: str | None) -> dict[str, Any]:
         said = self._said(user, login)
-        access = said | {"aud": self._audience, "client_id": login.client, "scope": login.scope}
+        access = said | {
+            "aud": self._audience,
+            "client_id": login.client,
+            "scope": login.scope,
+            "jti": self._word(),  # names this token in logs; RFC 9068 wants it
+        }
         answer: dict[str, Any] = {
             "access_token": await self._keys.sign(access, "at+jwt"),
             "token_type": "Bearer",
@@ -96,7 +101,6 @@ class Tokens:
             "iat": now,
             "exp": now + ACCESS_LIFE,
             "auth_time": int(login.signed_in_at),
-            "jti": self._word(),
         }
         return said | ({"email": user.email, "email_verified": True} if user.email is not None else {})
 
