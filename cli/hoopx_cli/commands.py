@@ -20,6 +20,7 @@ UsageError = _click.exceptions.UsageError
 
 # Name of the command -> the module that holds it, and its line in `hoopx --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("hoopx_cli.demo", "See it all at work on this machine."),
     "login": ("hoopx_cli.login", "Sign in by your identity provider."),
     "logout": ("hoopx_cli.login", "Sign out and forget the tokens."),
     "whoami": ("hoopx_cli.login", "Show as whom the broker knows you."),

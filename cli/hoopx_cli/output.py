@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
 from hoopx_cli.inert import inert, inert_lines, width
+
+if TYPE_CHECKING:
+    from hoopx_cli.narrator import Narrator
 
 
 class Form(Enum):
@@ -41,11 +44,28 @@ class Output:
         """Lines of text from elsewhere."""
         self.data("\n".join(inert_lines(block)))
 
+    def styled(self, text: str, style: str) -> None:
+        """A line in a style of rich's, where the terminal has colours."""
+        if not self.has_colour:
+            self.data(text)
+            return
+        # rich takes 90 ms to import, and only the demo paints.
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(file=self._stdout, highlight=False, soft_wrap=True).print(Text(text, style=style))
+
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
         self._stdout.flush()
         self._stdout.buffer.write(chunk)
         self._stdout.buffer.flush()
+
+    def narrator(self) -> Narrator:
+        """For the demo: a story in scenes."""
+        from hoopx_cli.narrator import Narrator
+
+        return Narrator(self)
 
     @property
     def is_terminal(self) -> bool:

