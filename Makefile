@@ -9,6 +9,7 @@ help:
 	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
 	@echo 'make test    the tests, against real servers (ARGS="-k word" selects)'
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
+	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
 	@echo 'make clean   remove what the others made'
 
@@ -42,3 +43,7 @@ lock: environment
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/oidc_provider/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: bench
+bench: environment
+	@$(VENV)/python -m benchmarks.run $(ARGS)

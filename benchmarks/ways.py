@@ -1,0 +1,138 @@
+"""Ways to the same database, beside the direct one and hoopx: pgbouncer and haproxy where they are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from msgspec import Struct, field
+from tests.peers.postgres import Postgres
+from tests.peers.processes import bound_to_us, eventually
+
+_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+
+
+class Way(Struct, frozen=True):
+    """How to get there, as libpq's keywords."""
+
+    keywords: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> Way:
+        return cls({name: str(value) for name, value in keywords.items()})
+
+    def conninfo(self) -> bytes:
+        return psycopg.conninfo.make_conninfo(**self.keywords).encode()
+
+    def environment(self) -> dict[str, str]:
+        return {_VARIABLES[name]: value for name, value in self.keywords.items()}
+
+
+@contextmanager
+def pgbouncer(home: Path, postgres: Postgres) -> Iterator[Way | None]:
+    """A pool on loopback without TLS, as the socket of `hoopx connect` is; TLS from there to the server."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        yield None
+        return
+    place = home / "pgbouncer"
+    place.mkdir(mode=0o755)
+    port = _free_port()
+    users = place / "users.txt"
+    users.write_text(f'"{postgres.superuser}" "{postgres.superuser_password}"\n')
+    # It refuses root, and nobody can read what is in the server's own directory.
+    authority = place / "ca.pem"
+    shutil.copyfile(postgres.ca, authority)
+    configuration = place / "pgbouncer.ini"
+    configuration.write_text(f"""\
+[databases]
+{postgres.database} = host={postgres.host} port={postgres.port} dbname={postgres.database}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+pool_mode = session
+default_pool_size = 30
+server_tls_sslmode = verify-full
+server_tls_ca_file = {authority}
+log_connections = 0
+log_disconnections = 0
+""")
+    command = [program, "-q", *_as_nobody(), str(configuration)]
+    way = _direct(postgres, port) | {"sslmode": "disable"}
+    way.pop("sslrootcert")
+    with _running(command, port):
+        yield Way.of(way)
+
+
+@contextmanager
+def haproxy(home: Path, postgres: Postgres) -> Iterator[Way | None]:
+    """A plain splice: one more hop, without a look inside; TLS goes through it."""
+    program = shutil.which("haproxy")
+    if program is None:
+        yield None
+        return
+    port = _free_port()
+    configuration = home / "haproxy.cfg"
+    configuration.write_text(f"""\
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+listen postgres
+  bind 127.0.0.1:{port}
+  server one {postgres.host}:{postgres.port}
+""")
+    with _running([program, "-q", "-db", "-f", str(configuration)], port):
+        yield Way.of(_direct(postgres, port))
+
+
+def _direct(postgres: Postgres, port: int) -> dict[str, Any]:
+    return psycopg.conninfo.conninfo_to_dict(postgres.dsn()) | {"port": port}
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen([*bound_to_us(), *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: _listens(port, process), f"{Path(command[0]).name} listens")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"`{process.args!r}` ended {process.returncode} before it listened")
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _as_nobody() -> list[str]:
+    return ["-u", "nobody"] if os.geteuid() == 0 else []
+
+
+def _free_port() -> int:
+    """Neither program can be told to take any port: ask the kernel for one and hand it over at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
