@@ -8,6 +8,9 @@ import pytest
 from msgspec import structs
 
 from hoopx_broker.policy import engine
+from hoopx_broker.policy.judge import CedarJudge
+from hoopx_broker.policy.load import load
+from hoopx_broker.policy.shipped import directory
 from hoopx_broker.seams.judge import Circumstances, Judge
 from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableUse
 from hoopx_broker.terms.people import Principal
@@ -203,11 +206,11 @@ def test_an_engine_that_breaks_denies_and_hides(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(engine, "is_authorized_batch", broken)
-    where = target(email="email")
-    assert isinstance(shipped().opening(ANN, where, NOW), Deny)
-    assert isinstance(ruled(shipped(), "select 1"), Deny)
-    assert isinstance(shipped().may_view_session(ANN, where, "ann"), Deny)
-    assert shipped().hidden(DAN, where) == {EMAIL: "email"}
+    where, judge = target(email="email"), CedarJudge(load(directory()))
+    assert isinstance(judge.opening(ANN, where, NOW), Deny)
+    assert isinstance(ruled(judge, "select 1"), Deny)
+    assert isinstance(judge.may_view_session(ANN, where, "ann"), Deny)
+    assert judge.hidden(DAN, where) == {EMAIL: "email"}
 
 
 def test_classified_columns_are_hidden_from_all_who_may_not_reveal_them() -> None:

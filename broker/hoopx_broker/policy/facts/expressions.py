@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hoopx_broker.policy.facts.functions import takes_rows
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
@@ -26,6 +27,7 @@ def column_ref(walk: Walk, body: Node, place: Place) -> None:
     fields = names(body["fields"])
     if len(fields) > 1:
         found.attribute(fields[-1])
+        found.whole_rows |= place.shown and takes_rows(fields[-1])
     _mention(walk, fields[-1], place)
     if place.shown:
         found.references.add(fields[-1])

@@ -86,6 +86,44 @@ _CALLED_BY_DOT = frozenset(
     ]
 )
 
+# The server's functions of one argument that take a row, which a dot can call as well: `c.row_to_json` shows it all.
+_TAKE_ROWS = frozenset(
+    [
+        "any_value",
+        "array_agg",
+        "concat",
+        "count",
+        "first_value",
+        "json_agg",
+        "json_agg_strict",
+        "json_build_array",
+        "json_build_object",
+        "jsonb_agg",
+        "jsonb_agg_strict",
+        "jsonb_build_array",
+        "jsonb_build_object",
+        "lag",
+        "last_value",
+        "lead",
+        "max",
+        "min",
+        "mode",
+        "num_nonnulls",
+        "num_nulls",
+        "pg_collation_for",
+        "pg_column_compression",
+        "pg_column_size",
+        "pg_typeof",
+        "quote_literal",
+        "quote_nullable",
+        "record_out",
+        "record_send",
+        "row_to_json",
+        "to_json",
+        "to_jsonb",
+    ]
+)
+
 # Relations of the catalog that show more than structure, whatever the rights on the tables they are about.
 _DANGEROUS_RELATIONS = {
     "pg_statistic": "statistics",
@@ -133,6 +171,10 @@ def danger(name: str) -> str | None:
 
 def is_called_by_dot(name: str) -> bool:
     return name in _CALLED_BY_DOT
+
+
+def takes_rows(name: str) -> bool:
+    return name in _TAKE_ROWS
 
 
 def relation_danger(schema: str | None, name: str) -> str | None:
