@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,10 @@ class Stage:
     def nothing_remains(self) -> None:
         """No minted role and no connection by one is left on the target, at the latest after a short while."""
         eventually(lambda: not self.minted(), "no minted role is left")
-        eventually(lambda: not self._minted_backends(), "no backend of a minted role is left")
+        eventually(lambda: not self.minted_backends(), "no backend of a minted role is left")
 
-    def _minted_backends(self) -> list[tuple[int, str]]:
+    def minted_backends(self) -> list[tuple[int, str]]:
+        """Connections by roles that the broker has made."""
         return [each for each in self.postgres.backends("hoopx\\_%") if each[1] != self.postgres.admin]
 
     def await_on_target(self, sql: str) -> None:
@@ -265,9 +267,10 @@ class Running:
         return Outcome(code, self.out, self.err)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        """End it and what it has started, children of a killed command included."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @contextmanager

@@ -37,9 +37,7 @@ def test_no_password_is_ever_in_the_servers_log(stage: Stage) -> None:
 
 
 def test_a_killed_command_leaves_no_role_and_no_backend(own_stage: Stage) -> None:
-    with running(
-        own_stage, "exec", TARGET, "--", *clients.psql("SELECT pg_backend_pid()"), "-c", "\\! sleep 600"
-    ) as command:
+    with running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT pg_backend_pid()")) as command:
         command.says(r"\d+\n")
         eventually(own_stage.minted, "a role was minted")
         command.send(signal.SIGKILL)
@@ -66,7 +64,7 @@ def test_a_killed_broker_revokes_at_its_next_start(own_stage: Stage) -> None:
 
 
 def test_a_stopped_broker_ends_its_sessions_and_stops_cleanly(own_stage: Stage) -> None:
-    with running(own_stage, "exec", TARGET, "--", *clients.psql("SELECT 1"), "-c", "\\! sleep 600") as command:
+    with running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT 1")) as command:
         command.says(r"1\n")
         assert own_stage.stop_broker() == 0
         assert command.end().code != 0
@@ -74,7 +72,7 @@ def test_a_stopped_broker_ends_its_sessions_and_stops_cleanly(own_stage: Stage) 
 
 
 def test_a_revocation_that_fails_is_tried_again_until_it_works(own_stage: Stage) -> None:
-    with running(own_stage, "exec", TARGET, "--", *clients.psql("SELECT 1"), "-c", "\\! sleep 600") as command:
+    with running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT 1")) as command:
         command.says(r"1\n")
         own_stage.postgres.stop()
         command.end(signal.SIGTERM)
@@ -83,7 +81,7 @@ def test_a_revocation_that_fails_is_tried_again_until_it_works(own_stage: Stage)
 
 
 def test_ended_by_an_administrator_the_session_is_cut_at_once(own_stage: Stage) -> None:
-    with running(own_stage, "exec", TARGET, "--", *clients.psql("SELECT 1"), "-c", "\\! sleep 600") as command:
+    with running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT 1")) as command:
         command.says(r"1\n")
         [session] = own_stage.listed("sessions", "ls")
         own_stage.hoopx("sessions", "kill", session["id"]).fine()

@@ -13,6 +13,13 @@ from msgspec import Struct
 
 from tests.peers.found import program
 
+# One process that connects, runs its argument, says what came, and stays connected until it is ended.
+LINGERING = """
+    import psycopg, sys, time
+    with psycopg.connect(autocommit=True) as connection:
+        print(connection.execute(sys.argv[1]).fetchone()[0], flush=True)
+        time.sleep(600)
+"""
 CLIENT_LIMIT = 60.0  # seconds; every scene here takes one or two
 
 
@@ -64,6 +71,11 @@ def pgbench(script: Path, mode: str, transactions: int = 20, clients: int = 2) -
     """The command line for pgbench with a script; `mode` is simple, extended or prepared."""
     load = ["-n", "-M", mode, "-c", str(clients), "-t", str(transactions)]
     return [str(program("pgbench")), *load, "-f", str(script)]
+
+
+def lingering(sql: str) -> list[str]:
+    """The command line of a client that runs `sql`, prints the first value, and stays connected."""
+    return python(LINGERING, sql)
 
 
 def python(script: str, *arguments: str) -> list[str]:

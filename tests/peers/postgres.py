@@ -212,8 +212,7 @@ class Foundry:
         self._authority.write(home / "ca.pem")
         Authority.make("somebody else").write(home / "foreign-ca.pem")
         self._authority.write_server(home)
-        # Socket paths end at about 100 bytes, and a test's own directory may be longer than that.
-        sockets = Path(tempfile.mkdtemp(prefix="hpx"))
+        sockets = _socket_directory(home)
         for path in (home, data, sockets):
             _give(path)
         postgres = Postgres(installation, home, data, sockets)
@@ -287,6 +286,15 @@ def _unprivileged() -> tuple[str, ...]:
     if works((*namespace, "true")):
         return namespace
     return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+
+
+def _socket_directory(home: Path) -> Path:
+    """Within `home`, unless that is too long: the path of a socket ends at about 100 bytes."""
+    near = home / "sockets"
+    if len(bytes(near)) > 80:
+        return Path(tempfile.mkdtemp(prefix="hpx"))
+    near.mkdir(exist_ok=True)
+    return near
 
 
 def _give(path: Path) -> None:
