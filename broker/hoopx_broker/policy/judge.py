@@ -60,21 +60,21 @@ class CedarJudge:
         return self._rule(who, target, circumstances, answers)
 
     def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
-        """Any error hides everything."""
+        """Any error hides everything, and is not remembered."""
         key = (who, ground(who, target), tuple(target.classify.items()))
         if key not in self._hidden:
-            if len(self._hidden) >= _KEPT:
-                self._hidden.clear()
-            self._hidden[key] = self._hide(who, target)
+            try:
+                answers = self.revealing(who, target)
+            except Exception:
+                return dict(target.classify)  # fails closed, as `_rule` does
+            self._keep(key, {answer.question.resource.id for answer in answers if answer.allowed}, target)
         return dict(self._hidden[key])
 
-    def _hide(self, who: Principal, target: Target) -> dict[ColumnName, str]:
-        try:
-            answers = self.revealing(who, target)
-            shown = {column for column, answer in zip(target.classify, answers, strict=True) if answer.allowed}
-        except Exception:
-            return dict(target.classify)  # fails closed, as `_rule` does
-        return {column: kind for column, kind in target.classify.items() if column not in shown}
+    def _keep(self, key: object, revealed: set[str], target: Target) -> None:
+        if len(self._hidden) >= _KEPT:
+            self._hidden.clear()
+        classified = target.classify.items()
+        self._hidden[key] = {name: kind for name, kind in classified if column_of(target, name).id not in revealed}
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         try:
