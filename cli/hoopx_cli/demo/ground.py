@@ -17,7 +17,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_cli.demo import children, cluster
 from hoopx_cli.demo.cluster import Cluster
 
-_READY = re.compile(r"hoopx broker ready on (https://\S+) \(certificate (sha256:[0-9a-f]+)\)")
+READY = re.compile(r"hoopx broker ready on (https://\S+) \(certificate (sha256:[0-9a-f]+)\)")
 
 CONFIGURATION = """\
 listen: 127.0.0.1:0
@@ -78,7 +78,7 @@ def laid() -> Iterator[Ground]:
         command = (children.HOOPX, "broker", "run", "--config", home / "hoopx.yaml")
         broker = children.start(command, os.environ | {"HOOPX_HOME": str(home / "broker")}, log)
         try:
-            ready = children.await_(lambda: _READY.search(log.read_text(errors="replace")), "the broker", broker, log)
+            ready = children.await_(lambda: READY.search(log.read_text(errors="replace")), "the broker", broker, log)
             yield Ground(home, database, ready.group(1), ready.group(2), passwords)
         finally:
             children.stop(broker)

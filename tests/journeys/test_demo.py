@@ -1,0 +1,60 @@
+"""The demo is a promise: it plays to its end, shows what it says, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hoopx_cli.demo import children
+from tests.peers import clients
+from tests.peers.processes import bound_to_us, eventually
+
+SHOWN = (
+    r"ann \$ hoopx login",
+    r"user:\s+ann",
+    r"payroll-db\s+postgres\s+shop\s+needs approval",
+    r"Ada Quill\s+\| \*{5}\s+\| \*{5}",
+    r"rule `no-ddl-in-prod` forbids this statement",
+    r"rule `no-unbounded-write` forbids this statement",
+    r"somebody else has to decide it",
+    r"request r_\w+ is approved",
+    r"recording: whole and unchanged",
+    r"its hash does not follow",
+    r"\(0 rows\)",
+)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A home and a temporary directory of its own, so that what it leaves can be seen."""
+    return clients.plain_environment() | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+
+
+def test_the_demo_shows_it_all_and_leaves_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+    outcome = clients.run([children.HOOPX, "demo"], environ)
+    assert outcome.code == 0, outcome.out + outcome.err
+    for shown in SHOWN:
+        assert re.search(shown, outcome.out), f"{shown}\n{outcome.out}"
+    assert "ada.quill@example.com" not in outcome.out
+    assert "\x1b" not in outcome.out, "a log has no colours"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_leaves_nothing(
+    environ: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    log = tmp_path.with_suffix(".log")
+    with log.open("wb") as out:
+        demo = subprocess.Popen(
+            [*bound_to_us(), str(children.HOOPX), "demo"], env=environ, stdout=out, stderr=out, start_new_session=True
+        )
+    eventually(lambda: re.search(r"1\. Log in", log.read_text()), "the demo has begun")
+    demo.send_signal(number)
+    assert demo.wait(60) == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in log.read_text()
