@@ -1,0 +1,410 @@
+"""Real clients through the engine to a real server: what they see is what they would see directly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from hoopx_broker.terms import entries
+from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.wire.effects import Judge, Passage
+from tests.peers.clients import psql, run
+from tests.peers.postgres import Postgres
+from tests.unit.wire_relay import Relay, allow_all, no_drops, relaying
+from tests.unit.wire_stage import (
+    bind,
+    close,
+    copy_data,
+    copy_done,
+    describe,
+    execute,
+    flush,
+    parse,
+    query,
+    sync,
+)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Scene = Callable[[Connection], object]
+LIMIT = 30.0
+
+
+@pytest.fixture(scope="module")
+def relay(postgres: Postgres) -> Iterator[Relay]:
+    with relaying(postgres, no_drops) as relay:
+        yield relay
+    assert relay.broken == []
+
+
+def both(postgres: Postgres, relay: Relay, scene: Scene) -> None:
+    """Play it directly and through the engine; the outcomes must be equal, and not empty."""
+    with (
+        psycopg.connect(postgres.dsn(), autocommit=True) as direct,
+        psycopg.connect(relay.dsn, autocommit=True) as ours,
+    ):
+        expected = scene(direct)
+        assert expected
+        assert scene(ours) == expected
+
+
+def simple(connection: Connection) -> object:
+    cursor = connection.execute("select id, name, created_at from customers order by id limit 5")
+    return [column.name for column in cursor.description or ()], cursor.fetchall()
+
+
+def with_parameters(connection: Connection) -> object:
+    rows = [connection.execute("select %s::int, %s::text, %s", (n, "é" * n, None)).fetchall() for n in range(20)]
+    return rows, connection.execute("select %b::int8", (7,), binary=True).fetchone()
+
+
+def prepared(connection: Connection) -> object:
+    return [
+        connection.execute("select name from customers where id = %s", (n,), prepare=True).fetchall() for n in range(9)
+    ]
+
+
+def many(connection: Connection) -> object:
+    cursor = connection.execute("create temp table many (n int, t text)")
+    cursor.executemany("insert into many values (%s, %s) returning n", [(n, "x") for n in range(50)], returning=True)
+    found = []
+    while True:
+        found += cursor.fetchall()
+        if not cursor.nextset():
+            return found
+
+
+def pipelined(connection: Connection) -> object:
+    with connection.pipeline() as pipeline:
+        first = connection.execute("select 1")
+        pipeline.sync()
+        second = [connection.execute("select %s::int", (n,), prepare=True) for n in range(30)]
+        pipeline.sync()
+        third = [connection.execute("select %s::int", (n,), prepare=True) for n in range(30)]
+        return first.fetchall(), [c.fetchall() for c in second], [c.fetchall() for c in third]
+
+
+def failing_pipeline(connection: Connection) -> object:
+    outcomes: list[object] = []
+    try:
+        with connection.pipeline() as pipeline:
+            cursors = [connection.execute("select 1"), connection.execute("select 1/0"), connection.execute("select 2")]
+            pipeline.sync()
+            cursors.append(connection.execute("select 3"))
+    except psycopg.Error as error:
+        outcomes.append(error.sqlstate)
+    outcomes.append(connection.info.transaction_status.name)
+    outcomes.append(connection.execute("select 4").fetchall())
+    return outcomes
+
+
+def transactions(connection: Connection) -> object:
+    outcomes: list[object] = []
+    try:
+        with connection.transaction():
+            connection.execute("create temp table gone (n int)")
+            with connection.transaction(force_rollback=True):
+                connection.execute("insert into gone values (1)")
+            outcomes.append(connection.execute("select count(*) from gone").fetchone())
+            connection.execute("select 1/0")
+    except psycopg.Error as error:
+        outcomes.append(error.sqlstate)
+    outcomes.append(connection.execute("select to_regclass('gone')").fetchone())
+    return outcomes
+
+
+def server_cursor(connection: Connection) -> object:
+    with connection.transaction(), connection.cursor("c") as cursor:
+        cursor.execute("select id, name from customers order by id")
+        return cursor.fetchmany(7), cursor.fetchmany(7), cursor.fetchall()
+
+
+def copies(connection: Connection) -> object:
+    connection.execute("create temp table c (n int, t text)")
+    with connection.cursor() as cursor:
+        with cursor.copy("copy c from stdin") as copy:
+            for n in range(3000):
+                copy.write_row((n, "x" * (n % 50)))
+        with cursor.copy("copy c (n, t) from stdin (format binary)") as copy:
+            copy.set_types(["int4", "text"])
+            copy.write_row((1, "binary"))
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation), cursor.copy("copy c from stdin") as copy:
+            copy.write(b"not a number\tx\n")
+        with pytest.raises(ZeroDivisionError), cursor.copy("copy c from stdin"):
+            raise ZeroDivisionError
+        with cursor.copy("copy (select * from c order by n, t limit %s) to stdout", (2500,)) as copy:
+            data = b"".join(bytes(block) for block in copy)
+    return data, connection.execute("select count(*) from c").fetchall()
+
+
+def large(connection: Connection) -> object:
+    rows = connection.execute("select n, repeat('x', n % 2000) from generate_series(1, 5000) n").fetchall()
+    (huge,) = connection.execute("select repeat('y', 5000000)").fetchall()
+    return rows, huge
+
+
+def errors(connection: Connection) -> object:
+    found = []
+    for text in ["selec", "select nothing", "select 1/0", "select * from nowhere", "select 'x'::int", "select $1"]:
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(text.encode())
+        found.append((caught.value.sqlstate, str(caught.value)))
+    return found
+
+
+def notices(connection: Connection) -> object:
+    heard: list[tuple[str | None, str | None]] = []
+    connection.add_notice_handler(lambda diagnostic: heard.append((diagnostic.severity, diagnostic.message_primary)))
+    connection.execute("do $$ begin raise notice 'one'; raise warning 'two'; end $$")
+    return heard
+
+
+def notifications(connection: Connection) -> object:
+    connection.execute("listen chan")
+    connection.execute("select pg_notify('chan', 'payload')")
+    return [(told.channel, told.payload) for told in connection.notifies(timeout=LIMIT, stop_after=1)]
+
+
+def results_of_a_script(connection: Connection) -> object:
+    cursor = connection.execute("select 1; select 2, 3; set application_name to 'x'; select 4 where false")
+    found = []
+    while True:
+        found.append((cursor.statusmessage, cursor.fetchall() if cursor.description else None))
+        if not cursor.nextset():
+            return found
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        simple,
+        with_parameters,
+        prepared,
+        many,
+        pipelined,
+        failing_pipeline,
+        transactions,
+        server_cursor,
+        copies,
+        large,
+        errors,
+        notices,
+        notifications,
+        results_of_a_script,
+    ],
+)
+def test_psycopg_sees_what_it_would_see_directly(postgres: Postgres, relay: Relay, scene: Scene) -> None:
+    both(postgres, relay, scene)
+
+
+def test_asyncpg_sees_what_it_would_see_directly(postgres: Postgres, relay: Relay) -> None:
+    async def scene(port: int, user: str, password: str | None) -> list[object]:
+        connection = await asyncpg.connect(
+            host="127.0.0.1", port=port, user=user, password=password, database="app", ssl=False
+        )
+        try:
+            return await acts(connection)
+        finally:
+            await connection.close()
+
+    async def acts(connection: Any) -> list[object]:
+        found: list[object] = [await connection.fetch("select id, name from customers order by id limit 9")]
+        statement = await connection.prepare("select $1::int + 1 as n")
+        found.append([await statement.fetchval(n) for n in range(5)])
+        async with connection.transaction():
+            found.append([row async for row in connection.cursor("select id from orders order by id", prefetch=7)])
+            cursor = await connection.cursor("select id from orders order by id")
+            found.append([await cursor.fetch(3), await cursor.fetch(4)])
+        await connection.execute("create temp table a (n int, t text)")
+        await connection.executemany("insert into a values ($1, $2)", [(n, "x") for n in range(100)])
+        found.append(await connection.copy_records_to_table("a", records=[(1, "y"), (2, "z")]))
+        found.append(await connection.fetchval("select count(*) from a"))
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await connection.fetch("select 1/0")
+        return [*found, await connection.fetch("select 1 as still")]
+
+    expected = asyncio.run(scene(postgres.port, postgres.superuser, postgres.superuser_password))
+    assert asyncio.run(scene(relay.port, "me", None)) == expected
+
+
+def test_psql_sees_what_it_would_see_directly(postgres: Postgres, relay: Relay) -> None:
+    commands = psql("\\d customers", "select count(*) from orders", "\\copy analytics_daily to stdout", "selec")
+    environ = {"PGHOST": "127.0.0.1", "PGDATABASE": "app", "PGSSLMODE": "disable"}
+    secret = {"PGUSER": postgres.superuser, "PGPASSWORD": postgres.superuser_password}
+    direct = run(commands, environ | secret | {"PGPORT": str(postgres.port)})
+    assert "identity" in direct.out
+    assert run(commands, environ | {"PGUSER": "me", "PGPORT": str(relay.port)}) == direct
+
+
+def test_a_denied_statement_is_not_in_the_log_of_the_server(postgres: Postgres, relay: Relay) -> None:
+    since = postgres.log_position()
+    with psycopg.connect(relay.dsn, autocommit=True) as connection:
+        for prepare in (False, True):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="no-drops"):
+                connection.execute("drop table orders", prepare=prepare)
+        assert connection.execute("select count(*) from orders").fetchone() == (400,)
+    assert "drop table" not in postgres.log(since)
+
+
+def test_a_running_statement_can_be_cancelled(relay: Relay) -> None:
+    with psycopg.connect(relay.dsn, autocommit=True) as connection:
+        timer = threading.Timer(0.5, connection.cancel_safe)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("select pg_sleep(60)")
+        timer.join()
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+# A denial looks as the server's own error would: same messages, same order, same transaction state.
+
+
+@contextmanager
+def raw(dsn: str) -> Iterator[socket.socket]:
+    """The bare connection of a client that has logged in."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        bare = socket.socket(fileno=os.dup(connection.fileno()))
+        bare.settimeout(LIMIT)
+        with bare:
+            yield bare
+
+
+def dialogue(dsn: str, parts: list[tuple[bytes, int]]) -> list[str]:
+    """Say each part, and listen until the server was ready as often as told. Gives types, and states of `Z`."""
+    with raw(dsn) as bare:
+        heard: list[str] = []
+        for said, times in parts:
+            bare.sendall(said)
+            heard += _listen(bare, times)
+        return heard
+
+
+def _listen(bare: socket.socket, times: int) -> list[str]:
+    heard: list[str] = []
+    while times:
+        head = _exactly(bare, 5)
+        body = _exactly(bare, int.from_bytes(head[1:], "big") - 4)
+        kind = chr(head[0])
+        heard.append(kind + body.decode() if kind == "Z" else kind)
+        times -= kind == "Z"
+    return heard
+
+
+def _exactly(bare: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = bare.recv(size - len(data))
+        assert more, "the connection was closed"
+        data += more
+    return data
+
+
+BROKEN, DENIED = "selec 1", "drop table orders"
+FAILS, DENIED_LATER = "select 1/(select count(*) from orders where id < 0)", 'select 1 as "drop table"'
+
+
+def dialogues(bad: str) -> dict[str, list[tuple[bytes, int]]]:
+    one = parse("select 1") + bind() + describe() + execute()
+    return {
+        "simple": [(query(bad), 1), (query("select 1"), 1)],
+        "simple in a transaction": [
+            (query("begin"), 1),
+            (query(bad), 1),
+            (query("select 1"), 1),
+            (query("rollback"), 1),
+            (query("select 1"), 1),
+        ],
+        "simple, all at once": [(query("begin") + query(bad) + query("select 1") + query("rollback"), 4)],
+        "parse": [(parse(bad) + bind() + describe() + execute() + sync(), 1), (one + sync(), 1)],
+        "parse under a name": [(parse(bad, "s") + describe("s", "S") + sync(), 1), (bind("s") + sync(), 1)],
+        "parse in the middle": [(one + parse(bad) + bind() + execute() + one + sync() + one + sync(), 2)],
+        "parse in a transaction": [
+            (query("begin") + one + parse(bad, "s") + one + sync() + one + sync() + query("rollback") + one + sync(), 5)
+        ],
+        "parse, then a query before the sync": [(one + parse(bad) + query("select 2") + sync() + query("select 3"), 2)],
+        "parse, then flush": [(one + flush() + parse(bad) + flush() + one + sync(), 1)],
+        "parse over the unnamed statement": [
+            (parse("select 7") + sync(), 1),
+            (parse(bad) + sync(), 1),
+            (bind() + execute() + sync(), 1),
+        ],
+        "parse over a name": [
+            (parse("select 7", "s") + sync(), 1),
+            (parse(bad, "s") + sync(), 1),
+            (bind("s") + execute() + sync() + close("s") + sync(), 2),
+        ],
+        "parse in a savepoint": [
+            (query("begin; savepoint a") + parse(bad) + sync() + query("rollback to a") + one + sync(), 4),
+            (query("commit"), 1),
+        ],
+        "beside a copy": [
+            (query("create temp table c (n int)") + query(bad), 2),
+            (query("copy c from stdin") + copy_data(b"1\n") + copy_done(), 1),
+            (query(bad) + query("select n from c"), 2),
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", dialogues(""))
+def test_a_denied_statement_fails_as_one_that_the_server_cannot_read(
+    postgres: Postgres, relay: Relay, name: str
+) -> None:
+    expected = dialogue(postgres.dsn(sslmode="disable"), dialogues(BROKEN)[name])
+    assert "E" in expected
+    assert dialogue(relay.dsn, dialogues(DENIED)[name]) == expected
+
+
+@pytest.mark.parametrize("before", [b"", query("begin")], ids=["alone", "in a transaction"])
+def test_a_denied_execute_fails_as_one_that_the_server_cannot_run(
+    postgres: Postgres, relay: Relay, before: bytes
+) -> None:
+    def part(bad: str) -> list[tuple[bytes, int]]:
+        one = parse("select 1", "one") + bind("one") + execute() + close("one")
+        said = one + parse(bad, "s") + bind("s") + execute() + one + sync() + one + sync()
+        return [(before + said, 2 + bool(before))]
+
+    expected = dialogue(postgres.dsn(sslmode="disable"), part(FAILS))
+    with relaying(postgres, no_running_of_drops) as ours:
+        assert dialogue(ours.dsn, part(DENIED_LATER)) == expected
+    assert any(isinstance(note, entries.Statement) and note.ruling == "deny" for note in ours.notes)
+
+
+def no_running_of_drops(asked: Judge) -> Passage | Deny:
+    return no_drops(asked) if asked.executes else allow_all(asked)
+
+
+# What a fake name could do to judging, seen at the real server.
+
+
+def test_the_server_cuts_names_and_we_refuse_what_it_would_cut(postgres: Postgres) -> None:
+    long = "x" * 63
+    said = [(parse("select 1", long + "A") + bind(long + "B") + execute() + sync(), 1)]
+    assert dialogue(postgres.dsn(sslmode="disable"), said) == ["1", "2", "D", "C", "ZI"]
+    with relaying(postgres) as ours:
+        with pytest.raises(AssertionError, match="closed"):
+            dialogue(ours.dsn, [*said, (b"", 1)])
+        assert "longer than" in ours.broken[0]
+
+
+def test_a_statement_under_a_name_that_could_not_be_redefined_is_judged_as_itself(postgres: Postgres) -> None:
+    """The second Parse is skipped after the broken one, so what runs is the first: it must be asked about."""
+    asked: list[bytes] = []
+
+    def rule(question: Judge) -> Passage | Deny:
+        if question.executes:
+            asked.append(question.text)
+        return no_drops(question)
+
+    with relaying(postgres, rule) as ours:
+        first = parse("select 'first'", "s") + sync()
+        second = parse("broken") + parse("select 'second'", "s") + sync() + bind("s") + execute() + sync()
+        assert dialogue(ours.dsn, [(first, 1), (second, 2)]) == ["1", "ZI", "E", "ZI", "2", "D", "C", "ZI"]
+    assert asked == [b"select 'first'"]
