@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from hoopx_broker.wire.effects import Judge, Passage
 MAX_REMEMBERED = 2_000
 MAX_REMEMBERED_TEXT = 16 * 1024
 
+_Key = TypeVar("_Key")
 Say = Callable[[str, str], None]
 # Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
 AskPeople = Callable[[bytes, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
@@ -40,7 +42,10 @@ class Bench(Struct, frozen=True):
 
 
 class Court:
-    """Remembers rulings by the statement's bytes, for one minute of policy time and one version of the policy."""
+    """Remembers rulings for one minute of policy time and one version of the policy.
+
+    By the statement's bytes, which need no reading; and by its facts, which texts that differ in constants share.
+    """
 
     def __init__(
         self, bench: Bench, who: Principal, target: Target, catalog: Catalog, reason: str = "", ticket: str = ""
@@ -53,6 +58,7 @@ class Court:
         self._catalog = catalog
         self._stale = False
         self._remembered: dict[bytes, Passage | Deny] = {}
+        self._by_facts: dict[Facts, Passage | Deny] = {}
         self._era: tuple[int, str] = (0, "")
         self._hidden = self._look_up_hidden()
 
@@ -71,11 +77,15 @@ class Court:
 
     def known(self, asked: Judge) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
+        self._keep_up()
+        return self._remembered.get(asked.text)
+
+    def _keep_up(self) -> None:
+        """Forget what was ruled before this minute, or under another policy."""
         era = (int(self._bench.clock()) // 60, self._bench.judge().version)
         if era != self._era:
             self._era = era
-            self._remembered.clear()
-        return self._remembered.get(asked.text)
+            self._forget()
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives."""
@@ -86,11 +96,15 @@ class Court:
             return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
         if not facts:
             return self._remember(asked, Passage(Allow(), self.doubt))
-        facts = resolve(facts, self._catalog)
-        ruling = self._judge(facts, frozenset())
+        self._keep_up()  # reading took its time
+        ruled = self._by_facts.get(facts)
+        if ruled is not None:
+            return self._remember(asked, ruled)
+        resolved = resolve(facts, self._catalog)
+        ruling = self._judge(resolved, frozenset())
         if isinstance(ruling, Ask):
-            return await self._ask(asked, facts, ruling, say)
-        return self._remember(asked, self._settle(facts, ruling))
+            return await self._ask(asked, resolved, ruling, say)
+        return self._remember(asked, self._settle(resolved, ruling), facts)
 
     def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -119,20 +133,30 @@ class Court:
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         return Passage(ruling, planned, defines, request)
 
-    def _remember(self, asked: Judge, ruling: Passage | Deny) -> Passage | Deny:
+    def _remember(self, asked: Judge, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
         # A statement that changes the catalog is judged each time, so that what follows is read against the change.
         if self._stale or len(asked.text) > MAX_REMEMBERED_TEXT:
             return ruling
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)))
-        self._remembered[asked.text] = ruling
+        _put(self._remembered, asked.text, ruling)
+        if facts is not None:
+            _put(self._by_facts, facts, ruling)
         return ruling
+
+    def _forget(self) -> None:
+        self._remembered.clear()
+        self._by_facts.clear()
 
     async def _refresh(self) -> None:
         self._catalog = await self._bench.read_catalog()
         self._stale = False
-        self._remembered.clear()
+        self._forget()
         self._hidden = self._look_up_hidden()
+
+
+def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.pop(next(iter(remembered)))
+    remembered[key] = ruling
 
 
 def _changes_catalog(actions: Iterable[str]) -> bool:
