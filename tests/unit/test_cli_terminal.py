@@ -1,0 +1,52 @@
+"""At a terminal: a live line, Ctrl-C, and a question before a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from tests.unit.cli_stage import HOOPX, Stage, stage_in
+
+
+@pytest.fixture
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage_in(tmp_path_factory.mktemp("s")) as playing:
+        yield playing
+
+
+def _at_terminal(stage: Stage, *arguments: str) -> pexpect.spawn[str]:
+    environ = stage.environment(TERM="xterm")
+    return pexpect.spawn(HOOPX, list(arguments), env=environ, timeout=30, encoding="utf-8", dimensions=(24, 200))
+
+
+def test_connect_shows_a_live_line_and_ctrl_c_ends_it(stage: Stage) -> None:
+    terminal = _at_terminal(stage, "connect", "prod-db")
+    terminal.expect("postgresql://")
+    terminal.expect("prod-db · 0 connections")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert stage.double.hangups == 1
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_child_once(stage: Stage) -> None:
+    child = "import signal, time; n = []; signal.signal(2, lambda *_: n.append(1)); print('up', flush=True); "
+    child += "time.sleep(1) or time.sleep(1); print('got', len(n))"
+    terminal = _at_terminal(stage, "exec", "prod-db", "--", "python3", "-c", child)
+    terminal.expect("up")
+    terminal.sendintr()
+    terminal.expect("got 1")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_the_childs_terminal_is_the_real_one(stage: Stage) -> None:
+    code = "import os, sys; print(*[os.isatty(n) for n in range(3)], os.get_terminal_size())"
+    terminal = _at_terminal(stage, "exec", "prod-db", "--", "python3", "-c", code)
+    terminal.expect("True True True os.terminal_size\\(columns=200, lines=24\\)")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
