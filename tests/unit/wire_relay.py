@@ -86,7 +86,7 @@ def catalog_of(postgres: Postgres, columns: Mapping[ColumnName, str]) -> Catalog
         by_name,
         places,
         {oid: frozenset(columns) for (oid,) in views},
-        frozenset(name for (name,) in functions),
+        {name: ("public",) for (name,) in functions},
     )
 
 

@@ -98,7 +98,7 @@ def hide(columns: Mapping[ColumnName, str], catalog: Catalog) -> Hidden | None:
         views,
         catalog.relations,
         {key: frozenset(value) for key, value in names.items()},
-        catalog.functions,
+        frozenset(catalog.functions),
     )
 
 
@@ -134,10 +134,10 @@ def _columns(use: TableUse, hidden: Hidden) -> frozenset[str] | None:
 
 def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
     """May a hidden value reach the answer by another way than as a plain column?"""
-    if statement.indirect is not None or statement.dangerous:
+    # What is not known to be harmless, and any function of the target's own, may read any table.
+    if statement.indirect is not None or statement.dangerous or "call" in statement.actions:
         return True
-    # A function of the target's own may read any table.
-    if any(f.name in hidden.functions for f in statement.functions):
+    if any(f.name in hidden.functions for f in statement.functions) or _calls_by_dot(statement, hidden):
         return True
     for use in touched:
         columns = _columns(use, hidden) or frozenset()
@@ -145,6 +145,11 @@ def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -
         if through_view or statement.whole_rows or not columns.isdisjoint(statement.shown):
             return True
     return False
+
+
+def _calls_by_dot(statement: StatementFacts, hidden: Hidden) -> bool:
+    """`row.name` calls a function `name` where no column has that name, and only the server knows which it is."""
+    return not hidden.functions.isdisjoint(statement.mentioned)
 
 
 def _refusal(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> Deny | None:

@@ -48,7 +48,11 @@ join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
 """
 _FUNCTIONS = """
-select distinct p.proname, p.pronamespace = 'pg_catalog'::regnamespace from pg_catalog.pg_proc p
+select p.proname, array_agg(distinct n.nspname::text),
+  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1)
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname <> 'pg_catalog'
+group by p.proname
 """
 
 
@@ -89,9 +93,7 @@ async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Cat
     relations = {row[0]: Relation(*row) for row in await _rows(connection, _RELATIONS)}
     classified = await _places(connection, target.classify)
     views = _views_over(classified, await _rows(connection, _VIEWS), relations) if classified else {}
-    functions: dict[bool, set[str]] = {True: set(), False: set()}
-    for name, builtin in await _rows(connection, _FUNCTIONS):
-        functions[builtin].add(name)
+    functions = await _rows(connection, _FUNCTIONS)
     by_name: dict[str, list[Relation]] = {}
     for relation in relations.values():
         by_name.setdefault(relation.name, []).append(relation)
@@ -100,8 +102,8 @@ async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Cat
         {name: tuple(found) for name, found in by_name.items()},
         classified,
         views,
-        frozenset(functions[False]),
-        frozenset(functions[True]),
+        {name: tuple(schemas) for name, schemas, _ in functions},
+        frozenset(name for name, _, takes_one in functions if takes_one),
     )
 
 

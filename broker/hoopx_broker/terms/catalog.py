@@ -20,12 +20,13 @@ class Catalog(Struct, frozen=True):
     """`classified` maps each classified column to its places (oid, attribute number), inheritance children included.
 
     `views` maps the oid of each view or materialized view to the classified columns that its definition reads,
-    through other views too. `functions` are the names of functions outside `pg_catalog`, `builtins` those inside.
+    through other views too. `functions` maps the name of each function outside `pg_catalog` to its schemas;
+    `attributes` are those of them that can be called like a column, as `row.name`, because one argument is enough.
     """
 
     relations: dict[int, Relation] = field(default_factory=dict)
     by_name: dict[str, tuple[Relation, ...]] = field(default_factory=dict)
     classified: dict[ColumnName, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     views: dict[int, frozenset[ColumnName]] = field(default_factory=dict)
-    functions: frozenset[str] = frozenset()
-    builtins: frozenset[str] = frozenset()
+    functions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: frozenset[str] = frozenset()
