@@ -29,6 +29,7 @@ check: environment
 	$(VENV)/mypy -p hoopx_cli -p hoopx_broker -p hoopx_plugins -p tests
 	$(VENV)/lint-imports
 	$(VENV)/hoopx policy test policies
+	$(VENV)/pytest -q tests/golden/test_cli_help_golden.py
 
 # uv resolves for every platform and Python version at once, which pip cannot; it lives apart and is asked only here.
 # It reads no pip configuration, so pip's own index is handed on.

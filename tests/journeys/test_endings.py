@@ -44,6 +44,17 @@ def test_a_client_that_vanishes_takes_its_backend_with_it(stage: Stage) -> None:
         command.end(signal.SIGINT)
 
 
+def test_a_client_that_vanishes_amid_a_huge_answer_takes_its_backend_with_it(stage: Stage) -> None:
+    with running(stage, "connect", TARGET) as command:
+        connection = psycopg.connect(command.says(r"postgresql://\S+").group(0), autocommit=True)
+        connection.pgconn.send_query(b"SELECT repeat('x', 1000) FROM orders a, orders b, orders c")
+        stage.await_on_target("SELECT repeat")
+        connection.close()
+        eventually(lambda: not stage.minted_backends(), "the backend is gone while the session is open")
+        command.end(signal.SIGINT)
+    stage.nothing_remains()
+
+
 def test_closing_the_terminal_ends_the_session(stage: Stage) -> None:
     with running(stage, "connect", TARGET) as command:
         command.says(r"postgresql://\S+")
