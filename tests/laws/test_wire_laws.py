@@ -304,6 +304,12 @@ FIRST = [(0, parse("ask", "s")), (0, sync()), (999, sync())]
 @example([*FIRST, (0, parse("plain", "s")), (0, sync()), (0, parse("plain", "s")), (0, sync()), (99, bind("s"))])
 @example([*FIRST, (0, query("prepare s")), (0, bind("s")), (0, execute())])
 @example([(0, query("prepare s")), (0, parse("plain", "s")), (0, sync()), (0, bind("s")), (0, execute())])
+@example(
+    [
+        *[(0, parse("plain", "s")), (0, sync()), (999, query("deallocate s")), (0, query("prepare s"))],
+        *[(0, bind("s")), (0, execute())],
+    ]
+)
 @example([(0, query("begin")), (0, query("declare p")), (0, execute("p"))])
 def test_what_runs_was_judged_and_what_is_hidden_stays_hidden(said: list[tuple[int, bytes]]) -> None:
     model, heard, notes = play(said)

@@ -146,7 +146,8 @@ WAYS = [
     "update customers c set phone = phone where id = 1 returning c",
     "update customers set phone = phone where id = 1 returning upper(email)",
     "delete from customers where false or id = 0 returning email;; select email from customers",
-    "insert into customers (name, email, ssn) select name, email, ssn from customers where id = 1 returning email",
+    "begin;; insert into customers (name, email, ssn) select name, email, ssn from customers where id = 1"
+    " returning email;; rollback",
     "copy customers to stdout",
     "copy (select email from customers) to stdout",
     "prepare p as select upper(email) from customers;; execute p",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -15,8 +17,14 @@ import psycopg
 import pytest
 
 from hoopx_broker.terms import entries
+from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.rulings import Deny
-from hoopx_broker.wire.effects import Judge, Passage
+from hoopx_broker.terms.secret import Secret
+from hoopx_broker.wire.effects import Effect, Judge, Passage, Send, Side, StartTls
+from hoopx_broker.wire.postgres.engine import Engine, Phase
+from hoopx_broker.wire.postgres.frames import Framer
+from hoopx_broker.wire.postgres.login import Upstream
 from tests.peers.clients import psql, run
 from tests.peers.postgres import Postgres
 from tests.unit.wire_relay import Relay, allow_all, no_drops, relaying
@@ -30,6 +38,7 @@ from tests.unit.wire_stage import (
     flush,
     parse,
     query,
+    startup,
     sync,
 )
 
@@ -408,3 +417,34 @@ def test_a_statement_under_a_name_that_could_not_be_redefined_is_judged_as_itsel
         second = parse("broken") + parse("select 'second'", "s") + sync() + bind("s") + execute() + sync()
         assert dialogue(ours.dsn, [(first, 1), (second, 2)]) == ["1", "ZI", "E", "ZI", "2", "D", "C", "ZI"]
     assert asked == [b"select 'first'"]
+
+
+def test_the_login_proves_itself_over_tls_bound_to_the_certificate(postgres: Postgres) -> None:
+    """The database `tls_only` takes nobody without TLS. What a stage plays in one process, a socket does here."""
+    context = ssl.create_default_context(cafile=str(postgres.ca))
+    credential = Credential(postgres.superuser, Secret(postgres.superuser_password))
+    engine = Engine(StreamId("t_1"), "prod", Upstream(credential, "tls_only", tls=True), b"hoopxkey", b"n" * 18)
+    framer, bare = Framer(Side.BACKEND), socket.create_connection((postgres.host, postgres.port), LIMIT)
+    with bare:
+        (hello,) = Framer(Side.CLIENT).feed(startup(user="me"))
+        bare.sendall(_for_backend(engine.on_frame(Side.CLIENT, hello)))
+        framer.expect_tls_answer()
+        (answer,) = framer.feed(bare.recv(100))
+        assert engine.on_frame(Side.BACKEND, answer) == [StartTls()]
+        with context.wrap_socket(bare, server_hostname="localhost") as secured:
+            certificate = secured.getpeercert(binary_form=True) or b""
+            said = _for_backend(engine.on_tls(sha256(certificate).digest()))
+            assert b"SCRAM" not in said
+            everything = said
+            while engine.phase is Phase.LOGIN:
+                secured.sendall(said)
+                heard = framer.feed(secured.recv(65536))
+                said = b"".join(_for_backend(engine.on_frame(Side.BACKEND, frame)) for frame in heard)
+                everything += said
+    assert engine.phase is Phase.READY
+    assert b"SCRAM-SHA-256-PLUS" in everything
+    assert postgres.superuser_password.encode() not in everything
+
+
+def _for_backend(effects: list[Effect]) -> bytes:
+    return b"".join(effect.data for effect in effects if isinstance(effect, Send) and effect.side is Side.BACKEND)

@@ -116,7 +116,8 @@ class Answers:
 
     @property
     def is_quiet(self) -> bool:
-        return not self._pending
+        """The server has answered all that it was asked."""
+        return self._head() is None
 
     def expect(self, exchange: Exchange) -> None:
         if self._skipping:  # the server will not even look at it

@@ -37,8 +37,8 @@ _KNOWN = {
 }
 # Runs of these pass as one frame: thousands of rows are then one slice, not thousands of objects.
 _RUNS = {
-    Side.CLIENT: COPY_DATA,
-    Side.BACKEND: DATA_ROW,
+    Side.CLIENT: frozenset({COPY_DATA}),
+    Side.BACKEND: frozenset({DATA_ROW, COPY_DATA}),
 }
 
 _LENGTH = struct.Struct("!I")
@@ -62,7 +62,7 @@ class Frame:
 class Framer:
     """Gives the whole frames of one side, however its bytes arrive. Holds at most one unfinished frame."""
 
-    __slots__ = ("_expects", "_held", "_held_size", "_known", "_large", "_needed", "_run")
+    __slots__ = ("_expects", "_held", "_held_size", "_known", "_large", "_needed", "_runs")
 
     def __init__(self, side: Side) -> None:
         self._held: list[bytes] = []
@@ -70,7 +70,7 @@ class Framer:
         self._needed = 0
         self._known = _KNOWN[side]
         self._large = _LARGE[side]
-        self._run = _RUNS[side]
+        self._runs = _RUNS[side]
         self._expects: int | None = STARTUP if side is Side.CLIENT else None
 
     def expect_tls_answer(self) -> None:
@@ -124,20 +124,21 @@ class Framer:
     def _typed(self, data: bytes, at: int, frames: list[Frame]) -> int:
         end = len(data)
         unpack = _LENGTH.unpack_from
-        run_kind = self._run
+        runs = self._runs
         while end - at >= _HEADER:
             kind = data[at]
             stop = at + 1 + unpack(data, at + 1)[0]
-            if stop > end or kind != run_kind:
+            in_run = kind in runs
+            if stop > end or not in_run:
                 self._check(kind, stop - at - 1)
             if stop > end:
                 self._needed = stop - at
                 return at
             count = 1
-            if kind == run_kind:
+            if in_run:
                 if stop - at < _HEADER:
                     self._check(kind, stop - at - 1)
-                while end - stop >= _HEADER and data[stop] == run_kind:
+                while end - stop >= _HEADER and data[stop] == kind:
                     following = stop + 1 + unpack(data, stop + 1)[0]
                     if following > end or following - stop < _HEADER:
                         break
