@@ -1,0 +1,66 @@
+"""Laws of masked rows: nothing hidden stays, nothing else changes, garbage is refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hoopx_broker.masking.shapes import NOTHING, Mask, mask_for
+from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.postgres.rows import hide
+from tests.unit.wire_stage import row
+
+cells = st.none() | st.binary(max_size=12)
+masks = st.sampled_from([None, NOTHING, Mask(b"*****"), Mask(b"")])
+
+
+@st.composite
+def results(draw: st.DrawFn) -> tuple[list[list[bytes | None]], list[Mask | None]]:
+    width = draw(st.integers(0, 6))
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), max_size=6))
+    return rows, draw(st.lists(masks, min_size=width, max_size=width))
+
+
+@given(results())
+def test_each_cell_is_its_mask_or_itself(result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
+    rows, masks = result
+    expected = [
+        row(*(cell if mask is None or cell is None else mask.value for cell, mask in zip(cells, masks, strict=True)))
+        for cells in rows
+    ]
+    assert hide(b"".join(row(*cells) for cells in rows), masks) == b"".join(expected)
+
+
+@given(results())
+def test_without_masks_nothing_changes(result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
+    rows, masks = result
+    data = b"".join(row(*cells) for cells in rows)
+    assert hide(data, [None] * len(masks)) == data
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.text("ab", min_size=6, max_size=9))
+def test_a_hidden_value_leaves_no_byte(before: int, after: int, secret: str) -> None:
+    data = row(*["x"] * before, secret, *["y"] * after)
+    hidden = hide(data, [*[None] * before, mask_for(25, 0), *[None] * after])
+    assert secret.encode() not in hidden
+
+
+@given(st.binary(max_size=60), st.lists(masks, max_size=5))
+def test_garbage_is_a_broken_peer(data: bytes, masks: list[Mask | None]) -> None:
+    with suppress(BrokenPeer):
+        hide(data, masks)
+
+
+@given(results(), st.integers(0, 200), st.integers(0, 255))
+def test_a_row_that_lies_is_a_broken_peer_or_keeps_its_length(
+    result: tuple[list[list[bytes | None]], list[Mask | None]], place: int, value: int
+) -> None:
+    rows, masks = result
+    data = bytearray(b"".join(row(*cells) for cells in rows))
+    if data:
+        data[place % len(data)] = value
+    with suppress(BrokenPeer):
+        hidden = hide(bytes(data), [None] * len(masks))
+        assert len(hidden) == len(data)
