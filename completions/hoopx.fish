@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,9 +22,17 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "login logout whoami ls show connect exec request requests approve deny sessions policy broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami ls show connect exec request requests approve deny sessions policy broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
+complete -c hoopx -n "__hoopx_at 'demo'" -l help
+complete -c hoopx -n "__hoopx_at 'demo'" -l keep
+complete -c hoopx -n "__hoopx_at 'demo'" -s o
+complete -c hoopx -n "__hoopx_at 'demo'" -l output
+complete -c hoopx -n "__hoopx_at 'demo'" -s q
+complete -c hoopx -n "__hoopx_at 'demo'" -l quiet
+complete -c hoopx -n "__hoopx_at 'demo'" -s v
+complete -c hoopx -n "__hoopx_at 'demo'" -l verbose
 complete -c hoopx -n "__hoopx_at 'login'" -l broker
 complete -c hoopx -n "__hoopx_at 'login'" -l ca
 complete -c hoopx -n "__hoopx_at 'login'" -l help

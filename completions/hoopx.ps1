@@ -1,6 +1,7 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('login', 'logout', 'whoami', 'ls', 'show', 'connect', 'exec', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'ls', 'show', 'connect', 'exec', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'broker', 'completion', '--help', '--version')
+    'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--ca', '--help', '--issuer', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'whoami' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
