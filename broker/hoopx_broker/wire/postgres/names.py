@@ -84,6 +84,8 @@ class _Table(Generic[_Named]):
 
     def __init__(self) -> None:
         self._changes: dict[bytes, deque[Change[_Named]]] = {}
+        # Names that the server has; kept apart so that a long pipeline is not searched for them at each answer.
+        self._settled: set[bytes] = set()
         self._size = 0
         self.segment = 0
 
@@ -119,6 +121,7 @@ class _Table(Generic[_Named]):
         changes = self._changes[name]
         while changes[0] is not change:
             self._size -= changes.popleft().size
+        self._settled.add(name)
         self._sweep(name, changes)
 
     def drop(self, name: bytes, change: Change[_Named]) -> None:
@@ -128,7 +131,9 @@ class _Table(Generic[_Named]):
         self._sweep(name, changes)
 
     def drop_settled(self) -> None:
-        for name, changes in list(self._changes.items()):
+        settled, self._settled = self._settled, set()
+        for name in settled:
+            changes = self._changes[name]
             while changes and changes[0].kept:
                 self._size -= changes.popleft().size
             self._sweep(name, changes)
@@ -139,6 +144,7 @@ class _Table(Generic[_Named]):
             changes.popleft()
         if not changes:
             del self._changes[name]
+            self._settled.discard(name)
 
 
 class Names:
