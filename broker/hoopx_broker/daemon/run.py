@@ -18,7 +18,7 @@ import aiofastnet
 import structlog
 import uvloop
 from msgspec import Struct
-from picows import WSListener, WSUpgradeRequest
+from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import About, SignIn
@@ -34,22 +34,25 @@ from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.session.control import attend
+from hoopx_broker.session.control import Attendance, attend
 from hoopx_broker.session.links import ControlLink, StreamLink
-from hoopx_broker.session.live import LiveSession, Sessions
+from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.opening import Applicant, Opening, Services
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.settings import BrokerConfig
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
+from hoopx_broker.tunnel.http import Entrance, Upgraded
 
 # A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
 STOP_SECONDS = 8.0
+
+_SESSION, _STREAM = b"/v1/session", b"/v1/stream"
 
 _log = structlog.get_logger()
 
@@ -104,9 +107,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     sessions = Sessions()
     about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded))
     api = web.Api(web.House(services, gate, sessions, store, about))
-    entrance = _Entrance(gate, sessions, Opening(services, sessions), services)
-    door = Door(api.app(routes(embedded) if embedded else []), entrance.upgrade)
-    await door.open(place.listening, tls)
+    tunnels = _Tunnels(gate, sessions, Opening(services, sessions), services)
+    door = Door(api.app(routes(embedded) if embedded else []), tunnels.entrance, services.crew)
+    door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
     sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
@@ -183,7 +186,7 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
     return (*ways, *([embedded.sign_in()] if embedded else []))
 
 
-class _Entrance:
+class _Tunnels:
     """Decides about each request to upgrade."""
 
     def __init__(self, gate: Gate, sessions: Sessions, opening: Opening, services: Services) -> None:
@@ -191,13 +194,14 @@ class _Entrance:
         self._sessions = sessions
         self._opening = opening
         self._services = services
+        self.entrance = Entrance(self._upgrade, frozenset({_SESSION}))
 
-    def upgrade(self, request: WSUpgradeRequest, peer: str) -> WSListener | None:
+    def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
         header = str(request.headers.get("authorization", ""))
         match request.path:
-            case b"/v1/session":
+            case path if path == _SESSION:
                 return ControlLink(lambda link: self._attend(link, header, peer))
-            case b"/v1/stream":
+            case path if path == _STREAM:
                 return self._stream(header)
             case _:
                 return None
@@ -207,23 +211,31 @@ class _Entrance:
             who, _ = await self._gate.who(web.bearer(header))
             return Applicant(who, peer)
 
-        work = attend(link, identify, self._opening, self._services.clock)
-        self._services.crew.start(work, "session")
+        needs = Attendance(identify, self._opening, self._services.crew, self._services.clock)
+        self._services.crew.start(attend(link, needs), "session")
 
-    def _stream(self, header: str) -> WSListener | None:
+    def _stream(self, header: str) -> Upgraded:
         try:
-            session: LiveSession | None = self._sessions.by_grant(web.bearer(header))
-        except HoopxError:
-            return None
-        return StreamLink(session.open_stream) if session is not None else None
+            session = self._sessions.by_grant(web.bearer(header))
+            if session is None:
+                raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
+        except HoopxError as error:
+            return WSUpgradeResponseWithListener(
+                WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
+            )
+        return StreamLink(session.open_stream)
 
 
 async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
-    """End what is open, each with a word to its client, then stop listening."""
-    ending = [session.end("the broker stops") for session in sessions.all()]
+    """Nobody new comes in; what is open ends, each with a word to its client; what opens is undone."""
+    door.stop_accepting()
+    sessions.close()
     try:
         async with asyncio.timeout(STOP_SECONDS):
-            await asyncio.gather(*ending, return_exceptions=True)
+            await asyncio.gather(
+                *(session.end("the broker stops") for session in sessions.all()), return_exceptions=True
+            )
+            await crew.close()
     except TimeoutError:
         _log.warning("broker.stopped_early", why="leases are left; they are revoked at the next start")
     await door.close()

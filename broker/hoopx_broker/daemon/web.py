@@ -220,6 +220,11 @@ def bearer(header: str) -> str:
     return token.strip()
 
 
+def refusal(error: HoopxError) -> bytes:
+    """The body of an answer that is an error."""
+    return _json({"error": Refusal.of(error)})
+
+
 def _number(request: Request, name: str, most: int) -> int:
     text = request.query_params.get(name, "0")
     if not (text.isascii() and text.isdigit() and len(text) < 10):
@@ -248,8 +253,7 @@ async def _file(path: Path) -> AsyncIterator[bytes]:
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, HoopxError)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
-    body = _json({"error": Refusal.of(error)})
-    return Response(body, error.http_status, headers, media_type="application/json")
+    return Response(refusal(error), error.http_status, headers, media_type="application/json")
 
 
 async def _not_here(request: Request, _: Exception) -> Response:

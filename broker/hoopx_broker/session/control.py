@@ -4,73 +4,74 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
+from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.opening import Applicant, Opening
 from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.tunnel.crew import Crew
 
 # The CLI sends `Open` right after the upgrade.
 FIRST_MESSAGE_SECONDS = 10.0
 
+_UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
 _decode = msgspec.json.Decoder(Open | Hangup).decode
 _encode = msgspec.json.Encoder().encode
 
 Identify = Callable[[], Awaitable[Applicant]]
 
 
-async def attend(link: ControlLink, identify: Identify, opening: Opening, clock: Callable[[], float]) -> None:
-    """Runs from the upgrade to the end of the session."""
+class Attendance(Struct, frozen=True):
+    """What attending a session needs."""
+
+    identify: Identify
+    opening: Opening
+    crew: Crew
+    clock: Callable[[], float]
+
+
+async def attend(link: ControlLink, needs: Attendance) -> None:
+    """Runs from the upgrade to the end of the session, and leaves no session behind, whatever happens."""
     try:
-        session = await _open(link, identify, opening)
+        session = await _open(link, needs)
+        if session is not None:
+            await _see_through(link, session, needs)
     except HoopxError as error:
         link.send(_encode(Refusal.of(error)))
+    except Exception as error:
+        needs.crew.report("session", error)
+        link.send(_encode(_UNEXPECTED))
+    finally:
         link.close()
-        return
-    if session is None:
-        return
-    try:
-        reason = await _until_the_end(link, session, clock)
-    except asyncio.CancelledError:
-        session.end_soon("the broker stops")
-        raise
-    revoked = await session.end(reason)
-    link.send(_encode(Ended(session.end_reason, revoked)))
-    link.close()
 
 
-async def _open(link: ControlLink, identify: Identify, opening: Opening) -> LiveSession | None:
-    applicant = await identify()
+async def _open(link: ControlLink, needs: Attendance) -> LiveSession | None:
+    """None when the CLI left before the session was open; what was made until then is undone."""
+    applicant = await needs.identify()
     ask = await _first(link)
     if ask is None:
         return None
-    work = asyncio.ensure_future(opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e)))
-    gone = asyncio.ensure_future(_gone(link))
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            await _abandon(work)
-            return None
-        session = work.result()
-    finally:
-        gone.cancel()
-        if not work.done():
-            work.cancel()
-    _greet(link, session)
-    return session
+        async with asyncio.timeout(None) as patience:
+            watch = needs.crew.start(_end_patience(link, patience), "link")
+            try:
+                return await needs.opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e))
+            finally:
+                watch.cancel()
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        return None
 
 
-async def _abandon(work: asyncio.Future[LiveSession]) -> None:
-    """Nobody waits for this session any more; if it opened in the same moment, end it."""
-    work.cancel()
-    try:
-        session = await work
-    except (asyncio.CancelledError, HoopxError):
-        return
-    await session.end("the client left while the session opened")
+async def _end_patience(link: ControlLink, patience: asyncio.Timeout) -> None:
+    await _gone(link)
+    patience.reschedule(asyncio.get_running_loop().time())
 
 
 async def _first(link: ControlLink) -> Open | None:
@@ -102,6 +103,21 @@ def _is_hangup(message: bytes) -> bool:
         return True  # not a peer to go on with
 
 
+async def _see_through(link: ControlLink, session: LiveSession, needs: Attendance) -> None:
+    """From the greeting to the end. What fails here ends the session; what fails in ending it, its crew reports."""
+    reason, revoked = "hoopx failed", False
+    try:
+        _greet(link, session)
+        reason = await _until_the_end(link, session, needs)
+    except asyncio.CancelledError:
+        reason = "the broker stops"
+        raise
+    finally:
+        with suppress(Exception):
+            revoked = await session.end(reason)
+    link.send(_encode(Ended(session.end_reason, revoked)))
+
+
 def _greet(link: ControlLink, session: LiveSession) -> None:
     opened = session.opened
     message = Opened(
@@ -117,11 +133,11 @@ def _greet(link: ControlLink, session: LiveSession) -> None:
     link.send(_encode(message))
 
 
-async def _until_the_end(link: ControlLink, session: LiveSession, clock: Callable[[], float]) -> str:
+async def _until_the_end(link: ControlLink, session: LiveSession, needs: Attendance) -> str:
     """Returns why the session ends: the client is done or gone, its time is over, or someone ended it."""
-    gone = asyncio.ensure_future(_gone(link))
-    over = asyncio.ensure_future(session.over.wait())
-    left = max(0.0, session.opened.expires_at - clock())
+    gone = needs.crew.start(_gone(link), "link")
+    over = needs.crew.start(session.over.wait(), "session over")
+    left = max(0.0, session.opened.expires_at - needs.clock())
     try:
         done, _ = await asyncio.wait({gone, over}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     finally:

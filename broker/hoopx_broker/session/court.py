@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -14,6 +15,7 @@ from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.names import resolve
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
@@ -31,6 +33,13 @@ AskPeople = Callable[[bytes, Ask, Say], Awaitable[tuple[frozenset[str], str] | D
 ReadCatalog = Callable[[], Awaitable[Catalog]]
 
 
+class Ground:
+    """What the sessions on one target share: how often its catalog was changed through this broker."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+
+
 class Bench(Struct, frozen=True):
     """What a court needs from outside. `judge` is asked anew each time, so that a changed policy holds at once."""
 
@@ -38,14 +47,20 @@ class Bench(Struct, frozen=True):
     reader: StatementReader
     read_catalog: ReadCatalog
     ask_people: AskPeople
+    ground: Ground
     clock: Callable[[], float] = time.time
 
 
-class Court:
-    """Remembers rulings for one minute of policy time and one version of the policy.
+class Era(Struct, frozen=True):
+    """As long as nothing of this changes, a ruling holds. `minute` is what policy knows of the time."""
 
-    By the statement's bytes, which need no reading; and by its facts, which texts that differ in constants share.
-    """
+    minute: int
+    policy: str
+    changes: int
+
+
+class Court:
+    """Remembers rulings by the statement's bytes, for one era."""
 
     def __init__(
         self, bench: Bench, who: Principal, target: Target, catalog: Catalog, reason: str = "", ticket: str = ""
@@ -56,55 +71,59 @@ class Court:
         self._reason = reason
         self._ticket = ticket
         self._catalog = catalog
-        self._stale = False
+        self._own_changes = 0
         self._remembered: dict[bytes, Passage | Deny] = {}
-        self._by_facts: dict[Facts, Passage | Deny] = {}
-        self._era: tuple[int, str] = (0, "")
-        self._hidden = self._look_up_hidden()
-
-    @property
-    def doubt(self) -> Plan:
-        """The plan for an answer whose statement is not known: all that may be hidden is."""
-        return OPEN if self._hidden is None else Plan(self._hidden, derived=True, quiet=True)
+        self._era = self._now()
+        self._catalog_as_of = self._era
+        # One statement of a session is read at a time: the readers are for all sessions.
+        self._reading = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
+        self._hidden: Hidden | None = None
+        self.doubt: Plan = OPEN  # for an answer whose statement is not known: all that may be hidden is
+        self._look_up_hidden()
 
     @property
     def masked(self) -> tuple[str, ...]:
         """The hidden columns, for people to read."""
         return tuple(str(column) for column in self._hidden.columns) if self._hidden else ()
 
-    def _look_up_hidden(self) -> Hidden | None:
-        return hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
+    def _now(self) -> Era:
+        changes = self._bench.ground.changes + self._own_changes
+        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes)
+
+    def _look_up_hidden(self) -> None:
+        self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
+        self.doubt = OPEN if self._hidden is None else Plan(self._hidden, derived=True, quiet=True)
 
     def known(self, asked: Judge) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
-        self._keep_up()
+        self._enter(self._now())
         return self._remembered.get(asked.text)
 
-    def _keep_up(self) -> None:
-        """Forget what was ruled before this minute, or under another policy."""
-        era = (int(self._bench.clock()) // 60, self._bench.judge().version)
-        if era != self._era:
-            self._era = era
-            self._forget()
+    def _enter(self, era: Era) -> None:
+        if era == self._era:
+            return
+        if era.policy != self._era.policy:
+            self._look_up_hidden()
+        self._era = era
+        self._remembered.clear()
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
-        """Rule on what is not remembered. May wait for people, as long as a request lives."""
-        if self._stale:
-            await self._refresh()
-        facts = await self._bench.reader.read(asked.text)
+        """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
+        await self._refresh()
+        era = self._now()
+        self._enter(era)
+        async with self._reading:
+            facts = await self._bench.reader.read(asked.text)
         if isinstance(facts, Unreadable):
-            return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
+            return self._remember(asked, era, Deny(facts.reason, "parse", "split it into smaller statements"))
         if not facts:
-            return self._remember(asked, Passage(Allow(), self.doubt))
-        self._keep_up()  # reading took its time
-        ruled = self._by_facts.get(facts)
-        if ruled is not None:
-            return self._remember(asked, ruled)
-        resolved = resolve(facts, self._catalog)
-        ruling = self._judge(resolved, frozenset())
+            return self._remember(asked, era, Passage(Allow(), self.doubt))
+        facts = resolve(facts, self._catalog)
+        ruling = self._judge(facts, frozenset())
         if isinstance(ruling, Ask):
-            return await self._ask(asked, resolved, ruling, say)
-        return self._remember(asked, self._settle(resolved, ruling), facts)
+            return await self._ask(asked, facts, ruling, say)
+        return self._remember(asked, era, self._settle(facts, ruling))
 
     def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -129,35 +148,43 @@ class Court:
         planned = plan(facts, self._hidden)
         if isinstance(planned, Deny):
             return planned
-        self._stale = self._stale or any(_changes_catalog(statement.actions) for statement in facts)
+        self._note_changes(action for statement in facts for action in statement.actions)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         return Passage(ruling, planned, defines, request)
 
-    def _remember(self, asked: Judge, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
-        # A statement that changes the catalog is judged each time, so that what follows is read against the change.
-        if self._stale or len(asked.text) > MAX_REMEMBERED_TEXT:
-            return ruling
-        _put(self._remembered, asked.text, ruling)
-        if facts is not None:
-            _put(self._by_facts, facts, ruling)
+    def _note_changes(self, actions: Iterable[str]) -> None:
+        """What may change the catalog ends the era, so that what follows is read against the change."""
+        done = set(actions)
+        if not done.isdisjoint(_CHANGES_FOR_ALL):
+            self._bench.ground.changes += 1
+        elif not done.isdisjoint(_CHANGES_FOR_US):
+            self._own_changes += 1
+
+    def _remember(self, asked: Judge, era: Era, ruling: Passage | Deny) -> Passage | Deny:
+        if era != self._era or era != self._now() or len(asked.text) > MAX_REMEMBERED_TEXT:
+            return ruling  # it may not hold any more
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.pop(next(iter(self._remembered)))
+        self._remembered[asked.text] = ruling
         return ruling
 
-    def _forget(self) -> None:
-        self._remembered.clear()
-        self._by_facts.clear()
-
     async def _refresh(self) -> None:
-        self._catalog = await self._bench.read_catalog()
-        self._stale = False
-        self._forget()
-        self._hidden = self._look_up_hidden()
+        """Read the catalog again after a change that went through here, and once a minute for those that did not."""
+        async with self._refreshing:
+            now, read = self._now(), self._catalog_as_of
+            if (now.minute, now.changes) == (read.minute, read.changes):
+                return
+            try:
+                self._catalog = await self._bench.read_catalog()
+            except BackendFailed:
+                # A role may have all its connections in use. What is not known to have changed may wait a minute.
+                if now.changes != read.changes:
+                    raise
+            else:
+                self._look_up_hidden()
+            self._catalog_as_of = now
 
 
-def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:
-    if len(remembered) >= MAX_REMEMBERED:
-        remembered.pop(next(iter(remembered)))
-    remembered[key] = ruling
-
-
-def _changes_catalog(actions: Iterable[str]) -> bool:
-    return not {"ddl", "call", "admin"}.isdisjoint(actions)
+# DDL tells who else is affected; a function may do DDL too, but most do none, and are called all the time.
+_CHANGES_FOR_ALL = frozenset({"ddl", "admin"})
+_CHANGES_FOR_US = frozenset({"call"})

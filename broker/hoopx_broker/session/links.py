@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.pump import Pump
+from hoopx_broker.terms.errors import HoopxError
 
 # One read of the backend is at most 256 KiB; rows that hoopx held back may come as more, and go out in pieces.
 MAX_FRAME = 1024 * 1024
 # A CLI sends a handful of control messages in a session's life.
 MAX_UNREAD = 16
+# What a WebSocket close frame has room for, beside its code.
+MAX_REASON = 123
 
 
 class StreamLink(WSListener):
@@ -25,19 +29,32 @@ class StreamLink(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._pump = self._open_pump(self)
+        try:
+            self._pump = self._open_pump(self)
+        except HoopxError as error:
+            _hang_up(transport, WSCloseCode.POLICY_VIOLATION, error.message)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if self._pump is not None:
-                self._pump.client_says(frame.get_payload_as_bytes())
-        elif frame.msg_type is WSMsgType.CLOSE:
-            transport.send_close(WSCloseCode.OK)
-            transport.disconnect()
+        match frame.msg_type:
+            case WSMsgType.BINARY | WSMsgType.CONTINUATION:
+                if self._pump is not None:
+                    self._pump.client_says(frame.get_payload_as_bytes())
+            case WSMsgType.PING | WSMsgType.PONG:
+                pass
+            case WSMsgType.CLOSE:
+                self._leave()
+                _hang_up(transport, WSCloseCode.OK)
+            case _:  # a stream is bytes; whoever sends text is not our CLI
+                self._leave()
+                _hang_up(transport, WSCloseCode.UNSUPPORTED_DATA)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self._pump is not None:
-            self._pump.client_left()
+        self._leave()
+
+    def _leave(self) -> None:
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.client_left()
 
     def pause_writing(self) -> None:
         if self._pump is not None:
@@ -58,17 +75,19 @@ class StreamLink(WSListener):
             self._transport.send(WSMsgType.BINARY, view[start : start + MAX_FRAME])
 
     def pause(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_disconnected:
             self._transport.underlying_transport.pause_reading()
 
     def resume(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_disconnected:
             self._transport.underlying_transport.resume_reading()
 
     def close(self) -> None:
+        self._pump = None
         if self._transport is not None:
-            self._transport.send_close(WSCloseCode.OK)
-            self._transport.disconnect()
+            # A paused transport would not notice that the CLI closes its side.
+            self.resume()
+            _hang_up(self._transport, WSCloseCode.OK)
 
 
 class ControlLink(WSListener):
@@ -79,16 +98,17 @@ class ControlLink(WSListener):
         self._transport: WSTransport | None = None
         self._unread: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_UNREAD)
         self._is_gone = False
+        self._is_full = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._attend(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is WSMsgType.TEXT and not self._unread.full():
+        if frame.msg_type is WSMsgType.TEXT and frame.fin and not self._unread.full():
             self._unread.put_nowait(frame.get_payload_as_bytes())
         elif frame.msg_type not in (WSMsgType.PING, WSMsgType.PONG):
-            transport.disconnect()
+            _hang_up(transport, WSCloseCode.OK)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._transport = None
@@ -97,6 +117,12 @@ class ControlLink(WSListener):
             self._unread.get_nowait()
         self._unread.put_nowait(None)
 
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+
     async def receive(self) -> bytes | None:
         """The next message; None when the CLI is gone."""
         if self._is_gone and self._unread.empty():
@@ -104,10 +130,17 @@ class ControlLink(WSListener):
         return await self._unread.get()
 
     def send(self, message: bytes) -> None:
-        if self._transport is not None:
+        """A CLI that does not read its events misses them: they must not fill the broker's memory."""
+        if self._transport is not None and not self._is_full:
             self._transport.send(WSMsgType.TEXT, message)
 
     def close(self) -> None:
         if self._transport is not None:
-            self._transport.send_close(WSCloseCode.OK)
-            self._transport.disconnect()
+            _hang_up(self._transport, WSCloseCode.OK)
+
+
+def _hang_up(transport: WSTransport, code: WSCloseCode, reason: str = "") -> None:
+    """Close after what was sent has gone out; a peer that does not take it is cut off."""
+    transport.send_close(code, reason.encode()[:MAX_REASON].decode(errors="ignore"))
+    transport.disconnect()
+    asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.disconnect, False)  # noqa: FBT003 - not graceful

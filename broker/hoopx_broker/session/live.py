@@ -12,11 +12,10 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Event
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.session import upstream
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
 from hoopx_broker.terms.entries import Entry, Opened
-from hoopx_broker.terms.errors import Denied
+from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.ids import LeaseId, new_stream_id
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.secret import Secret
@@ -111,12 +110,8 @@ class LiveSession:
     async def _cancel(self, key: bytes) -> None:
         """Only keys of this session's own streams do anything; the server's keys never leave the broker."""
         pump = self._streams.get(key)
-        if pump is None or not pump.engine.server_key:
-            return
-        try:
-            await upstream.cancel(self._parts.target, pump.engine.server_key)
-        except (OSError, TimeoutError, EOFError) as error:
-            self._tell("failed", f"the cancel request did not reach the server: {type(error).__name__}")
+        if pump is not None:
+            await pump.cancel_query()
 
     def end_soon(self, reason: str) -> asyncio.Task[bool]:
         """Begin the end, if it has not begun. The task gives whether the lease is revoked already."""
@@ -143,8 +138,16 @@ class Sessions:
     def __init__(self) -> None:
         self._by_grant: dict[bytes, LiveSession] = {}
         self._by_id: dict[str, LiveSession] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no more; those that are open stay until they are ended."""
+        self._is_closed = True
 
     def add(self, session: LiveSession) -> None:
+        """Raises `Unreachable` when the broker is stopping."""
+        if self._is_closed:
+            raise Unreachable("the broker stops", "try again in a moment")
         self._by_grant[_digest(session.grant.reveal())] = session
         self._by_id[session.opened.session] = session
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances, Judge
 from hoopx_broker.session.catalog import read_catalog
-from hoopx_broker.session.court import AskPeople, Bench, Court, Say
+from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.storage import sessions as stored
@@ -69,8 +70,10 @@ class _Permission(Struct, frozen=True):
     """Proof that policy allowed the session: only `_permit` makes it."""
 
     rules: tuple[str, ...]
-    request: RequestView | None
+    reason: str
+    ticket: str
     seconds: int
+    request: RequestView | None = None
 
 
 class Opening:
@@ -79,6 +82,7 @@ class Opening:
     def __init__(self, services: Services, sessions: Sessions) -> None:
         self._services = services
         self._sessions = sessions
+        self._grounds = {name: Ground() for name in services.targets}
 
     async def open(
         self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
@@ -86,7 +90,7 @@ class Opening:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
         target = find_target(self._services.targets, ask.target)
         permission = await self._permit(ask, applicant.who, target, on_waiting)
-        opened = self._describe(ask, applicant, target, permission)
+        opened = self._describe(applicant, target, permission)
         order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
         lease, credential = await self._services.keeper.lease(order)
         try:
@@ -103,7 +107,7 @@ class Opening:
         ruling = self._services.judge().opening(who, target, circumstances)
         match ruling:
             case Allow(rules):
-                return _Permission(rules, None, seconds)
+                return _Permission(rules, ask.reason, ask.ticket, seconds)
             case Deny():
                 raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
             case Ask():
@@ -125,7 +129,7 @@ class Opening:
         )
         if not isinstance(again, Allow):
             raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
-        return _Permission(again.rules, request, seconds)
+        return _Permission(again.rules, request.reason, request.ticket, seconds, request)
 
     async def _find_request(
         self, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask
@@ -134,10 +138,11 @@ class Opening:
         desk = self._services.desk
         if ask.request is not None:
             return await desk.get(RequestId(ask.request), who)
-        ready = await desk.list(state="approved", target=target.name, requester=who.user)
-        fitting = [view for view in ready if view.kind == "session" and ask.reason in ("", view.reason)]
-        if fitting:
-            return fitting[0]
+        if who.on_behalf_of is None:  # a list goes by the user alone; whoever acts for others names their request
+            ready = await desk.list(state="approved", target=target.name, requester=who.user)
+            fitting = [view for view in ready if view.kind == "session" and ask.reason in ("", view.reason)]
+            if fitting:
+                return fitting[0]
         return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
 
     async def _wait(self, request: RequestView, seconds: int, on_waiting: OnWaiting) -> RequestView:
@@ -149,7 +154,7 @@ class Opening:
         on_waiting(Waiting(request.id, request.approvers, request.rules, request.reason, request.expires_at))
         return await self._services.desk.wait(RequestId(request.id), min(seconds, MAX_WAIT_SECONDS))
 
-    def _describe(self, ask: Open, applicant: Applicant, target: Target, permission: _Permission) -> entries.Opened:
+    def _describe(self, applicant: Applicant, target: Target, permission: _Permission) -> entries.Opened:
         now, request = self._services.clock(), permission.request
         return entries.Opened(
             session=new_session_id(),
@@ -163,8 +168,8 @@ class Opening:
             opened_at=now,
             expires_at=now + permission.seconds,
             rules=permission.rules,
-            reason=_short(ask.reason),
-            ticket=_short(ask.ticket),
+            reason=permission.reason,
+            ticket=permission.ticket,
             request=request.id if request else None,
             approved_by=tuple(b.approver for b in request.ballots if b.verdict == "approve") if request else (),
             lease=new_lease_id(),
@@ -186,17 +191,51 @@ class Opening:
             services.reader,
             lambda: read_catalog(target, credential),
             self._asker(who, target),
+            self._grounds[target.name],
             services.clock,
         )
         court = Court(bench, who, target, await bench.read_catalog(), opened.reason, opened.ticket)
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
-        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
-        await services.stored.add(opened)
+        recorder = await self._record(opened)
         session = LiveSession(
             Parts(opened, target, lease.id, credential, court, recorder), services.crew, self._finish, notify
         )
-        self._sessions.add(session)
+        try:
+            self._sessions.add(session)
+        except HoopxError as error:
+            await self._close_record(opened, recorder, error.message)
+            raise
         return session
+
+    async def _record(self, opened: entries.Opened) -> Recorder:
+        """First the row, then the file: after a crash in between, the next start looks for files by their rows."""
+        recorder: Recorder | None = None
+        try:
+            await self._services.stored.add(opened)
+            recorder = Recorder.create(
+                self._services.recordings, opened, self._services.evidence, self._services.steady
+            )
+        except BaseException:
+            await self._close_record(opened, recorder, "it did not open")
+            raise
+        return recorder
+
+    async def _close_record(self, opened: entries.Opened, recorder: Recorder | None, reason: str) -> None:
+        """Everything is tried, whatever part of it fails."""
+        statements, denied = (recorder.statements, recorder.denied) if recorder else (0, 0)
+        try:
+            if recorder is not None:
+                recorder.seal(reason)
+        except HoopxError as error:
+            self._services.crew.report("recording", error)
+        try:
+            await self._services.stored.finish(
+                SessionId(opened.session), reason, self._services.clock(), statements, denied
+            )
+        except Unknown:
+            pass  # it was not added yet
+        except HoopxError as error:
+            self._services.crew.report("session row", error)
 
     def _asker(self, who: Principal, target: Target) -> AskPeople:
         async def ask(text: bytes, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
@@ -207,16 +246,10 @@ class Opening:
     async def _finish(self, session: LiveSession, reason: str) -> bool:
         """Everything that must happen at the end happens, whatever part of it fails; the lease comes first."""
         self._sessions.remove(session)
-        services, opened, recorder = self._services, session.opened, session.recorder
         try:
-            return await services.keeper.end(session.lease)
+            return await self._services.keeper.end(session.lease)
         finally:
-            try:
-                recorder.seal(reason)
-            finally:
-                await services.stored.finish(
-                    SessionId(opened.session), reason, services.clock(), recorder.statements, recorder.denied
-                )
+            await self._close_record(session.opened, session.recorder, reason)
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:
@@ -265,7 +298,8 @@ async def ask_for_statement(
     except HoopxError as error:
         return Deny(error.message, rule, error.hint)
     except asyncio.CancelledError:  # the client left: nobody waits for an answer any more
-        await services.desk.cancel(id_, who)
+        with suppress(HoopxError):  # it is decided already, or the state is gone too
+            await services.desk.cancel(id_, who)
         raise
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, assert_never
+from contextlib import suppress
+from typing import Any, ParamSpec, Protocol, assert_never
 
 from msgspec import Struct
 
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import upstream
+from hoopx_broker.session.backend import Backend
 from hoopx_broker.session.court import Court
 from hoopx_broker.terms.entries import Entry
+from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
@@ -20,6 +23,12 @@ from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side, StartTls
 from hoopx_broker.wire.postgres.engine import Engine, Phase
 from hoopx_broker.wire.postgres.frames import Frame, Framer
+
+# From the first byte to the server until it is ready for statements. A healthy one takes milliseconds; the longest
+# of PostgreSQL's own limits here, `authentication_timeout`, is a minute, but no person waits that long.
+LOGIN_SECONDS = 20.0
+
+_Words = ParamSpec("_Words")
 
 
 class ClientLink(Protocol):
@@ -44,7 +53,11 @@ class Surroundings(Struct, frozen=True):
 
 
 class Pump:
-    """Runs one engine. All methods are called on the event loop's thread."""
+    """Runs one engine. All methods are called on the event loop's thread.
+
+    Whatever either side does is one turn: a step of the engine, then everything recorded, then everything sent. A turn
+    that fails in any way sends nothing more, and closes both sides.
+    """
 
     def __init__(self, engine: Engine, client: ClientLink, around: Surroundings, *, tls: bool) -> None:
         self._engine = engine
@@ -59,48 +72,35 @@ class Pump:
         self._stalled = False
         self._backend_full = False
         self._closing: str | None = None
-        self._backend = _Backend(self)
+        self._closed = False
+        self._backend = Backend(around.target, self)
         self._connecting = False
+        self._logged_in = asyncio.Event()
         self._notes: list[Entry] = []
         self._to_client: list[bytes] = []
         self._to_backend: list[bytes] = []
         self._todo: list[StartTls | Cancel] = []
         self._ruling: asyncio.Task[None] | None = None
-        self._closed = False
         engine.doubt = around.court.doubt
-
-    @property
-    def engine(self) -> Engine:
-        return self._engine
 
     # What the two sides say.
 
     def client_says(self, data: bytes) -> None:
-        if self._closing is not None:
-            return
-        try:
-            self._waiting.extend(self._from_client.feed(data))
-            self._go_on()
-        except BrokenPeer as error:
-            self._break(error)
-        self._flush()
+        self._turn(self._take_from_client, data)
 
     def backend_says(self, data: bytes) -> None:
-        if self._closing is not None:
-            return
-        try:
-            for frame in self._from_backend.feed(data):
-                self._perform(self._engine.on_frame(Side.BACKEND, frame))
-            self._go_on()
-        except BrokenPeer as error:
-            self._break(error)
-        self._flush()
+        self._turn(self._take_from_backend, data)
 
     def client_left(self) -> None:
-        self._end(self._engine.on_end(Side.CLIENT))
+        """The client's connection is gone, without a goodbye."""
+        self._turn(self._abandon)
 
     def backend_left(self) -> None:
-        self._end(self._engine.on_end(Side.BACKEND))
+        self._turn(lambda: self._perform(self._engine.on_end(Side.BACKEND)))
+
+    def end(self, reason: str) -> None:
+        """The session is over."""
+        self._turn(self._end, reason)
 
     def client_is_full(self) -> None:
         """The tunnel takes no more: stop reading the backend."""
@@ -115,12 +115,63 @@ class Pump:
 
     def backend_has_room(self) -> None:
         self._backend_full = False
-        if not self._held and not self._stalled:
+        self._hear_client()
+
+    def _hear_client(self) -> None:
+        """Read on from the client, unless something still waits."""
+        if not (self._held or self._stalled or self._backend_full):
             self._client.resume()
 
-    def end(self, reason: str) -> None:
-        """The session is over."""
-        self._end(self._engine.end(reason))
+    # A turn.
+
+    def _turn(self, step: Callable[_Words, None], *args: _Words.args, **kwargs: _Words.kwargs) -> None:
+        """The one edge: what goes wrong in a turn closes both sides here, and nowhere else."""
+        if self._closing is not None:
+            return
+        try:
+            try:
+                step(*args, **kwargs)
+            except BrokenPeer as error:
+                self._break(error)
+            self._flush()
+        except RecordingFailed as error:
+            self._fail_closed(f"hoopx could not record this session, so nothing more is forwarded: {error.message}")
+        except Exception as error:
+            self._around.crew.report("stream", error)
+            self._fail_closed("hoopx failed, so nothing more is forwarded; ask whoever runs the broker for its log")
+
+    def _take_from_client(self, data: bytes) -> None:
+        self._waiting.extend(self._from_client.feed(data))
+        self._go_on()
+
+    def _take_from_backend(self, data: bytes) -> None:
+        for frame in self._from_backend.feed(data):
+            self._perform(self._engine.on_frame(Side.BACKEND, frame))
+        if self._engine.phase is not Phase.LOGIN:
+            self._logged_in.set()
+        self._go_on()
+
+    def _abandon(self) -> None:
+        self._interrupt()
+        self._perform(self._engine.on_end(Side.CLIENT))
+
+    def _end(self, reason: str) -> None:
+        self._interrupt()
+        self._perform(self._engine.end(reason))
+
+    def _interrupt(self) -> None:
+        """Nobody will read the answer that is under way. A server notices only when it writes, so it is told."""
+        if self._engine.phase is Phase.READY and not self._engine.is_quiet:
+            self._around.crew.start(self.cancel_query(), "cancel")
+
+    async def cancel_query(self) -> None:
+        """Ask the server to stop what it does for this stream."""
+        if not self._engine.server_key:
+            return
+        try:
+            await upstream.cancel(self._around.target, self._engine.server_key)
+        except (OSError, TimeoutError, EOFError) as error:
+            self._around.tell("failed", f"the cancel request did not reach the server: {type(error).__name__}")
 
     # From frames to effects.
 
@@ -134,8 +185,7 @@ class Pump:
             self._perform(self._engine.on_frame(Side.CLIENT, self._waiting.popleft()))
         if self._stalled:
             self._stalled = False
-            if not self._held and not self._backend_full:
-                self._client.resume()
+            self._hear_client()
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -163,42 +213,39 @@ class Pump:
         self._ruling = self._around.crew.start(self._wait_for_ruling(asked), "ruling")
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
+        ruling = await self._ruling_on(asked)
+        self._turn(self._go_on_with, ruling)
+
+    async def _ruling_on(self, asked: Judge) -> Passage | Deny:
+        """A statement that cannot be judged is denied; the stream lives on."""
         try:
-            ruling = await self._around.court.rule(asked, self._say)
+            return await self._around.court.rule(asked, self._say)
+        except HoopxError as error:
+            return Deny(error.message, "judge", error.hint)
         except Exception as error:
-            self._around.tell("failed", f"a statement could not be judged: {type(error).__name__}")
-            ruling = Deny("judging it failed inside hoopx", "judge", "ask whoever runs the broker to look at its log")
+            self._around.crew.report("ruling", error)
+            return Deny("judging it failed inside hoopx", "judge", "ask whoever runs the broker to look at its log")
+
+    def _go_on_with(self, ruling: Passage | Deny) -> None:
         self._held, self._ruling = False, None
-        if self._closing is not None:
-            return
-        try:
-            self._engine.doubt = self._around.court.doubt
-            self._apply(ruling)
-            self._go_on()
-        except BrokenPeer as error:
-            self._break(error)
-        if not self._held and not self._stalled and not self._backend_full:
-            self._client.resume()
-        self._flush()
+        self._apply(ruling)
+        self._go_on()
+        self._hear_client()
 
     def _apply(self, ruling: Passage | Deny) -> None:
         if isinstance(ruling, Deny):
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
+        self._engine.doubt = self._around.court.doubt
         self._perform(self._engine.on_ruling(ruling))
 
     def _say(self, text: str, hint: str) -> None:
         """Tell the client, and the person at the session, that its statement waits."""
         self._around.tell("waiting", text)
-        self._perform(self._engine.tell(text, hint))
-        self._flush()
+        self._turn(lambda: self._perform(self._engine.tell(text, hint)))
 
     def _break(self, error: BrokenPeer) -> None:
         self._around.tell("failed", f"the connection was closed: {error}")
         self._perform(self._engine.fail(f"hoopx closes this connection: {error}"))
-
-    def _end(self, effects: list[Effect]) -> None:
-        self._perform(effects)
-        self._flush()
 
     # From effects to bytes.
 
@@ -209,37 +256,52 @@ class Pump:
         to_backend, self._to_backend = b"".join(self._to_backend), []
         todo, self._todo = self._todo, []
         if notes:
-            try:
-                self._around.record(notes)
-            except RecordingFailed as error:
-                self._fail_closed(error)
-                return
+            self._around.record(notes)
         if to_backend:
             self._backend.send(to_backend)
             self._connect()
         if to_client:
             self._client.send(to_client)
         for effect in todo:
-            self._around.crew.start(
-                self._around.cancel(effect.key) if isinstance(effect, Cancel) else self._start_tls(), "stream"
-            )
-        if self._closing is not None:
+            self._around.crew.start(self._do(effect), "stream")
+        if self._closing is not None and not todo:
             self._close()
 
-    def _fail_closed(self, error: RecordingFailed) -> None:
-        """Nothing of this turn has been sent, and nothing more will be but the reason."""
-        self._around.tell("failed", error.message)
-        if self._closing is None:
-            for effect in self._engine.fail("hoopx could not record this session, so nothing more is forwarded"):
+    async def _do(self, effect: StartTls | Cancel) -> None:
+        match effect:
+            case StartTls():
+                await self._start_tls()
+            case Cancel(key):
+                # The end of this connection tells the client that the server knows. A cancel that came later than the
+                # client's next statement would stop that one.
+                try:
+                    await self._around.cancel(key)
+                finally:
+                    self._close()
+            case _:
+                assert_never(effect)
+
+    def _fail_closed(self, reason: str) -> None:
+        """What was to be sent is not; the peers hear the reason, where even that still works."""
+        unsent, self._notes, self._to_client, self._to_backend, self._todo = self._notes, [], [], [], []
+        self._closing = reason
+        # Whatever has just failed may fail again here, and must not keep the connections open.
+        with suppress(Exception):
+            self._around.tell("failed", reason)
+        with suppress(Exception):
+            farewell = self._engine.fail(reason)
+            with suppress(RecordingFailed):
+                self._around.record([*unsent, *(effect.entry for effect in farewell if isinstance(effect, Note))])
+            for effect in farewell:
                 if isinstance(effect, Send):
-                    self._client.send(effect.data) if effect.side is Side.CLIENT else self._backend.send(effect.data)
-        self._closing = error.message
+                    (self._client if effect.side is Side.CLIENT else self._backend).send(effect.data)
         self._close()
 
     def _close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        self._logged_in.set()
         if self._ruling is not None:  # nobody is left to hear it
             self._ruling.cancel()
         self._client.close()
@@ -255,84 +317,29 @@ class Pump:
 
     async def _open_backend(self) -> None:
         target = self._around.target
+        place = f"{target.host}:{target.port}"
         try:
-            self._backend.is_open(await upstream.connect(target, self._backend))
-        except (OSError, TimeoutError) as error:
-            self._lost(f"cannot connect to {target.host}:{target.port}", error)
+            await self._backend.open()
+        except Exception as error:
+            self._turn(self._lose, f"cannot connect to {place}", error)
+            return
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._logged_in.wait()
+        except TimeoutError:
+            self._turn(self._lose, f"{place} did not finish the login", TimeoutError(f"{LOGIN_SECONDS:.0f} s are over"))
 
     async def _start_tls(self) -> None:
-        target = self._around.target
         try:
-            transport = await upstream.start_tls(target, self._backend.plain(), self._backend)
-        except (OSError, TimeoutError) as error:
-            self._lost(f"TLS with {target.host} failed", error)
+            binding = await self._backend.secure()
+        except Exception as error:
+            self._turn(self._lose, f"TLS with {self._around.target.host} failed", error)
             return
-        self._backend.is_open(transport)
-        self._end(self._engine.on_tls(upstream.channel_binding(transport)))
+        self._turn(lambda: self._perform(self._engine.on_tls(binding)))
 
-    def _lost(self, what: str, error: Exception) -> None:
-        if self._engine.phase is Phase.CLOSED:
-            return
+    def _lose(self, what: str, error: Exception) -> None:
+        if not isinstance(error, OSError):  # not the network's fault
+            self._around.crew.report("connect", error)
         why = str(error) or type(error).__name__
         self._around.tell("failed", f"{what}: {why}")
-        self._end(self._engine.fail(f"hoopx cannot reach `{self._around.target.name}`: {what}: {why}"))
-
-
-class _Backend(asyncio.Protocol):
-    """The connection to the server. What is sent before it stands waits here."""
-
-    def __init__(self, pump: Pump) -> None:
-        self._pump = pump
-        self._transport: asyncio.Transport | None = None
-        self._early: list[bytes] = []
-        self._paused = False
-        self._done = False
-
-    def is_open(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        early, self._early = b"".join(self._early), []
-        if self._done:
-            transport.close()
-        elif early:
-            transport.write(early)
-
-    def plain(self) -> asyncio.Transport:
-        """The connection before TLS. From here on what is sent waits for TLS."""
-        transport, self._transport = self._transport, None
-        assert transport is not None
-        return transport
-
-    def send(self, data: bytes) -> None:
-        if self._transport is None:
-            self._early.append(data)
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        self._done = True
-        if self._transport is not None:
-            self._transport.close()
-
-    def pause_reading(self) -> None:
-        if self._transport is not None and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self._transport is not None and self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        self._pump.backend_says(data)
-
-    def pause_writing(self) -> None:
-        self._pump.backend_is_full()
-
-    def resume_writing(self) -> None:
-        self._pump.backend_has_room()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._done:
-            self._done = True
-            self._pump.backend_left()
+        self._perform(self._engine.fail(f"hoopx cannot reach `{self._around.target.name}`: {what}: {why}"))

@@ -1,7 +1,7 @@
-"""Owns the process that reads statements, so that no statement can take the broker down with it.
+"""Owns the processes that read statements, so that no statement can take the broker down with it.
 
 PostgreSQL's parser is C and recursive: some statements of a few kilobytes exhaust its stack or take seconds. It runs in
-a child process under limits; when that dies or takes too long, the statement counts as unreadable, and only that one.
+child processes under limits; when one dies or takes too long, the statement counts as unreadable, and only that one.
 """
 
 from __future__ import annotations
@@ -10,63 +10,96 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 
-from hoopx_broker.policy.facts.wire import decode
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, decode, framed, length
 from hoopx_broker.terms.facts import StatementFacts, Unreadable
 
 # Reading takes some tens of microseconds; the slowest statement within the size limit that does not hang, 0.6 s.
 DEADLINE_SECONDS = 2.0
 START_SECONDS = 20.0
-_LENGTH = 4
+# A session has one of them at a time (see `Court`), so that one session's worst statements do not hold up the others.
+CHILDREN = 2
 _CHILD = "hoopx_broker.policy.facts.child"
 
 Facts = tuple[StatementFacts, ...]
 
 
 class StatementReader:
-    """One child process, started when needed and again when it died. Statements are read one after the other."""
+    """A few children, each started when needed and again when it died, and each with one statement at a time."""
 
-    def __init__(self) -> None:
-        self._child: Process | None = None
-        self._turn = asyncio.Lock()
+    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", _CHILD)) -> None:
+        self._children = [_Child(command) for _ in range(CHILDREN)]
+        # The one that worked last is taken first: the others start only when several statements come at once.
+        self._idle: asyncio.LifoQueue[_Child] = asyncio.LifoQueue()
+        for child in self._children:
+            self._idle.put_nowait(child)
 
     async def read(self, text: bytes) -> Facts | Unreadable:
-        async with self._turn:
-            try:
-                child = await self._running()
-                return decode(await asyncio.wait_for(_exchange(child, text), DEADLINE_SECONDS))
-            except TimeoutError:
-                await self._kill()
-                return Unreadable("it takes too long to read")
-            except (OSError, EOFError):
-                await self._kill()
-                return Unreadable("it is too deep or too large to read")
-            except asyncio.CancelledError:
-                # Its answer would come as the answer to the next statement.
-                await self._kill()
-                raise
-
-    async def _running(self) -> Process:
-        if self._child is None or self._child.returncode is not None:
-            self._child = await asyncio.create_subprocess_exec(sys.executable, "-m", _CHILD, stdin=PIPE, stdout=PIPE)
-            # The first answer takes as long as starting Python does, which is not the statement's fault.
-            await asyncio.wait_for(_exchange(self._child, b""), START_SECONDS)
-        return self._child
-
-    async def _kill(self) -> None:
-        child, self._child = self._child, None
-        if child is not None and child.returncode is None:
-            child.kill()
-            await child.wait()
+        child = await self._idle.get()
+        try:
+            return await child.read(text)
+        finally:
+            self._idle.put_nowait(child)
 
     async def close(self) -> None:
-        async with self._turn:
-            await self._kill()
+        """Call it when nobody reads any more."""
+        for child in self._children:
+            await child.end()
 
 
-async def _exchange(child: Process, text: bytes) -> bytes:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(len(text).to_bytes(_LENGTH, "big") + text)
-    await child.stdin.drain()
-    length = int.from_bytes(await child.stdout.readexactly(_LENGTH), "big")
-    return await child.stdout.readexactly(length)
+class _Child:
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._command = command
+        self._process: Process | None = None
+
+    async def read(self, text: bytes) -> Facts | Unreadable:
+        try:
+            process = await self._running()
+        except (OSError, EOFError, TimeoutError):
+            await self.end()
+            return Unreadable("the reader of statements does not start; try again")
+        except BaseException:
+            await self.end()
+            raise
+        return await self._ask(process, text)
+
+    async def _ask(self, process: Process, text: bytes) -> Facts | Unreadable:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return decode(await _exchange(process, text))
+        except TimeoutError:
+            await self.end()
+            return Unreadable("it takes too long to read")
+        except (OSError, EOFError):
+            await self.end()
+            return Unreadable("it is too deep or too large to read")
+        except BaseException:
+            # Its answer would come as the answer to the next statement.
+            await self.end()
+            raise
+
+    async def _running(self) -> Process:
+        if self._process is None or self._process.returncode is not None:
+            # It reads what strangers wrote: the broker's environment, which may hold secrets, is nothing for it.
+            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
+            # The first answer takes as long as starting Python does, which is not the statement's fault.
+            async with asyncio.timeout(START_SECONDS):
+                await _exchange(self._process, b"")
+        return self._process
+
+    async def end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _exchange(process: Process, text: bytes) -> bytes:
+    """Raises `OSError` or `EOFError` when the child is gone, or stopped making sense."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(framed(text))
+    await process.stdin.drain()
+    size = length(await process.stdout.readexactly(HEADER))
+    if size > MAX_FRAME:
+        raise EOFError("its answer has a length out of bounds")
+    return await process.stdout.readexactly(size)

@@ -22,14 +22,20 @@ class Crew:
         task.add_done_callback(self._done)
         return task
 
+    def report(self, name: str, error: BaseException) -> None:
+        """Tell of a failure that was dealt with already, so that somebody looks into it."""
+        self._on_failure(name, error)
+
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(task.get_name(), error)
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for it."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what still runs, and what that starts on its way out; wait for all of it."""
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # their callbacks strike them off the list

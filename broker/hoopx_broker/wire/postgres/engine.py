@@ -16,7 +16,7 @@ from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
-from hoopx_broker.wire.postgres import frames, hello, messages
+from hoopx_broker.wire.postgres import frames, hello, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.frames import Frame, message
 from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream
@@ -25,12 +25,6 @@ from hoopx_broker.wire.postgres.names import Names, Portal, Prepared
 _AUTHENTICATION_OK = message(frames.AUTHENTICATION, b"\0\0\0\0")
 # What a client may say while the server reads the data of a COPY.
 _IN_COPY = frozenset(b"dcfSHX")  # CopyData, CopyDone, CopyFail, Sync, Flush, Terminate
-_NO_CONFORMING_STRINGS = Deny(
-    "with `standard_conforming_strings` off, the server reads strings in another way",
-    "parse",
-    "switch it on again: reconnect, or let the pool reset its connections",
-)
-_NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
 
 
 class Phase(Enum):
@@ -67,6 +61,11 @@ class Engine:
     @property
     def phase(self) -> Phase:
         return self._phase
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server has answered all that it was asked."""
+        return self._answers.is_quiet
 
     def takes(self, frame: Frame) -> bool:
         """Whether this frame of the client can be judged already. Raises `BrokenPeer`.
@@ -210,9 +209,9 @@ class Engine:
     def _judge(self, frame: Frame, text: bytes, *, executes: bool) -> list[Effect]:
         self._held = frame
         if not self._strings_conform:
-            return self.on_ruling(_NO_CONFORMING_STRINGS)
+            return self.on_ruling(refusals.NO_CONFORMING_STRINGS)
         if not self._is_utf8 and not text.isascii():
-            return self.on_ruling(_NOT_UTF8)
+            return self.on_ruling(refusals.NOT_UTF8)
         return [Judge(text, executes)]
 
     def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
@@ -235,9 +234,9 @@ class Engine:
     def _on_settings_ruling(self, ruling: Passage | Deny) -> list[Effect]:
         assert self._hello is not None
         if isinstance(ruling, Deny):
-            text = _readable(hello.as_statements(self._hello.settings))
+            text = refusals.readable(hello.as_statements(self._hello.settings))
             note = Note(entries.Statement(self._stream, 0, text, "deny", (ruling.rule,), ruling.reason))
-            return [note, *self._fatal("42501", _refusal_text(ruling), detail=ruling.reason, hint=ruling.hint)]
+            return [note, *self._fatal("42501", refusals.headline(ruling), detail=ruling.reason, hint=ruling.hint)]
         return self._start_login(self._hello)
 
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
@@ -259,12 +258,19 @@ class Engine:
         hidden = passage.plan.hidden
         masked = tuple(str(column) for column in hidden.columns) if hidden and passage.plan.quiet else ()
         return entries.Statement(
-            self._stream, self._count, _readable(text), "allow", passage.allow.rules, "", masked, passage.request
+            self._stream,
+            self._count,
+            refusals.readable(text),
+            "allow",
+            passage.allow.rules,
+            "",
+            masked,
+            passage.request,
         )
 
     def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
         self._count += 1
-        error = messages.error("ERROR", "42501", _refusal_text(deny), deny.reason, deny.hint)
+        error = refusals.as_error(deny)
         name = messages.REFUSED_STATEMENT
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
@@ -272,7 +278,9 @@ class Engine:
             name, text = messages.parse_text(frame)
         else:
             text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
-        note = Note(entries.Statement(self._stream, self._count, _readable(text), "deny", (deny.rule,), deny.reason))
+        note = Note(
+            entries.Statement(self._stream, self._count, refusals.readable(text), "deny", (deny.rule,), deny.reason)
+        )
         return [note, *self._stand_in(error, simple=frame.kind == frames.QUERY, name=name)]
 
     def _stand_in(self, error: bytes, *, simple: bool, name: bytes = b"") -> list[Effect]:
@@ -287,10 +295,9 @@ class Engine:
 
     def _refuse_function_call(self) -> list[Effect]:
         self._count += 1
-        reason = "a function call by number (the fast path) cannot be judged"
-        error = messages.error("ERROR", "42501", _refusal_text(Deny(reason, "parse")), reason, "call it by SELECT")
-        note = Note(entries.Statement(self._stream, self._count, "(function call)", "deny", ("parse",), reason))
-        return [note, *self._stand_in(error, simple=True)]
+        deny = refusals.FUNCTION_CALL
+        note = Note(entries.Statement(self._stream, self._count, "(function call)", "deny", (deny.rule,), deny.reason))
+        return [note, *self._stand_in(refusals.as_error(deny), simple=True)]
 
     def _bind(self, frame: Frame) -> list[Effect]:
         said = messages.bind(frame)
@@ -405,13 +412,3 @@ class Engine:
             Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
             Close(text),
         ]
-
-
-def _readable(text: bytes) -> str:
-    return text.decode(errors="backslashreplace")
-
-
-def _refusal_text(deny: Deny) -> str:
-    if deny.rule in ("parse", "judge", "mask", "record"):
-        return f"hoopx could not {deny.rule} this statement, so it was not forwarded"
-    return f"rule `{deny.rule}` forbids this statement"
