@@ -234,8 +234,7 @@ class Engine:
     def _on_settings_ruling(self, ruling: Passage | Deny) -> list[Effect]:
         assert self._hello is not None
         if isinstance(ruling, Deny):
-            text = refusals.readable(hello.as_statements(self._hello.settings))
-            note = Note(entries.Statement(self._stream, 0, text, "deny", (ruling.rule,), ruling.reason))
+            note = refusals.note(self._stream, 0, hello.as_statements(self._hello.settings), ruling)
             return [note, *self._fatal("42501", refusals.headline(ruling), detail=ruling.reason, hint=ruling.hint)]
         return self._start_login(self._hello)
 
@@ -257,20 +256,11 @@ class Engine:
     def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
         hidden = passage.plan.hidden
         masked = tuple(str(column) for column in hidden.columns) if hidden and passage.plan.quiet else ()
-        return entries.Statement(
-            self._stream,
-            self._count,
-            refusals.readable(text),
-            "allow",
-            passage.allow.rules,
-            "",
-            masked,
-            passage.request,
-        )
+        said, rules = refusals.readable(text), passage.allow.rules
+        return entries.Statement(self._stream, self._count, said, "allow", rules, "", masked, passage.request)
 
     def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
         self._count += 1
-        error = refusals.as_error(deny)
         name = messages.REFUSED_STATEMENT
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
@@ -278,10 +268,8 @@ class Engine:
             name, text = messages.parse_text(frame)
         else:
             text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
-        note = Note(
-            entries.Statement(self._stream, self._count, refusals.readable(text), "deny", (deny.rule,), deny.reason)
-        )
-        return [note, *self._stand_in(error, simple=frame.kind == frames.QUERY, name=name)]
+        note = refusals.note(self._stream, self._count, text, deny)
+        return [note, *self._stand_in(refusals.as_error(deny), simple=frame.kind == frames.QUERY, name=name)]
 
     def _stand_in(self, error: bytes, *, simple: bool, name: bytes = b"") -> list[Effect]:
         """Send a statement that the server refuses in the place of ours, and remember which error to show instead.
@@ -290,13 +278,12 @@ class Engine:
         """
         kind = Kind.QUERY if simple else Kind.PARSE
         self._answers.expect(Exchange(kind, self._count, OPEN, refusal=error))
-        text = messages.REFUSED_STATEMENT
-        return [Send(Side.BACKEND, messages.query(text) if simple else messages.parse(name, text))]
+        return [Send(Side.BACKEND, messages.stand_in(name, simple=simple))]
 
     def _refuse_function_call(self) -> list[Effect]:
         self._count += 1
         deny = refusals.FUNCTION_CALL
-        note = Note(entries.Statement(self._stream, self._count, "(function call)", "deny", (deny.rule,), deny.reason))
+        note = refusals.note(self._stream, self._count, b"(function call)", deny)
         return [note, *self._stand_in(refusals.as_error(deny), simple=True)]
 
     def _bind(self, frame: Frame) -> list[Effect]:
@@ -340,8 +327,7 @@ class Engine:
 
     def _close_name(self, frame: Frame) -> list[Effect]:
         kind, name = messages.described(frame)
-        names = self._names
-        change = names.close_portal(name) if kind == ord("P") else names.close_statement(name)
+        change = self._names.close_portal(name) if kind == ord("P") else self._names.close_statement(name)
         self._answers.expect(Exchange(Kind.CLOSE, self._count, OPEN, change=change))
         return [Send(Side.BACKEND, frame.data)]
 

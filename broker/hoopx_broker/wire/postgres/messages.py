@@ -220,5 +220,9 @@ def parse(name: bytes, text: bytes) -> bytes:
     return message(frames.PARSE, name + b"\0" + text + b"\0\0\0")
 
 
+def stand_in(name: bytes, *, simple: bool) -> bytes:
+    return query(REFUSED_STATEMENT) if simple else parse(name, REFUSED_STATEMENT)
+
+
 def describe_portal(name: bytes) -> bytes:
     return message(frames.DESCRIBE, b"P" + name + b"\0")

@@ -1,0 +1,40 @@
+"""How a refusal looks on the wire, and the refusals that the wire itself makes."""
+
+from __future__ import annotations
+
+from hoopx_broker.terms.entries import Statement
+from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.wire.effects import Note
+from hoopx_broker.wire.postgres import messages
+
+NO_CONFORMING_STRINGS = Deny(
+    "with `standard_conforming_strings` off, the server reads strings in another way",
+    "parse",
+    "switch it on again: reconnect, or let the pool reset its connections",
+)
+NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
+FUNCTION_CALL = Deny("a function call by number (the fast path) cannot be judged", "parse", "call it by SELECT")
+
+# Where hoopx itself stopped a statement: no rule of a policy has one of these names.
+_STAGES = ("parse", "judge", "mask", "record")
+
+
+def headline(deny: Deny) -> str:
+    """The message of a refusal; its reason and its hint stand beside it."""
+    if deny.rule in _STAGES:
+        return f"hoopx could not {deny.rule} this statement, so it was not forwarded"
+    return f"rule `{deny.rule}` forbids this statement"
+
+
+def as_error(deny: Deny) -> bytes:
+    return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint)
+
+
+def note(stream: StreamId, n: int, text: bytes, deny: Deny) -> Note:
+    return Note(Statement(stream, n, readable(text), "deny", (deny.rule,), deny.reason))
+
+
+def readable(text: bytes) -> str:
+    """A statement for the recording, whatever its encoding."""
+    return text.decode(errors="backslashreplace")
