@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.court import Bench, Court
+from hoopx_broker.session.court import Bench, Court, Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts
@@ -55,7 +55,7 @@ class Scene:
         self.now = 600.0
         self.catalogs = 0
         self.people = 0
-        bench = Bench(lambda: self.policy, reader, self._catalog, self._people, lambda: self.now)
+        bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: self.now)
         self.court = Court(bench, ANN, SHOP, Catalog())
 
     async def says(self, text: str) -> Passage | Deny:

@@ -60,7 +60,10 @@ class Era(Struct, frozen=True):
 
 
 class Court:
-    """Remembers rulings by the statement's bytes, for one era."""
+    """Remembers rulings for one era.
+
+    By the statement's bytes, which need no reading; and by its facts, which texts that differ in constants share.
+    """
 
     def __init__(
         self, bench: Bench, who: Principal, target: Target, catalog: Catalog, reason: str = "", ticket: str = ""
@@ -73,6 +76,7 @@ class Court:
         self._catalog = catalog
         self._own_changes = 0
         self._remembered: dict[bytes, Passage | Deny] = {}
+        self._by_facts: dict[Facts, Passage | Deny] = {}
         self._era = self._now()
         self._catalog_as_of = self._era
         # One statement of a session is read at a time: the readers are for all sessions.
@@ -107,6 +111,7 @@ class Court:
             self._look_up_hidden()
         self._era = era
         self._remembered.clear()
+        self._by_facts.clear()
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
@@ -119,11 +124,15 @@ class Court:
             return self._remember(asked, era, Deny(facts.reason, "parse", "split it into smaller statements"))
         if not facts:
             return self._remember(asked, era, Passage(Allow(), self.doubt))
-        facts = resolve(facts, self._catalog)
-        ruling = self._judge(facts, frozenset())
+        self._enter(self._now())  # reading took its time
+        ruled = self._by_facts.get(facts)
+        if ruled is not None:
+            return self._remember(asked, era, ruled)
+        resolved = resolve(facts, self._catalog)
+        ruling = self._judge(resolved, frozenset())
         if isinstance(ruling, Ask):
-            return await self._ask(asked, facts, ruling, say)
-        return self._remember(asked, era, self._settle(facts, ruling))
+            return await self._ask(asked, resolved, ruling, say)
+        return self._remember(asked, era, self._settle(resolved, ruling), facts)
 
     def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -160,12 +169,12 @@ class Court:
         elif not done.isdisjoint(_CHANGES_FOR_US):
             self._own_changes += 1
 
-    def _remember(self, asked: Judge, era: Era, ruling: Passage | Deny) -> Passage | Deny:
+    def _remember(self, asked: Judge, era: Era, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
         if era != self._era or era != self._now() or len(asked.text) > MAX_REMEMBERED_TEXT:
             return ruling  # it may not hold any more
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)))
-        self._remembered[asked.text] = ruling
+        _put(self._remembered, asked.text, ruling)
+        if facts is not None:
+            _put(self._by_facts, facts, ruling)
         return ruling
 
     async def _refresh(self) -> None:
@@ -188,3 +197,9 @@ class Court:
 # DDL tells who else is affected; a function may do DDL too, but most do none, and are called all the time.
 _CHANGES_FOR_ALL = frozenset({"ddl", "admin"})
 _CHANGES_FOR_US = frozenset({"call"})
+
+
+def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.pop(next(iter(remembered)))
+    remembered[key] = ruling
