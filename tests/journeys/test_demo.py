@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,35 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
     assert demo.wait(60) == 128 + number
     assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_demo_that_is_killed_leaves_no_process(environ: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path.with_suffix(".log")
+    with log.open("wb") as out:
+        demo = subprocess.Popen([str(children.HOOPX), "demo"], env=environ, stdout=out, stderr=out)
+    eventually(lambda: re.search(r"1\. Log in", log.read_text()), "the demo has begun")
+    started = _children(demo.pid)
+    [place] = {found for line in started.values() for found in re.findall(r"/tmp/hpx\w+", line)}
+    demo.kill()
+    demo.wait()
+    eventually(lambda: not any(map(_is_there, started)), "everything that the demo started is gone")
+    shutil.rmtree(place)
+    assert "Traceback" not in log.read_text()
+
+
+def _children(parent: int) -> dict[int, str]:
+    """The processes that `parent` has started, with their command lines."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int((process / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def _is_there(pid: int) -> bool:
+    """Zombies, which wait to be collected by whoever adopted them, are not."""
+    with suppress(OSError):
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False

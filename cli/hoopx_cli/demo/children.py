@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -28,22 +27,6 @@ def bound_to_us() -> tuple[str, ...]:
     """On Linux, the kernel ends a child as soon as its parent is gone."""
     found = shutil.which("setpriv") if sys.platform == "linux" else None
     return (found, "--pdeathsig", "KILL") if found else ()
-
-
-@cache
-def unprivileged() -> tuple[str, ...]:
-    """PostgreSQL refuses to run as root: then it gets a user namespace of its own, in which it is somebody else."""
-    if os.geteuid() != 0:
-        return ()
-    unshare = shutil.which("unshare")
-    if unshare:
-        wrapper = (unshare, "--user", "--map-user=1000", "--map-group=1000")
-        if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode == 0:
-            return wrapper
-    raise BackendFailed(
-        "PostgreSQL does not run as root, and this machine allows no user namespaces",
-        "run `hoopx demo` as an ordinary user",
-    )
 
 
 def run(

