@@ -35,6 +35,8 @@ class Door:
         self._config = Config(
             app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS, limit_concurrency=MAX_HTTP,
+            # A header that says who is behind a proxy is believed by nobody here: the peer is who connected.
+            proxy_headers=False,
         )  # fmt: skip
         self._config.load()
         self._state = ServerState()
