@@ -241,6 +241,14 @@ def test_recordings_are_for_their_owner_and_for_auditors() -> None:
     assert isinstance(shipped().may_view_session(Principal("amy", "human", ("auditors",)), where, "bob"), Allow)
 
 
+def test_owners_and_dbas_end_sessions_but_those_who_only_watch_do_not() -> None:
+    where = target()
+    assert isinstance(shipped().may_kill_session(ANN, where, "ann"), Allow)
+    assert isinstance(shipped().may_kill_session(ANN, where, "bob"), Deny)
+    assert isinstance(shipped().may_kill_session(Principal("amy", "human", ("auditors",)), where, "bob"), Deny)
+    assert isinstance(shipped().may_kill_session(Principal("dora", "human", ("dba",)), where, "bob"), Allow)
+
+
 def test_rules_may_look_at_time_reason_ticket_and_duration(tmp_path: Path) -> None:
     judge = judge_of(
         tmp_path,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from hoopx_broker.api.messages import About, AskFor, Refusal, RequestView, TargetView, Vote, WhoAmI
+from hoopx_broker.api.messages import About, AskFor, Refusal, RequestView, SessionView, TargetView, Vote, WhoAmI
 from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
@@ -32,6 +32,7 @@ MAX_BODY = 64 * 1024
 # A long poll ends before the idle limits of common proxies; the CLI asks again.
 MAX_POLL_SECONDS = 50
 MAX_LISTED = 500
+MAX_LOOKED_THROUGH = 1_000
 _CHUNK = 256 * 1024
 
 _json = msgspec.json.Encoder().encode
@@ -179,10 +180,13 @@ class Api:
     async def _sessions(self, request: Request, who: Principal) -> dict[str, Any]:
         query = request.query_params
         limit = _number(request, "limit", MAX_LISTED) or 50
+        # The newest of all are looked through: those that others had must not push one's own off the list.
         views = await self._services.stored.list(
-            user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=limit
+            user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=MAX_LOOKED_THROUGH
         )
-        return {"sessions": [view for view in views if self._may_view(who, view.target, view.user)]}
+        whose = {(view.target, view.user) for view in views}
+        visible = {pair for pair in whose if self._may_view(who, *pair)}
+        return {"sessions": [view for view in views if (view.target, view.user) in visible][:limit]}
 
     async def _session(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
@@ -204,12 +208,23 @@ class Api:
         return StreamingResponse(_file(path), media_type="application/octet-stream")
 
     async def _kill(self, request: Request, who: Principal) -> Any:
-        view = await self._session(request, who)
+        view = await self._services.stored.get(SessionId(request.path_params["id"]))
+        self._check_may_kill(who, view)
         live = self._house.sessions.by_id(view.id)
         if live is None:
             raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
         await live.end(f"`{who.user}` ended it")
         return await self._services.stored.get(SessionId(view.id))
+
+    def _check_may_kill(self, who: Principal, view: SessionView) -> None:
+        """Raises `Denied`, or `Unknown` where `who` may not even know of the session."""
+        known = self._services.targets.get(view.target)
+        ruling = self._services.judge().may_kill_session(who, known, view.user) if known is not None else None
+        if isinstance(ruling, Allow):
+            return
+        if not self._may_view(who, view.target, view.user):
+            raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
+        raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
 
 
 def bearer(header: str) -> str:

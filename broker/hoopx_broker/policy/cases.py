@@ -83,6 +83,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     connect: bool = False
     sql: str | None = None
     view: str | None = None
+    kill: str | None = None
     circumstances: With = field(name="with", default_factory=With)
 
 
@@ -129,8 +130,8 @@ def _case(item: Any) -> Case:
     case.on.as_target()
     for name in case.expect.masks or ():
         column(name)
-    if [case.connect, case.sql is not None, case.view is not None].count(True) != 1:
-        raise ValueError("say exactly one of `connect: true`, `sql: …`, `view: OWNER`")
+    if [case.connect, case.sql is not None, case.view is not None, case.kill is not None].count(True) != 1:
+        raise ValueError("say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`")
     return case
 
 

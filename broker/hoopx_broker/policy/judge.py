@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import structs
 
@@ -25,6 +25,7 @@ from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 
 Answers = Callable[[Circumstances], list[Answer]]
+SessionAction = Literal["session.view", "session.kill"]
 
 _SURPRISE = Deny("policy could not be evaluated", "judge", "tell whoever runs the broker; nothing was forwarded")
 
@@ -77,8 +78,14 @@ class CedarJudge:
         self._hidden[key] = {name: kind for name, kind in classified if column_of(target, name).id not in revealed}
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        return self._about_session("session.view", who, target, owner)
+
+    def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        return self._about_session("session.kill", who, target, owner)
+
+    def _about_session(self, action: SessionAction, who: Principal, target: Target, owner: str) -> Ruling:
         try:
-            answers = self.view_answers(who, target, owner)
+            answers = self.session_answers(action, who, target, owner)
             return self._refusal(target, answers) or Allow(_rules(answers))
         except Exception:
             return _SURPRISE  # fails closed, as `_rule` does
@@ -103,10 +110,10 @@ class CedarJudge:
         asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
         return ask(self._policies, who.user, ground(who, target), [], [asking])
 
-    def view_answers(self, who: Principal, target: Target, owner: str) -> list[Answer]:
+    def session_answers(self, action: SessionAction, who: Principal, target: Target, owner: str) -> list[Answer]:
         """Raises `engine.Stumbled`."""
         context = '{"own": true}' if who.user == owner else '{"own": false}'
-        asking = Asking(Question("session.view", target_of(target)), context)
+        asking = Asking(Question(action, target_of(target)), context)
         return ask(self._policies, who.user, ground(who, target), [], [asking])
 
     def _rule(self, who: Principal, target: Target, circumstances: Circumstances, answers: Answers) -> Ruling:

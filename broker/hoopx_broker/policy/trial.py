@@ -57,7 +57,11 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     if case.connect:
         return _outcome(judge.opening(who, target, now), [*judge.opening_answers(who, target, now), *revealing])
     if case.view is not None:
-        return _outcome(judge.may_view_session(who, target, case.view), judge.view_answers(who, target, case.view))
+        answers = judge.session_answers("session.view", who, target, case.view)
+        return _outcome(judge.may_view_session(who, target, case.view), answers)
+    if case.kill is not None:
+        answers = judge.session_answers("session.kill", who, target, case.kill)
+        return _outcome(judge.may_kill_session(who, target, case.kill), answers)
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])

@@ -46,3 +46,6 @@ class Judge(Protocol):
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         """May `who` see the recording of a session that `owner` had on `target`?"""
+
+    def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        """May `who` end a session that `owner` has on `target`?"""
