@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from hoopx_broker.seams.libpq import keywords
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential
@@ -70,23 +71,15 @@ async def read_catalog(target: Target, credential: Credential) -> Catalog:
 
 async def _connect(target: Target, credential: Credential) -> psycopg.AsyncConnection[Any]:
     return await psycopg.AsyncConnection.connect(
-        host=target.host,
-        port=target.port,
+        **keywords(target),
         dbname=target.database,
         user=credential.user,
         password=credential.password.reveal(),
-        sslmode=target.tls.mode,
-        sslrootcert=_roots(target),
         connect_timeout=CONNECT_SECONDS,
         options=f"-c statement_timeout={QUERY_MILLISECONDS} -c search_path=pg_catalog",
         application_name="hoopx catalog",
         autocommit=True,
     )
-
-
-def _roots(target: Target) -> str | None:
-    """libpq has the system's roots for `verify-full` only; elsewhere it wants a file."""
-    return "system" if target.tls.ca is None and target.tls.mode == "verify-full" else target.tls.ca
 
 
 async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Catalog:

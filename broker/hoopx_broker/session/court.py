@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import Struct
@@ -29,8 +29,11 @@ MAX_REMEMBERED_TEXT = 16 * 1024
 _Key = TypeVar("_Key")
 Say = Callable[[str, str], None]
 # Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
-AskPeople = Callable[[bytes, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
+AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
 ReadCatalog = Callable[[], Awaitable[Catalog]]
+
+# Actions that change what every session on the target sees.
+_CHANGES = frozenset({"ddl", "admin"})
 
 
 class Ground:
@@ -115,24 +118,22 @@ class Court:
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
-        await self._refresh()
-        era = self._now()
-        self._enter(era)
         async with self._reading:
             facts = await self._bench.reader.read(asked.text)
+        await self._refresh()
+        self._enter(self._now())  # all that took its time
         if isinstance(facts, Unreadable):
-            return self._remember(asked, era, Deny(facts.reason, "parse", "split it into smaller statements"))
+            return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
         if not facts:
-            return self._remember(asked, era, Passage(Allow(), self.doubt))
-        self._enter(self._now())  # reading took its time
+            return self._remember(asked, Passage(Allow(), self.doubt))
         ruled = self._by_facts.get(facts)
         if ruled is not None:
-            return self._remember(asked, era, ruled)
+            return self._remember(asked, ruled)
         resolved = resolve(facts, self._catalog)
         ruling = self._judge(resolved, frozenset())
         if isinstance(ruling, Ask):
             return await self._ask(asked, resolved, ruling, say)
-        return self._remember(asked, era, self._settle(resolved, ruling), facts)
+        return self._remember(asked, self._settle(resolved, ruling), facts)
 
     def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -142,7 +143,7 @@ class Court:
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say) -> Passage | Deny:
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
             return self._settle(facts, Allow(ask.rules))
-        answer = await self._bench.ask_people(asked.text, ask, say)
+        answer = await self._bench.ask_people(asked, ask, say)
         if isinstance(answer, Deny):
             return answer
         groups, request = answer
@@ -157,21 +158,22 @@ class Court:
         planned = plan(facts, self._hidden)
         if isinstance(planned, Deny):
             return planned
-        self._note_changes(action for statement in facts for action in statement.actions)
+        self._note_changes({action for statement in facts for action in statement.actions})
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         return Passage(ruling, planned, defines, request)
 
-    def _note_changes(self, actions: Iterable[str]) -> None:
+    def _note_changes(self, actions: set[str]) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""
-        done = set(actions)
-        if not done.isdisjoint(_CHANGES_FOR_ALL):
+        if not actions.isdisjoint(_CHANGES):
             self._bench.ground.changes += 1
-        elif not done.isdisjoint(_CHANGES_FOR_US):
+        elif "call" in actions and self._hidden is not None:
+            # A function may change it too. Most do not, and where nothing is hidden it would hide nothing.
             self._own_changes += 1
 
-    def _remember(self, asked: Judge, era: Era, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
-        if era != self._era or era != self._now() or len(asked.text) > MAX_REMEMBERED_TEXT:
-            return ruling  # it may not hold any more
+    def _remember(self, asked: Judge, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
+        """Nothing waits between the beginning of the era and this; only what the statement itself changes ends it."""
+        if self._now() != self._era or len(asked.text) > MAX_REMEMBERED_TEXT:
+            return ruling
         _put(self._remembered, asked.text, ruling)
         if facts is not None:
             _put(self._by_facts, facts, ruling)
@@ -192,11 +194,6 @@ class Court:
             else:
                 self._look_up_hidden()
             self._catalog_as_of = now
-
-
-# DDL tells who else is affected; a function may do DDL too, but most do none, and are called all the time.
-_CHANGES_FOR_ALL = frozenset({"ddl", "admin"})
-_CHANGES_FOR_US = frozenset({"call"})
 
 
 def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:

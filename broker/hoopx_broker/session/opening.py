@@ -19,10 +19,12 @@ from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.seams.judge import Circumstances, Judge
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.catalog import read_catalog
 from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
+from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms import entries
@@ -33,6 +35,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
+from hoopx_broker.wire.effects import Judge
 
 # How long the opening of a session may wait for people at most, whatever the CLI asks.
 MAX_WAIT_SECONDS = 24 * 3600
@@ -47,7 +50,7 @@ class Services(Struct, frozen=True):
     """The services that sessions need. `judge` gives the policy that holds now."""
 
     targets: Mapping[str, Target]
-    judge: Callable[[], Judge]
+    judge: Callable[[], Policy]
     keeper: Keeper
     desk: Desk
     reader: StatementReader
@@ -238,8 +241,8 @@ class Opening:
             self._services.crew.report("session row", error)
 
     def _asker(self, who: Principal, target: Target) -> AskPeople:
-        async def ask(text: bytes, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
-            return await ask_for_statement(self._services, who, target, text, ruling, say)
+        async def ask(asked: Judge, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
+            return await ask_for_statement(self._services, who, target, asked, ruling, say)
 
         return ask
 
@@ -278,11 +281,11 @@ async def ask_for_session(
 
 
 async def ask_for_statement(
-    services: Services, who: Principal, target: Target, text: bytes, ruling: Ask, say: Say
+    services: Services, who: Principal, target: Target, asked: Judge, ruling: Ask, say: Say
 ) -> tuple[frozenset[str], str] | Deny:
     """Hold a statement until people have answered, or its client has gone."""
     rule = ruling.rules[0]
-    matter = Matter("statement", target.name, services.judge().version, text.decode())
+    matter = Matter("statement", target.name, services.judge().version, whole_statement(asked))
     try:
         request = await services.desk.ask(matter, who, ruling, reason=ruling.reason, wait=STATEMENT_WAIT_SECONDS)
     except HoopxError as error:

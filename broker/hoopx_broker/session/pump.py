@@ -240,7 +240,7 @@ class Pump:
 
     def _say(self, text: str, hint: str) -> None:
         """Tell the client, and the person at the session, that its statement waits."""
-        self._around.tell("waiting", text)
+        self._around.tell("waiting", f"{text}; {hint}")
         self._turn(lambda: self._perform(self._engine.tell(text, hint)))
 
     def _break(self, error: BrokenPeer) -> None:

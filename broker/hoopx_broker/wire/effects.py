@@ -28,11 +28,14 @@ class Send(Struct, frozen=True):
 class Judge(Struct, frozen=True):
     """Ask for a ruling on `text`. The engine takes no further frame of the client before `on_ruling`.
 
-    `executes` is false for what is only prepared: it may then wait for people when it is run.
+    `executes` is false for what is only prepared: it may then wait for people when it is run, and they are asked about
+    the `parameters` that it would run with, which are in the `formats` of Bind.
     """
 
     text: bytes
     executes: bool
+    parameters: tuple[bytes | None, ...] = ()
+    formats: tuple[int, ...] = ()
 
 
 class Passage(Struct, frozen=True):

@@ -176,9 +176,9 @@ class Engine:
             raise BrokenPeer("the client speaks of something else in the middle of a COPY")
         match frame.kind:
             case frames.QUERY:
-                return self._judge(frame, messages.query_text(frame), executes=True)
+                return self._judge(frame, Judge(messages.query_text(frame), executes=True))
             case frames.PARSE:
-                return self._judge(frame, messages.parse_text(frame)[1], executes=False)
+                return self._judge(frame, Judge(messages.parse_text(frame)[1], executes=False))
             case frames.BIND:
                 return self._bind(frame)
             case frames.EXECUTE:
@@ -206,13 +206,13 @@ class Engine:
             case _:
                 raise BrokenPeer("the client speaks out of turn")
 
-    def _judge(self, frame: Frame, text: bytes, *, executes: bool) -> list[Effect]:
+    def _judge(self, frame: Frame, asked: Judge) -> list[Effect]:
         self._held = frame
         if not self._strings_conform:
             return self.on_ruling(refusals.NO_CONFORMING_STRINGS)
-        if not self._is_utf8 and not text.isascii():
+        if not self._is_utf8 and not asked.text.isascii():
             return self.on_ruling(refusals.NOT_UTF8)
-        return [Judge(text, executes)]
+        return [asked]
 
     def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
         """The answer to the last `Judge`. It comes too late for a stream that is over."""
@@ -297,7 +297,9 @@ class Engine:
         portal = self._names.portal(messages.executed(frame), self.doubt)
         if not portal.prepared.text:  # made by SQL (PREPARE, DECLARE), which was judged as what it holds
             return self._run(frame, portal.prepared.plan)
-        return self._judge(frame, portal.prepared.text, executes=True)
+        prepared = portal.prepared
+        asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats)
+        return self._judge(frame, asked)
 
     def _run(self, frame: Frame, plan: Plan) -> list[Effect]:
         name = messages.executed(frame)

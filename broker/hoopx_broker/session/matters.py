@@ -1,0 +1,37 @@
+"""A statement as people are asked about it: its text and every parameter, so that nothing else is approved with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hoopx_broker.wire.effects import Judge
+
+
+def whole_statement(asked: Judge) -> str:
+    """The text, then a comment line for each parameter. Two statements that differ in anything differ here."""
+    return "\n".join([asked.text.decode(), *_parameters(asked)])
+
+
+def _parameters(asked: Judge) -> Iterator[str]:
+    for at, value in enumerate(asked.parameters):
+        yield f"-- ${at + 1} = {_shown(value, is_binary=_format_of(asked.formats, at) == 1)}"
+
+
+def _format_of(formats: tuple[int, ...], at: int) -> int:
+    """As Bind has it: no formats mean text, one is for all, else one for each."""
+    if not formats:
+        return 0
+    return formats[at] if at < len(formats) else formats[0]
+
+
+def _shown(value: bytes | None, *, is_binary: bool) -> str:
+    if value is None:
+        return "NULL"
+    if not is_binary:
+        try:
+            return msgspec.json.encode(value.decode()).decode()  # one line, whatever it holds
+        except UnicodeDecodeError:
+            pass
+    return f"\\x{value.hex()}"
