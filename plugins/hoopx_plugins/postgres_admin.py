@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import psycopg
 from psycopg import errors
 
+from hoopx_broker.seams.libpq import keywords
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
@@ -26,8 +25,6 @@ SET statement_timeout = '15s';
 SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '30s';
 """
-# Where systems keep their bundle of public authorities: libpq's own default is the place on its builder's machine.
-BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 # A server's message is shown in one line of an error; the rest is in its own log.
 MAX_TOLD = 300
 
@@ -49,34 +46,16 @@ async def administrator(target: Target, database: str, user: str, password: Secr
 
 
 async def _connect(target: Target, database: str, user: str, password: Secret) -> Connection:
-    """All settings that libpq would otherwise take from the broker's environment and home are given here."""
-    verified = target.tls.mode in ("verify-ca", "verify-full")
     return await psycopg.AsyncConnection.connect(
-        host=target.host,
-        hostaddr="",
-        port=target.port,
+        **keywords(target),
         dbname=database,
         user=user,
         password=password.reveal(),
-        passfile="",
-        sslmode=target.tls.mode,
-        sslrootcert=(target.tls.ca or _public_authorities()) if verified else "",
-        sslcert="",
-        sslkey="",
-        gssencmode="disable",
-        # A server that nobody has verified is not told the password, whatever it asks for.
-        require_auth="password,md5,scram-sha-256,none" if verified else "!password",
-        target_session_attrs="any",
         connect_timeout=CONNECT_TIMEOUT,
         application_name="hoopx",
         options="",
         autocommit=True,
     )
-
-
-def _public_authorities() -> str:
-    candidates = (ssl.get_default_verify_paths().cafile, *BUNDLES)
-    return next((each for each in candidates if each and Path(each).is_file()), "system")
 
 
 def _unreachable(error: Exception, target: Target, user: str) -> BackendFailed:

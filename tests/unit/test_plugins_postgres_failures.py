@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -259,8 +258,3 @@ def test_a_prepared_transaction_does_not_outlive_its_session(
         revoke(order)
         assert server.sql("SELECT gid FROM pg_prepared_xacts") == []
         assert role_name(order.session) not in server.roles()
-
-
-def test_the_public_authorities_are_found_somewhere() -> None:
-    found = postgres_admin._public_authorities()
-    assert found == "system" or Path(found).is_file()
