@@ -11,12 +11,17 @@ from pathlib import Path
 from benchmarks.cases import Case, cases
 from benchmarks.ground import Ground, ground
 from benchmarks.openings import measure_openings
+from benchmarks.pump import measure_pump
 from benchmarks.report import Rounds, document, machine, openings_table, table
 from benchmarks.ways import Way
 
 
 def main() -> int:
     said = _arguments()
+    if said.pump:
+        for name, microseconds in measure_pump(said.pump).items():
+            print(f"{name}: {microseconds:.1f} µs of CPU in the pump")
+        return 0
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground() as on:
         facts = machine(on)
         chosen = [case for case in cases(Path(place), said.seconds) if said.only in case.name]
@@ -38,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="how long each run of pgbench lasts (2)")
     parser.add_argument("--openings", type=int, default=20, help="how many sessions to open (20)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the cases with TEXT in their name")
+    parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     return parser.parse_args()
 
