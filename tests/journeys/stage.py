@@ -74,6 +74,12 @@ class Stage:
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
 
+    @property
+    def broker(self) -> subprocess.Popen[bytes]:
+        """The running broker: signal it, or look at what it uses."""
+        assert self._broker is not None
+        return self._broker
+
     def kill_broker(self) -> None:
         """`kill -9`."""
         assert self._broker is not None
@@ -200,6 +206,8 @@ targets:
         yield self._target("payments-prod", "{env: prod, approval: required}", reader) + CLASSIFY
         fixed = f"{{from: static, user: {self.postgres.superuser}, password: file:superuser-password}}"
         yield self._target("shop-fixed", "{env: prod}", fixed) + CLASSIFY
+        misspelt = "    classify: {public.customers.emial: email}\n"
+        yield self._target("misspelt", "{env: dev}", reader) + misspelt
         yield self._target("asleep", "{env: prod}", reader, port=closed_port())
         yield self._target("stranger", "{env: prod}", reader, ca=self.postgres.foreign_ca)
         wrong = f"{{from: postgres-role, user: {self.postgres.admin}, password: not-it, roles: [app_read]}}"

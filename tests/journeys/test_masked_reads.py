@@ -115,3 +115,9 @@ def test_the_recording_knows_no_more_than_the_client_saw(stage: Stage) -> None:
         held = recording.read_bytes()
         assert b"000-12-0003" not in held
         assert b"person3@example.com" not in held
+
+
+def test_a_classified_column_that_is_not_there_is_told(stage: Stage) -> None:
+    """Its name may be misspelt, and the real one shown raw."""
+    said = stage.psql("misspelt", "SELECT 1").fine().err
+    assert "not in the database: public.customers.emial" in said

@@ -28,6 +28,7 @@ from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms import entries
+from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, StillPending, Unknown
 from hoopx_broker.terms.ids import LeaseId, RequestId, SessionId, new_lease_id, new_session_id
 from hoopx_broker.terms.leases import Credential, Lease, Order
@@ -197,7 +198,9 @@ class Opening:
             self._grounds[target.name],
             services.clock,
         )
-        court = Court(bench, who, target, await bench.read_catalog(), opened.reason, opened.ticket)
+        catalog = await bench.read_catalog()
+        _warn_of_typos(catalog, notify)
+        court = Court(bench, who, target, catalog, opened.reason, opened.ticket)
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
         recorder = await self._record(opened)
         session = LiveSession(
@@ -304,6 +307,13 @@ async def ask_for_statement(
         with suppress(HoopxError):  # it is decided already, or the state is gone too
             await services.desk.cancel(id_, who)
         raise
+
+
+def _warn_of_typos(catalog: Catalog, notify: Callable[[Event], None]) -> None:
+    """A classified column that is not there hides nothing: it may be misspelt, and the real one shown raw."""
+    missing = [str(column) for column, places in catalog.classified.items() if not places]
+    if missing:
+        notify(Event("warning", f"classified in the configuration, but not in the database: {', '.join(missing)}"))
 
 
 def denial(ruling: Deny, what: str) -> str:
