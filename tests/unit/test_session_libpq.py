@@ -64,6 +64,6 @@ def test_a_server_with_another_authoritys_certificate_is_not_read(postgres: Post
 
 
 def test_the_keywords_are_all_known_to_libpq(postgres: Postgres) -> None:
-    login: dict[str, Any] = {"user": postgres.superuser, "password": postgres.superuser_password, "dbname": postgres.database}
-    with psycopg.connect(**keywords(_target(postgres)), **login) as connection:
+    login: dict[str, Any] = {"user": postgres.superuser, "password": postgres.superuser_password}
+    with psycopg.connect(**keywords(_target(postgres)), dbname=postgres.database, **login) as connection:
         assert connection.execute("select 1").fetchone() == (1,)

@@ -43,7 +43,11 @@ def main() -> None:
     _bound_memory()
     sys.setrecursionlimit(RECURSION)
     read(b"select 1")  # whatever is loaded lazily is loaded now, not under the first statement
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        # The owner is gone. An ordinary exit would try once more to write what nobody reads, and complain.
+        os._exit(0)
 
 
 def _start_again() -> None:
