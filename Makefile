@@ -26,7 +26,7 @@ test: environment
 check: environment
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
-	$(VENV)/mypy -p hoopx_cli -p hoopx_broker -p hoopx_plugins -p tests
+	$(VENV)/mypy -p hoopx_cli -p hoopx_broker -p hoopx_plugins -p tests -p benchmarks
 	$(VENV)/lint-imports
 	$(VENV)/hoopx policy test policies
 	$(VENV)/pytest -q tests/golden/test_cli_help_golden.py
