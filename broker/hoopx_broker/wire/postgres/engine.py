@@ -77,7 +77,7 @@ class Engine:
             return True
         match frame.kind:
             case frames.BIND:
-                return self._names.is_settled(statement=messages.bind(frame).statement)
+                return self._names.is_settled(statement=messages.bound(frame))
             case frames.EXECUTE:
                 return self._names.is_settled(portal=messages.executed(frame))
             case frames.DESCRIBE:

@@ -141,6 +141,13 @@ def bind(frame: Frame) -> BindMessage:
     return BindMessage(portal, statement, formats, parameters)
 
 
+def bound(frame: Frame) -> bytes:
+    """The statement that a Bind names, without reading what it binds."""
+    cursor = Cursor(frame.data, 5)
+    cursor.cstring()
+    return cursor.cstring()
+
+
 def _value(cursor: Cursor) -> bytes | None:
     size = cursor.int32()
     if size == -1:
