@@ -71,7 +71,7 @@ class Scene:
         return Catalog()
 
     async def _people(
-        self, text: bytes, ask: Ask, say: Callable[[str, str], None]
+        self, asked: Judge, ask: Ask, say: Callable[[str, str], None]
     ) -> tuple[frozenset[str], str] | Deny:
         self.people += 1
         return frozenset({"dba"}), f"r_{self.people}"
