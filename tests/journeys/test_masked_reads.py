@@ -121,3 +121,8 @@ def test_a_classified_column_that_is_not_there_is_told(stage: Stage) -> None:
     """Its name may be misspelt, and the real one shown raw."""
     said = stage.psql("misspelt", "SELECT 1").fine().err
     assert "not in the database: public.customers.emial" in said
+
+
+def test_what_stands_beside_a_masked_expression_is_shown(stage: Stage) -> None:
+    said = stage.psql("shop-prod", "SELECT 1 + id, upper(email), current_database() FROM customers WHERE id = 1").fine()
+    assert said.out == "2|*****|app\n"

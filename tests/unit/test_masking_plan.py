@@ -177,3 +177,29 @@ def test_a_name_without_a_schema_may_be_any_of_that_name() -> None:
     flows = planned("select upper(salary) from staff", hide({column: "pay"}, catalog))
     assert isinstance(flows, Plan)
     assert flows.derived
+
+
+@pytest.mark.parametrize(
+    ("sql", "hidden"),
+    [
+        ("select count(*), count(email) from customers", [False, True]),
+        ("select current_user, email || '', 1, upper(name) from customers", [False, True, False, False]),
+        ("select upper(name), (select email from customers limit 1) from customers", [False, True]),
+        ("select upper(c.name), lower(c.email) from customers c, orders o", [False, True]),
+        ("select upper(name) || email from customers", [True]),
+        ("select contact || '', upper(name) from contacts", [True, True]),
+        ("select count(*), own_function(name) from customers where email is not null", [True, True]),
+        ("select upper(name), customers::text from customers", [False, True]),
+    ],
+)
+def test_a_derived_column_is_hidden_only_if_something_hidden_flows_into_it(sql: str, hidden: list[bool]) -> None:
+    plan = planned(sql)
+    assert isinstance(plan, Plan)
+    masks = plan.masks([Origin(0, 0, TEXT, 0)] * len(hidden)) or [None] * len(hidden)
+    assert [mask is not None for mask in masks] == hidden
+
+
+def test_an_answer_of_another_width_than_its_statement_is_hidden_whole() -> None:
+    plan = planned("select count(*), count(email) from customers")
+    assert isinstance(plan, Plan)
+    assert all(plan.masks([Origin(0, 0, TEXT, 0)] * 3) or [None])

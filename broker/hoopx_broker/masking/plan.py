@@ -47,10 +47,14 @@ class Hidden(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """`derived` hides every column without an origin; `quiet` takes the values out of errors and notices."""
+    """`derived` hides every column without an origin, except where `clear` says that nothing hidden flows into it.
+
+    `clear` has one entry for each column, or none at all. `quiet` takes the values out of errors and notices.
+    """
 
     hidden: Hidden | None = None
     derived: bool = False
+    clear: tuple[bool, ...] = ()
     quiet: bool = False
 
     @property
@@ -62,12 +66,17 @@ class Plan(Struct, frozen=True):
         """A mask or None for each column; None where nothing at all is hidden."""
         if self.hidden is None:
             return None
-        found = tuple(mask_for(o.type, o.format) if self._covers(o, self.hidden) else None for o in origins)
+        # An answer of another width than its statement has columns was misread somewhere: then nothing is clear.
+        clear = self.clear if len(self.clear) == len(origins) else (False,) * len(origins)
+        found = tuple(
+            mask_for(origin.type, origin.format) if self._covers(origin, self.hidden, is_clear=is_clear) else None
+            for origin, is_clear in zip(origins, clear, strict=True)
+        )
         return found if any(found) else None
 
-    def _covers(self, origin: Origin, hidden: Hidden) -> bool:
+    def _covers(self, origin: Origin, hidden: Hidden, *, is_clear: bool) -> bool:
         if origin.table == 0:
-            return self.derived
+            return self.derived and not is_clear
         # A relation made after the catalog was read may show anything.
         unknown = origin.table not in hidden.relations
         if origin.attribute == _WHOLE_ROW and any(origin.table == table for table, _ in hidden.cells):
@@ -106,8 +115,9 @@ def plan(facts: Iterable[StatementFacts], hidden: Hidden | None) -> Plan | Deny:
     """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire."""
     if hidden is None:
         return OPEN
+    statements = tuple(facts)
     derived = quiet = False
-    for statement in facts:
+    for statement in statements:
         touched = _touched(statement, hidden)
         flows = _flows(statement, hidden, touched)
         refusal = _refusal(statement, hidden, touched, flows=flows)
@@ -115,7 +125,21 @@ def plan(facts: Iterable[StatementFacts], hidden: Hidden | None) -> Plan | Deny:
             return refusal
         derived = derived or flows
         quiet = quiet or flows or bool(touched)
-    return Plan(hidden, derived, quiet)
+    # The answers of several statements come one after the other, and are not told apart here.
+    clear = _clear(statements[0], hidden) if derived and len(statements) == 1 else ()
+    return Plan(hidden, derived, clear, quiet)
+
+
+def _clear(statement: StatementFacts, hidden: Hidden) -> tuple[bool, ...]:
+    """The output columns made of names alone that are neither hidden columns nor functions of the target's own."""
+    touched = [_columns(use, hidden) for use in _touched(statement, hidden)]
+    through_view = not all(touched)
+    unknown = statement.indirect is not None or statement.dangerous or "call" in statement.actions
+    if statement.outputs is None or through_view or unknown:
+        return ()
+    suspect = hidden.functions.union(*(columns for columns in touched if columns))
+    clear = tuple(names is not None and names.isdisjoint(suspect) for names in statement.outputs)
+    return clear if any(clear) else ()
 
 
 def _touched(statement: StatementFacts, hidden: Hidden) -> list[TableUse]:

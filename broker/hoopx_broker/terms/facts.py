@@ -49,6 +49,8 @@ class StatementFacts(Struct, frozen=True):
     # A whole row may flow into the answer by other ways than a plain top-level `*`: a row reference, a nested or
     # set-operation `*`, a natural join, `TABLE x`.
     whole_rows: bool = False
+    # For a plain query over tables, the names that each output column is made of; None for what is not plain to see.
+    outputs: tuple[frozenset[str] | None, ...] | None = None
     # The answer comes from elsewhere: EXECUTE, FETCH. Its origin is unknown to this statement.
     indirect: str | None = None
     # What this statement names for later use by EXECUTE or FETCH.

@@ -30,6 +30,7 @@ class Findings:
     rows: set[str] = field(default_factory=lambda: set(_ROWS_OF_THE_SERVER))
     references: set[str] = field(default_factory=set)
     whole_rows: bool = False
+    outputs: tuple[frozenset[str] | None, ...] | None = None
     has_where: bool = True
     has_limit: bool = False
     indirect: str | None = None
@@ -80,6 +81,7 @@ class Findings:
             shown=frozenset(self.shown),
             mentioned=frozenset(self.mentioned),
             whole_rows=self.whole_rows or not self.references.isdisjoint(self.rows),
+            outputs=self.outputs,
             indirect=self.indirect,
             defines=self.defines,
             copy="out" if self.copies_out else "in" if self.copies_in else None,
