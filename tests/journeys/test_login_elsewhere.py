@@ -1,0 +1,64 @@
+"""`hoopx login` at an identity provider of somebody else's, found by discovery, and work with what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hoopx_cli.signin import Prompt
+from tests.journeys.stage import Stage, running
+from tests.peers import clients
+from tests.peers.oidc import Provider, Tokens, node_provider
+from tests.peers.postgres import Postgres
+
+
+@pytest.fixture(scope="module", params=["jwt", "opaque"])
+def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
+    """npm `oidc-provider`, whose access tokens are JWTs for us, or opaque, so that the ID token must do."""
+    tokens: Tokens = request.param
+    with node_provider(tokens) as found:
+        yield found
+
+
+@pytest.fixture
+def office(tmp_path: Path, postgres: Postgres, provider: Provider) -> Iterator[Stage]:
+    """A broker that takes people from that provider."""
+    stage = Stage(tmp_path / "office", postgres)
+    people = f"""\
+identity:
+  - issuer: {provider.sign_in.issuer}
+    client_id: {provider.sign_in.client_id}
+    audience: {provider.sign_in.audience}
+    claims: {{user: email, groups: groups}}
+"""
+    text = stage.config.read_text()
+    stage.config.write_text(text[: text.index("identity:")] + people + text[text.index("targets:") :])
+    stage.start_broker()
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+def test_a_person_of_another_provider_logs_in_and_works(office: Stage, provider: Provider) -> None:
+    with running(office, "login", who="lena") as login:
+        said = login.says(r"open (\S+) and type the code: (\S+)")
+        provider.answer(Prompt(said.group(2), said.group(1), None, 0), "ann")
+        assert login.end().fine().err.rstrip().endswith("as ann@example.com")
+    [me] = office.listed("whoami", who="lena")
+    assert (me["user"], me["groups"]) == ("ann@example.com", ["developers"])
+    selected = office.hoopx(
+        "exec", "shop-prod", "--", *clients.psql("SELECT email, id FROM customers WHERE id = 1"), who="lena"
+    )
+    assert selected.fine().out == "*****|1\n"
+    office.hoopx("logout", who="lena").fine()
+    assert office.hoopx("whoami", who="lena").code == 11
+
+
+def test_a_person_who_says_no_is_not_logged_in(office: Stage, provider: Provider) -> None:
+    with running(office, "login", who="lena") as login:
+        said = login.says(r"open (\S+) and type the code: (\S+)")
+        provider.answer(Prompt(said.group(2), said.group(1), None, 0), "ann", "no")
+        assert login.end().code == 11
