@@ -61,9 +61,7 @@ def statement_context(facts: StatementFacts, circumstances: Circumstances) -> st
             "statement_kind": facts.kind,
             "kinds": sorted(facts.kinds),
             "dangerous": list(facts.dangerous),
-            "functions": [
-                name.name if name.schema is None else f"{name.schema}.{name.name}" for name in facts.functions
-            ],
+            "functions": [_written(name) for name in facts.functions],
             "settings": list(facts.settings),
             "has_where": facts.has_where,
             "has_limit": facts.has_limit,

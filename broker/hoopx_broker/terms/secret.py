@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import NoReturn
 
 
@@ -16,10 +15,6 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
-
-    def equals(self, other: str) -> bool:
-        """Compare in constant time."""
-        return hmac.compare_digest(self._value.encode(), other.encode())
 
     def __repr__(self) -> str:
         return "<secret>"

@@ -87,15 +87,6 @@ def _decoded(value: bytes | None) -> bytes:
         raise BrokenPeer("a SCRAM message holds bad base64") from error
 
 
-def verifier(password: Secret, salt: bytes, iterations: int = LOCAL_ITERATIONS) -> str:
-    """The form in which PostgreSQL stores a password (`pg_authid.rolpassword`): it lets nobody log in."""
-    salted = _salted(password, salt, iterations)
-    stored = sha256(_mac(salted, b"Client Key")).digest()
-    server = _mac(salted, b"Server Key")
-    keys = f"{b64encode(stored).decode()}:{b64encode(server).decode()}"
-    return f"SCRAM-SHA-256${iterations}:{b64encode(salt).decode()}${keys}"
-
-
 class ClientExchange:
     """Proves a password to a server. `binding` is `tls-server-end-point` data (RFC 5929), None without it."""
 
