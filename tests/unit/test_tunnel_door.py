@@ -1,0 +1,394 @@
+"""The broker's one port, attacked: by silence, trickles, floods, lies in heads and frames that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hoopx_broker.tunnel import door as room
+from hoopx_broker.tunnel import http
+from hoopx_broker.tunnel.crew import Crew
+from hoopx_broker.tunnel.door import Door
+from hoopx_broker.tunnel.http import Entrance
+from hoopx_broker.tunnel.strangers import Strangers
+from tests.peers.certificates import Authority
+
+HELLO = b"GET /hello HTTP/1.1\r\nHost: broker\r\n\r\n"
+UPGRADE = (
+    b"GET /v1/stream HTTP/1.1\r\nHost: broker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+class Echo(WSListener):
+    """Sends back what it hears."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.BINARY:
+            transport.send(WSMsgType.BINARY, frame.get_payload_as_bytes())
+
+
+class Peer:
+    """A client that speaks TLS and whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def status(self) -> int:
+        """The status of the answer."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        return int(head.split()[1])
+
+    async def answer(self) -> tuple[int, bytes]:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        [length] = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+        return int(head.split()[1]), await self.reader.readexactly(int(length))
+
+    async def is_cut(self) -> bool:
+        """Wait until the other side closes."""
+        try:
+            return await self.reader.read() == b""
+        except OSError:
+            return True
+
+    async def is_cut_while_saying(self, data: bytes) -> bool:
+        """Send `data` again and again until the other side closes."""
+        while not self.reader.at_eof():
+            try:
+                await self.say(data)
+            except OSError:
+                return True
+            await asyncio.sleep(0)
+        return True
+
+    async def is_cut_while_trickling(self, data: bytes) -> bool:
+        """Send `data` again and again, byte by byte, until the other side closes."""
+        while not self.reader.at_eof():
+            for byte in data:
+                try:
+                    await self.say(bytes([byte]))
+                except OSError:
+                    return True
+                await asyncio.sleep(0.02)
+        return True
+
+
+class House:
+    """A door on a port of the kernel's choice, with what came to it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.requests: list[WSUpgradeRequest] = []
+        self.failures: list[BaseException] = []
+        self._peers: list[Peer] = []
+        self._directory = directory
+        self._tls = ssl.create_default_context()
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
+
+    def server_tls(self) -> ssl.SSLContext:
+        Authority.make("somebody").write_server(self._directory)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._directory / "server.pem", self._directory / "server.key")
+        return context
+
+    def upgrade(self, request: WSUpgradeRequest, peer: str) -> WSListener | None:
+        self.requests.append(request)
+        return Echo() if request.path in (b"/v1/stream", b"/v1/session") else None
+
+    async def connect(self, *, tls: bool = True) -> Peer:
+        peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls if tls else None))
+        self._peers.append(peer)
+        return peer
+
+    def leave(self) -> None:
+        for peer in self._peers:
+            peer.writer.transport.abort()
+
+    async def upgraded(self, path: bytes = b"/v1/stream") -> Peer:
+        peer = await self.connect()
+        await peer.say(UPGRADE.replace(b"/v1/stream", path) + b"\r\n")
+        assert await peer.status() == 101
+        return peer
+
+    async def serves(self) -> None:
+        """An honest client is still served."""
+        peer = await self.connect()
+        await peer.say(HELLO)
+        assert await peer.answer() == (200, b"hello")
+
+    port = 0
+
+
+async def _hello(request: Request) -> Response:
+    await request.body()
+    return PlainTextResponse("hello")
+
+
+def play(directory: Path, act: Callable[[House], Awaitable[None]], listening: socket.socket | None = None) -> None:
+    async def scene() -> None:
+        house = House(directory)
+        crew = Crew(lambda _, error: house.failures.append(error))
+        app = Starlette(routes=[Route("/hello", _hello, methods=["GET", "POST"])])
+        door = Door(app, Entrance(house.upgrade, frozenset({b"/v1/session"})), crew)
+        bound = listening or socket.create_server(("127.0.0.1", 0))
+        house.port = bound.getsockname()[1]
+        door.open(bound, house.server_tls())
+        try:
+            await act(house)
+        finally:
+            house.leave()
+            await door.close()
+            await crew.close()
+
+    uvloop.run(scene())  # what the broker runs on
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HANDSHAKE_SECONDS", 0.4)
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.4)
+    monkeypatch.setattr(room, "HANDSHAKE_SECONDS", 0.4)
+
+
+TRICKLES = {
+    "a head": (b"", b"GET / HTTP/1.1\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+    "headers": (b"GET / HTTP/1.1\r\n", b"X-One: a\r\n"),
+    "line ends before a request": (b"", b"\r\n"),
+    "a second request": (HELLO, b"GET / HTTP/1.1\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+    "line ends after a request": (HELLO, b"\r\n"),
+    "a body": (b"POST /hello HTTP/1.1\r\nHost: b\r\nContent-Length: 100000\r\n\r\n", b"a"),
+    "chunks": (b"POST /hello HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+}
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("name", TRICKLES)
+def test_a_trickle_is_cut(tmp_path: Path, name: str) -> None:
+    first, then = TRICKLES[name]
+
+    async def act(house: House) -> None:
+        peer = await house.connect()
+        await peer.say(first)
+        assert await peer.is_cut_while_trickling(then)
+        await house.serves()
+
+    play(tmp_path, act)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_silence_is_cut_before_and_after_tls(tmp_path: Path) -> None:
+    async def act(house: House) -> None:
+        silent = await house.connect(tls=False)
+        half = await house.connect(tls=False)
+        await half.say(b"\x16\x03\x01\x02\x00\x01")
+        secured = await house.connect()
+        for peer in (silent, half, secured):
+            assert await peer.is_cut()
+        await house.serves()
+        assert house.failures == []
+
+    play(tmp_path, act)
+
+
+def test_a_crowd_that_says_nothing_does_not_keep_an_honest_client_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "Strangers", lambda: Strangers(20))
+
+    async def act(house: House) -> None:
+        crowd = [await house.connect(tls=False) for _ in range(100)]
+        secured = [await house.connect() for _ in range(30)]
+        await house.serves()
+        assert await crowd[0].is_cut()
+        assert await secured[0].is_cut()
+
+    play(tmp_path, act)
+
+
+def test_known_connections_are_not_cut_by_a_crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "Strangers", lambda: Strangers(3))
+
+    async def act(house: House) -> None:
+        tunnel = await house.upgraded()
+        for _ in range(20):
+            await house.connect(tls=False)
+        await house.serves()
+        await tunnel.say(_frame(2, b"still here"))
+        assert (await tunnel.reader.readexactly(12))[2:] == b"still here"
+
+    play(tmp_path, act)
+
+
+def test_without_descriptors_it_waits_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "ACCEPT_AGAIN_SECONDS", 0.05)
+    spent = [OSError(errno.EMFILE, "no descriptor"), OSError(errno.ENFILE, "none at all")]
+
+    class Exhausted(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            if spent:
+                raise spent.pop()
+            return super().accept()
+
+    listening = Exhausted()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+
+    async def act(house: House) -> None:
+        await house.serves()
+        assert [type(failure) for failure in house.failures] == [OSError, OSError]
+
+    play(tmp_path, act, listening)
+
+
+def test_a_head_of_any_size_is_not_read(tmp_path: Path) -> None:
+    async def act(house: House) -> None:
+        for request in (b"", HELLO):
+            peer = await house.connect()
+            await peer.say(request)
+            await peer.say(b"GET / HTTP/1.1\r\n")
+            assert await peer.is_cut_while_saying(b"X-Header: " + b"a" * 1000 + b"\r\n")
+        await house.serves()
+
+    play(tmp_path, act)
+
+
+BAD_HEADS = {
+    "early bytes": (UPGRADE + b"\r\n" + b"\x82\x00", 400),
+    "a request behind it": (UPGRADE + b"\r\n" + HELLO, 400),
+    "a body": (UPGRADE + b"Content-Length: 5\r\n\r\nhello", 400),
+    "two tokens": (UPGRADE + b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400),
+    "no key": (UPGRADE.replace(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"") + b"\r\n", 400),
+    "another version": (UPGRADE.replace(b"13", b"99") + b"\r\n", 400),
+    "another method": (UPGRADE.replace(b"GET", b"POST") + b"\r\n", 400),
+    "a folded header": (UPGRADE + b"X-One: a\r\n b\r\n\r\n", 400),
+    "a bare line end in a header": (UPGRADE + b"X-One: a\nAuthorization: Bearer stolen\r\n\r\n", 400),
+    "a NUL": (UPGRADE + b"X-One: a\0b\r\n\r\n", 400),
+    "a space before the colon": (UPGRADE + b"Authorization : Bearer a\r\n\r\n", 400),
+    "chunks and a length": (UPGRADE + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400),
+    "another path": (UPGRADE.replace(b"/v1/stream", b"/v1/other") + b"\r\n", 404),
+    "a path with a query": (UPGRADE.replace(b"/v1/stream", b"/v1/stream?x=1") + b"\r\n", 404),
+    "a whole address": (UPGRADE.replace(b"/v1/stream", b"https://broker/v1/stream") + b"\r\n", 404),
+    "no HTTP at all": (b"SSH-2.0-OpenSSH_9\r\n", 400),
+    "a PostgreSQL client": (b"\0\0\0\x08\x04\xd2\x16\x2f", 400),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEADS)
+def test_a_request_that_two_readers_could_read_in_two_ways_opens_nothing(tmp_path: Path, name: str) -> None:
+    request, status = BAD_HEADS[name]
+
+    async def act(house: House) -> None:
+        peer = await house.connect()
+        await peer.say(request)
+        assert await peer.status() == status
+        await house.serves()
+
+    play(tmp_path, act)
+
+
+def test_another_upgrade_is_answered_as_if_it_had_not_been_asked(tmp_path: Path) -> None:
+    async def act(house: House) -> None:
+        peer = await house.connect()
+        await peer.say(
+            HELLO[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"
+        )
+        assert await peer.answer() == (200, b"hello")
+
+    play(tmp_path, act)
+
+
+def test_a_tunnel_gets_the_very_request_that_was_parsed(tmp_path: Path) -> None:
+    async def act(house: House) -> None:
+        peer = await house.connect()
+        for byte in UPGRADE + b"Authorization: Bearer abc\r\nX-Odd:   spaced \r\n\r\n":
+            await peer.say(bytes([byte]))
+        assert await peer.status() == 101
+        [request] = house.requests
+        assert (request.method, request.path) == (b"GET", b"/v1/stream")
+        assert request.headers.get("authorization") == "Bearer abc"
+        await peer.say(_frame(2, b"ping and pong"))
+        assert (await peer.reader.readexactly(15))[2:] == b"ping and pong"
+
+    play(tmp_path, act)
+
+
+BAD_FRAMES = {
+    "not masked": b"\x82\x02ab",
+    "of an unknown kind": b"\x8b\x80\0\0\0\0",
+    "longer than allowed": b"\x82\xff\0\0\0\0\x40\0\0\0",
+    "of a negative length": b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    "a ping that is too long": b"\x89\xfe\x04\0\0\0\0\0",
+    "a ping in pieces": b"\x09\x80\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+def test_a_frame_that_is_none_ends_the_tunnel(tmp_path: Path, name: str) -> None:
+    async def act(house: House) -> None:
+        peer = await house.upgraded()
+        await peer.say(BAD_FRAMES[name])
+        while await peer.reader.read(1000):  # a close frame may come first
+            pass
+        await house.serves()
+
+    play(tmp_path, act)
+
+
+def test_only_watched_peers_must_answer_a_ping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream whose statement waits for people, or whose reader sits in a pager, answers nothing for minutes."""
+    monkeypatch.setattr(http, "PING_AFTER", 0.1)
+    monkeypatch.setattr(http, "PING_ANSWER", 0.1)
+
+    async def act(house: House) -> None:
+        stream = await house.upgraded()
+        control = await house.upgraded(b"/v1/session")
+        while await control.reader.read(1000):
+            pass
+        await stream.say(_frame(2, b"here"))
+        assert await stream.reader.readexactly(6) == b"\x82\x04here"
+
+    play(tmp_path, act)
+
+
+def test_after_it_stopped_accepting_nobody_comes_in_and_tunnels_live_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        house = House(tmp_path)
+        crew = Crew(lambda _, error: house.failures.append(error))
+        door = Door(Starlette(), Entrance(house.upgrade, frozenset()), crew)
+        listening = socket.create_server(("127.0.0.1", 0))
+        house.port = listening.getsockname()[1]
+        door.open(listening, house.server_tls())
+        tunnel = await house.upgraded()
+        door.stop_accepting()
+        with pytest.raises(ConnectionRefusedError):
+            await house.connect()
+        await tunnel.say(_frame(2, b"on"))
+        assert await tunnel.reader.readexactly(4) == b"\x82\x02on"
+        house.leave()
+        await door.close()
+        await crew.close()
+
+    uvloop.run(scene())
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    """A client's frame, masked by zeros."""
+    assert len(payload) < 126
+    return bytes([0x80 | kind, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
