@@ -1,0 +1,155 @@
+"""What ends a ruling's validity: changes of the catalog by anybody, the policy, and what was hidden by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hoopx_broker.masking.plan import OPEN
+from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.terms.catalog import Catalog, Relation
+from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.wire.effects import Judge, Passage
+from tests.unit.test_court_memory import Bookkeeper
+
+EMAIL = ColumnName("public", "customers", "email")
+SHOP = Target(
+    "shop", "postgres", "db.internal", 5432, "app", UpstreamTls("disable", None), "static", classify={EMAIL: "email"}
+)
+CUSTOMERS = Relation(100, "public", "customers", "r")
+VIEW = Relation(200, "public", "innocent", "v")
+
+
+def catalog(*, shows_emails: bool) -> Catalog:
+    """A table with a classified column, and a view that shows it or does not."""
+    return Catalog(
+        {100: CUSTOMERS, 200: VIEW},
+        {"customers": (CUSTOMERS,), "innocent": (VIEW,)},
+        {EMAIL: ((100, 2),)},
+        {200: frozenset({EMAIL})} if shows_emails else {},
+    )
+
+
+class Hiding(Bookkeeper):
+    """A policy that hides e-mail addresses until it is changed."""
+
+    hides = True
+
+    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+        return {EMAIL: "email"} if self.hides else {}
+
+
+class Scene:
+    """Two courts on one target, whose catalog the scene changes."""
+
+    def __init__(self, reader: StatementReader) -> None:
+        self.policy = Hiding()
+        self.now = 600.0
+        self.catalog = catalog(shows_emails=False)
+        self.is_down = False
+        self.read = 0
+        bench = Bench(lambda: self.policy, reader, self._read, _nobody, Ground(), lambda: self.now)
+        self.ann, self.bob = (Court(bench, Principal(name, "human"), SHOP, self.catalog) for name in ("ann", "bob"))
+
+    async def _read(self) -> Catalog:
+        self.read += 1
+        if self.is_down:
+            raise BackendFailed("too many connections", "end some")
+        return self.catalog
+
+    async def says(self, court: Court, text: str) -> Passage | Deny:
+        asked = Judge(text.encode(), executes=True)
+        return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+
+
+async def _nobody(*_: object) -> Deny:
+    return Deny("nobody is there", "people")
+
+
+def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+    async def run() -> None:
+        reader = StatementReader()
+        try:
+            await act(Scene(reader))
+        finally:
+            await reader.close()
+
+    asyncio.run(run())
+
+
+async def _sees_raw(scene: Scene, court: Court) -> bool:
+    ruling = await scene.says(court, "select * from innocent")
+    assert isinstance(ruling, Passage)
+    return not ruling.plan.quiet  # a plan is quiet as soon as something hidden is touched
+
+
+def test_a_view_that_one_session_replaces_is_masked_in_the_others_at_once() -> None:
+    async def act(scene: Scene) -> None:
+        assert await _sees_raw(scene, scene.ann)
+        await scene.says(scene.bob, "create or replace view innocent as select 1")
+        scene.catalog = catalog(shows_emails=True)
+        assert not await _sees_raw(scene, scene.ann)
+        assert not await _sees_raw(scene, scene.bob)
+
+    play(act)
+
+
+def test_a_view_that_somebody_replaces_past_the_broker_is_masked_within_a_minute() -> None:
+    async def act(scene: Scene) -> None:
+        assert await _sees_raw(scene, scene.ann)
+        scene.catalog = catalog(shows_emails=True)
+        scene.now += 60
+        assert not await _sees_raw(scene, scene.ann)
+
+    play(act)
+
+
+def test_a_function_may_have_changed_anything_for_those_from_whom_something_is_hidden() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.says(scene.ann, "call rebuild()")
+        await scene.says(scene.ann, "select 1")
+        assert scene.read == 1
+        scene.policy.hides, scene.policy.version = False, "2"
+        await scene.says(scene.ann, "select 2")
+        before = scene.read
+        await scene.says(scene.ann, "select rebuild()")
+        await scene.says(scene.ann, "select 3")
+        assert scene.read == before
+
+    play(act)
+
+
+def test_a_known_change_that_cannot_be_read_denies_and_an_unknown_one_waits() -> None:
+    async def act(scene: Scene) -> None:
+        scene.is_down = True
+        scene.now += 60
+        assert isinstance(await scene.says(scene.ann, "select 1"), Passage)
+        await scene.says(scene.bob, "create table later (id integer)")
+        with pytest.raises(BackendFailed, match="too many"):
+            await scene.says(scene.ann, "select 2")
+        scene.is_down = False
+        assert isinstance(await scene.says(scene.ann, "select 2"), Passage)
+
+    play(act)
+
+
+def test_a_changed_policy_changes_at_once_what_is_hidden() -> None:
+    async def act(scene: Scene) -> None:
+        assert scene.ann.doubt.hides
+        scene.policy.hides, scene.policy.version = False, "2"
+        ruling = await scene.says(scene.ann, "select email from customers")
+        assert isinstance(ruling, Passage)
+        assert (ruling.plan, scene.ann.doubt) == (OPEN, OPEN)
+        scene.policy.hides, scene.policy.version = True, "3"
+        ruling = await scene.says(scene.ann, "select email from customers")
+        assert isinstance(ruling, Passage)
+        assert ruling.plan.hides
+        assert scene.ann.doubt.hides
+
+    play(act)
