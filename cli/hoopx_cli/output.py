@@ -6,14 +6,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from hoopx_cli.inert import inert, inert_lines, width
-
-if TYPE_CHECKING:
-    from hoopx_cli.narrator import Narrator
 
 
 class Form(Enum):
@@ -60,12 +57,6 @@ class Output:
         self._stdout.flush()
         self._stdout.buffer.write(chunk)
         self._stdout.buffer.flush()
-
-    def narrator(self) -> Narrator:
-        """For the demo: a story in scenes."""
-        from hoopx_cli.narrator import Narrator
-
-        return Narrator(self)
 
     @property
     def is_terminal(self) -> bool:

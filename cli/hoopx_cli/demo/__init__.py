@@ -9,6 +9,7 @@ import typer
 from hoopx_cli.broker import demanding_extra
 from hoopx_cli.commands import HoopxCommand, group
 from hoopx_cli.kit import kit_of
+from hoopx_cli.narrator import Narrator
 
 app = group("Example: hoopx demo")
 
@@ -27,4 +28,4 @@ def demo(
     kit = kit_of(context)
     with demanding_extra("demo"):
         from hoopx_cli.demo.tour import run
-    run(kit.out.narrator(), keep=keep)
+    run(Narrator(kit.out), keep=keep)
