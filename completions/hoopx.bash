@@ -19,7 +19,7 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'ls'|'show'|'connect'|'exec'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'broker'|'broker run'|'broker check'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'ls'|'show'|'connect'|'exec'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
@@ -51,9 +51,10 @@ _hoopx() {
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy explain') words='' options='--approvals --as --classify --groups --help --kind --label -o --on --output --policies -q --quiet --reason -v --verbose' kind='' ;;
-    'broker') words='run check keys' options='--help' kind='' ;;
+    'broker') words='run check migrate keys' options='--help' kind='' ;;
     'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'broker migrate') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker keys') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'completion') words='bash zsh fish powershell' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
   esac

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -297,7 +297,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l quiet
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l reason
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
-complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check keys"
+complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c
 complete -c hoopx -n "__hoopx_at 'broker run'" -l config
@@ -317,6 +317,15 @@ complete -c hoopx -n "__hoopx_at 'broker check'" -s q
 complete -c hoopx -n "__hoopx_at 'broker check'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker check'" -s v
 complete -c hoopx -n "__hoopx_at 'broker check'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -s c
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l help
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -s o
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l output
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -s q
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -s v
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l config
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l help

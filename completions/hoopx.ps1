@@ -28,9 +28,10 @@ $script:HoopxWords = @{
     'policy check' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy test' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy explain' = @('--approvals', '--as', '--classify', '--groups', '--help', '--kind', '--label', '-o', '--on', '--output', '--policies', '-q', '--quiet', '--reason', '-v', '--verbose')
-    'broker' = @('run', 'check', 'keys', '--help')
+    'broker' = @('run', 'check', 'migrate', 'keys', '--help')
     'broker run' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker check' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'broker migrate' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker keys' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'completion' = @('bash', 'zsh', 'fish', 'powershell', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
 }

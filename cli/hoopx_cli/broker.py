@@ -49,6 +49,24 @@ def check(context: typer.Context, config: Config = "") -> None:
 
 
 @broker.command(cls=HoopxCommand)
+def migrate(context: typer.Context, config: Config = "") -> None:
+    """Example: hoopx broker migrate --config hoopx.yaml
+
+    Bring the broker's state up to date without starting it. A broker does so by itself at its start.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_broker.daemon import upgrade
+        from hoopx_broker.daemon.config import load
+    settings = load(_path(kit, config), kit.environ)
+    steps = upgrade.migrate(settings)
+    if kit.out.form is Form.JSON:
+        kit.out.json({"state": str(settings.state), "steps": steps})
+    else:
+        kit.out.say(f"{settings.state} is up to date: {steps[-1]}")
+
+
+@broker.command(cls=HoopxCommand)
 def keys(context: typer.Context, config: Config = "") -> None:
     """Example: hoopx broker keys --config hoopx.yaml
 

@@ -148,3 +148,18 @@ def _broker_with(stage: Stage, name: str, text: str) -> Outcome:
         shutil.copy(stage.home / secret, home / secret)
     (home / name).write_text(text)
     return clients.run([HOOPX, "broker", "run", "--config", home / "hoopx.yaml"], stage.environment("ann"))
+
+
+def test_the_state_of_a_running_broker_is_not_migrated_under_it(stage: Stage) -> None:
+    outcome = stage.hoopx("broker", "migrate", "--config", str(stage.config))
+    assert outcome.code == 2
+    assert "another broker" in outcome.err or "in use" in outcome.err
+
+
+def test_a_state_is_migrated_without_a_broker(stage: Stage, tmp_path: Path) -> None:
+    config = tmp_path / "hoopx.yaml"
+    config.write_text(stage.config.read_text().replace("sqlite:state.db", f"sqlite:{tmp_path}/fresh.db"))
+    for needed in ("keys.json", "policies", "admin-password", "superuser-password"):
+        (tmp_path / needed).symlink_to(stage.home / needed)
+    stage.hoopx("broker", "migrate", "--config", str(config)).fine()
+    assert (tmp_path / "fresh.db").exists()
