@@ -37,6 +37,9 @@ def test_an_expression_is_made_of_the_names_in_it(sql: str, expected: list[set[s
     [
         "c",
         "c::text",
+        "c.to_json",
+        "c.record_out",
+        "public.customers.row_to_json",
         "row_to_json(c)",
         "(c).email",
         "email(c)",

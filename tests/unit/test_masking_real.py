@@ -25,6 +25,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def server(foundry: Foundry) -> Iterator[Postgres]:
     """For this file alone: what is tried here changes things."""
     with foundry.server(installations()[0]) as server:
+        server.sql("CREATE FUNCTION old_email() RETURNS text LANGUAGE sql AS 'SELECT email FROM customers LIMIT 1'")
         yield server
 
 
@@ -188,6 +189,27 @@ WAYS = [
     "select table_to_xml('customers', true, true, '')",
     "do $$ begin raise notice '%', (select max(email) from customers); end $$",
     "explain (analyze, verbose) select email from customers;; select email from customers",
+    "select c.to_json from customers c",
+    "select 1, customers.row_to_json from customers",
+    "select c.quote_literal, public.customers.record_out from public.customers, customers c limit 3",
+    "select c.json_agg, count(*) from customers c",
+    "prepare r as select email as x from customers;; create temp table t7 as execute r;; select x || '' from t7",
+    "begin;; do $$ begin update orders set item = (select ssn from customers where id = 1) where id = 1; end $$;;"
+    " select item from orders where id = 1;; rollback",
+    "begin;; create function leak(int) returns text language sql as 'select ssn from customers where id = $1';;"
+    " update orders set item = leak(1);; select item from orders;; rollback",
+    "begin;; create function lower(int) returns text language sql as 'select ssn from customers where id = $1';;"
+    " select lower(id) from orders;; rollback",
+    "begin;; create function own(c customers) returns text begin atomic select c.ssn; end;;"
+    " select c.own from customers c;; rollback",
+    "begin;; create table kept (x text);; create rule copy as on update to customers do also insert into kept"
+    " values (new.email);; update customers set phone = phone where id = 1;; select x || '' from kept;; rollback",
+    "begin;; create table got (x text default old_email());; insert into got default values;; select x || '' from got;;"
+    " rollback",
+    "begin;; update orders set item = old_email();; select item from orders;; rollback",
+    "begin;; insert into orders (customer_id, item) select 1, old_email();; select max(item) from orders"
+    " where item like '%@%';; rollback",
+    "select set_config('a.d', old_email(), false);; select current_setting('a.d')",
 ]
 
 
@@ -207,6 +229,19 @@ def test_a_way_around_the_masks_reveals_nothing(relay: Relay, text: str) -> None
     assert not is_revealed(repr(relay.notes[before:]))
 
 
+def test_no_number_is_kept_in_a_sequence_that_a_hidden_value_gave(server: Postgres, relay: Relay) -> None:
+    before = server.sql("select last_value from orders_id_seq")
+    with psycopg.connect(relay.dsn, autocommit=True) as connection:
+        seen(connection, "select 1 from customers where id = 1 and setval('orders_id_seq', 1000 + ascii(email)) > 0")
+    assert server.sql("select last_value from orders_id_seq") == before
+
+
+def test_a_schema_is_not_renamed_under_its_classified_columns(relay: Relay) -> None:
+    """A catalog that is read after that would find none of them."""
+    with psycopg.connect(relay.dsn, autocommit=True) as connection:
+        assert "could not mask" in seen(connection, "alter schema public rename to elsewhere")
+
+
 ORDINARY = [
     ("select count(*) from customers", "200"),
     ("select id, name from customers where id = 1", "Example"),
@@ -218,6 +253,15 @@ ORDINARY = [
     ("create temp table mine as select item from orders;; select count(*) from mine", "400"),
     ("explain select email from customers", "Seq Scan"),
     ("select email from customers limit 1", "*****"),
+    (
+        "begin;; create trigger t before update on orders for each row"
+        " execute function suppress_redundant_updates_trigger();; update orders set quantity = quantity where id = 1;; select 'made';; rollback",
+        "made",
+    ),
+    ("begin;; insert into orders (customer_id, item) values (1, upper('new')) returning item;; rollback", "NEW"),
+    ("begin;; select setval('orders_id_seq', (select max(id) from orders) + 1000);; rollback", "1400"),
+    ("begin;; update orders set item = gen_random_uuid()::text where id = 1;; select 'done';; rollback", "done"),
+    ("select c.name, c.phone, upper(c.name) from customers c where id = 1", "EXAMPLE"),
 ]
 
 

@@ -23,6 +23,11 @@ _STORING = frozenset({"insert", "update"})
 _ASIDE = frozenset({"set", "session"})
 # Columns are classified by name: after these the name would be another, or another table would show the rows.
 _RESHAPING = frozenset({"rename", "set-schema", "alter-table"})
+# Schemas are names too: after this every classified column in it would have another.
+_RENAMING_ALL = "rename-schema"
+# What these hold runs later or unseen, so nobody can tell whether it reads masked columns.
+_OPAQUE = frozenset({"do", "create-function", "alter-function"})
+_HOOKS = frozenset({"create-rule", "create-trigger"})
 _WHOLE_ROW = 0  # the attribute number of `SELECT c FROM customers c`
 
 
@@ -44,6 +49,7 @@ class Hidden(Struct, frozen=True):
     relations: Mapping[int, Relation] = {}
     names: Mapping[tuple[str, str], frozenset[str]] = {}
     functions: frozenset[str] = frozenset()
+    computing: frozenset[str] = frozenset()
 
 
 class Plan(Struct, frozen=True):
@@ -108,6 +114,7 @@ def hide(columns: Mapping[ColumnName, str], catalog: Catalog) -> Hidden | None:
         catalog.relations,
         {key: frozenset(value) for key, value in names.items()},
         frozenset(catalog.functions),
+        catalog.computing,
     )
 
 
@@ -179,16 +186,57 @@ def _calls_by_dot(statement: StatementFacts, hidden: Hidden) -> bool:
 def _refusal(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> Deny | None:
     if any(use.schema in (None, "pg_catalog") and use.name in _SAMPLES for use in statement.tables):
         return Deny("the statistics of the planner hold values of masked columns", "mask")
+    if not _OPAQUE.isdisjoint(statement.kinds):
+        hint = "whoever may see the columns of this target unmasked may send it"
+        return Deny("nobody can see whether a function or DO block reads masked columns", "mask", hint)
     if statement.copy == "out" and (touched or flows):
         return Deny("COPY would carry masked columns unmasked", "mask", "use SELECT, whose answer can be masked")
     if touched and statement.dangerous:
         return Deny("the statement could carry masked columns past the answer", "mask")
-    reads = any(use.action == "read" for use in touched)
-    if touched and not _RESHAPING.isdisjoint(statement.kinds):
+    if _reshapes(statement, touched):
         return Deny("the statement changes a table with masked columns so that they could be read unmasked", "mask")
-    # What a new table or view holds is read later under a name of its own, so here even a plain `*` is too much.
-    makes = "ddl" in statement.actions and statement.kinds != {"create-table"}
-    stores = makes or (flows and not _STORING.isdisjoint(statement.actions))
-    if reads and (stores or not _ASIDE.isdisjoint(statement.actions)):
+    if _stores(statement, hidden, touched, flows=flows):
         return Deny("the statement would store masked columns where nothing masks them", "mask")
     return None
+
+
+def _reshapes(statement: StatementFacts, touched: list[TableUse]) -> bool:
+    """Would it make columns that are found by name go by another one, or send their rows elsewhere?"""
+    if _RENAMING_ALL in statement.kinds:
+        return True
+    # A rule or trigger gets each row that is written, by the names `new` and `old`.
+    hooks = any(use.action == "ddl" for use in touched) and not _HOOKS.isdisjoint(statement.kinds)
+    return hooks or (bool(touched) and not _RESHAPING.isdisjoint(statement.kinds))
+
+
+def _stores(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> bool:
+    """Would a hidden value be kept outside of the answer? What nobody can look into may hold any."""
+    # What a new table or view holds is read later under a name of its own, so here even a plain `*` is too much.
+    makes = "ddl" in statement.actions and statement.kinds != {"create-table"}
+    keeps = makes or (flows and not _STORING.isdisjoint(statement.actions))
+    aside = not _ASIDE.isdisjoint(statement.actions)
+    if _may_read(statement, hidden):
+        return keeps or "ddl" in statement.actions or (aside and statement.indirect is None)
+    if statement.indirect is not None:
+        return keeps
+    reads = any(use.action == "read" for use in touched)
+    return reads and (keeps or aside or _sets_sequence(statement, hidden, touched))
+
+
+def _may_read(statement: StatementFacts, hidden: Hidden) -> bool:
+    """Does it call what may read any table: a function of the target's own, or one that is not known?"""
+    if statement.kinds == {
+        "create-trigger"
+    }:  # what a trigger calls gets the rows of its table, and those are not hidden
+        return False
+    called = statement.doubtful | {
+        function.name for function in statement.functions if function.name in hidden.functions
+    }
+    return not called <= hidden.computing
+
+
+def _sets_sequence(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
+    """`setval` keeps a number, and a WHERE is enough to feed it."""
+    columns = frozenset[str]().union(*(_columns(use, hidden) or frozenset() for use in touched))
+    sets = any(function.name == "setval" for function in statement.functions)
+    return sets and (statement.whole_rows or not columns.isdisjoint(statement.mentioned))

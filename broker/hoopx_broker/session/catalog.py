@@ -48,10 +48,13 @@ join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
 join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
 """
+# A function in C belongs to an extension, and those that run queries are known by name as dangerous.
 _FUNCTIONS = """
 select p.proname, array_agg(distinct n.nspname::text),
-  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1)
+  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1),
+  bool_and(l.lanname in ('c', 'internal') or p.provolatile = 'i')
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname <> 'pg_catalog'
 group by p.proname
 """
@@ -95,8 +98,9 @@ async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Cat
         {name: tuple(found) for name, found in by_name.items()},
         classified,
         views,
-        {name: tuple(schemas) for name, schemas, _ in functions},
-        frozenset(name for name, _, takes_one in functions if takes_one),
+        {name: tuple(schemas) for name, schemas, _, _ in functions},
+        frozenset(name for name, _, takes_one, _ in functions if takes_one),
+        frozenset(name for name, _, _, computes in functions if computes),
     )
 
 

@@ -21,7 +21,8 @@ class Catalog(Struct, frozen=True):
 
     `views` maps the oid of each view or materialized view to the classified columns that its definition reads,
     through other views too. `functions` maps the name of each function outside `pg_catalog` to its schemas;
-    `attributes` are those of them that can be called like a column, as `row.name`, because one argument is enough.
+    `attributes` are those of them that can be called like a column, as `row.name`, because one argument is enough;
+    `computing` are those that read no table, as far as their language and volatility tell.
     """
 
     relations: dict[int, Relation] = field(default_factory=dict)
@@ -30,3 +31,4 @@ class Catalog(Struct, frozen=True):
     views: dict[int, frozenset[ColumnName]] = field(default_factory=dict)
     functions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     attributes: frozenset[str] = frozenset()
+    computing: frozenset[str] = frozenset()

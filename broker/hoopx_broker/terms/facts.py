@@ -36,6 +36,8 @@ class StatementFacts(Struct, frozen=True):
     fingerprint: str
     tables: tuple[TableUse, ...] = ()
     functions: tuple[FunctionName, ...] = ()
+    # Of `functions`, the names of those that are not known to be harmless.
+    doubtful: frozenset[str] = frozenset()
     settings: tuple[str, ...] = ()
     has_where: bool = True
     has_limit: bool = False

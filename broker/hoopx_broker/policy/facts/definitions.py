@@ -107,6 +107,10 @@ def _object(walk: Walk, kind: str, item: Node) -> None:
         walk.found.table(*qualified(parts), "ddl")
 
 
+def _rename_kind(body: Node) -> str:
+    return "rename-schema" if body.get("renameType") == "OBJECT_SCHEMA" else "rename"
+
+
 def _rename(walk: Walk, body: Node, place: Place) -> None:
     if body.get("renameType") in _ADMIN_OBJECTS:
         walk.found.actions.add("admin")
@@ -180,7 +184,7 @@ STATEMENTS: dict[str, Statement] = {
     "AlterDomainStmt": Statement("alter-domain", _DDL, _parts("AlterDomainStmt")),
     "DefineStmt": Statement("define", _DDL),
     "DropStmt": Statement("drop", _DDL, _drop),
-    "RenameStmt": Statement("rename", _DDL, _rename),
+    "RenameStmt": Statement(_rename_kind, _DDL, _rename),
     "AlterObjectSchemaStmt": Statement("set-schema", _DDL, _relation_only("AlterObjectSchemaStmt")),
     "AlterObjectDependsStmt": Statement("alter-depends", _DDL, _relation_only("AlterObjectDependsStmt")),
     "CommentStmt": Statement("comment", _DDL, _comment),

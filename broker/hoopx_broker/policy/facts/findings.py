@@ -22,6 +22,7 @@ class Findings:
     actions: set[str] = field(default_factory=set)
     tables: set[TableUse] = field(default_factory=set)
     functions: set[FunctionName] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     settings: set[str] = field(default_factory=set)
     dangerous: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
@@ -52,6 +53,7 @@ class Findings:
         if reach := danger(name):
             self.dangerous.add(reach)
         if not is_harmless(function):
+            self.doubtful.add(name)
             self.actions.add("call")
 
     def attribute(self, name: str) -> None:
@@ -74,6 +76,7 @@ class Findings:
             fingerprint=structure,
             tables=tuple(sorted(self.tables, key=lambda use: (use.schema or "", use.name, use.action))),
             functions=tuple(sorted(self.functions, key=lambda function: (function.schema or "", function.name))),
+            doubtful=frozenset(self.doubtful),
             settings=tuple(sorted(self.settings)),
             has_where=self.has_where,
             has_limit=self.has_limit,

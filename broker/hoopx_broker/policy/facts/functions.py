@@ -26,7 +26,7 @@ _DANGEROUS_PREFIXES = {
         "xpath_table",
     ),
     "statistics": ("pg_mcv_list_items", "pg_clear_", "pg_restore_"),
-    "raw-storage": ("get_raw_page", "heap_page_", "bt_page_", "page_header", "tuple_data_split"),
+    "raw-storage": ("get_raw_page", "heap_page_", "bt_page_", "page_header", "tuple_data_split", "pg_get_wal_"),
     "server-control": (
         "pg_terminate_backend",
         "pg_cancel_backend",
@@ -56,31 +56,57 @@ _DANGEROUS_PREFIXES = {
 # what stands after a dot is nearly always a column, and columns may begin like any of the names above.
 _CALLED_BY_DOT = frozenset(
     [
+        "brin_summarize_new_values",
         "dblink",
         "dblink_build_sql_insert",
         "dblink_connect",
         "dblink_disconnect",
         "dblink_exec",
+        "gin_clean_pending_list",
+        "lo_close",
         "lo_creat",
         "lo_create",
         "lo_get",
         "lo_import",
+        "lo_tell",
+        "lo_tell64",
         "lo_unlink",
         "nextval",
+        "pg_backup_start",
+        "pg_backup_stop",
         "pg_cancel_backend",
+        "pg_create_physical_replication_slot",
         "pg_create_restore_point",
+        "pg_current_logfile",
         "pg_drop_replication_slot",
-        "pg_ls_dir",
-        "pg_log_standby_snapshot",
+        "pg_file_sync",
+        "pg_file_unlink",
+        "pg_import_system_collations",
         "pg_log_backend_memory_contexts",
+        "pg_log_standby_snapshot",
+        "pg_ls_dir",
+        "pg_ls_replslotdir",
+        "pg_ls_tmpdir",
+        "pg_mcv_list_items",
         "pg_promote",
         "pg_read_binary_file",
         "pg_read_file",
         "pg_replication_origin_create",
         "pg_replication_origin_drop",
+        "pg_replication_origin_oid",
+        "pg_replication_origin_session_progress",
+        "pg_replication_origin_session_setup",
+        "pg_start_backup",
         "pg_stat_file",
+        "pg_stat_get_backend_activity",
+        "pg_stat_reset_backend_stats",
+        "pg_stat_reset_replication_slot",
         "pg_stat_reset_shared",
+        "pg_stat_reset_single_function_counters",
+        "pg_stat_reset_single_table_counters",
         "pg_stat_reset_slru",
+        "pg_stat_reset_subscription_stats",
+        "pg_stop_backup",
         "pg_terminate_backend",
         "ts_stat",
     ]
@@ -89,11 +115,17 @@ _CALLED_BY_DOT = frozenset(
 # The server's functions of one argument that take a row, which a dot can call as well: `c.row_to_json` shows it all.
 _TAKE_ROWS = frozenset(
     [
+        "any_out",
         "any_value",
+        "anycompatible_out",
+        "anycompatiblenonarray_out",
+        "anyelement_out",
+        "anynonarray_out",
         "array_agg",
         "concat",
         "count",
         "first_value",
+        "hash_record",
         "json_agg",
         "json_agg_strict",
         "json_build_array",
@@ -133,6 +165,7 @@ _DANGEROUS_RELATIONS = {
     "pg_statistic_ext_data": "statistics",
     "pg_authid": "credentials",
     "pg_shadow": "credentials",
+    "pg_subscription": "credentials",
     "pg_user_mapping": "credentials",
     "pg_user_mappings": "credentials",
     "pg_largeobject": "large-object",
@@ -170,7 +203,7 @@ def danger(name: str) -> str | None:
 
 
 def is_called_by_dot(name: str) -> bool:
-    return name in _CALLED_BY_DOT
+    return name in _CALLED_BY_DOT or name.startswith("binary_upgrade_")
 
 
 def takes_rows(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hoopx_broker.policy.facts.functions import takes_rows
 from hoopx_broker.policy.facts.grammar import Node
 
 
@@ -88,8 +89,11 @@ def _collect(part: Any, rows: frozenset[str], names: set[str]) -> None:
 
 def _reference(fields: list[Node], rows: frozenset[str], names: set[str]) -> None:
     _attributes(fields[-1:], names)
-    # A bare name is a row where no column has it, and then everything in the row flows.
-    if len(fields) == 1 and fields[0]["String"]["sval"] in rows:
+    # A bare name is a row where no column has it, and then everything in the row flows. So it does where a function of
+    # rows is called by a dot: `c.to_json`.
+    name = fields[-1]["String"]["sval"]
+    is_row = name in rows if len(fields) == 1 else takes_rows(name)
+    if is_row:
         raise _Unclear
 
 

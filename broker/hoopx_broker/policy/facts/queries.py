@@ -116,8 +116,10 @@ def merge(walk: Walk, body: Node, place: Place) -> None:
     _target(walk, body, place, "read")
     walk.field("MergeStmt", body, "sourceRelation", place.nested().using("read"))
     walk.field("MergeStmt", body, "joinCondition", place.hidden())
+    joins = _mentions_column(body.get("joinCondition"))
     for item in body.get("mergeWhenClauses", []):
         _merge_when(walk, body, item["MergeWhenClause"], place)
+        _bound(walk, item["MergeWhenClause"], joins=joins)
     _returning(walk, body, place)
 
 
@@ -129,6 +131,14 @@ def _merge_when(walk: Walk, body: Node, when: Node, place: Place) -> None:
     walk.field("MergeWhenClause", when, "condition", place.hidden())
     walk.field("MergeWhenClause", when, "values", place.nested())
     _assignments(walk, when.get("targetList", []), place)
+
+
+def _bound(walk: Walk, when: Node, *, joins: bool) -> None:
+    """What bounds an UPDATE or DELETE of MERGE is its join, or for rows that do not join its own condition."""
+    bounds = joins and when.get("matchKind") != "MERGE_WHEN_NOT_MATCHED_BY_SOURCE"
+    changes = when.get("commandType") in ("CMD_UPDATE", "CMD_DELETE")
+    if changes and not bounds and not _mentions_column(when.get("condition")):
+        walk.found.has_where = False
 
 
 def _target(walk: Walk, body: Node, place: Place, action: TableAction) -> None:
