@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 
@@ -79,4 +80,73 @@ def test_a_refused_statement_leaves_its_connection_usable(asking: Stage) -> None
         ended = command.end()
         assert "went on" in ended.out
         assert "42501" in ended.err or "ERROR" in ended.err
+    assert count(asking) == before
+
+
+# Each would delete a payment by a statement that was prepared first, which nobody has to approve, and run by SQL.
+RUN_BY_SQL = {
+    "EXECUTE": """
+        connection.pgconn.prepare(b"later", b"DELETE FROM payments WHERE id > 390")
+        ask("EXECUTE later")
+    """,
+    "EXPLAIN ANALYZE EXECUTE": """
+        connection.pgconn.prepare(b"later", b"DELETE FROM payments WHERE id > 390")
+        ask("EXPLAIN ANALYZE EXECUTE later")
+    """,
+    "EXECUTE in a multi-statement": """
+        connection.pgconn.prepare(b"later", b"DELETE FROM payments WHERE id > 390")
+        ask("SELECT 1; EXECUTE later; SELECT 2")
+    """,
+    "EXECUTE prepared before": """
+        connection.pgconn.prepare(b"first", b"EXECUTE later")
+        connection.pgconn.prepare(b"later", b"DELETE FROM payments WHERE id > 390")
+        print(connection.pgconn.exec_prepared(b"first", []).error_message)
+    """,
+    "after a doubt": """
+        connection.pgconn.prepare(b"later", b"DELETE FROM payments WHERE id > 390")
+        ask("PREPARE later AS SELECT 1")
+        ask("EXECUTE later")
+    """,
+    "FETCH from a portal of the protocol": """
+        import os, socket, struct, time
+        def message(tag, body):
+            return tag + struct.pack(">i", len(body) + 4) + body
+        text = b"DELETE FROM payments WHERE id > 390 RETURNING id"
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as wire:
+            wire.sendall(
+                message(b"P", b"later\\0" + text + b"\\0\\0\\0")
+                + message(b"B", b"open\\0later\\0" + bytes(6))
+                + message(b"P", b"\\0FETCH ALL FROM open\\0\\0\\0")
+                + message(b"B", b"\\0\\0" + bytes(6))
+                + message(b"E", bytes(5))
+                + message(b"S", b"")
+            )
+            wire.settimeout(3)
+            heard = b""
+            while b"42501" not in heard and heard[-6:-1] != b"Z\\0\\0\\0\\5":
+                heard += wire.recv(65536)
+            print(heard)
+    """,
+    "PREPARE by SQL": """
+        ask("PREPARE mine(int) AS DELETE FROM payments WHERE id > $1")
+        ask("EXECUTE mine(390)")
+    """,
+}
+CLIENT = """
+import psycopg
+def ask(text):
+    try:
+        connection.execute(text)
+    except psycopg.Error as error:
+        print(error.sqlstate, error)
+with psycopg.connect(autocommit=True) as connection:
+"""
+
+
+@pytest.mark.parametrize("how", RUN_BY_SQL)
+def test_sql_does_not_run_what_was_prepared_without_approval(asking: Stage, how: str) -> None:
+    before = count(asking)
+    script = CLIENT + indent(dedent(RUN_BY_SQL[how]), "    ")
+    seen = asking.exec("shop-dev", clients.python(script)).fine().out
+    assert "approval" in seen
     assert count(asking) == before

@@ -255,7 +255,8 @@ ORDINARY = [
     ("select email from customers limit 1", "*****"),
     (
         "begin;; create trigger t before update on orders for each row"
-        " execute function suppress_redundant_updates_trigger();; update orders set quantity = quantity where id = 1;; select 'made';; rollback",
+        " execute function suppress_redundant_updates_trigger();; update orders set quantity = quantity where id = 1;;"
+        " select 'made';; rollback",
         "made",
     ),
     ("begin;; insert into orders (customer_id, item) values (1, upper('new')) returning item;; rollback", "NEW"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
@@ -34,6 +35,13 @@ ReadCatalog = Callable[[], Awaitable[Catalog]]
 
 # Actions that change what every session on the target sees.
 _CHANGES = frozenset({"ddl", "admin"})
+
+# An approval is for one run with known values.
+_PREPARES = Deny(
+    "a statement that needs an approval cannot be prepared by SQL, to be run many times with other values",
+    "judge",
+    "send the statement itself, or let the driver prepare it",
+)
 
 
 class Ground:
@@ -142,7 +150,10 @@ class Court:
 
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say) -> Passage | Deny:
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
-            return self._settle(facts, Allow(ask.rules))
+            settled = self._settle(facts, Allow(ask.rules))
+            return settled if isinstance(settled, Deny) else msgspec.structs.replace(settled, is_pending=True)
+        if any(statement.kind == "prepare" for statement in facts):
+            return _PREPARES
         answer = await self._bench.ask_people(asked, ask, say)
         if isinstance(answer, Deny):
             return answer
@@ -160,7 +171,8 @@ class Court:
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
-        return Passage(ruling, planned, defines, request)
+        runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
+        return Passage(ruling, planned, defines, request, runs)
 
     def _note_changes(self, actions: set[str]) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""

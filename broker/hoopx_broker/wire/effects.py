@@ -39,12 +39,18 @@ class Judge(Struct, frozen=True):
 
 
 class Passage(Struct, frozen=True):
-    """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use."""
+    """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use.
+
+    `runs` are the names that it runs by EXECUTE or FETCH. `is_pending` where it may be prepared, but people are asked
+    each time before it is run.
+    """
 
     allow: Allow
     plan: Plan
     defines: tuple[str, ...] = ()
     request: str | None = None
+    runs: tuple[str, ...] = ()
+    is_pending: bool = False
 
 
 class Note(Struct, frozen=True):

@@ -224,6 +224,8 @@ class Engine:
         if frame is None:
             raise BrokenPeer("a ruling came for nothing")
         match ruling:
+            case Passage(runs=runs) if any(self._names.may_be_pending(name.encode()) for name in runs):
+                return self._refuse(frame, refusals.PENDING)
             case Passage():
                 return self._pass(frame, ruling)
             case Deny():
@@ -249,7 +251,8 @@ class Engine:
             self._answers.expect(Exchange(Kind.QUERY, self._count, passage.plan))
         else:
             name, text = messages.parse_text(frame)
-            change = self._names.prepare(name, Prepared(self._count, text, passage.plan))
+            prepared = Prepared(self._count, text, passage.plan, is_pending=passage.is_pending)
+            change = self._names.prepare(name, prepared)
             self._answers.expect(Exchange(Kind.PARSE, self._count, passage.plan, change=change))
         return [Note(self._statement(text, passage)), Send(Side.BACKEND, frame.data)]
 

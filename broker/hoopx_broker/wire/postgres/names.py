@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hoopx_broker.masking.plan import Plan
 from hoopx_broker.wire.cursor import BrokenPeer
@@ -30,13 +30,15 @@ _Named = TypeVar("_Named")
 class Prepared(Struct, frozen=True):
     """A prepared statement: its number, its text (empty where SQL made it) and the plan of its answer.
 
-    `in_doubt` once SQL may have given its name another meaning: it is judged as what it was, but masked as anything.
+    `is_pending` where people are asked before each run. `in_doubt` once SQL may have given its name another meaning:
+    it is judged as what it was, but masked as anything.
     """
 
     n: int
     text: bytes
     plan: Plan
     in_doubt: bool = False
+    is_pending: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +100,10 @@ class _Table(Generic[_Named]):
             doubted = True
         return None, doubted
 
+    def meanings(self, name: bytes) -> list[_Named]:
+        """Everything that the name may mean to the server by now."""
+        return [change.value for change in self._changes.get(name, ()) if change.value is not None]
+
     def is_settled(self, name: bytes) -> bool:
         """Within one segment a failed change takes all that follows with it; beyond a Sync it does not."""
         waiting = (change for change in self._changes.get(_checked(name), ()) if not change.kept)
@@ -158,7 +164,7 @@ class Names:
         found, doubted = self._statements.find(name)
         if found is None:
             return Prepared(0, b"", doubt)
-        return Prepared(found.n, found.text, doubt, in_doubt=True) if doubted else found
+        return _doubted(found, doubt) if doubted else found
 
     def portal(self, name: bytes, doubt: Plan) -> Portal:
         found, doubted = self._portals.find(name)
@@ -167,14 +173,18 @@ class Names:
         if not doubted:
             return found
         # Its columns are in doubt too: `fields` is asked for anew at each Execute.
-        was = found.prepared
-        return Portal(Prepared(was.n, was.text, doubt, in_doubt=True), found.parameters, found.formats)
+        return Portal(_doubted(found.prepared, doubt), found.parameters, found.formats)
 
     def is_settled(self, *, statement: bytes | None = None, portal: bytes | None = None) -> bool:
         """False while the server has yet to tell which of several meanings the name has."""
         return (statement is None or self._statements.is_settled(statement)) and (
             portal is None or self._portals.is_settled(portal)
         )
+
+    def may_be_pending(self, name: bytes) -> bool:
+        """May SQL run by this name what people have yet to be asked about?"""
+        bound = (portal.prepared for portal in self._portals.meanings(name))
+        return any(prepared.is_pending for prepared in (*self._statements.meanings(name), *bound))
 
     def prepare(self, name: bytes, prepared: Prepared) -> Change[Prepared]:
         return self._statements.change(name, prepared, len(prepared.text))
@@ -201,6 +211,10 @@ class Names:
     def transaction_ended(self) -> None:
         """Portals do not outlive their transaction. Those whose Bind is not answered yet belong to the next one."""
         self._portals.drop_settled()
+
+
+def _doubted(prepared: Prepared, doubt: Plan) -> Prepared:
+    return structs.replace(prepared, plan=doubt, in_doubt=True)
 
 
 def _checked(name: bytes) -> bytes:

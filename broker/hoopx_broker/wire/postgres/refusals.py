@@ -15,6 +15,11 @@ NO_CONFORMING_STRINGS = Deny(
 )
 NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
 FUNCTION_CALL = Deny("a function call by number (the fast path) cannot be judged", "parse", "call it by SELECT")
+PENDING = Deny(
+    "what was prepared by the protocol needs an approval each time, which EXECUTE and FETCH would run without",
+    "judge",
+    "run it by the protocol, or send the statement itself",
+)
 
 # Where hoopx itself stopped a statement: no rule of a policy has one of these names.
 _STAGES = ("parse", "judge", "mask", "record")
