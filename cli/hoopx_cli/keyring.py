@@ -53,12 +53,12 @@ class Logins:
         if kept is not None:  # asked first: it spares every command on a machine without a keyring the looking for one
             return kept
         backend = _backend()
-        entry = _ask(backend, broker) if backend is not None else None
+        entry = _ask(backend, self._entry(broker)) if backend is not None else None
         return _login(entry) if entry is not None else None
 
     def put(self, broker: str, login: Login) -> None:
         backend = _backend()
-        if backend is not None and _tell(backend, broker, _encode(login).decode()):
+        if backend is not None and _tell(backend, self._entry(broker), _encode(login).decode()):
             self._drop(broker)
             return
         kept = self._read()
@@ -70,7 +70,7 @@ class Logins:
         """Safe to repeat."""
         backend = _backend()
         if backend is not None:
-            _erase(backend, broker)
+            _erase(backend, self._entry(broker))
         self._drop(broker)
 
     @contextmanager
@@ -82,6 +82,10 @@ class Logins:
             yield
         finally:
             os.close(lock)
+
+    def _entry(self, broker: str) -> str:
+        """A keyring belongs to the user of the machine, a login to a HOOPX_HOME: one user can be two people."""
+        return f"{broker} {self._home}"
 
     def _drop(self, broker: str) -> None:
         kept = self._read()
@@ -138,27 +142,27 @@ def _guards(backend: KeyringBackend) -> bool:
     return not module.startswith(("keyring.backends.fail", "keyring.backends.null", "keyrings.alt"))
 
 
-def _ask(backend: KeyringBackend, broker: str) -> str | None:
+def _ask(backend: KeyringBackend, name: str) -> str | None:
     try:
-        return backend.get_password(SERVICE, broker)
+        return backend.get_password(SERVICE, name)
     except Exception as error:  # each backend raises errors of its own library
         raise _shut(error) from None
 
 
-def _tell(backend: KeyringBackend, broker: str, entry: str) -> bool:
+def _tell(backend: KeyringBackend, name: str, entry: str) -> bool:
     """Whether the keyring took it: some are shut, some take only short entries."""
     try:
-        backend.set_password(SERVICE, broker, entry)
-        return bool(backend.get_password(SERVICE, broker) == entry)
+        backend.set_password(SERVICE, name, entry)
+        return bool(backend.get_password(SERVICE, name) == entry)
     except Exception:  # each backend raises errors of its own library; the file is there for all of them
         return False
 
 
-def _erase(backend: KeyringBackend, broker: str) -> None:
+def _erase(backend: KeyringBackend, name: str) -> None:
     import keyring.errors
 
     try:
-        backend.delete_password(SERVICE, broker)
+        backend.delete_password(SERVICE, name)
     except keyring.errors.PasswordDeleteError:
         return  # there was none
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -61,6 +62,11 @@ class Output:
     @property
     def is_terminal(self) -> bool:
         return self._stdout.isatty()
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is now; None where there is none, and so no edge to break lines at."""
+        return shutil.get_terminal_size().columns if self.is_terminal else None
 
     def json(self, value: Any) -> None:
         """One JSON document on one line; what is not ASCII is escaped only where it could act on a terminal."""

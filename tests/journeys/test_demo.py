@@ -63,6 +63,36 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
     assert "Traceback" not in log.read_text()
 
 
+def test_a_demo_that_is_kept_says_how_to_become_its_people(environ: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path.with_suffix(".log")
+    with log.open("wb") as out:
+        demo = subprocess.Popen(
+            [*bound_to_us(), str(children.HOOPX), "demo", "--keep"],
+            env=environ,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        eventually(lambda: "hoopx.yaml" in log.read_text().partition("It stays up")[2], "it says how to go on")
+        ann, dora = re.findall(r"^   (\. \S+)$", log.read_text(), re.MULTILINE)
+        sold = _typed(f"{ann}; hoopx exec prod-db -- psql --no-psqlrc -c 'SELECT item FROM orders'", environ)
+        assert "kettle" in sold
+        assert re.search(r"user:\s+dora", _typed(f"{dora}; hoopx whoami", environ))
+    finally:
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 0, log.read_text()
+    assert "Everything has been stopped and removed." in log.read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _typed(line: str, environ: dict[str, str]) -> str:
+    """What a shell says that somebody types this into."""
+    done = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_a_demo_that_is_killed_leaves_no_process(environ: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path.with_suffix(".log")

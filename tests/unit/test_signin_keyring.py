@@ -102,9 +102,18 @@ def test_a_keyring_of_the_system_keeps_logins_by_broker(logins: Logins, warned: 
     logins.put(BROKER, LOGIN)
     assert same(logins.get(BROKER))
     assert logins.get(OTHER) is None
-    assert list(shelf.kept) == [("hoopx", BROKER)]
+    assert list(shelf.kept) == [("hoopx", f"{BROKER} {tmp_path / 'home'}")]
     assert warned == []
     assert not (tmp_path / "home" / "logins.json").exists()
+
+
+def test_two_homes_of_one_user_are_two_people(tmp_path: Path, warned: Warned) -> None:
+    keyring.set_keyring(Shelf())
+    ann, dora = (Logins(tmp_path / name, warned.append) for name in ("ann", "dora"))
+    ann.put(BROKER, LOGIN)
+    assert dora.get(BROKER) is None
+    dora.forget(BROKER)
+    assert same(ann.get(BROKER))
 
 
 def test_without_a_keyring_a_file_of_ones_own_keeps_them_and_one_is_told_once(
@@ -202,10 +211,10 @@ def test_a_shut_keyring_is_told_of_without_its_words(logins: Logins) -> None:
     assert "bbb" not in str(told.value)
 
 
-def test_an_entry_that_is_none_of_ours_is_as_good_as_none(logins: Logins) -> None:
+def test_an_entry_that_is_none_of_ours_is_as_good_as_none(logins: Logins, tmp_path: Path) -> None:
     shelf = Shelf()
     keyring.set_keyring(shelf)
-    shelf.kept["hoopx", BROKER] = "someone else's"
+    shelf.kept["hoopx", f"{BROKER} {tmp_path / 'home'}"] = "someone else's"
     assert logins.get(BROKER) is None
     logins.put(BROKER, LOGIN)
     assert same(logins.get(BROKER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import time
 from functools import partial
@@ -23,7 +24,7 @@ _PROMPT = re.compile(r"open (https://\S+) and type the code: (\S+)")
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 # A session's role is gone when its command returns; a revoke that had to be tried again takes some seconds.
 GONE_SECONDS = 10.0
-_WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)")
+_WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)\n\s*waiting")
 
 
 class Person:
@@ -37,17 +38,27 @@ class Person:
 
     @property
     def environ(self) -> dict[str, str]:
-        """No keyring: nothing of the demo may stay in the one of whoever runs it."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
-        return kept | {
-            "HOME": str(self.home),
+        return kept | self.laptop | {"HOME": str(self.home), "PSQLRC": os.devnull, "PAGER": ""}
+
+    @property
+    def laptop(self) -> dict[str, str]:
+        """What makes a terminal this person's."""
+        return {
             "HOOPX_HOME": str(self.home),
             "HOOPX_BROKER": self._ground.url,
             "HOOPX_CA": self._ground.fingerprint,
+            # Nothing of the demo may stay in the keyring of whoever runs it.
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-            "PSQLRC": os.devnull,
-            "PAGER": "",
         }
+
+    def terminal(self) -> Path:
+        """A file that makes the shell that reads it this person's, with `hoopx` and `psql` on its path."""
+        programs = os.pathsep.join(str(Path(each).parent) for each in (children.HOOPX, cluster.psql()[0]))
+        variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.laptop.items())
+        file = self.home / "terminal"
+        file.write_text(f"export PATH={shlex.quote(programs)}:$PATH\n{variables}")
+        return file
 
     def does(self, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """In this person's own directory; what it says to people and what it prints come in one, as on a screen."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hoopx_broker.terms.errors import BackendFailed
@@ -20,6 +22,15 @@ DROP = "DROP TABLE orders"
 UNBOUNDED = "DELETE FROM orders"
 STILL_THERE = "SELECT count(*) AS still_here FROM orders"
 SALARIES = "SELECT person, monthly FROM salaries ORDER BY person"
+# What to type once the tour is over.
+_TRY = (
+    ("hoopx ls", "what ann may reach"),
+    ("hoopx exec prod-db -- psql", "as ann; try: select * from customers; drop table orders;"),
+    ("hoopx connect prod-db", "as ann; prints a psql line for any other terminal"),
+    ("hoopx exec payroll-db --wait 5m -- psql", "as ann; waits for dora"),
+    ("hoopx requests ls", "as dora; then: hoopx approve ID"),
+    ("hoopx sessions ls", "as ann; then: hoopx sessions replay ID"),
+)
 RAW = ("ada.quill@example.com", "000-12-3456", "1984-03-01")
 
 
@@ -35,10 +46,11 @@ def run(tell: Narrator, *, keep: bool) -> None:
     with laid() as ground:
         tell.fact("broker", f"{ground.url}  {ground.fingerprint[:23]}…")
         tell.fact("database", f"PostgreSQL on port {ground.cluster.port}, TLS and SCRAM, behind the broker")
-        _Tour(tell, ground).play()
+        tour = _Tour(tell, ground)
+        tour.play()
         tell.title(f"All of it real, in {time.monotonic() - began:.0f} s")
         if keep:
-            _stay(tell, ground)
+            _stay(tell, tour.people, ground)
     tell.say("Everything has been stopped and removed.")
 
 
@@ -48,6 +60,7 @@ class _Tour:
         self._ground = ground
         self._ann = Person("ann", ground)
         self._dora = Person("dora", ground)
+        self.people = (self._ann, self._dora)
 
     def play(self) -> None:
         for scene in (self._login, self._look, self._work, self._approval, self._evidence, self._gone):
@@ -55,7 +68,7 @@ class _Tour:
 
     def _login(self) -> None:
         self._tell.scene("Log in", "OIDC device flow: the code is typed on any device, nothing is pasted here")
-        for person in (self._ann, self._dora):
+        for person in self.people:
             self._tell.command(person.name, "hoopx login")
             page, code = person.logs_in()
             self._tell.say(f"{page} took the code {code}, a password and a yes")
@@ -90,17 +103,17 @@ class _Tour:
         self._tell.command("ann", f"{shlex.join(('hoopx', *asking))} -- psql", f"{SALARIES};")
         waiting = self._ann.begins(log, *asking, "--", *cluster.psql(), "-c", SALARIES)
         request = self._ann.request_in(log, waiting)
-        self._tell.output(log.read_text(errors="replace"))
+        heard = log.read_bytes()
+        self._tell.output(heard.decode(errors="replace"))
         self._show(self._dora, "requests", "ls")
         own = self._ann.does("approve", request, "--yes")
         self._demand(own.returncode != 0, "ann approved her own request")
         self._tell.command("ann", f"hoopx approve {request}")
         self._tell.output(own.stdout)
         self._show(self._dora, "approve", request, "--comment", "until noon", "--yes")
-        already = log.stat().st_size
         code = waiting.wait(children.COMMAND_SECONDS)
         said = log.read_bytes()
-        self._tell.output(said[min(already, said.find(b" person")) :].decode(errors="replace"))
+        self._tell.output(said[len(heard) :].decode(errors="replace"))
         self._demand(code == 0 and b"4100" in said, "the approved session did not run")
         self._tell.checked("ann's psql went on by itself as soon as dora agreed; ann cannot agree with herself")
 
@@ -160,26 +173,15 @@ def _flip_one_bit(file: Path) -> None:
     file.write_bytes(data)
 
 
-def _stay(tell: Narrator, ground: Ground) -> None:
+def _stay(tell: Narrator, people: Sequence[Person], ground: Ground) -> None:
     """Say how to go on by hand, and wait for Ctrl-C."""
-    tell.scene("It stays up until Ctrl-C", "try it from other terminals")
-    for name in ("ann", "dora"):
-        home = Person(name, ground).home
-        exports = f"export HOOPX_HOME={home} HOOPX_BROKER={ground.url} HOOPX_CA={ground.fingerprint}"
-        tell.say(f"as {name} (password for a new login: {ground.passwords[name].reveal()}):")
-        tell.output(exports)
-    hoopx = shlex.quote(str(children.HOOPX))
-    tell.say("then, as ann, and as dora in another terminal:")
-    tell.output(
-        f"{hoopx} ls\n"
-        f"{hoopx} connect prod-db               # prints a psql line; then try: drop table orders;\n"
-        f"{hoopx} exec payroll-db --wait 5m -- {shlex.quote(cluster.psql()[0])}\n"
-        f"{hoopx} requests ls                   # as dora, then: hoopx approve ID\n"
-        f"{hoopx} sessions ls"
-    )
-    tell.say(f"the broker's configuration: {ground.home / 'hoopx.yaml'}")
-    try:
+    tell.scene("It stays up until Ctrl-C", "try it from other terminals, one for each person")
+    for person in people:
+        password = ground.passwords[person.name].reveal()
+        tell.copy(f". {shlex.quote(str(person.terminal()))}", f"be {person.name} (who logs in anew with {password})")
+    for line, why in _TRY:
+        tell.copy(line, why)
+    tell.copy(f"less {shlex.quote(str(ground.home / 'hoopx.yaml'))}", "the broker's configuration")
+    with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
-        return
