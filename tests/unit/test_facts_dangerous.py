@@ -72,7 +72,18 @@ def facts(sql: str) -> StatementFacts:
         ("select set_config('ro' || 'le', 'x', false)", "set-config"),
         ("select set_config(new_value => 'x', setting_name => 'role', is_local => true)", "set-config"),
         ("select set_config(x, 'y', true) from t", "set-config"),
+        ("select set_config(name, 'x', false) from pg_settings where name = 'role'", "role"),
+        ("select set_config(name, 'x', false) from pg_settings where name = 'a' or true", "set-config"),
+        ("select set_config(name, 'x', false) from mine.pg_settings where name = 'a'", "set-config"),
+        ("select set_config(name, 'x', false) from pg_settings where name <> 'a'", "set-config"),
         ("update pg_settings set setting = 'x' where name = 'role'", "set-config"),
+        ("select subconninfo from pg_subscription", "credentials"),
+        ("select * from pg_subscription", "credentials"),
+        ("select to_json(s) from pg_subscription s", "credentials"),
+        ("copy pg_subscription to stdout", "credentials"),
+        ("select ('x'::text).pg_backup_start", "server-control"),
+        ("select ('x'::name).pg_create_physical_replication_slot", "server-control"),
+        ("select t.pg_stat_reset_single_table_counters, (t.x).pg_promote from t", "server-control"),
         ("update pg_catalog.pg_settings set setting = 'x' where name = 'role'", "set-config"),
         ("set client_encoding to 'SJIS'", "encoding"),
         ("set names 'GBK'", "encoding"),
@@ -122,6 +133,9 @@ def test_what_reaches_out_is_named(sql: str, danger: str) -> None:
         "select coalesce(1, 2), greatest(1, 2), nullif(1, 2), cast('1' as int), interval '1 day'",
         "select current_user, current_date, session_user",
         "table pg_settings",
+        "select count(*) from pg_subscription",
+        "select (information_schema._pg_expandarray(i.indkey)).n from pg_catalog.pg_index i",
+        "select set_config(name, 'view', false) from pg_settings where name = 'restrict_nonsystem_relation_kind'",
     ],
 )  # fmt: skip
 def test_ordinary_work_is_not_dangerous_and_calls_nothing_unknown(sql: str) -> None:
@@ -137,6 +151,37 @@ def test_settings_are_named_in_lower_case() -> None:
     assert facts("reset all").settings == ("all",)
     assert facts("select set_config('Search_Path', 'x', false)").settings == ("search_path",)
     assert facts("set transaction isolation level serializable").settings == ("transaction_isolation",)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set search_path to ''",
+        "set search_path = public",
+        "select pg_catalog.set_config('search_path', '', false)",
+        "set standard_conforming_strings = on",
+    ],
+)
+def test_what_drivers_set_at_their_start_opens_nothing(sql: str) -> None:
+    found = facts(sql)
+    assert found.settings == ()
+    assert "set" in found.actions
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set search_path to public, mine",
+        "set search_path to mine",
+        "set search_path from current",
+        "select set_config('search_path', $1, false)",
+        "select set_config('search_path', '' || x, false) from t",
+        "set standard_conforming_strings to off",
+        "set standard_conforming_strings to default",
+    ],
+)
+def test_what_else_they_could_be_set_to_is_named(sql: str) -> None:
+    assert facts(sql).settings
 
 
 def test_a_function_of_the_same_name_in_another_schema_is_not_the_servers() -> None:

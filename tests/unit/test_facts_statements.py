@@ -52,6 +52,8 @@ def uses(sql: str) -> set[str]:
          {"update a", "read a", "read c"}),
         ("truncate a, b.c", {"truncate a", "truncate b.c"}),
         ("lock table a", {"lock a"}),
+        ("lock table a in share row exclusive mode", {"lock a"}),
+        ("lock table a, b.c in access share mode", {"read a", "read b.c"}),
         ("select * from a for update", {"read a", "lock a"}),
         ("select * from a, b where true for share of a", {"read a", "lock a", "read b"}),
         ("select * from a x, (select * from b) y for update of y", {"read a", "read b", "lock b"}),
@@ -229,6 +231,9 @@ def test_kinds_name_what_is_inside_too(sql: str, kinds: set[str]) -> None:
         "update t set x = 1 where 1 = 1 and not false",
         "update t set x = 1 where now() > '2000-01-01'",
         "with a as (delete from t returning 1) select 1 from a where id = 1",
+        "merge into t using (select 1) s on true when matched then delete",
+        "merge into t using s on 1 = 1 when matched then update set x = 1",
+        "merge into t using s on t.id = s.id when not matched by source then delete",
         "explain delete from t",
         "prepare p as delete from t",
         "create rule r as on insert to a do also delete from b",
@@ -240,7 +245,15 @@ def test_a_write_without_a_where_that_looks_at_a_column_is_unbounded(sql: str) -
 
 @pytest.mark.parametrize(
     "sql",
-    ["delete from t where id = 1", "update t set x = 1 where current of c", "insert into t values (1)", "select 1"],
+    [
+        "delete from t where id = 1",
+        "update t set x = 1 where current of c",
+        "insert into t values (1)",
+        "select 1",
+        "merge into t using s on t.id = s.id when matched then delete when not matched then insert values (1)",
+        "merge into t using s on true when matched and t.x = 1 then delete",
+        "merge into t using s on t.id = s.id when not matched by source and t.x = 1 then delete",
+    ],
 )
 def test_other_statements_are_bounded(sql: str) -> None:
     assert facts(sql).has_where

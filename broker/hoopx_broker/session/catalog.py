@@ -55,7 +55,7 @@ select p.proname, array_agg(distinct n.nspname::text),
   bool_and(l.lanname in ('c', 'internal') or p.provolatile = 'i')
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
-where n.nspname <> 'pg_catalog'
+where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
 group by p.proname
 """
 

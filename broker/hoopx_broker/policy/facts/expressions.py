@@ -21,6 +21,7 @@ def is_star(reference: Node) -> bool:
 def column_ref(walk: Walk, body: Node, place: Place) -> None:
     found = walk.found
     if is_star(body):
+        found.stars = True
         # A bare star among the columns of a SELECT is seen to there; here it stands inside an expression.
         found.whole_rows |= place.shown
         return
@@ -128,6 +129,7 @@ def column_target(walk: Walk, body: Node, place: Place) -> None:
     value = body.get("val", {})
     reference = value.get("ColumnRef")
     if reference is not None and is_star(reference):
+        walk.found.stars = True
         walk.found.whole_rows |= place.shown and not place.top
         return
     walk.field("ResTarget", body, "val", place.nested())

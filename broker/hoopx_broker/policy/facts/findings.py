@@ -7,7 +7,14 @@ from hashlib import blake2b
 
 from msgspec import msgpack, structs
 
-from hoopx_broker.policy.facts.functions import danger, is_called_by_dot, is_harmless, relation_danger
+from hoopx_broker.policy.facts.functions import (
+    SECRET_COLUMN,
+    SECRET_RELATION,
+    danger,
+    is_called_by_dot,
+    is_harmless,
+    relation_danger,
+)
 from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableAction, TableUse
 
 # Aliases that PostgreSQL itself gives to rows: in ON CONFLICT, RETURNING and rules.
@@ -31,6 +38,7 @@ class Findings:
     rows: set[str] = field(default_factory=lambda: set(_ROWS_OF_THE_SERVER))
     references: set[str] = field(default_factory=set)
     whole_rows: bool = False
+    stars: bool = False
     outputs: tuple[frozenset[str] | None, ...] | None = None
     has_where: bool = True
     has_limit: bool = False
@@ -69,6 +77,9 @@ class Findings:
 
     def facts(self, kind: str, structure: str) -> StatementFacts:
         """`structure` is the grammar's fingerprint; alone it would tell neither `SET` nor `WHERE` values apart."""
+        shows_rows = self.whole_rows or not self.references.isdisjoint(self.rows)
+        if self._shows_secrets(shows_rows=shows_rows):
+            self.dangerous.add("credentials")
         facts = StatementFacts(
             kind=kind,
             kinds=frozenset(self.kinds | {kind}),
@@ -83,13 +94,17 @@ class Findings:
             dangerous=tuple(sorted(self.dangerous)),
             shown=frozenset(self.shown),
             mentioned=frozenset(self.mentioned),
-            whole_rows=self.whole_rows or not self.references.isdisjoint(self.rows),
+            whole_rows=shows_rows,
             outputs=self.outputs,
             indirect=self.indirect,
             defines=self.defines,
             copy="out" if self.copies_out else "in" if self.copies_in else None,
         )
         return structs.replace(facts, fingerprint=blake2b(_canonical(facts), digest_size=8).hexdigest())
+
+    def _shows_secrets(self, *, shows_rows: bool) -> bool:
+        reads = any(use.name == SECRET_RELATION for use in self.tables)
+        return reads and (shows_rows or self.stars or SECRET_COLUMN in self.mentioned)
 
 
 # Sets in a fixed order, so that the same facts are the same bytes in every process.

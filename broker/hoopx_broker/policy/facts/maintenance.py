@@ -7,6 +7,8 @@ from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names
 from hoopx_broker.terms.facts import TableAction
 
+_ACCESS_SHARE = 1  # AccessShareLock in PostgreSQL's lockdefs.h
+
 
 def _copy(walk: Walk, body: Node, place: Place) -> None:
     """COPY answers without naming the origin of columns: a whole table shows whole rows."""
@@ -41,6 +43,11 @@ def _relations(part: str, action: TableAction) -> Handler:
     return inside
 
 
+def _lock(walk: Walk, body: Node, place: Place) -> None:
+    """The weakest lock is what every SELECT takes; pg_dump asks for it by name."""
+    _relations("relations", "read" if body.get("mode") == _ACCESS_SHARE else "lock")(walk, body, place)
+
+
 def _upkeep(part: str) -> Handler:
     """Upkeep of named relations changes those; of a whole schema or database it is the administrator's."""
 
@@ -71,7 +78,7 @@ def _admin(kind: str, *dangerous: str) -> Statement:
 STATEMENTS: dict[str, Statement] = {
     "CopyStmt": Statement("copy", ("copy",), _copy),
     "TruncateStmt": Statement("truncate", ("truncate",), _relations("relations", "truncate")),
-    "LockStmt": Statement("lock", ("lock",), _relations("relations", "lock")),
+    "LockStmt": Statement("lock", (), _lock),
     "CallStmt": Statement("call", ("call",), _call),
     "DoStmt": Statement("do", ("call", "ddl"), dangerous=("do-block",)),
     "VacuumStmt": Statement(lambda body: "vacuum" if body.get("is_vacuumcmd") else "analyze", (), _upkeep("rels")),

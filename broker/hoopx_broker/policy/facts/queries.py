@@ -8,6 +8,7 @@ from typing import Any
 from hoopx_broker.policy.facts.expressions import assignment
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.relations import with_names
+from hoopx_broker.policy.facts.settings import set_by_catalog, set_setting
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Place, Walk
 from hoopx_broker.terms.facts import TableAction
@@ -28,6 +29,13 @@ _MERGE_ACTIONS: dict[str, TableAction] = {"CMD_INSERT": "insert", "CMD_UPDATE": 
 
 def select(walk: Walk, body: Node, place: Place) -> None:
     """SELECT, VALUES, TABLE, set operations, and SELECT INTO."""
+    setting = set_by_catalog(body)
+    if setting is not None:
+        walk.found.actions.add("set")
+        walk.found.function(None, "set_config")
+        set_setting(walk, *setting)
+        walk.field("SelectStmt", body, "fromClause", place.nested().using("read"))
+        return
     place = with_names(walk, body, place.using("read"))
     if "intoClause" in body:
         into(walk, body["intoClause"])

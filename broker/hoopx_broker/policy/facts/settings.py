@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.walk import Walk
 
@@ -12,10 +14,20 @@ _ON = ("on", "true", "yes", "1", "t", "y")
 # of a string from where the reader sees it.
 _ENCODINGS = ("utf8", "utf-8", "unicode")
 
+# Values that drivers and tools set at their start, and that open nothing. A path that only takes names away from the
+# server's own is one: a name without a schema is judged as all that it may mean anyway.
+_INNOCENT = {
+    "search_path": ("", "pg_catalog", "public"),
+    "standard_conforming_strings": _ON,
+}
+
 
 def set_setting(walk: Walk, name: str, value: str | None) -> None:
     """`value` is None where it is computed, a list, or taken over (SET … FROM CURRENT)."""
     name = name.lower()
+    if value is not None and value.lower() in _INNOCENT.get(name, ()):
+        walk.found.actions.add("set")
+        return
     walk.found.setting(name)
     value = value.lower() if value is not None else ""
     if name in _WHO_ONE_IS:
@@ -35,3 +47,44 @@ def literal(argument: Node) -> str | None:
         return str(constant["ival"].get("ival", 0))
     text = argument.get("String") or constant.get("sval")
     return None if text is None else str(text.get("sval", ""))
+
+
+_NAME = {"ColumnRef": {"fields": [{"String": {"sval": "name"}}]}}
+_CALL = {
+    "funcname": [{"String": {"sval": "set_config"}}],
+    "args": [_NAME, "?", "?"],
+    "funcformat": "COERCE_EXPLICIT_CALL",
+}
+_BY_CATALOG = {
+    "targetList": [{"ResTarget": {"val": {"FuncCall": _CALL}}}],
+    "fromClause": [{"RangeVar": {"relname": "pg_settings", "inh": True, "relpersistence": "p"}}],
+    "whereClause": {"A_Expr": {"kind": "AEXPR_OP", "name": [{"String": {"sval": "="}}], "lexpr": _NAME, "rexpr": "?"}},
+    "limitOption": "LIMIT_OPTION_DEFAULT",
+    "op": "SETOP_NONE",
+}
+
+
+def set_by_catalog(query: Node) -> tuple[str, str] | None:
+    """Name and value in `SELECT set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'`.
+
+    pg_dump sets so what only some servers know. Nothing but just this is recognized.
+    """
+    if "fromClause" not in query:
+        return None
+    constants: list[str | None] = []
+    if _shape(query, constants) != _BY_CATALOG:
+        return None
+    value, _, name = constants
+    return None if name is None or value is None else (name, value)
+
+
+def _shape(part: Any, constants: list[str | None]) -> Any:
+    """The tree without places in the text, and with a mark for each constant."""
+    if isinstance(part, list):
+        return [_shape(item, constants) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "A_Const" in part:
+        constants.append(literal(part))
+        return "?"
+    return {name: _shape(value, constants) for name, value in part.items() if name != "location"}
