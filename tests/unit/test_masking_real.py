@@ -189,6 +189,10 @@ WAYS = [
     "select table_to_xml('customers', true, true, '')",
     "do $$ begin raise notice '%', (select max(email) from customers); end $$",
     "explain (analyze, verbose) select email from customers;; select email from customers",
+    "select quote_ident(ssn)::regclass from customers",
+    "select 1 from customers where has_table_privilege(quote_ident(ssn), 'select')",
+    "select to_tsquery(email || ' &') from customers;; select ('''' || email)::tsquery from customers",
+    "select current_setting(email) from customers",
     "select c.to_json from customers c",
     "select 1, customers.row_to_json from customers",
     "select c.quote_literal, public.customers.record_out from public.customers, customers c limit 3",
@@ -262,6 +266,8 @@ ORDINARY = [
     ("begin;; insert into orders (customer_id, item) values (1, upper('new')) returning item;; rollback", "NEW"),
     ("begin;; select setval('orders_id_seq', (select max(id) from orders) + 1000);; rollback", "1400"),
     ("begin;; update orders set item = gen_random_uuid()::text where id = 1;; select 'done';; rollback", "done"),
+    ("select nmae from customers", 'column "nmae" does not exist'),
+    ("select no_such_thing(name) from customers", "function no_such_thing(text) does not exist"),
     ("select c.name, c.phone, upper(c.name) from customers c where id = 1", "EXAMPLE"),
 ]
 

@@ -282,8 +282,8 @@ class Answers:
             self._hushed = self._hushed or exchange.plan.quiet
         data = frame.data
         if self._hushed:
-            said = messages.ErrorFields(said.severity, said.code, WITHHELD)
-            data = messages.error(said.severity, said.code, WITHHELD)
+            said = said if said.is_about_text else messages.ErrorFields(said.severity, said.code, WITHHELD)
+            data = messages.error(said.severity, said.code, said.message, position=said.position)
         n = exchange.n if exchange is not None else 0
         note = Note(entries.Failed(self._stream, n, said.severity, said.code, said.message))
         return [note, Send(Side.CLIENT, data)]

@@ -42,14 +42,25 @@ class Startup(Struct, frozen=True):
 
 
 class ErrorFields(Struct, frozen=True):
+    """`position` is where in the statement's text the error is, empty where it is not in the text."""
+
     severity: str
     code: str
     message: str
+    position: str = ""
 
     @property
     def is_fatal(self) -> bool:
         """The server closes the connection after it."""
         return self.severity in ("FATAL", "PANIC")
+
+    @property
+    def is_about_text(self) -> bool:
+        """The server complains of the statement's text (class 42), before it has looked at any row.
+
+        Without the position it may be about a value: `email::regclass` names a relation that does not exist.
+        """
+        return self.severity == "ERROR" and self.code.startswith("42") and self.position.isdigit()
 
 
 class Field(Origin, frozen=True):
@@ -201,18 +212,18 @@ def error_fields(frame: Frame) -> ErrorFields:
             break
         said[kind] = cursor.cstring().decode(errors="replace")
     severity = said.get(ord("V")) or said.get(ord("S"), "ERROR")
-    return ErrorFields(severity, said.get(ord("C"), "XX000"), said.get(ord("M"), ""))
+    return ErrorFields(severity, said.get(ord("C"), "XX000"), said.get(ord("M"), ""), said.get(ord("P"), ""))
 
 
-def _report(kind: int, severity: str, code: str, text: str, detail: str, hint: str) -> bytes:
-    parts = [("S", severity), ("V", severity), ("C", code), ("M", text), ("D", detail), ("H", hint)]
+def _report(kind: int, severity: str, code: str, text: str, detail: str, hint: str, position: str = "") -> bytes:
+    parts = [("S", severity), ("V", severity), ("C", code), ("M", text), ("D", detail), ("H", hint), ("P", position)]
     # A NUL would end a field early and let what follows be read as other fields.
     body = b"".join(f"{name}{value}".replace("\0", " ").encode() + b"\0" for name, value in parts if value)
     return message(kind, body + b"\0")
 
 
-def error(severity: str, code: str, text: str, detail: str = "", hint: str = "") -> bytes:
-    return _report(frames.ERROR, severity, code, text, detail, hint)
+def error(severity: str, code: str, text: str, detail: str = "", hint: str = "", position: str = "") -> bytes:
+    return _report(frames.ERROR, severity, code, text, detail, hint, position)
 
 
 def notice(text: str, detail: str = "", hint: str = "", code: str = "00000") -> bytes:
