@@ -60,6 +60,8 @@ class Bench(Struct, frozen=True):
     ask_people: AskPeople
     ground: Ground
     clock: Callable[[], float] = time.time
+    # One statement of a person is read at a time: the readers are for everybody.
+    turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
 
 class Era(Struct, frozen=True):
@@ -90,8 +92,6 @@ class Court:
         self._by_facts: dict[Facts, Passage | Deny] = {}
         self._era = self._now()
         self._catalog_as_of = self._era
-        # One statement of a session is read at a time: the readers are for all sessions.
-        self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._hidden: Hidden | None = None
         self.doubt: Plan = OPEN  # for an answer whose statement is not known: all that may be hidden is
@@ -126,7 +126,7 @@ class Court:
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
-        async with self._reading:
+        async with self._bench.turn:
             facts = await self._bench.reader.read(asked.text)
         await self._refresh()
         self._enter(self._now())  # all that took its time

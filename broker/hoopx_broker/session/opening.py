@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -87,6 +88,8 @@ class Opening:
         self._services = services
         self._sessions = sessions
         self._grounds = {name: Ground() for name in services.targets}
+        # One for each person with a session, so that many sessions of one do not hold up the others.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def open(
         self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
@@ -197,6 +200,7 @@ class Opening:
             self._asker(who, target),
             self._grounds[target.name],
             services.clock,
+            self._turns.setdefault((who.issuer, who.user), asyncio.Lock()),
         )
         catalog = await bench.read_catalog()
         _warn_of_typos(catalog, notify)

@@ -16,7 +16,7 @@ from hoopx_broker.terms.facts import StatementFacts, Unreadable
 # Reading takes some tens of microseconds; the slowest statement within the size limit that does not hang, 0.6 s.
 DEADLINE_SECONDS = 2.0
 START_SECONDS = 20.0
-# A session has one of them at a time (see `Court`), so that one session's worst statements do not hold up the others.
+# A person has one of them at a time (see `Bench.turn`), so that the worst statements of one do not hold up the others.
 CHILDREN = 2
 _CHILD = "hoopx_broker.policy.facts.child"
 
