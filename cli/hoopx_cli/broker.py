@@ -38,14 +38,23 @@ def run(context: typer.Context, config: Config = "") -> None:
 def check(context: typer.Context, config: Config = "") -> None:
     """Example: hoopx broker check --config hoopx.yaml
 
-    Check a configuration without starting anything: every problem at once, each with its line.
+    Check a configuration and its policies without starting anything: every problem at once, each with its line.
     """
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.config import load
+        from hoopx_broker.policy.load import load as load_policies
     path = _path(kit, config)
     checked = load(path, kit.environ)
-    kit.out.say(f"{path} is in order: {len(checked.targets)} targets, {len(checked.identity)} identity providers")
+    policies = load_policies(checked.policies)
+    issuers = len(checked.identity) + (checked.embedded is not None)
+    if kit.out.form is Form.JSON:
+        facts = {"targets": sorted(checked.targets), "issuers": issuers, "rules": sorted(policies.rules)}
+        kit.out.json({"config": str(path), **facts})
+    else:
+        kit.out.say(
+            f"{path} is in order. Issuers: {issuers}, targets: {len(checked.targets)}, rules: {len(policies.rules)}"
+        )
 
 
 @broker.command(cls=HoopxCommand)

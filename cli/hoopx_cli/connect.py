@@ -50,11 +50,18 @@ def connect(
     if kit.child is not None:
         return front.stay(kit, [order], front.Door(*door), front.run_child(kit, command_of(kit)))
 
+    was_open = False
+
     async def use(held: Sequence[front.Held], signals: object) -> int:
+        nonlocal was_open
+        was_open = True
         _announce(kit, held[0])
         return await front.watch(kit, held[0])
 
-    return front.stay(kit, [order], front.Door(*door), use)
+    code = front.stay(kit, [order], front.Door(*door), use)
+    if was_open and code:
+        kit.out.say(f"the session with `{target}` is over")
+    return code
 
 
 def command_of(kit: Kit) -> tuple[str, ...]:

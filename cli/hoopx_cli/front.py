@@ -79,9 +79,7 @@ async def watch(kit: Kit, held: Held) -> int:
     over = asyncio.ensure_future(held.session.over())
     while not over.done():
         left = held.access.expires_at - time.time()
-        kit.out.status(
-            f"{held.access.target} · {held.listener.streams} connections · {spoken(left)} left · Ctrl-C ends"
-        )
+        kit.out.status(f"{held.access.target} · {_counted(held.listener.streams)} · {spoken(left)} left · Ctrl-C ends")
         await asyncio.wait([over], timeout=STATUS_SECONDS)
     kit.out.status("")
     ended = await over
@@ -141,6 +139,10 @@ async def _until_over(child: child_room.Child, held: Sequence[Held], kit: Kit) -
     for over in overs.keys() & finished:
         kit.out.insist(f"the session with `{overs[over].access.target}` ended: {_reason(await over)}")
     return await child.stop()
+
+
+def _counted(streams: int) -> str:
+    return "1 connection" if streams == 1 else f"{streams} connections"
 
 
 def _reason(ended: Ended | None) -> str:

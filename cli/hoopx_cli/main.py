@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from hoopx_cli.output import Output
 
 
+_TOKEN_HINT = "HOOPX_TOKEN is set and wins over a login: get a new token, or unset it. The broker's log says why"
+
+
 def main() -> None:
     """The entry point."""
     arguments = sys.argv[1:]
@@ -69,13 +72,19 @@ def _invoke(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -
 
 
 def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
+    import errno
+
     from hoopx_broker.terms.errors import ExitCode, HoopxError
     from hoopx_cli.commands import UsageError
 
     match error:
         case HoopxError():
-            out.error(error.message, error.hint)
+            # A login does not help whoever has set HOOPX_TOKEN, which wins over it.
+            is_vain = "`hoopx login`" in error.hint and environ.get("HOOPX_TOKEN")
+            out.error(error.message, _TOKEN_HINT if is_vain else error.hint)
             return int(error.exit_code)
+        case OSError(errno=errno.EIO):
+            return _unheard()
         case UsageError():
             context = error.ctx
             hint = f"see `{context.command_path} --help`" if context is not None else ""
@@ -89,6 +98,14 @@ def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
 
             out.error(f"unexpected: {type(error).__name__}", f"this is a bug in hoopx; its trace is in {keep(environ)}")
             return int(ExitCode.UNEXPECTED)
+
+
+def _unheard() -> int:
+    """The terminal is gone, and nobody sent HUP: leave as if somebody had."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    return 129
 
 
 def _quiet_pipe() -> int:

@@ -64,7 +64,7 @@ class Narrator:
 
     def _put(self, margin: str, text: str, *, style: str = "", rest: str | None = None) -> None:
         """A line behind its margin, broken between words at the terminal's edge; what follows stands behind `rest`."""
-        for at, piece in enumerate(_pieces(text, self._room(margin))):
+        for at, piece in enumerate(_pieces(text, self._room(max(margin, rest or "", key=len)))):
             line = ((margin if at == 0 or rest is None else rest) + piece).rstrip()
             if style:
                 self._out.styled(line, style)
@@ -72,8 +72,7 @@ class Narrator:
                 self._out.data(line)
 
     def _room(self, margin: str) -> int | None:
-        # Some columns less than there are: `rest` may be longer than the first margin.
-        return None if self._out.columns is None else max(MIN_ROOM, self._out.columns - len(margin) - 4)
+        return None if self._out.columns is None else max(MIN_ROOM, self._out.columns - len(margin))
 
     def _breathe(self) -> None:
         if self._out.is_terminal:
@@ -83,4 +82,4 @@ class Narrator:
 def _pieces(text: str, room: int | None) -> list[str]:
     if room is None or len(text) <= room:
         return [text]
-    return textwrap.wrap(text, room, drop_whitespace=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(text, room, break_on_hyphens=False) or [""]

@@ -105,6 +105,11 @@ class Output:
         """Something a person must know even with `-q`."""
         self._tell(text)
 
+    def ask(self, question: str) -> None:
+        """A question whose answer is typed behind it."""
+        self.status("")
+        print(inert(question), end="", file=self._stderr, flush=True)
+
     def error(self, message: str, hint: str = "") -> None:
         self._tell(f"hoopx: {message}")
         if hint:

@@ -69,7 +69,7 @@ def ls(
         kit.out.json(found)
         return
     if not found:
-        kit.out.say("there is no such request")
+        kit.out.say("no requests to show")
         return
     rows = [
         (one.id, one.state, one.kind, one.target, one.requester, people(one.approvers), one.reason) for one in found
@@ -147,7 +147,7 @@ def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> N
 
 
 def _agrees(kit: Kit, verdict: str) -> bool:
-    kit.out.insist(f"{verdict} this? Type y and Enter to do so.")
+    kit.out.ask(f"{verdict} this? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -138,7 +138,8 @@ async def _opened(entrance: Entrance, control: Control, order: Open) -> Opened:
 def _await_people(out: Output, order: Open, waiting: Waiting) -> None:
     """Say what is needed and from whom; who cannot wait leaves with the request's id."""
     people = " and ".join(f"{count} of `{group}`" for group, count in sorted(waiting.approvers.items()))
-    out.insist(f"`{order.target}` needs approval by {people}: {waiting.reason}")
+    why = f": {waiting.reason}" if waiting.reason else ""
+    out.insist(f"`{order.target}` needs approval by {people}{why}")
     out.insist(f"  request {waiting.request}, until {moment(waiting.expires_at)}: hoopx approve {waiting.request}")
     if not order.wait:
         raise _pending(order, waiting.request)

@@ -55,7 +55,7 @@ def ls(
         kit.out.json(found)
         return
     if not found:
-        kit.out.say("there is no such session")
+        kit.out.say("no sessions to show")
         return
     kit.out.table(("session", "user", "target", "state", "opened", "statements", "denied", "reason"), map(_row, found))
 

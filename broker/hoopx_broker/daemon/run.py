@@ -87,8 +87,10 @@ def _bind(settings: BrokerConfig) -> _Place:
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
     except OSError as error:
+        # `socket` adds the address in brackets, which stands here already.
+        why = (error.strerror or str(error)).partition(" (")[0].lower()
         raise BadInput(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            f"cannot listen on {settings.host}:{settings.port}: {why}",
             "stop what listens there, or change `listen` in the configuration",
         ) from error
     port = listening.getsockname()[1]
