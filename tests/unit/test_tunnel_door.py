@@ -222,6 +222,42 @@ def test_a_crowd_that_says_nothing_does_not_keep_an_honest_client_out(
     play(tmp_path, act)
 
 
+async def _idle(peer: Peer) -> None:
+    await peer.say(HELLO)
+    await peer.answer()
+
+
+async def _slow_body(peer: Peer) -> None:
+    await peer.say(b"POST /hello HTTP/1.1\r\nHost: broker\r\nContent-Length: 9\r\n\r\nslow")
+
+
+async def _answered_early(peer: Peer) -> None:
+    """The answer is here before the body is, and then the body comes."""
+    await peer.say(b"POST /nowhere HTTP/1.1\r\nHost: broker\r\nContent-Length: 2\r\n\r\n")
+    assert (await peer.answer())[0] == 404
+    await peer.say(b"ok")
+
+
+@pytest.mark.parametrize("behave", [_idle, _slow_body, _answered_early])
+def test_those_who_said_something_once_do_not_keep_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behave: Callable[[Peer], Awaitable[None]]
+) -> None:
+    """A thousand connections that anybody may open made every call a 503."""
+    monkeypatch.setattr(room, "Strangers", lambda: Strangers(10))
+    monkeypatch.setattr(room, "MAX_HTTP", 20)
+
+    async def act(house: House) -> None:
+        crowd = [await house.connect() for _ in range(9)]
+        for peer in crowd:
+            await behave(peer)
+        for _ in range(30):
+            await behave(await house.connect())
+        await house.serves()
+        assert await crowd[0].is_cut()
+
+    play(tmp_path, act)
+
+
 def test_known_connections_are_not_cut_by_a_crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "Strangers", lambda: Strangers(3))
 

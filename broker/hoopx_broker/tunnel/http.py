@@ -93,14 +93,24 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._is_known()
         self._expect_within(BODY_SECONDS)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
         self._expect_nothing()
+        if self.cycle is None or not self.cycle.response_complete:
+            self._is_known()
         super().on_message_complete()
+
+    # What an answer calls at its end.
+
+    def on_response_complete(self) -> None:
+        """Between two requests it may be anybody's again: idle connections must not keep others out."""
+        self._is_known()
+        if not self.transport.is_closing():
+            self._is_known = self._strangers.enter(self.transport.abort)
+        super().on_response_complete()
 
     # Deadlines.
 
