@@ -38,7 +38,7 @@ def test_a_lease_is_stored_as_pending_before_the_source_is_asked(tmp_path: Path)
             assert [(pending.state, pending.handle, pending.user) for pending in seen] == [("pending", {}, "")]
             assert (lease.state, lease.handle, lease.user) == ("live", {"role": "hoopx_s_1"}, "hoopx_s_1")
             assert await only_lease(s) == lease
-            assert credential.password.equals(PASSWORD)
+            assert credential.password.reveal() == PASSWORD
 
     asyncio.run(scene())
 
