@@ -117,10 +117,11 @@ class Output:
 
     def status(self, text: str) -> None:
         """A line that is rewritten in place, on a live terminal only; the empty text clears it."""
-        if not self.is_live or self.is_quiet or text == self._status:
+        if not self.is_live or self.is_quiet or not (text or self._status):
             return
+        # What stands there already is not painted again, but the terminal is touched: that tells whether it is gone.
+        print("\r" if text == self._status else f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
         self._status = text
-        print(f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
 
     def _tell(self, text: str) -> None:
         self.status("")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from subprocess import PIPE
-from urllib.parse import urlsplit
 
 import pexpect
 import pytest
@@ -40,17 +37,15 @@ def test_connect_shows_a_live_line_and_ctrl_c_ends_it(stage: Stage) -> None:
     assert stage.double.hangups == 1
 
 
-def test_a_terminal_that_goes_without_a_word_ends_the_session_at_the_next_one(stage: Stage) -> None:
+def test_a_terminal_that_goes_without_a_word_ends_the_session(stage: Stage) -> None:
     """As behind `su` or a lost window, where nobody sends HUP."""
     ours, theirs = pty.openpty()
     environ = stage.environment(TERM="xterm")
     with subprocess.Popen([HOOPX, "connect", "prod-db"], stdout=PIPE, stderr=theirs, env=environ, text=True) as command:
         os.close(theirs)
         assert command.stdout is not None
-        address = urlsplit(command.stdout.readline())
+        assert command.stdout.readline().startswith("postgresql://")
         os.close(ours)
-        with suppress(ConnectionRefusedError), socket.create_connection((address.hostname, address.port)):
-            pass  # if it is not gone already, this gives it something to say
         assert command.wait(30) == 129
     assert stage.double.hangups == 1
     assert not (stage.home / "traces").exists()
