@@ -132,11 +132,14 @@ def verify(
     for its key, which proves nothing about the broker itself.
     """
     kit = kit_of(context)
-    from hoopx_broker.recording.verify import prove
+    from hoopx_broker.recording.verify import BrokenEvidence, prove
 
     public = key or _key_of_broker(kit)
     with _opened(kit, recording) as file:
         proof = prove(file, public)
+    if not _is_path(recording) and proof.session != recording:
+        # Whole and sealed, but of another session: files were exchanged where the broker keeps them.
+        raise BrokenEvidence(1, f"it is the recording of `{proof.session}`, not of `{recording}`")
     if kit.out.form is Form.JSON:
         kit.out.json(proof)
         return
@@ -224,7 +227,7 @@ def _key_of_broker(kit: Kit) -> str:
 def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
     """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
     path = Path(named)
-    if os.sep in named or path.suffix == ".hoopx" or path.is_file():
+    if _is_path(named):
         try:
             file: BinaryIO = path.open("rb")
         except OSError as error:
@@ -237,6 +240,11 @@ def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
         kit.api.recording(named, kept.write)
         kept.seek(0)
         yield kept
+
+
+def _is_path(named: str) -> bool:
+    path = Path(named)
+    return os.sep in named or path.suffix == ".hoopx" or path.is_file()
 
 
 @contextmanager

@@ -47,6 +47,20 @@ def test_the_exported_file_proves_itself_with_nothing_but_a_public_key(
     stage.hoopx("sessions", "verify", str(copy), "--key", key, **offline).fine()
 
 
+def test_a_whole_recording_in_the_place_of_another_is_found(own_stage: Stage) -> None:
+    """Both are sealed by the broker; somebody with access to its disk shows the harmless one for the other."""
+    for sql in ("SELECT 'harmless'", "SELECT 'what was done'"):
+        own_stage.psql(TARGET, sql).fine()
+    one, other = (
+        own_stage.home / "recordings" / f"{session['id']}.hoopx" for session in own_stage.listed("sessions", "ls")
+    )
+    one.write_bytes(other.read_bytes())
+    outcome = own_stage.hoopx("sessions", "verify", one.stem)
+    assert outcome.code != 0
+    assert f"`{other.stem}`, not of `{one.stem}`" in outcome.err
+    own_stage.hoopx("sessions", "verify", other.stem).fine()
+
+
 def test_one_flipped_byte_is_found_wherever_it_is(stage: Stage, recorded: str, tmp_path: Path) -> None:
     copy, key = _exported(stage, recorded, tmp_path)
     whole = copy.read_bytes()
