@@ -44,7 +44,8 @@ def check(context: typer.Context, directory: Directory = "") -> None:
         policies = load(place)
     except BadPolicies as bad:
         _list(kit, [str(problem) for problem in bad.problems])
-        raise _bad(f"{len(bad.problems)} problems in `{place}`") from None
+        found = "1 problem" if len(bad.problems) == 1 else f"{len(bad.problems)} problems"
+        raise _bad(f"{found} in `{place}`") from None
     if kit.out.form is Form.JSON:
         kit.out.json({"directory": str(place), "rules": sorted(policies.rules), "version": policies.version})
         return
