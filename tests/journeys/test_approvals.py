@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import ssl
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -111,3 +114,18 @@ def test_a_request_that_does_not_exist_is_bad_usage(stage: Stage, verb: str) -> 
 def _requested(stage: Stage, *options: str) -> str:
     [request] = stage.listed("request", TARGET, *options)
     return str(request["id"])
+
+
+def test_nobody_asks_for_less_than_no_time(stage: Stage) -> None:
+    """The CLI refuses it too, but anybody can call the broker without it."""
+    call = urllib.request.Request(
+        f"{stage.url}/v1/requests",
+        data=b'{"target": "payments-prod", "duration": -5}',
+        headers={"Authorization": f"Bearer {stage.environment('ann')['HOOPX_TOKEN']}"},
+    )
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(call, context=trusting)
+    with refused.value:
+        assert refused.value.code == 400

@@ -107,7 +107,7 @@ class Opening:
             raise
 
     async def _permit(self, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> _Permission:
-        seconds = _duration(ask.duration, target)
+        seconds = duration_of(ask.duration, target)
         circumstances = Circumstances(
             int(self._services.clock()) // 60 * 60, _short(ask.reason), _short(ask.ticket), seconds
         )
@@ -324,7 +324,8 @@ def denial(ruling: Deny, what: str) -> str:
     return f"rule `{ruling.rule}` forbids {what}: {ruling.reason}"
 
 
-def _duration(asked: int, target: Target) -> int:
+def duration_of(asked: int, target: Target) -> int:
+    """Seconds that a session may last. Raises `BadInput`."""
     if asked < 0:
         raise BadInput("a session cannot last less than no time", "give `--for` a duration such as 30m")
     return min(asked or target.ttl, target.ttl)
