@@ -80,7 +80,7 @@ class Api:
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
-            who, _ = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
+            who, request.state.token_ends = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
             said = await call(self, request, who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
@@ -98,8 +98,7 @@ class Api:
     # Targets.
 
     async def _whoami(self, request: Request, who: Principal) -> WhoAmI:
-        _, ends = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
-        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, ends)
+        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, request.state.token_ends)
 
     async def _targets(self, _: Request, who: Principal) -> dict[str, list[TargetView]]:
         views = [self._view(target, who) for target in self._services.targets.values()]
