@@ -17,6 +17,7 @@ class Circumstances(Struct, frozen=True):
     """What rules may look at beside who, what and where. `now` is seconds since the Unix epoch, whole minutes.
 
     `approvals` names the approver groups whose quorum has agreed; `duration` is the asked length in seconds.
+    `parameters` are the values that a prepared statement would run with, as text, None for NULL.
     """
 
     now: int
@@ -24,6 +25,7 @@ class Circumstances(Struct, frozen=True):
     ticket: str = ""
     duration: int = 0
     approvals: frozenset[str] = frozenset()
+    parameters: tuple[str | None, ...] = ()
 
 
 class Judge(Protocol):

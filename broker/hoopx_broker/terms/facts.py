@@ -7,19 +7,39 @@ from typing import Literal
 from msgspec import Struct
 
 TableAction = Literal["read", "insert", "update", "delete", "truncate", "ddl", "lock"]
+ColumnAction = Literal["read", "insert", "update"]
+Volatility = Literal["immutable", "stable", "volatile", "unknown"]
 
 
 class TableUse(Struct, frozen=True, order=True):
-    """A relation and what is done to it. `schema` is None where the statement does not say it."""
+    """A relation and what is done to it. `schema` is None where the statement does not say it.
+
+    `through` are the relations that the statement names and this one lies behind, as `schema.name`: a view over it, its
+    partition, its parent. Empty where the statement names it itself.
+    """
 
     schema: str | None
     name: str
     action: TableAction
+    through: tuple[str, ...] = ()
+
+
+class ColumnUse(Struct, frozen=True, order=True):
+    """A column of a relation and what is done to it; `*` is all of its columns."""
+
+    schema: str | None
+    table: str
+    column: str
+    action: ColumnAction
+    through: tuple[str, ...] = ()
 
 
 class FunctionName(Struct, frozen=True, order=True):
+    """A function; what it is declared to do is known from the target's catalog only."""
+
     schema: str | None
     name: str
+    volatility: Volatility = "unknown"
 
 
 class StatementFacts(Struct, frozen=True):
@@ -35,6 +55,7 @@ class StatementFacts(Struct, frozen=True):
     actions: frozenset[str]
     fingerprint: str
     tables: tuple[TableUse, ...] = ()
+    columns: tuple[ColumnUse, ...] = ()
     functions: tuple[FunctionName, ...] = ()
     # Of `functions`, the names of those that are not known to be harmless.
     doubtful: frozenset[str] = frozenset()
