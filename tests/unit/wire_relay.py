@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from hoopx_broker.masking.plan import OPEN, Plan, hide, plan
 from hoopx_broker.policy.facts.sql import read
-from hoopx_broker.session.names import resolve
+from hoopx_broker.policy.names import resolve
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.entries import Entry
-from hoopx_broker.terms.facts import Unreadable
+from hoopx_broker.terms.facts import FunctionName, Unreadable
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.rulings import Allow, Deny
@@ -86,7 +86,7 @@ def catalog_of(postgres: Postgres, columns: Mapping[ColumnName, str]) -> Catalog
         by_name,
         places,
         {oid: frozenset(columns) for (oid,) in views},
-        {name: ("public",) for (name,) in functions},
+        {name: (FunctionName("public", name),) for (name,) in functions},
     )
 
 

@@ -150,7 +150,8 @@ def _clear(statement: StatementFacts, hidden: Hidden) -> tuple[bool, ...]:
 
 
 def _touched(statement: StatementFacts, hidden: Hidden) -> list[TableUse]:
-    return [use for use in statement.tables if _columns(use, hidden) is not None]
+    """A view that shows hidden columns is known as such: the tables behind it are not what the statement reads."""
+    return [use for use in statement.tables if not use.through and _columns(use, hidden) is not None]
 
 
 def _columns(use: TableUse, hidden: Hidden) -> frozenset[str] | None:

@@ -1,15 +1,17 @@
-"""Read a PostgreSQL target's catalog: names, the places of classified columns, and the views over them."""
+"""Read a PostgreSQL target's catalog: names, columns, places that are classified, views, partitions, hidden calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import psycopg
 
 from hoopx_broker.seams.libpq import keywords
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.targets import ColumnName, Target
 
@@ -21,6 +23,14 @@ select c.oid::int8, n.nspname, c.relname, c.relkind::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
   and n.nspname !~ '^pg_(toast|temp_|toast_temp_)'
+"""
+_COLUMNS = """
+select a.attrelid::int8, array_agg(a.attname::text)
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm', 'f')
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where a.attnum > 0 and not a.attisdropped and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+group by a.attrelid
 """
 # A classified column stands in its table, in the children that inherit it and in the parents that show it.
 _PLACES = """
@@ -40,31 +50,82 @@ places as (select * from below union select * from above)
 select p.nsp, p.rel, p.att, p.oid::int8, a.attnum::int8
 from places p join pg_catalog.pg_attribute a on a.attrelid = p.oid and a.attname = p.att and not a.attisdropped
 """
+_INHERITANCE = "select inhrelid::int8, inhparent::int8 from pg_catalog.pg_inherits"
 # What the rule of each view reads; attribute 0 is the whole row.
 _VIEWS = """
 select distinct r.ev_class::int8, d.refobjid::int8, d.refobjsubid::int8
 from pg_catalog.pg_rewrite r
 join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
+join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname not in ('pg_catalog', 'information_schema')
 join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
 """
 # A function in C belongs to an extension, and those that run queries are known by name as dangerous.
 _FUNCTIONS = """
-select p.proname, array_agg(distinct n.nspname::text),
+select p.proname::text, n.nspname::text, max(p.provolatile::text),
   bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1),
   bool_and(l.lanname in ('c', 'internal') or p.provolatile = 'i')
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
-group by p.proname
+group by p.proname, n.nspname
 """
+_SERVER_FUNCTIONS = """
+select p.proname::text, max(p.provolatile::text) from pg_catalog.pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
+"""
+# Functions that run where no statement names them: inside of views, behind operators, casts and domains. What only
+# computes (in C, or declared immutable) is left out: extensions would otherwise make every comparison a call. So is the
+# far side of a cast to or from a type of PostgreSQL's: one to text would make each `::text` a call.
+_HIDDEN_CALLS = """
+with wild as (
+  select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
+  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  join pg_catalog.pg_language l on l.oid = p.prolang
+  where n.nspname not in ('pg_catalog', 'information_schema')
+    and l.lanname not in ('c', 'internal') and p.provolatile <> 'i')
+select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
+from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
+join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+union
+select 'operator', 0, o.oprname::text, w.nsp, w.fn, w.vol
+from wild w join pg_catalog.pg_operator o on o.oprcode = w.oid
+union
+select 'type', 0, t.typname::text, w.nsp, w.fn, w.vol
+from wild w join pg_catalog.pg_cast c on c.castfunc = w.oid
+join pg_catalog.pg_type t on t.oid in (c.castsource, c.casttarget)
+where t.typnamespace <> 'pg_catalog'::regnamespace
+union
+select 'type', 0, t.typname::text, w.nsp, w.fn, w.vol
+from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
+join pg_catalog.pg_constraint k on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = k.oid
+join pg_catalog.pg_type t on t.oid = k.contypid
+"""
+_VOLATILITY: dict[str, Volatility] = {"i": "immutable", "s": "stable", "v": "volatile"}
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 async def read_catalog(target: Target, credential: Credential) -> Catalog:
     """Raises `BackendFailed`."""
+    async with _connection(target, credential) as connection:
+        await connection.execute("SET search_path TO pg_catalog")
+        return await _read(connection, target)
+
+
+async def read_search_path(target: Target, credential: Credential) -> str:
+    """The path that connections of this login start with, as the server writes it. Raises `BackendFailed`."""
+    async with _connection(target, credential) as connection:
+        ((path,),) = await _rows(connection, "select pg_catalog.current_setting('search_path')")
+        return str(path)
+
+
+@asynccontextmanager
+async def _connection(target: Target, credential: Credential) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     try:
         async with await _connect(target, credential) as connection:
-            return await _read(connection, target)
+            yield connection
     except psycopg.Error as error:
         raise BackendFailed(
             f"hoopx cannot read the catalog of `{target.name}`: {_first_line(error)}",
@@ -79,7 +140,7 @@ async def _connect(target: Target, credential: Credential) -> psycopg.AsyncConne
         user=credential.user,
         password=credential.password.reveal(),
         connect_timeout=CONNECT_SECONDS,
-        options=f"-c statement_timeout={QUERY_MILLISECONDS} -c search_path=pg_catalog",
+        options=f"-c statement_timeout={QUERY_MILLISECONDS}",
         application_name="hoopx catalog",
         autocommit=True,
     )
@@ -88,20 +149,44 @@ async def _connect(target: Target, credential: Credential) -> psycopg.AsyncConne
 async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Catalog:
     relations = {row[0]: Relation(*row) for row in await _rows(connection, _RELATIONS)}
     classified = await _places(connection, target.classify)
-    views = _views_over(classified, await _rows(connection, _VIEWS), relations) if classified else {}
+    views = await _rows(connection, _VIEWS)
     functions = await _rows(connection, _FUNCTIONS)
-    by_name: dict[str, list[Relation]] = {}
-    for relation in relations.values():
-        by_name.setdefault(relation.name, []).append(relation)
+    inheritance = await _rows(connection, _INHERITANCE)
+    hidden = await _rows(connection, _HIDDEN_CALLS)
     return Catalog(
         relations,
-        {name: tuple(found) for name, found in by_name.items()},
+        _grouped((relation.name, relation) for relation in relations.values()),
         classified,
-        views,
-        {name: tuple(schemas) for name, schemas, _, _ in functions},
-        frozenset(name for name, _, takes_one, _ in functions if takes_one),
-        frozenset(name for name, _, _, computes in functions if computes),
+        _views_over(classified, views, relations) if classified else {},
+        _grouped((name, _function(schema, name, kind)) for name, schema, kind, *_ in functions),
+        {name: _VOLATILITY[kind] for name, kind in await _rows(connection, _SERVER_FUNCTIONS)},
+        frozenset(name for name, _, _, takes_one, _ in functions if takes_one),
+        _computing(functions),
+        {oid: tuple(names) for oid, names in await _rows(connection, _COLUMNS)},
+        reads=_grouped((view, relation) for view, relation, _ in views),
+        calls=_grouped((oid, _function(*function)) for kind, oid, _, *function in hidden if kind == "view"),
+        children=_grouped((parent, child) for child, parent in inheritance),
+        parents=_grouped(inheritance),
+        operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
+        types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
     )
+
+
+def _function(schema: str, name: str, volatility: str) -> FunctionName:
+    return FunctionName(schema, name, _VOLATILITY[volatility])
+
+
+def _computing(functions: list[tuple[Any, ...]]) -> frozenset[str]:
+    """Names whose every function, in whatever schema, only computes."""
+    others = {name for name, _, _, _, computes in functions if not computes}
+    return frozenset(name for name, *_ in functions if name not in others)
+
+
+def _grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, tuple[_Value, ...]]:
+    found: dict[_Key, dict[_Value, None]] = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in found.items()}
 
 
 async def _rows(connection: psycopg.AsyncConnection[Any], text: str, *parameters: Any) -> list[tuple[Any, ...]]:

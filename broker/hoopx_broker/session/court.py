@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
+from hoopx_broker.policy.names import resolve
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
-from hoopx_broker.session.names import resolve
+from hoopx_broker.session.bearings import Compass
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
@@ -45,10 +46,36 @@ _PREPARES = Deny(
 
 
 class Ground:
-    """What the sessions on one target share: how often its catalog was changed through this broker."""
+    """What the sessions on one target share: its catalog, and how often that was changed through this broker.
+
+    The catalog is the same for every login. `as_of` is the minute and the number of changes that it was read at.
+    """
 
     def __init__(self) -> None:
         self.changes = 0
+        self.reading = asyncio.Lock()
+        self.catalog: Catalog | None = None
+        self.as_of = (0, 0)
+
+    async def at(self, minute: int, read: ReadCatalog) -> Catalog:
+        """The catalog of this minute, read now if nobody has read it since the last change. Raises `BackendFailed`."""
+        async with self.reading:
+            if self.catalog is None or self.as_of != (minute, self.changes):
+                await self._read(minute, read)
+            assert self.catalog is not None
+            return self.catalog
+
+    async def anew(self, minute: int, read: ReadCatalog) -> Catalog:
+        """Read it, whoever has read it before: something that only the caller knows of may have changed it."""
+        async with self.reading:
+            await self._read(minute, read)
+            assert self.catalog is not None
+            return self.catalog
+
+    async def _read(self, minute: int, read: ReadCatalog) -> None:
+        changes = self.changes  # those of now: what changes while it is read, may or may not be in it
+        self.catalog = await read()
+        self.as_of = (minute, changes)
 
 
 class Bench(Struct, frozen=True):
@@ -70,6 +97,7 @@ class Era(Struct, frozen=True):
     minute: int
     policy: str
     changes: int
+    bearings: int
 
 
 class Court:
@@ -79,7 +107,14 @@ class Court:
     """
 
     def __init__(
-        self, bench: Bench, who: Principal, target: Target, catalog: Catalog, reason: str = "", ticket: str = ""
+        self,
+        bench: Bench,
+        who: Principal,
+        target: Target,
+        catalog: Catalog,
+        compass: Compass | None = None,
+        reason: str = "",
+        ticket: str = "",
     ) -> None:
         self._bench = bench
         self._who = who
@@ -87,12 +122,12 @@ class Court:
         self._reason = reason
         self._ticket = ticket
         self._catalog = catalog
-        self._own_changes = 0
+        self._compass = compass if compass is not None else Compass()
+        self._own_changes = self._own_changes_seen = 0
         self._remembered: dict[bytes, Passage | Deny] = {}
         self._by_facts: dict[Facts, Passage | Deny] = {}
         self._era = self._now()
         self._catalog_as_of = self._era
-        self._refreshing = asyncio.Lock()
         self._hidden: Hidden | None = None
         self.doubt: Plan = OPEN  # for an answer whose statement is not known: all that may be hidden is
         self._look_up_hidden()
@@ -104,7 +139,7 @@ class Court:
 
     def _now(self) -> Era:
         changes = self._bench.ground.changes + self._own_changes
-        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes)
+        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes, self._compass.turns)
 
     def _look_up_hidden(self) -> None:
         self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
@@ -137,7 +172,7 @@ class Court:
         ruled = self._by_facts.get(facts)
         if ruled is not None:
             return self._remember(asked, ruled)
-        resolved = resolve(facts, self._catalog)
+        resolved = resolve(facts, self._catalog, self._compass.bearings)
         ruling = self._judge(resolved, frozenset())
         if isinstance(ruling, Ask):
             return await self._ask(asked, resolved, ruling, say)
@@ -170,6 +205,7 @@ class Court:
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
+        self._compass.follow(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         return Passage(ruling, planned, defines, request, runs)
@@ -192,20 +228,23 @@ class Court:
         return ruling
 
     async def _refresh(self) -> None:
-        """Read the catalog again after a change that went through here, and once a minute for those that did not."""
-        async with self._refreshing:
-            now, read = self._now(), self._catalog_as_of
-            if (now.minute, now.changes) == (read.minute, read.changes):
-                return
-            try:
-                self._catalog = await self._bench.read_catalog()
-            except BackendFailed:
-                # A role may have all its connections in use. What is not known to have changed may wait a minute.
-                if now.changes != read.changes:
-                    raise
-            else:
+        """Look at the catalog again after a change that went through here, and once a minute for those that did not."""
+        now, seen = self._now(), self._catalog_as_of
+        if (now.minute, now.changes) == (seen.minute, seen.changes):
+            return
+        ground, read = self._bench.ground, self._bench.read_catalog
+        fresh = ground.at if self._own_changes == self._own_changes_seen else ground.anew
+        try:
+            catalog = await fresh(now.minute, read)
+        except BackendFailed:
+            # A role may have all its connections in use. What is not known to have changed may wait a minute.
+            if now.changes != seen.changes:
+                raise
+        else:
+            if catalog is not self._catalog:
+                self._catalog = catalog
                 self._look_up_hidden()
-            self._catalog_as_of = now
+        self._catalog_as_of, self._own_changes_seen = now, self._own_changes
 
 
 def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:

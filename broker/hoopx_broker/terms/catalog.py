@@ -1,9 +1,10 @@
-"""What a target's catalog says about names: taken at the opening of a session, refreshed when it goes stale."""
+"""What a target's catalog says about names: read when sessions open, and again when it goes stale."""
 
 from __future__ import annotations
 
 from msgspec import Struct, field
 
+from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.targets import ColumnName
 
 
@@ -17,18 +18,33 @@ class Relation(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True):
-    """`classified` maps each classified column to its places (oid, attribute number), inheritance children included.
+    """Everything by name or by oid; temporary relations, which belong to one connection each, are left out.
 
+    `classified` maps each classified column to its places (oid, attribute number), inheritance children included.
     `views` maps the oid of each view or materialized view to the classified columns that its definition reads,
-    through other views too. `functions` maps the name of each function outside `pg_catalog` to its schemas;
-    `attributes` are those of them that can be called like a column, as `row.name`, because one argument is enough;
-    `computing` are those that read no table, as far as their language and volatility tell.
+    through other views too.
     """
 
     relations: dict[int, Relation] = field(default_factory=dict)
     by_name: dict[str, tuple[Relation, ...]] = field(default_factory=dict)
     classified: dict[ColumnName, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     views: dict[int, frozenset[ColumnName]] = field(default_factory=dict)
-    functions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # Functions outside `pg_catalog`, by name; of several of one name in one schema the least harmless counts.
+    functions: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
+    # Names of the server's own functions; of several of one name the least harmless counts.
+    server: dict[str, Volatility] = field(default_factory=dict)
+    # Names of those outside `pg_catalog` that one argument is enough for, so that `row.name` calls them.
     attributes: frozenset[str] = frozenset()
+    # Names of those that read no table, as far as their language and volatility tell.
     computing: frozenset[str] = frozenset()
+    # Names of the columns of each relation outside of the system's schemas.
+    columns: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    # The relations that the definition of each view reads, and the functions of the target's own that it calls.
+    reads: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    calls: dict[int, tuple[FunctionName, ...]] = field(default_factory=dict)
+    # Inheritance and partitions: what is below each relation, and above it.
+    children: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    parents: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    # What using an operator, or casting to a type, may call beside what only computes.
+    operators: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
+    types: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)

@@ -34,6 +34,25 @@ class ColumnUse(Struct, frozen=True, order=True):
     through: tuple[str, ...] = ()
 
 
+class TableName(Struct, frozen=True, order=True):
+    """A relation as a statement names it; `schema` is None where it does not say."""
+
+    schema: str | None
+    name: str
+
+
+class Mention(Struct, frozen=True):
+    """A column as a statement names it: of the tables of the first of `levels` that has such a column; `*` is all.
+
+    `unless` is a column's name: the mention counts only where no table of its level has such a column.
+    """
+
+    column: str
+    action: ColumnAction
+    levels: tuple[tuple[TableName, ...], ...]
+    unless: str = ""
+
+
 class FunctionName(Struct, frozen=True, order=True):
     """A function; what it is declared to do is known from the target's catalog only."""
 
@@ -55,11 +74,20 @@ class StatementFacts(Struct, frozen=True):
     actions: frozenset[str]
     fingerprint: str
     tables: tuple[TableUse, ...] = ()
+    # Columns as the statement names them, and what they are by the catalog.
+    mentions: tuple[Mention, ...] = ()
     columns: tuple[ColumnUse, ...] = ()
     functions: tuple[FunctionName, ...] = ()
     # Of `functions`, the names of those that are not known to be harmless.
     doubtful: frozenset[str] = frozenset()
+    # Names after a dot that stand for no table's column in sight: of a row that was computed.
+    dotted: frozenset[str] = frozenset()
+    # Operators without a schema, and types named: with functions of the target's own behind them, a use is a call.
+    operators: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
     settings: tuple[str, ...] = ()
+    # What `search_path` may be after this statement, where it changes it; None in the place of what nobody can tell.
+    paths: tuple[tuple[str, ...] | None, ...] = ()
     has_where: bool = True
     has_limit: bool = False
     # Server-side reach: files, programs, other servers, large-object files; `dangerous` names what was found.

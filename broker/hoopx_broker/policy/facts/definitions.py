@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.queries import into
+from hoopx_broker.policy.facts.scopes import scope_of_target
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
 
@@ -57,6 +58,7 @@ def _create_view(walk: Walk, body: Node, place: Place) -> None:
 def _create_rule(walk: Walk, body: Node, place: Place) -> None:
     """What a rule does later is judged as if it were done now."""
     walk.field("RuleStmt", body, "relation", place.nested().using("ddl"))
+    place = place.within(scope_of_target(body["relation"], [], frozenset(), "old", "new"))
     walk.field("RuleStmt", body, "whereClause", place.hidden())
     walk.field("RuleStmt", body, "actions", place.nested())
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from hoopx_broker.policy.facts.functions import takes_rows
 from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.scopes import everything, mention
 from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
+from hoopx_broker.terms.facts import ColumnAction, TableName
 
 # Functions whose arguments come out elsewhere than in the answer: in a setting, a notification, the table of locks.
 _OUTLETS = ("set_config", "pg_notify", "pg_advisory", "pg_try_advisory", "setseed")
@@ -22,11 +24,16 @@ def column_ref(walk: Walk, body: Node, place: Place) -> None:
     found = walk.found
     if is_star(body):
         found.stars = True
+        found.mentions.update(everything(place.scope, names(body["fields"])))
         # A bare star among the columns of a SELECT is seen to there; here it stands inside an expression.
         found.whole_rows |= place.shown
         return
     fields = names(body["fields"])
+    mentions = mention(place.scope, fields)
+    found.mentions.update(mentions)
     if len(fields) > 1:
+        if not mentions:
+            found.dotted.add(fields[-1])
         found.attribute(fields[-1])
         found.whole_rows |= place.shown and takes_rows(fields[-1])
     _mention(walk, fields[-1], place)
@@ -45,6 +52,7 @@ def indirection(walk: Walk, body: Node, place: Place) -> None:
     for step in body["indirection"]:
         for name in names([step]):
             walk.found.attribute(name)
+            walk.found.dotted.add(name)
             _mention(walk, name, place)
         if "A_Star" in step:
             walk.found.whole_rows |= place.shown
@@ -74,6 +82,7 @@ def _act(walk: Walk, name: str, arguments: list[Node]) -> None:
         if name_given is None:
             found.actions.add("call")
             found.dangerous.add("set-config")
+            found.paths.append(None)
         else:
             set_setting(walk, name_given, literal(arguments[1]) if len(arguments) > 1 else None)
     elif name in ("nextval", "setval"):
@@ -102,12 +111,18 @@ def _advance(walk: Walk, sequence: str | None) -> None:
 
 
 def operator(walk: Walk, body: Node, place: Place) -> None:
-    """`a OPERATOR(schema.+) b` is a function of that schema's owner; a bare operator is taken as the server's."""
-    if len(body.get("name", [])) > 1:
-        schema, name = qualified(body["name"])
+    """`a OPERATOR(schema.+) b` is a function of that schema's owner; a bare one is whatever the catalog has."""
+    _operator(walk, body.get("name", []))
+    walk.parts("A_Expr", body, place, without=("name",))
+
+
+def _operator(walk: Walk, items: list[Node]) -> None:
+    if len(items) > 1:
+        schema, name = qualified(items)
         if schema != "pg_catalog":
             walk.found.function(schema, name)
-    walk.parts("A_Expr", body, place, without=("name",))
+    else:
+        walk.found.operators.update(names(items))
 
 
 def sublink(walk: Walk, body: Node, place: Place) -> None:
@@ -115,8 +130,19 @@ def sublink(walk: Walk, body: Node, place: Place) -> None:
     inner = place.hidden() if body.get("subLinkType") == "EXISTS_SUBLINK" else place.nested()
     walk.field("SubLink", body, "testexpr", place.nested())
     walk.field("SubLink", body, "subselect", inner.using("read"))
-    if len(body.get("operName", [])) > 1:
-        walk.found.function(*qualified(body["operName"]))
+    _operator(walk, body.get("operName", []))
+
+
+def sort_by(walk: Walk, body: Node, place: Place) -> None:
+    """`ORDER BY x USING <`: an operator as well."""
+    _operator(walk, body.get("useOp", []))
+    walk.field("SortBy", body, "node", place)
+
+
+def type_name(walk: Walk, body: Node, place: Place) -> None:
+    """A cast to a type, or a column of it, may call functions that the catalog knows."""
+    walk.found.types.update(names(body.get("names", []))[-1:])
+    walk.field("TypeName", body, "typmods", place)
 
 
 def window(walk: Walk, body: Node, place: Place) -> None:
@@ -130,15 +156,17 @@ def column_target(walk: Walk, body: Node, place: Place) -> None:
     reference = value.get("ColumnRef")
     if reference is not None and is_star(reference):
         walk.found.stars = True
+        walk.found.mentions.update(everything(place.scope, names(reference["fields"])))
         walk.found.whole_rows |= place.shown and not place.top
         return
     walk.field("ResTarget", body, "val", place.nested())
 
 
-def assignment(walk: Walk, body: Node, place: Place) -> None:
+def assignment(walk: Walk, body: Node, place: Place, table: TableName, action: ColumnAction) -> None:
     """`column = value` of UPDATE, or one name of an INSERT's column list."""
     if "name" in body:
         walk.found.mentioned.add(body["name"])
+        walk.found.column(table, body["name"], action)
     walk.parts("ResTarget", {"indirection": body.get("indirection", [])}, place)
     walk.field("ResTarget", body, "val", place.nested())
 
@@ -149,6 +177,8 @@ HANDLERS: dict[str, Handler] = {
     "FuncCall": function_call,
     "A_Expr": operator,
     "SubLink": sublink,
+    "SortBy": sort_by,
+    "TypeName": type_name,
     "WindowDef": window,
     "ResTarget": column_target,
 }

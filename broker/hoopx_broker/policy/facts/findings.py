@@ -15,7 +15,15 @@ from hoopx_broker.policy.facts.functions import (
     is_harmless,
     relation_danger,
 )
-from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableAction, TableUse
+from hoopx_broker.terms.facts import (
+    ColumnAction,
+    FunctionName,
+    Mention,
+    StatementFacts,
+    TableAction,
+    TableName,
+    TableUse,
+)
 
 # Aliases that PostgreSQL itself gives to rows: in ON CONFLICT, RETURNING and rules.
 _ROWS_OF_THE_SERVER = ("excluded", "old", "new")
@@ -34,6 +42,11 @@ class Findings:
     dangerous: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
+    mentions: set[Mention] = field(default_factory=set)
+    dotted: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    paths: list[tuple[str, ...] | None] = field(default_factory=list)
     # Names of relations and their aliases, and last names of shown references: where they meet, a row may be shown.
     rows: set[str] = field(default_factory=lambda: set(_ROWS_OF_THE_SERVER))
     references: set[str] = field(default_factory=set)
@@ -54,6 +67,11 @@ class Findings:
             self.dangerous.add(reach)
         if name == "pg_settings" and action in ("insert", "update", "delete"):
             self.dangerous.add("set-config")  # a rule of the catalog turns the update into SET
+            self.paths.append(None)
+
+    def column(self, table: TableName, name: str, action: ColumnAction) -> None:
+        """A column of a table that is not in doubt; `*` for all of them."""
+        self.mentions.add(Mention(name, action, ((table,),)))
 
     def function(self, schema: str | None, name: str) -> None:
         function = FunctionName(schema, name)
@@ -88,6 +106,11 @@ class Findings:
             tables=tuple(sorted(self.tables, key=lambda use: (use.schema or "", use.name, use.action))),
             functions=tuple(sorted(self.functions, key=lambda function: (function.schema or "", function.name))),
             doubtful=frozenset(self.doubtful),
+            mentions=tuple(sorted(self.mentions, key=repr)),
+            dotted=frozenset(self.dotted),
+            operators=frozenset(self.operators),
+            types=frozenset(self.types),
+            paths=tuple(dict.fromkeys(self.paths)),
             settings=tuple(sorted(self.settings)),
             has_where=self.has_where,
             has_limit=self.has_limit,

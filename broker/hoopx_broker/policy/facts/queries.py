@@ -7,11 +7,12 @@ from typing import Any
 
 from hoopx_broker.policy.facts.expressions import assignment
 from hoopx_broker.policy.facts.grammar import Node
-from hoopx_broker.policy.facts.relations import with_names
+from hoopx_broker.policy.facts.relations import schema_of, with_names
+from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, scope_of, scope_of_target
 from hoopx_broker.policy.facts.settings import set_by_catalog, set_setting
 from hoopx_broker.policy.facts.statement import Statement
-from hoopx_broker.policy.facts.walk import Place, Walk
-from hoopx_broker.terms.facts import TableAction
+from hoopx_broker.policy.facts.walk import Place, Walk, names
+from hoopx_broker.terms.facts import ColumnAction, TableAction, TableName
 
 # Clauses that choose, order and group rows, but put nothing of them into the answer.
 _CHOOSING = (
@@ -19,11 +20,12 @@ _CHOOSING = (
     "groupClause",
     "havingClause",
     "windowClause",
-    "sortClause",
     "distinctClause",
     "limitOffset",
     "limitCount",
 )
+# Names that PostgreSQL 18 gives in RETURNING to a row before and after the change.
+_OLD_AND_NEW = ("old", "new")
 _MERGE_ACTIONS: dict[str, TableAction] = {"CMD_INSERT": "insert", "CMD_UPDATE": "update", "CMD_DELETE": "delete"}
 
 
@@ -37,6 +39,7 @@ def select(walk: Walk, body: Node, place: Place) -> None:
         walk.field("SelectStmt", body, "fromClause", place.nested().using("read"))
         return
     place = with_names(walk, body, place.using("read"))
+    place = place.within(scope_of(body.get("fromClause", []), place.ctes, place.scope))
     if "intoClause" in body:
         into(walk, body["intoClause"])
         place = place.nested()
@@ -50,6 +53,16 @@ def select(walk: Walk, body: Node, place: Place) -> None:
     walk.field("SelectStmt", body, "valuesLists", place.nested())
     for name in _CHOOSING:
         walk.field("SelectStmt", body, name, place.hidden())
+    _order(walk, body, place.hidden())
+
+
+def _order(walk: Walk, body: Node, place: Place) -> None:
+    """ORDER BY a name of the answer looks at no table: that column is read where it is made."""
+    made = {item["ResTarget"].get("name") for item in body.get("targetList", [])}
+    for item in body.get("sortClause", []):
+        fields = names(item["SortBy"]["node"].get("ColumnRef", {}).get("fields", []))
+        named = len(fields) == 1 and fields[0] in made
+        walk.wrapped(item, replace(place, scope=None) if named else place)
 
 
 def _locks(body: Node, place: Place) -> frozenset[str] | None:
@@ -66,19 +79,27 @@ def _locks(body: Node, place: Place) -> frozenset[str] | None:
 def into(walk: Walk, clause: Node) -> None:
     """The table that SELECT INTO, CREATE TABLE AS and CREATE MATERIALIZED VIEW make."""
     relation = clause["rel"]
-    walk.found.table(relation.get("schemaname"), relation["relname"], "ddl")
+    walk.found.table(schema_of(relation), relation["relname"], "ddl")
     walk.found.kinds.add("create-table-as")
 
 
 def insert(walk: Walk, body: Node, place: Place) -> None:
     place = with_names(walk, body, place)
     _target(walk, body, place, "insert")
-    _assignments(walk, body.get("cols", []), place)
     _source(walk, body.get("selectStmt", {}), place)
+    place = place.within(scope_of_target(body["relation"], [], place.ctes, "excluded", *_OLD_AND_NEW))
+    _inserts(walk, body, body.get("cols", []), place)
     conflict = body.get("onConflictClause")
     if conflict:
         _on_conflict(walk, body, conflict, place)
     _returning(walk, body, place)
+
+
+def _inserts(walk: Walk, body: Node, columns: list[Node], place: Place) -> None:
+    """The columns that get a value; without a list it is all of them."""
+    _assignments(walk, body, columns, place, "insert")
+    if not columns:
+        walk.found.column(_name(body), ALL_COLUMNS, "insert")
 
 
 def _source(walk: Walk, node: Node, place: Place) -> None:
@@ -93,7 +114,7 @@ def _source(walk: Walk, node: Node, place: Place) -> None:
 def _on_conflict(walk: Walk, body: Node, conflict: Node, place: Place) -> None:
     walk.field("OnConflictClause", conflict, "infer", place.hidden())
     walk.field("OnConflictClause", conflict, "whereClause", place.hidden())
-    _assignments(walk, conflict.get("targetList", []), place)
+    _assignments(walk, body, conflict.get("targetList", []), place, "update")
     _target(walk, body, place, "read")
     if conflict.get("action") == "ONCONFLICT_UPDATE":
         walk.found.kinds.add("update")
@@ -103,7 +124,8 @@ def _on_conflict(walk: Walk, body: Node, conflict: Node, place: Place) -> None:
 def update(walk: Walk, body: Node, place: Place) -> None:
     place = with_names(walk, body, place)
     _target(walk, body, place, "update")
-    _assignments(walk, body.get("targetList", []), place)
+    place = place.within(scope_of_target(body["relation"], body.get("fromClause", []), place.ctes, *_OLD_AND_NEW))
+    _assignments(walk, body, body.get("targetList", []), place, "update")
     walk.field("UpdateStmt", body, "fromClause", place.nested().using("read"))
     _where(walk, body, place)
     if _mentions_column(body.get("targetList", [])):
@@ -114,6 +136,7 @@ def update(walk: Walk, body: Node, place: Place) -> None:
 def delete(walk: Walk, body: Node, place: Place) -> None:
     place = with_names(walk, body, place)
     _target(walk, body, place, "delete")
+    place = place.within(scope_of_target(body["relation"], body.get("usingClause", []), place.ctes, *_OLD_AND_NEW))
     walk.field("DeleteStmt", body, "usingClause", place.nested().using("read"))
     _where(walk, body, place)
     _returning(walk, body, place)
@@ -122,6 +145,8 @@ def delete(walk: Walk, body: Node, place: Place) -> None:
 def merge(walk: Walk, body: Node, place: Place) -> None:
     place = with_names(walk, body, place)
     _target(walk, body, place, "read")
+    source = [body["sourceRelation"]]
+    place = place.within(scope_of_target(body["relation"], source, place.ctes, *_OLD_AND_NEW))
     walk.field("MergeStmt", body, "sourceRelation", place.nested().using("read"))
     walk.field("MergeStmt", body, "joinCondition", place.hidden())
     joins = _mentions_column(body.get("joinCondition"))
@@ -138,7 +163,10 @@ def _merge_when(walk: Walk, body: Node, when: Node, place: Place) -> None:
         _target(walk, body, place, action)
     walk.field("MergeWhenClause", when, "condition", place.hidden())
     walk.field("MergeWhenClause", when, "values", place.nested())
-    _assignments(walk, when.get("targetList", []), place)
+    if action == "insert":
+        _inserts(walk, body, when.get("targetList", []), place)
+    elif action == "update":
+        _assignments(walk, body, when.get("targetList", []), place, action)
 
 
 def _bound(walk: Walk, when: Node, *, joins: bool) -> None:
@@ -154,9 +182,14 @@ def _target(walk: Walk, body: Node, place: Place, action: TableAction) -> None:
     walk.field("Target", body, "relation", replace(place.nested(), ctes=frozenset(), use=action))
 
 
-def _assignments(walk: Walk, targets: list[Node], place: Place) -> None:
+def _assignments(walk: Walk, body: Node, targets: list[Node], place: Place, action: ColumnAction) -> None:
     for target in targets:
-        assignment(walk, target["ResTarget"], place)
+        assignment(walk, target["ResTarget"], place, _name(body), action)
+
+
+def _name(body: Node) -> TableName:
+    """The table that a statement writes to."""
+    return TableName(body["relation"].get("schemaname"), body["relation"]["relname"])
 
 
 def _where(walk: Walk, body: Node, place: Place) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.scopes import everything, scope_of
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names
+from hoopx_broker.terms.facts import Mention
+
+# The name by which a session reaches the schema of its temporary objects.
+TEMPORARY = "pg_temp"
 
 
 def range_var(walk: Walk, body: Node, place: Place) -> None:
-    schema, name = body.get("schemaname"), body["relname"]
+    schema, name = schema_of(body), body["relname"]
     if schema is None and name in place.ctes and place.use == "read":
         walk.found.rows.add(name)
     else:
@@ -18,6 +23,12 @@ def range_var(walk: Walk, body: Node, place: Place) -> None:
         if place.locked is not None and (not place.locked or _alias(body, name) in place.locked):
             walk.found.table(schema, name, "lock")
     alias(walk, body, place)
+
+
+def schema_of(body: Node) -> str | None:
+    """The schema that a relation is said to be in: what is made TEMPORARY says it too."""
+    given: str | None = body.get("schemaname")
+    return TEMPORARY if given is None and body.get("relpersistence") == "t" else given
 
 
 def _alias(body: Node, name: str) -> str:
@@ -41,6 +52,11 @@ def join(walk: Walk, body: Node, place: Place) -> None:
     walk.field("JoinExpr", body, "quals", place.hidden())
     shared = names(body.get("usingClause", []))
     found.mentioned.update(shared)
+    inside = scope_of([body["larg"], body["rarg"]], place.ctes, None)
+    for column in shared:
+        found.mentions.update(Mention(column, "read", ((table,),)) for table in inside.tables)
+    if body.get("isNatural"):  # joined by whatever columns they share
+        found.mentions.update(everything(inside, []))
     if place.shown:
         found.shown.update(shared)
         found.whole_rows |= bool(body.get("isNatural"))

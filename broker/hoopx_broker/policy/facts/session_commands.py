@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hoopx_broker.policy.facts.grammar import Node
-from hoopx_broker.policy.facts.settings import literal, set_setting
+from hoopx_broker.policy.facts.settings import literal, set_path, set_setting
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Place, Walk
 
@@ -51,8 +51,11 @@ def _set(walk: Walk, body: Node, place: Place) -> None:
             else:
                 walk.found.setting(name)  # SET TRANSACTION SNAPSHOT
     elif kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT"):
-        arguments = body.get("args", [])
-        set_setting(walk, name, literal(arguments[0]) if len(arguments) == 1 else None)
+        values = [literal(argument) for argument in body.get("args", [])]
+        if name == "search_path" and values:
+            set_path(walk, values)
+        else:
+            set_setting(walk, name, values[0] if len(values) == 1 else None)
     else:
         walk.found.setting(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hoopx_broker.policy.facts.grammar import Node
@@ -14,6 +15,9 @@ _ON = ("on", "true", "yes", "1", "t", "y")
 # of a string from where the reader sees it.
 _ENCODINGS = ("utf8", "utf-8", "unicode")
 
+# One name in a list: bare, which is folded to lower case, or quoted.
+_NAME_IN_LIST = re.compile(r'\s*(?:([A-Za-z_$][\w$]*)|"((?:[^"]|"")+)")\s*')
+
 # Values that drivers and tools set at their start, and that open nothing. A path that only takes names away from the
 # server's own is one: a name without a schema is judged as all that it may mean anyway.
 _INNOCENT = {
@@ -25,6 +29,10 @@ _INNOCENT = {
 def set_setting(walk: Walk, name: str, value: str | None) -> None:
     """`value` is None where it is computed, a list, or taken over (SET … FROM CURRENT)."""
     name = name.lower()
+    if name == "search_path":
+        walk.found.paths.append(None if value is None else listed(value))
+    elif name in _WHO_ONE_IS:
+        walk.found.paths.append(None)  # "$user" in a path is another schema then
     if value is not None and value.lower() in _INNOCENT.get(name, ()):
         walk.found.actions.add("set")
         return
@@ -36,6 +44,26 @@ def set_setting(walk: Walk, name: str, value: str | None) -> None:
         walk.found.dangerous.add("read-write")
     elif name == "client_encoding" and value not in _ENCODINGS:
         walk.found.dangerous.add("encoding")
+
+
+def set_path(walk: Walk, names: list[str | None]) -> None:
+    """`SET search_path TO a, "b"`, where the grammar has told the names apart already."""
+    known = tuple(name for name in names if name is not None)
+    walk.found.paths.append(known if len(known) == len(names) else None)
+    if len(names) > 1 or None in names:
+        walk.found.setting("search_path")
+    else:
+        set_setting(walk, "search_path", known[0])
+
+
+def listed(value: str) -> tuple[str, ...] | None:
+    """The names in a list that is one text, as `set_config` and start-up packets have it; None for an odd one."""
+    if not value.strip():
+        return ()
+    names = [_NAME_IN_LIST.fullmatch(part) for part in value.split(",")]
+    if not all(names):
+        return None
+    return tuple(found[2].replace('""', '"') if found[2] is not None else found[1].lower() for found in names if found)
 
 
 def literal(argument: Node) -> str | None:

@@ -10,6 +10,7 @@ from hoopx_broker.policy.facts.findings import Findings
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.guards import Refused
 from hoopx_broker.policy.facts.nodes import LEAVES, PLAIN, UNWRAPPED
+from hoopx_broker.policy.facts.scopes import Scope
 from hoopx_broker.terms.facts import TableAction
 
 
@@ -27,6 +28,8 @@ class Place:
     use: TableAction = "read"
     # Aliases under FOR UPDATE or FOR SHARE here; empty means all, None that there is no such clause.
     locked: frozenset[str] | None = None
+    # The rows that columns here may belong to; None where there are none, or where structure is meant, not values.
+    scope: Scope | None = None
 
     def hidden(self) -> Place:
         return replace(self, shown=False, top=False, locked=None)
@@ -36,6 +39,9 @@ class Place:
 
     def using(self, action: TableAction) -> Place:
         return replace(self, use=action)
+
+    def within(self, scope: Scope) -> Place:
+        return replace(self, scope=scope)
 
 
 Handler = Callable[["Walk", Node, Place], None]
