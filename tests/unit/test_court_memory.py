@@ -22,8 +22,9 @@ SHOP = Target("shop", "postgres", "db.internal", 5432, "app", UpstreamTls("disab
 class Bookkeeper:
     """A policy that forbids the table `secrets`, asks about `payments`, and counts how often it is asked."""
 
+    version = "1"
+
     def __init__(self) -> None:
-        self.version = "1"
         self.asked = 0
 
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:

@@ -153,3 +153,17 @@ def test_a_changed_policy_changes_at_once_what_is_hidden() -> None:
         assert scene.ann.doubt.hides
 
     play(act)
+
+
+def test_the_sessions_on_a_target_read_its_catalog_once_between_them() -> None:
+    async def act(scene: Scene) -> None:
+        scene.now += 60
+        await scene.says(scene.ann, "select 1")
+        await scene.says(scene.bob, "select 2")
+        assert scene.read == 1
+        await scene.says(scene.bob, "create table t (x int)")
+        await scene.says(scene.ann, "select 3")
+        await scene.says(scene.bob, "select 4")
+        assert scene.read == 2
+
+    play(act)

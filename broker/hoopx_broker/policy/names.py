@@ -93,7 +93,7 @@ class _Names:
     def _behind(self, use: TableUse) -> Iterator[TableUse]:
         """What is reached by way of a relation: the tables of a view, partitions, and what they are parts of."""
         relation = self._relation(TableName(use.schema, use.name))
-        if relation is None or use.action not in _REACHES or relation.schema in SYSTEM_SCHEMAS:
+        if relation is None or use.through or use.action not in _REACHES or relation.schema in SYSTEM_SCHEMAS:
             return
         through = (f"{use.schema}.{use.name}",)
         for other in self._reached(relation):

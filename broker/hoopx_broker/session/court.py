@@ -15,6 +15,7 @@ from hoopx_broker.policy.names import resolve
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.bearings import Compass
+from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
@@ -97,7 +98,7 @@ class Era(Struct, frozen=True):
     minute: int
     policy: str
     changes: int
-    bearings: int
+    names: int
 
 
 class Court:
@@ -123,6 +124,7 @@ class Court:
         self._ticket = ticket
         self._catalog = catalog
         self._compass = compass if compass is not None else Compass()
+        self._prepared = PreparedStatements()
         self._own_changes = self._own_changes_seen = 0
         self._remembered: dict[bytes, Passage | Deny] = {}
         self._by_facts: dict[Facts, Passage | Deny] = {}
@@ -139,7 +141,8 @@ class Court:
 
     def _now(self) -> Era:
         changes = self._bench.ground.changes + self._own_changes
-        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes, self._compass.turns)
+        names = self._compass.turns + self._prepared.turns
+        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes, names)
 
     def _look_up_hidden(self) -> None:
         self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
@@ -172,10 +175,13 @@ class Court:
         ruled = self._by_facts.get(facts)
         if ruled is not None:
             return self._remember(asked, ruled)
+        meant = self._prepared.meant(facts)
+        if isinstance(meant, Deny):
+            return meant
         resolved = resolve(facts, self._catalog, self._compass.bearings)
-        ruling = self._judge(resolved, frozenset())
+        ruling = self._judge((*resolved, *resolve(meant, self._catalog, self._compass.bearings)), frozenset())
         if isinstance(ruling, Ask):
-            return await self._ask(asked, resolved, ruling, say)
+            return _PREPARES if meant else await self._ask(asked, resolved, ruling, say)
         return self._remember(asked, self._settle(resolved, ruling), facts)
 
     def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
@@ -206,6 +212,7 @@ class Court:
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
         self._compass.follow(facts)
+        self._prepared.learn(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         return Passage(ruling, planned, defines, request, runs)

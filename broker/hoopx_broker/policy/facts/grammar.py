@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import msgspec
-from postgast.native import lib
+from postgast.native import PgQueryParseResult, lib
 
 from hoopx_broker.policy.facts.guards import Refused
 
 Node = dict[str, Any]
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+# Exported by the library, but not declared by the package that carries it.
+lib.pg_query_parse_opts.argtypes = [ctypes.c_char_p, ctypes.c_int]
+lib.pg_query_parse_opts.restype = PgQueryParseResult
 
 
 def statements(text: bytes) -> list[tuple[bytes, Node]]:
@@ -35,8 +41,27 @@ def fingerprint(text: bytes) -> str:
         lib.pg_query_free_fingerprint_result(result)
 
 
-def _tree(text: bytes) -> Node:
-    result = lib.pg_query_parse(text)
+def part(text: bytes, mode: int) -> list[Node]:
+    """The nodes of a piece of PL/pgSQL: `mode` says which kind it is, by the numbers of PostgreSQL's RawParseMode."""
+    found: list[Node] = _tree(text, mode).get("stmts", [])
+    return [raw["stmt"] for raw in found if raw.get("stmt")]
+
+
+def blocks(statement: bytes) -> list[Node]:
+    """The PL/pgSQL of a DO statement as a tree of its own kind. Raises `Refused`, also where only a name is unknown."""
+    result = lib.pg_query_parse_plpgsql(statement)
+    try:
+        if result.error:
+            raise Refused("its block is not PL/pgSQL that can be read")
+        return _decode_blocks(result.plpgsql_funcs)
+    except RecursionError:
+        raise Refused("it is nested too deeply") from None
+    finally:
+        lib.pg_query_free_plpgsql_parse_result(result)
+
+
+def _tree(text: bytes, mode: int = 0) -> Node:
+    result = lib.pg_query_parse_opts(text, mode)
     try:
         if result.error:
             raise Refused(_complaint(result.error.contents))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hoopx_broker.policy.facts.blocks import assignment, do
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
 from hoopx_broker.policy.facts.statement import Statement
@@ -80,12 +81,14 @@ def _admin(kind: str, *dangerous: str) -> Statement:
     return Statement(kind, _ADMIN, dangerous=dangerous)
 
 
+HANDLERS: dict[str, Handler] = {"PLAssignStmt": assignment}
+
 STATEMENTS: dict[str, Statement] = {
     "CopyStmt": Statement("copy", ("copy",), _copy),
     "TruncateStmt": Statement("truncate", ("truncate",), _relations("relations", "truncate")),
     "LockStmt": Statement("lock", (), _lock),
     "CallStmt": Statement("call", ("call",), _call),
-    "DoStmt": Statement("do", ("call", "ddl"), dangerous=("do-block",)),
+    "DoStmt": Statement("do", ("call",), do),
     "VacuumStmt": Statement(lambda body: "vacuum" if body.get("is_vacuumcmd") else "analyze", (), _upkeep("rels")),
     "ReindexStmt": Statement("reindex", (), _upkeep("relation")),
     "ClusterStmt": Statement("cluster", (), _upkeep("relation")),

@@ -55,6 +55,7 @@ UNWRAPPED = {
     "JsonArgument.val": "JsonValueExpr",
     "JsonKeyValue.value": "JsonValueExpr",
     "PartitionCmd.name": "RangeVar",
+    "PLAssignStmt.val": "SelectStmt",
 }
 
 # Types that name no relation, column or function.

@@ -20,6 +20,7 @@ _HANDLERS: dict[str, Handler] = {
     **expressions.HANDLERS,
     **relations.HANDLERS,
     **definitions.HANDLERS,
+    **maintenance.HANDLERS,
     **{kind: statement.handle for kind, statement in STATEMENTS.items()},
 }
 

@@ -1,0 +1,146 @@
+"""EXECUTE and FETCH are judged as what they run, at the time when they run it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.prepared import FORGOTTEN, MAX_MEANINGS, MAX_NAMES, PreparedStatements
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Ask, Deny, Ruling
+from hoopx_broker.terms.targets import Target
+from hoopx_broker.wire.effects import Judge, Passage
+from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+
+
+class Closed(Bookkeeper):
+    """Another policy: `orders` are closed to everybody."""
+
+    version = "2"
+    ruling: Ruling = Deny("closed", "office-hours")
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> Ruling:
+        touched = any(use.name == "orders" for each in facts for use in each.tables)
+        return self.ruling if touched else super().statements(who, target, facts, circumstances)
+
+
+class Asking(Closed):
+    """A third: people are asked about `orders`."""
+
+    version = "3"
+    ruling = Ask("look twice", ("twice",), {"dba": 1})
+
+
+class Scene:
+    """A court whose policy can be replaced while statements stay prepared."""
+
+    def __init__(self, reader: StatementReader) -> None:
+        self.policy: Bookkeeper = Bookkeeper()
+        bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: 600.0)
+        self.court = Court(bench, ANN, SHOP, Catalog())
+
+    async def _catalog(self) -> Catalog:
+        return Catalog()
+
+    async def _people(self, *_: object) -> Deny:
+        return Deny("nobody was to be asked", "people")
+
+    async def says(self, text: str) -> Passage | Deny:
+        asked = Judge(text.encode(), executes=True)
+        return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
+
+
+def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+    async def run() -> None:
+        reader = StatementReader()
+        try:
+            await act(Scene(reader))
+        finally:
+            await reader.close()
+
+    asyncio.run(run())
+
+
+def test_what_was_prepared_while_it_was_allowed_is_judged_again_when_it_runs() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.says("PREPARE p AS SELECT * FROM orders")
+        await scene.says("PREPARE q AS SELECT 1")
+        await scene.says("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders")
+        assert isinstance(await scene.says("EXECUTE p"), Passage)
+        scene.policy = Closed()
+        for runs in ("EXECUTE p", "EXPLAIN ANALYZE EXECUTE p", "CREATE TABLE t AS EXECUTE p", "FETCH ALL FROM c"):
+            assert await scene.says(runs) == Deny("closed", "office-hours"), runs
+        assert isinstance(await scene.says("EXECUTE q"), Passage)
+
+    play(act)
+
+
+def test_a_name_that_means_something_else_by_now_is_judged_anew() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.says("PREPARE p AS SELECT 1")
+        assert isinstance(await scene.says("EXECUTE p"), Passage)
+        await scene.says("DEALLOCATE p")
+        await scene.says("PREPARE p AS SELECT * FROM orders")
+        scene.policy = Closed()
+        assert isinstance(await scene.says("EXECUTE p"), Deny)
+
+    play(act)
+
+
+def test_a_name_that_the_protocol_prepared_was_judged_there() -> None:
+    async def act(scene: Scene) -> None:
+        assert isinstance(await scene.says("EXECUTE s_1"), Passage)
+
+    play(act)
+
+
+def test_people_are_not_asked_about_a_bare_name() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.says("PREPARE p AS SELECT * FROM orders")
+        scene.policy = Asking()
+        ruling = await scene.says("EXECUTE p")
+        assert isinstance(ruling, Deny)
+        assert "cannot be prepared by SQL" in ruling.reason
+
+    play(act)
+
+
+def prepared(name: str, fingerprint: str = "") -> StatementFacts:
+    return StatementFacts("prepare", frozenset(), frozenset(), fingerprint, defines=name)
+
+
+def executes(name: str) -> StatementFacts:
+    return StatementFacts("execute", frozenset(), frozenset(), "", indirect=name)
+
+
+def test_a_session_remembers_so_many_names_and_refuses_what_it_forgot() -> None:
+    known = PreparedStatements()
+    known.learn([prepared(f"s{n}") for n in range(MAX_NAMES)])
+    assert known.meant([executes("s0")]) == (prepared("s0"),)
+    assert known.meant([executes("never")]) == ()
+    known.learn([prepared("one more")])
+    assert known.meant([executes("s0")]) == FORGOTTEN
+    assert known.meant([executes("s1")]) == (prepared("s1"),)
+
+
+def test_a_name_means_all_that_it_was_given_lately() -> None:
+    known = PreparedStatements()
+    known.learn([prepared("p", str(n)) for n in range(MAX_MEANINGS + 1)])
+    meant = known.meant([executes("p")])
+    assert isinstance(meant, tuple)
+    assert [each.fingerprint for each in meant] == [str(n) for n in range(1, MAX_MEANINGS + 1)]
+
+
+def test_the_same_again_is_no_news() -> None:
+    known = PreparedStatements()
+    known.learn([prepared("p")])
+    turns = known.turns
+    known.learn([prepared("p"), executes("p")])
+    assert known.turns == turns
