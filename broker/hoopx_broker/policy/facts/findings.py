@@ -106,7 +106,7 @@ class Findings:
             tables=tuple(sorted(self.tables, key=lambda use: (use.schema or "", use.name, use.action))),
             functions=tuple(sorted(self.functions, key=lambda function: (function.schema or "", function.name))),
             doubtful=frozenset(self.doubtful),
-            mentions=tuple(sorted(self.mentions, key=repr)),
+            mentions=tuple(sorted(self.mentions, key=_canonical)),
             dotted=frozenset(self.dotted),
             operators=frozenset(self.operators),
             types=frozenset(self.types),
