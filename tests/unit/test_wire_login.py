@@ -150,20 +150,6 @@ def test_a_name_that_no_setting_has_is_a_broken_peer() -> None:
         begun(**{'x" TO 1; DROP TABLE t; --': "1"})
 
 
-@pytest.mark.parametrize(
-    ("version", "more", "unknown"),
-    [(196_610, {}, []), (196_608, {"_pq_.x": "1"}, [b"_pq_.x"]), (196_610, {"_pq_.x": "1"}, [b"_pq_.x"])],
-)
-def test_a_newer_minor_version_is_negotiated_down(version: int, more: dict[str, str], unknown: list[bytes]) -> None:
-    """The version in the answer is the whole one, 3.0: libpq 18 takes a bare 0 for something before 3.0."""
-    stage = Stage()
-    stage.client_says(startup(version, user="me", **more))
-    assert parameters_sent(stage) == {"user": "minted", "database": "app"}
-    stage.backend_says(authentication(0))
-    options = len(unknown).to_bytes(4, "big") + b"".join(name + b"\0" for name in unknown)
-    assert stage.client_heard == message(ord("v"), (196_608).to_bytes(4, "big") + options) + authentication(0)
-
-
 @pytest.mark.parametrize("packed", [packet(131_072, b"x\0"), SSL_REQUEST, packet(80_877_104), packet(262_144)])
 def test_other_protocols_and_requests_inside_are_refused(packed: bytes) -> None:
     stage = Stage()

@@ -14,6 +14,7 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
+from hoopx_broker.session.streams import Streams
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.ids import LeaseId, new_stream_id
@@ -21,13 +22,19 @@ from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
+from hoopx_broker.wire.postgres.beginning import KEY_BYTES, Greeter
 from hoopx_broker.wire.postgres.engine import Engine
 from hoopx_broker.wire.postgres.login import Upstream
 
 # Connection pools of one job rarely hold more; each stream costs a backend connection.
 MAX_STREAMS = 200
-_KEY_BYTES = 8
 _NONCE_BYTES = 18
+
+OnLeft = Callable[[Pump], None]
+
+
+def _nobody(_: Pump) -> None:
+    """Hears that a stream is over where nobody else needs to."""
 
 
 class Parts(Struct, frozen=True):
@@ -55,7 +62,7 @@ class LiveSession:
         self._crew = crew
         self._finish = finish
         self._notify = notify
-        self._streams: dict[bytes, Pump] = {}
+        self._streams = Streams()
         self._ending: asyncio.Task[bool] | None = None
         self.end_reason = ""
         self.over = asyncio.Event()
@@ -77,25 +84,33 @@ class LiveSession:
     def masked(self) -> tuple[str, ...]:
         return self._parts.court.masked
 
-    def open_stream(self, client: ClientLink) -> Pump:
-        """Raises `Denied` when the session is over or has too many streams."""
-        if self._ending is not None:
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
+
+    def open_stream(self, client: ClientLink, greeter: Greeter = Greeter.ENGINE, left: OnLeft = _nobody) -> Pump:
+        """`left` hears when the stream is over. Raises `Denied` when the session is over or has too many streams."""
+        if self.is_ending:
             raise Denied("this session is over", "open a new one")
         if len(self._streams) >= MAX_STREAMS:
             raise Denied(f"this session has {MAX_STREAMS} connections already", "close some")
         target = self._parts.target
-        key = secrets.token_bytes(_KEY_BYTES)
+        key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
         where = Upstream(self._parts.credential, target.database, target.tls.mode != "disable")
-        engine = Engine(new_stream_id(), target.name, where, key, secrets.token_bytes(_NONCE_BYTES))
-        around = Surroundings(
-            target, self._parts.court, self._crew, self._record, self._tell, self._cancel, lambda _: self._left(key)
-        )
-        pump = Pump(engine, client, around, tls=where.tls)
-        self._streams[key] = pump
+        engine = Engine(new_stream_id(), target.name, where, key, nonce, greeter)
+        pump = Pump(engine, client, self._surroundings(left), tls=where.tls)
+        self._streams.add(pump)
         return pump
 
-    def _left(self, key: bytes) -> None:
-        self._streams.pop(key, None)
+    def _surroundings(self, left: OnLeft) -> Surroundings:
+        def leave(pump: Pump) -> None:
+            self._streams.remove(pump)
+            left(pump)
+
+        parts = self._parts
+        # Only keys of this session's own streams cancel anything; the server's keys never leave the broker.
+        cancel = self._streams.cancel
+        return Surroundings(parts.target, parts.court, self._crew, self._record, self._tell, cancel, leave)
 
     def _record(self, entries: Sequence[Entry]) -> None:
         try:
@@ -106,12 +121,6 @@ class LiveSession:
 
     def _tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))
-
-    async def _cancel(self, key: bytes) -> None:
-        """Only keys of this session's own streams do anything; the server's keys never leave the broker."""
-        pump = self._streams.get(key)
-        if pump is not None:
-            await pump.cancel_query()
 
     def end_soon(self, reason: str) -> asyncio.Task[bool]:
         """Begin the end, if it has not begun. The task gives whether the lease is revoked already."""
@@ -124,7 +133,7 @@ class LiveSession:
         return await asyncio.shield(self.end_soon(reason))
 
     async def _end(self, reason: str) -> bool:
-        for pump in list(self._streams.values()):
+        for pump in self._streams:
             pump.end(f"the session is over: {reason}")
         try:
             return await self._finish(self, reason)

@@ -83,6 +83,11 @@ class Pump:
         self._ruling: asyncio.Task[None] | None = None
         engine.doubt = around.court.doubt
 
+    @property
+    def key(self) -> bytes:
+        """The cancel key of this stream's client."""
+        return self._engine.key
+
     # What the two sides say.
 
     def client_says(self, data: bytes) -> None:

@@ -7,60 +7,68 @@ text is ours. `docs/protocols/postgres.md` draws the states.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import assert_never
+from collections.abc import Callable
+from typing import TypeVar, assert_never
 
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
+from hoopx_broker.wire.effects import Close, Effect, Judge, Note, Passage, Send, Side
 from hoopx_broker.wire.postgres import frames, hello, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
-from hoopx_broker.wire.postgres.frames import Frame, message
-from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream
+from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
+from hoopx_broker.wire.postgres.frames import Frame
+from hoopx_broker.wire.postgres.hello import Unwelcome
+from hoopx_broker.wire.postgres.login import Upstream
 from hoopx_broker.wire.postgres.names import Names, Portal, Prepared
 
-_AUTHENTICATION_OK = message(frames.AUTHENTICATION, b"\0\0\0\0")
+__all__ = ["Engine", "Phase"]
+
+_Said = TypeVar("_Said")
 # What a client may say while the server reads the data of a COPY.
 _IN_COPY = frozenset(b"dcfSHX")  # CopyData, CopyDone, CopyFail, Sync, Flush, Terminate
 
 
-class Phase(Enum):
-    """Where a stream stands."""
-
-    STARTUP = "the client has not said hello"
-    SETTINGS = "its start-up settings are being judged"
-    LOGIN = "hoopx logs in to the server"
-    READY = "statements flow"
-    CLOSED = "over"
-
-
 class Engine:
-    """`key` is what the client gets as its cancel key; the server's own stays in `server_key`."""
+    """`key` (`KEY_BYTES` random ones) is what the client gets as its cancel key, or the beginning of it."""
 
-    def __init__(self, stream: StreamId, target: str, upstream: Upstream, key: bytes, nonce: bytes) -> None:
+    def __init__(
+        self,
+        stream: StreamId,
+        target: str,
+        upstream: Upstream,
+        key: bytes,
+        nonce: bytes,
+        greeter: Greeter = Greeter.ENGINE,
+    ) -> None:
         self._stream = stream
         self._target = target
-        self._database = upstream.database
-        self._login = Login(upstream, nonce)
-        self._key = key
+        self._beginning = Beginning(stream, target, upstream, key, nonce, greeter)
         self._phase = Phase.STARTUP
-        self._hello: hello.Hello | None = None
         self._answers = Answers(stream)
         self._names = Names()
         self._held: Frame | None = None
         self._count = 0
         self._strings_conform = True
         self._is_utf8 = True
-        self.server_key = b""
         # The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE.
         self.doubt: Plan = OPEN
 
     @property
     def phase(self) -> Phase:
         return self._phase
+
+    @property
+    def key(self) -> bytes:
+        """The cancel key that the client has: it depends on the version that it speaks."""
+        return self._beginning.key
+
+    @property
+    def server_key(self) -> bytes:
+        """The server's own cancel key, which never leaves hoopx; empty before the login is done."""
+        return self._beginning.server_key
 
     @property
     def is_quiet(self) -> bool:
@@ -94,68 +102,24 @@ class Engine:
             return self._from_backend(frame)
         if self._phase is Phase.READY:
             return self._from_client(frame)
-        if self._phase is Phase.STARTUP and frame.kind == frames.STARTUP:
-            return self._greet(messages.parse_startup(frame))
-        raise BrokenPeer("the client speaks before the server is ready")
+        return self._begin(self._beginning.on_client, frame)
 
     # The start of the stream.
 
-    def _greet(self, startup: messages.Startup) -> list[Effect]:
-        if startup.code == messages.CANCEL_REQUEST_CODE:
-            self._phase = Phase.CLOSED
-            return [Cancel(startup.key), Close("cancel request")]
-        if startup.major != messages.PROTOCOL_MAJOR:
-            return self._fatal("0A000", "hoopx speaks version 3 of the PostgreSQL protocol here")
+    def _begin(self, step: Callable[[_Said], list[Effect]], said: _Said) -> list[Effect]:
         try:
-            self._hello = hello.welcome(startup, self._database, self._target)
-        except hello.Unwelcome as refusal:
-            return self._fatal(refusal.code, refusal.message, hint=refusal.hint)
-        opened = Note(entries.StreamOpened(self._stream, self._hello.parameters | self._hello.settings))
-        if not self._hello.settings:
-            return [opened, *self._start_login(self._hello)]
-        self._phase = Phase.SETTINGS
-        return [opened, Judge(hello.as_statements(self._hello.settings), executes=True)]
-
-    def _start_login(self, said: hello.Hello) -> list[Effect]:
-        self._phase = Phase.LOGIN
-        return self._login.start(said.parameters | said.settings)
+            effects = step(said)
+        except Unwelcome as refusal:
+            told = [refusal.note] if refusal.note else []
+            return [*told, *self._fatal(refusal.code, refusal.message, detail=refusal.detail, hint=refusal.hint)]
+        self._phase = self._beginning.phase
+        return effects
 
     def on_tls(self, binding: bytes | None) -> list[Effect]:
         """TLS towards the server stands; `binding` is its `tls-server-end-point` data, if any."""
         if self._phase is Phase.CLOSED:
             return []
-        return self._login.on_tls(binding)
-
-    def _log_in(self, frame: Frame) -> list[Effect]:
-        if not self._login.done:
-            try:
-                effects = self._login.on_frame(frame)
-            except LoginFailed as failure:
-                return self._fatal("08006", f"hoopx cannot log in to `{self._target}`", detail=str(failure))
-            return [*effects, *self._admit()] if self._login.done else effects
-        match frame.kind:
-            case frames.PARAMETER_STATUS:
-                self._watch_setting(frame)
-                return [Send(Side.CLIENT, frame.data)]
-            case frames.KEY_DATA:
-                self.server_key = frame.data[5:]
-                return [Send(Side.CLIENT, message(frames.KEY_DATA, self._key))]
-            case frames.READY:
-                self._phase = Phase.READY
-                return [Send(Side.CLIENT, frame.data)]
-            case frames.NOTICE:
-                return [Send(Side.CLIENT, frame.data)]
-            case frames.ERROR:
-                said = messages.error_fields(frame)
-                return self._fatal(said.code, said.message)
-            case _:
-                raise BrokenPeer("the server speaks out of turn after the login")
-
-    def _admit(self) -> list[Effect]:
-        assert self._hello is not None
-        newer = self._hello.minor > 0 or self._hello.unknown_options
-        answer = messages.negotiate(self._hello.unknown_options) if newer else b""
-        return [Send(Side.CLIENT, answer + _AUTHENTICATION_OK)]
+        return self._beginning.on_tls(binding)
 
     def _watch_setting(self, frame: Frame) -> None:
         name, _, value = frame.data[5:].rstrip(b"\0").partition(b"\0")
@@ -219,7 +183,7 @@ class Engine:
         if self._phase is Phase.CLOSED:
             return []
         if self._phase is Phase.SETTINGS:
-            return self._on_settings_ruling(ruling)
+            return self._begin(self._beginning.on_ruling, ruling)
         frame, self._held = self._held, None
         if frame is None:
             raise BrokenPeer("a ruling came for nothing")
@@ -232,13 +196,6 @@ class Engine:
                 return self._refuse(frame, ruling)
             case _:
                 assert_never(ruling)
-
-    def _on_settings_ruling(self, ruling: Passage | Deny) -> list[Effect]:
-        assert self._hello is not None
-        if isinstance(ruling, Deny):
-            note = refusals.note(self._stream, 0, hello.as_statements(self._hello.settings), ruling)
-            return [note, *self._fatal("42501", refusals.headline(ruling), detail=ruling.reason, hint=ruling.hint)]
-        return self._start_login(self._hello)
 
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
@@ -348,12 +305,12 @@ class Engine:
                 if frame.kind == frames.READY and frame.data[-1] == IDLE:
                     self._names.transaction_ended()
                 return effects if frame.kind != frames.ERROR else [*effects, *self._after_error(frame)]
-            case Phase.LOGIN:
-                return self._log_in(frame)
+            case Phase.LOGIN | Phase.STARTUP | Phase.SETTINGS:
+                if frame.kind == frames.PARAMETER_STATUS:
+                    self._watch_setting(frame)
+                return self._begin(self._beginning.on_backend, frame)
             case Phase.CLOSED:
                 return []
-            case Phase.STARTUP | Phase.SETTINGS:
-                raise BrokenPeer("the server speaks before it was asked")
             case _:
                 assert_never(self._phase)
 

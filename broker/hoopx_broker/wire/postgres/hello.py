@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.effects import Note
+from hoopx_broker.wire.postgres import messages
 from hoopx_broker.wire.postgres.messages import Startup
 
 # Parameters that change nothing but how values look. All others are judged as the SET they amount to.
@@ -17,22 +19,32 @@ _SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win125", "
 
 
 class Hello(Struct, frozen=True):
-    """`parameters` go to the server as they are; `settings` only after they were judged as statements."""
+    """`parameters` go to the server as they are; `settings` only after they were judged as statements.
+
+    `minor` is the minor version that the client asked for.
+    """
 
     parameters: dict[str, str]
     settings: dict[str, str]
     unknown_options: list[str]
     minor: int
 
+    @property
+    def speaks(self) -> int:
+        """The minor version that is spoken: 2, or 0 with whoever asked for less. 1 was never released."""
+        return 2 if self.minor >= 2 else 0
+
 
 class Unwelcome(Exception):
-    """The start-up is refused with this SQLSTATE and message."""
+    """The start-up is refused with this SQLSTATE and message; `note` goes into the recording first."""
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, hint: str = "", detail: str = "", note: Note | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.detail = detail
+        self.note = note
 
 
 def welcome(startup: Startup, database: str, also_known_as: str) -> Hello:
@@ -51,6 +63,13 @@ def welcome(startup: Startup, database: str, also_known_as: str) -> Hello:
     if not all(is_safe_encoding(value) for value in _encodings(passed | settings)):
         raise Unwelcome("0A000", "this client encoding can hide ASCII characters", "use UTF8")
     return Hello(passed, settings, unknown, startup.minor)
+
+
+def negotiation(said: Hello) -> bytes:
+    """NegotiateProtocolVersion, or nothing where the client gets all that it asked for."""
+    if said.minor == said.speaks and not said.unknown_options:
+        return b""
+    return messages.negotiate(said.speaks, said.unknown_options)
 
 
 def _encodings(settings: dict[str, str]) -> list[str]:

@@ -42,13 +42,14 @@ class Upstream(Struct, frozen=True):
 
 
 class Login:
-    """One login. `done` is true once the server said AuthenticationOk."""
+    """One login. `done` is true once the server said AuthenticationOk; `speaks` is the minor version it settled on."""
 
     def __init__(self, upstream: Upstream, nonce: bytes) -> None:
         self._upstream = upstream
         self._nonce = nonce
         self._step = _Step.IDLE
         self._parameters: dict[str, str] = {}
+        self._asked = self.speaks = 0
         self._binding: bytes | None = None
         self._scram: ClientExchange | None = None
 
@@ -56,9 +57,10 @@ class Login:
     def done(self) -> bool:
         return self._step is _Step.DONE
 
-    def start(self, parameters: dict[str, str]) -> list[Effect]:
-        """`parameters` are start-up parameters beside user and database."""
+    def start(self, parameters: dict[str, str], minor: int = 0) -> list[Effect]:
+        """`parameters` are start-up parameters beside user and database; `minor` is the version to ask for."""
         self._parameters = parameters
+        self._asked = self.speaks = minor
         if self._upstream.tls:
             self._step = _Step.TLS_ANSWER
             return [Send(Side.BACKEND, messages.SSL_REQUEST)]
@@ -75,7 +77,7 @@ class Login:
         self._step = _Step.ASKED
         identity = {"user": self._upstream.credential.user, "database": self._upstream.database}
         # The identity comes last: no parameter of the client's may stand in its place.
-        return [Send(Side.BACKEND, messages.startup(self._parameters | identity))]
+        return [Send(Side.BACKEND, messages.startup(self._parameters | identity, self._asked))]
 
     def on_frame(self, frame: Frame) -> list[Effect]:
         """Raises `LoginFailed` or `BrokenPeer`."""
@@ -83,8 +85,10 @@ class Login:
             return self._on_tls_answer(frame)
         if frame.kind == frames.ERROR:
             raise LoginFailed(_refusal(messages.error_fields(frame)))
-        if frame.kind in (frames.NOTICE, frames.NEGOTIATE):
+        if frame.kind == frames.NOTICE:
             return []
+        if frame.kind == frames.NEGOTIATE:
+            return self._settle(messages.negotiated(frame))
         if frame.kind != frames.AUTHENTICATION:
             raise BrokenPeer("the server speaks out of turn while we log in")
         cursor = Cursor(frame.data, 5)
@@ -97,6 +101,12 @@ class Login:
             raise LoginFailed("the server does not offer TLS; switch it on there, or set `tls: {mode: disable}`")
         self._step = _Step.TLS
         return [StartTls()]
+
+    def _settle(self, minor: int) -> list[Effect]:
+        if self._step is not _Step.ASKED or minor >= self.speaks:
+            raise BrokenPeer("the server negotiates a version that it has no need to")
+        self.speaks = minor
+        return []
 
     def _on_authentication(self, asked: int, cursor: Cursor) -> list[Effect]:
         match (self._step, asked):

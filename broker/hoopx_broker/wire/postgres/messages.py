@@ -16,6 +16,7 @@ CANCEL_REQUEST_CODE = 80877102
 SSL_REQUEST = (8).to_bytes(4, "big") + SSL_REQUEST_CODE.to_bytes(4, "big")
 TERMINATE = message(frames.TERMINATE, b"")
 SYNC = message(frames.SYNC, b"")
+AUTHENTICATION_OK = message(frames.AUTHENTICATION, b"\0\0\0\0")
 
 # A statement that no PostgreSQL grammar takes. It goes to the backend in the place of a refused one: the server's
 # own error handling then sets transaction state, order and skipping right, and only the error's text is ours.
@@ -103,10 +104,10 @@ def _parameters(cursor: Cursor) -> dict[str, str]:
     raise BrokenPeer("the start-up packet has no end")
 
 
-def startup(parameters: dict[str, str]) -> bytes:
-    """A StartupMessage of protocol 3.0."""
+def startup(parameters: dict[str, str], minor: int = 0) -> bytes:
+    """A StartupMessage of protocol 3."""
     pairs = b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items())
-    body = (PROTOCOL_MAJOR << 16).to_bytes(4, "big") + pairs + b"\0"
+    body = (PROTOCOL_MAJOR << 16 | minor).to_bytes(4, "big") + pairs + b"\0"
     return (len(body) + 4).to_bytes(4, "big") + body
 
 
@@ -116,14 +117,24 @@ def cancel_request(key: bytes) -> bytes:
     return (len(body) + 4).to_bytes(4, "big") + body
 
 
-def negotiate(options: list[str]) -> bytes:
-    """NegotiateProtocolVersion: 3.0 is what we speak, and `options` are unknown to us.
+def negotiate(minor: int, options: list[str]) -> bytes:
+    """NegotiateProtocolVersion: `minor` is what we speak, and `options` are unknown to us.
 
     The protocol's description speaks of a minor version, but servers send, and libpq 18 expects, the whole one.
     """
-    version = (PROTOCOL_MAJOR << 16).to_bytes(4, "big")
+    version = (PROTOCOL_MAJOR << 16 | minor).to_bytes(4, "big")
     names = b"".join(f"{name}\0".encode() for name in options)
     return message(frames.NEGOTIATE, version + len(options).to_bytes(4, "big") + names)
+
+
+def negotiated(frame: Frame) -> int:
+    """The minor version that a server speaks instead. We send no options, so it has none to name."""
+    cursor = Cursor(frame.data, 5)
+    version, unknown = cursor.uint32(), cursor.uint32()
+    cursor.finish()
+    if version >> 16 != PROTOCOL_MAJOR or unknown:
+        raise BrokenPeer("the server negotiates something that nobody asked for")
+    return version & 0xFFFF
 
 
 def query_text(frame: Frame) -> bytes:
