@@ -12,6 +12,7 @@ from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Passage, Side
 from hoopx_broker.wire.postgres.frames import message
 from tests.unit.wire_stage import (
+    DERIVED,
     PLAIN,
     REFUSED,
     Stage,
@@ -152,12 +153,91 @@ def test_an_answer_to_nothing_breaks_the_stream(answer: bytes) -> None:
         stage.backend_says(answer)
 
 
-def test_a_function_call_by_number_is_refused() -> None:
-    stage = Stage.ready(everything())
-    stage.client_says(message(ord("F"), b"\0\0\0\1\0\0\0\0\0\0"))
+# Function calls by number.
+
+
+def called(function: int, *arguments: bytes | None, result_format: int = 0) -> bytes:
+    values = b"".join(_argument(argument) for argument in arguments)
+    counted = len(arguments).to_bytes(2, "big") + values
+    return message(ord("F"), function.to_bytes(4, "big") + b"\0\0" + counted + result_format.to_bytes(2, "big"))
+
+
+def _argument(value: bytes | None) -> bytes:
+    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
+
+
+def test_a_call_by_number_is_judged_as_the_select_that_it_amounts_to() -> None:
+    stage = Stage.ready()
+    said = called(957, b"1", None)
+    stage.client_says(said)
+    assert stage.backend_heard == b""
+    assert [asked.text for asked in stage.asked] == [b'SELECT "pg_catalog"."lo_""creat"($1, $2)']
+    assert stage.asked[0].parameters == (b"1", None)
+    stage.judge_says(allow())
+    assert stage.backend_heard == said
+    answer = message(ord("V"), b"\0\0\0\x0242") + ready()
+    stage.backend_says(answer)
+    assert stage.client_heard == answer
+    (rows,) = stage.noted(entries.Rows)
+    assert isinstance(rows, entries.Rows)
+    assert rows.data == row("42")
+    (ran,) = stage.noted(entries.Executed)
+    assert isinstance(ran, entries.Executed)
+    assert ran.parameters == (b"1", None)
+
+
+def test_a_denied_call_by_number_never_reaches_the_backend() -> None:
+    stage = Stage.ready(lambda asked: Deny("no large objects", "no-server-reach"))
+    stage.client_says(called(957, b"1"))
     assert stage.backend_heard == refused(simple=True)
     stage.backend_says(error(), ready())
-    assert b"42501" in stage.client_heard
+    assert b"no-server-reach" in stage.client_heard
+
+
+def test_a_call_of_no_function_is_refused_without_asking() -> None:
+    stage = Stage.ready()
+    stage.client_says(called(1, b"1"))
+    assert stage.asked == []
+    assert stage.backend_heard == refused(simple=True)
+
+
+def test_a_value_that_may_be_hidden_does_not_come_back_from_a_call() -> None:
+    stage = Stage.ready(everything(DERIVED))
+    stage.client_says(called(957))
+    stage.backend_says(message(ord("V"), b"\0\0\0\x06canary"), ready())
+    assert stage.client_heard == message(ord("V"), b"\xff\xff\xff\xff") + ready()
+    assert "canary" not in repr(stage.notes)
+
+
+def test_an_error_of_a_call_is_followed_by_ready() -> None:
+    stage = Stage.ready(everything())
+    stage.client_says(called(957), query("select 1"))
+    stage.backend_says(error(), ready(), columns(column("a")), row("1"), done("SELECT 1"), ready())
+    assert stage.client_heard.endswith(row("1") + done("SELECT 1") + ready())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        message(ord("V"), b"\0\0\0\x021"),
+        message(ord("V"), b"\0\0\0\x0112"),
+        message(ord("V"), b"\0\0\0\x011") * 2,
+        done("SELECT 1"),
+        ready(),
+    ],
+)
+def test_what_is_no_answer_to_a_call_breaks_the_stream(answer: bytes) -> None:
+    stage = Stage.ready(everything())
+    stage.client_says(called(957))
+    with pytest.raises(BrokenPeer):
+        stage.backend_says(answer)
+
+
+@pytest.mark.parametrize("body", [b"", b"\0\0\0\1", b"\0\0\0\1\0\0\0\1\0\0\0\x09x\0\0", b"\0\0\0\1\0\0\0\0\0\0more"])
+def test_a_malformed_call_breaks_the_stream(body: bytes) -> None:
+    stage = Stage.ready(everything())
+    with pytest.raises(BrokenPeer):
+        stage.client_says(message(ord("F"), body))
 
 
 # Extended queries.

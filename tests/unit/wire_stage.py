@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from hoopx_broker.masking.plan import OPEN, Hidden, Plan
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Relation
+from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName
-from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side, StartTls
+from hoopx_broker.wire.effects import Cancel, Close, Effect, FindFunction, Judge, Note, Passage, Send, Side, StartTls
 from hoopx_broker.wire.postgres.engine import Engine, Phase
 from hoopx_broker.wire.postgres.frames import Frame, Framer, message
 from hoopx_broker.wire.postgres.login import Upstream
@@ -24,6 +25,8 @@ EMAIL = ColumnName("public", "customers", "email")
 KEY, SERVER_KEY = b"hoopxkey", b"realkey!"
 NONCE = b"n" * 18
 REFUSED = b"refused_by_hoopx"
+# What the catalog says of functions by number; the name is an odd one.
+FUNCTIONS = {957: FunctionName("pg_catalog", 'lo_"creat', "volatile")}
 
 HIDDEN = Hidden(
     {EMAIL: "email"},
@@ -114,6 +117,8 @@ class Stage:
                         self.asked.append(effect)
                     else:
                         self._perform(self.engine.on_ruling(ruling))
+                case FindFunction(oid):
+                    self._perform(self.engine.on_function(FUNCTIONS.get(oid)))
                 case _:
                     self.others.append(effect)
 

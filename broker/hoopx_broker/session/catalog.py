@@ -70,6 +70,11 @@ join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
 group by p.proname, n.nspname
 """
+_FUNCTION = """
+select n.nspname::text, p.proname::text, p.provolatile::text
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where p.oid = %s::oid
+"""
 _SERVER_FUNCTIONS = """
 select p.proname::text, max(p.provolatile::text) from pg_catalog.pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
@@ -119,6 +124,13 @@ async def read_search_path(target: Target, credential: Credential) -> str:
     async with _connection(target, credential) as connection:
         ((path,),) = await _rows(connection, "select pg_catalog.current_setting('search_path')")
         return str(path)
+
+
+async def find_function(target: Target, credential: Credential, oid: int) -> FunctionName | None:
+    """The function of this oid. Raises `BackendFailed`."""
+    async with _connection(target, credential) as connection:
+        found = await _rows(connection, _FUNCTION, oid)
+        return _function(*found[0]) if found else None
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.facts import Unreadable
+from hoopx_broker.terms.facts import FunctionName, Unreadable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
@@ -33,6 +33,8 @@ _Key = TypeVar("_Key")
 Say = Callable[[str, str], None]
 # Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
 AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
+# Gives the function of an oid, or None where there is none.
+FindFunction = Callable[[int], Awaitable[FunctionName | None]]
 ReadCatalog = Callable[[], Awaitable[Catalog]]
 
 # Actions that change what every session on the target sees.
@@ -90,6 +92,7 @@ class Bench(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     # One statement of a person is read at a time: the readers are for everybody.
     turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    find_function: FindFunction | None = None
 
 
 class Era(Struct, frozen=True):
@@ -130,6 +133,7 @@ class Court:
         self._by_facts: dict[Facts, Passage | Deny] = {}
         self._era = self._now()
         self._catalog_as_of = self._era
+        self._functions: dict[int, FunctionName] = {}
         self._hidden: Hidden | None = None
         self.doubt: Plan = OPEN  # for an answer whose statement is not known: all that may be hidden is
         self._look_up_hidden()
@@ -161,6 +165,15 @@ class Court:
         self._era = era
         self._remembered.clear()
         self._by_facts.clear()
+
+    async def function(self, oid: int) -> FunctionName | None:
+        """The function of this oid, as the catalog has it now. Raises `BackendFailed`."""
+        if oid not in self._functions and self._bench.find_function is not None:
+            found = await self._bench.find_function(oid)
+            if found is None or len(self._functions) >= MAX_REMEMBERED:
+                return found
+            self._functions[oid] = found
+        return self._functions.get(oid)
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
@@ -250,6 +263,7 @@ class Court:
         else:
             if catalog is not self._catalog:
                 self._catalog = catalog
+                self._functions.clear()
                 self._look_up_hidden()
         self._catalog_as_of, self._own_changes_seen = now, self._own_changes
 

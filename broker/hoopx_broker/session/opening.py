@@ -23,7 +23,7 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.bearings import Compass
-from hoopx_broker.session.catalog import read_catalog, read_search_path
+from hoopx_broker.session.catalog import find_function, read_catalog, read_search_path
 from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
@@ -202,6 +202,7 @@ class Opening:
             self._grounds[target.name],
             services.clock,
             self._turns.setdefault((who.issuer, who.user), asyncio.Lock()),
+            lambda oid: find_function(target, credential, oid),
         )
         compass = Compass(await read_search_path(target, credential), credential.user)
         catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)

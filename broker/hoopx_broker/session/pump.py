@@ -16,11 +16,12 @@ from hoopx_broker.session.backend import Backend
 from hoopx_broker.session.court import Court
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side, StartTls
+from hoopx_broker.wire.effects import Cancel, Close, Effect, FindFunction, Judge, Note, Passage, Send, Side, StartTls
 from hoopx_broker.wire.postgres.engine import Engine, Phase
 from hoopx_broker.wire.postgres.frames import Frame, Framer
 
@@ -201,6 +202,8 @@ class Pump:
                     self._notes.append(entry)
                 case Judge():
                     self._rule(effect)
+                case FindFunction(oid):
+                    self._hold(self._find_function(oid))
                 case StartTls() | Cancel():
                     self._todo.append(effect)
                 case Close(reason):
@@ -213,9 +216,27 @@ class Pump:
         if ruling is not None:
             self._apply(ruling)
             return
+        self._hold(self._wait_for_ruling(asked))
+
+    def _hold(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Take nothing more from the client until `answer` has gone on with what it waits for."""
         self._held = True
         self._client.pause()
-        self._ruling = self._around.crew.start(self._wait_for_ruling(asked), "ruling")
+        self._ruling = self._around.crew.start(answer, "ruling")
+
+    async def _find_function(self, oid: int) -> None:
+        try:
+            found = await self._around.court.function(oid)
+        except HoopxError as error:
+            self._turn(self._go_on_with, Deny(error.message, "judge", error.hint))
+            return
+        self._turn(self._found, found)
+
+    def _found(self, function: FunctionName | None) -> None:
+        self._held, self._ruling = False, None
+        self._perform(self._engine.on_function(function))
+        self._go_on()
+        self._hear_client()
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
         ruling = await self._ruling_on(asked)

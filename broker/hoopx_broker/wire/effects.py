@@ -29,13 +29,21 @@ class Judge(Struct, frozen=True):
     """Ask for a ruling on `text`. The engine takes no further frame of the client before `on_ruling`.
 
     `executes` is false for what is only prepared: it may then wait for people when it is run, and they are asked about
-    the `parameters` that it would run with, which are in the `formats` of Bind.
+    the `parameters` that it would run with, which are in the `formats` of Bind and of the `types` (oids, as far as they
+    are known).
     """
 
     text: bytes
     executes: bool
     parameters: tuple[bytes | None, ...] = ()
     formats: tuple[int, ...] = ()
+    types: tuple[int, ...] = ()
+
+
+class FindFunction(Struct, frozen=True):
+    """Ask which function has this oid. The engine takes no further frame of the client before `on_function`."""
+
+    oid: int
 
 
 class Passage(Struct, frozen=True):
@@ -75,4 +83,4 @@ class Close(Struct, frozen=True):
     reason: str
 
 
-Effect = Send | Judge | Note | StartTls | Cancel | Close
+Effect = Send | Judge | FindFunction | Note | StartTls | Cancel | Close

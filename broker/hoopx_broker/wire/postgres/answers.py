@@ -34,13 +34,15 @@ class Kind(Enum):
     PROBE = "Describe of our own, whose answer the client never sees"
     EXECUTE = "Execute"
     CLOSE = "Close"
+    FUNCTION = "FunctionCall"
     SYNC = "Sync"
     COPY_END = "CopyDone or CopyFail"
 
 
-# The last message of an answer, by what it answers. QUERY and SYNC end with ReadyForQuery.
+# The last message of an answer, by what it answers. QUERY, FUNCTION and SYNC end with ReadyForQuery.
 _ENDS: dict[Kind, frozenset[int]] = {
     Kind.QUERY: frozenset({frames.READY}),
+    Kind.FUNCTION: frozenset({frames.READY}),
     Kind.SYNC: frozenset({frames.READY}),
     Kind.PARSE: frozenset({frames.PARSE_COMPLETE}),
     Kind.BIND: frozenset({frames.BIND_COMPLETE}),
@@ -57,17 +59,19 @@ _WITHIN: dict[Kind, frozenset[int]] = {
     Kind.QUERY: frozenset(_RUNNING | {frames.ROW_DESCRIPTION}),
     Kind.EXECUTE: frozenset(_RUNNING),
     Kind.DESCRIBE: frozenset({frames.PARAMETER_DESCRIPTION}),
+    Kind.FUNCTION: frozenset({frames.FUNCTION_RESULT}),
 }
 
 
 class Exchange:
     """Something sent to the backend whose answer has not come to its end.
 
-    `change` waits for this answer; `refusal` is the error to show instead of the server's own; `answered` is true once
-    the server did something about it, so that its ReadyForQuery is due.
+    `change` waits for this answer; a Describe tells the types of what is `prepared`; `refusal` is the error to show
+    instead of the server's own; `answered` is true once the server did something about it, so that its ReadyForQuery is
+    due.
     """
 
-    __slots__ = ("answered", "change", "fields", "kind", "masks", "n", "plan", "portal", "refusal", "rows")
+    __slots__ = ("answered", "change", "fields", "kind", "masks", "n", "plan", "portal", "prepared", "refusal", "rows")
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Exchange:
         plan: Plan,
         *,
         portal: Portal | None = None,
+        prepared: Prepared | None = None,
         change: Change[Prepared] | Change[Portal] | None = None,
         refusal: bytes | None = None,
     ) -> None:
@@ -83,6 +88,7 @@ class Exchange:
         self.n = n
         self.plan = plan
         self.portal = portal
+        self.prepared = prepared
         self.change = change
         self.refusal = refusal
         self.answered = kind is Kind.SYNC
@@ -175,6 +181,10 @@ class Answers:
             raise BrokenPeer("the server took a statement that no server takes")
         elif frame.kind in (frames.COMMAND_COMPLETE, frames.EMPTY_QUERY):
             exchange.answered = True
+        elif frame.kind == frames.FUNCTION_RESULT:
+            if exchange.answered:
+                raise BrokenPeer("the server answers one function call twice")
+            exchange.answered = True
 
     def _answer(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         match frame.kind:
@@ -190,6 +200,10 @@ class Answers:
                 return self._finished(exchange, frame, tag)
             case frames.EMPTY_QUERY | frames.SUSPENDED:
                 return self._finished(exchange, frame, "")
+            case frames.FUNCTION_RESULT:
+                return self._function_result(exchange, frame)
+            case frames.PARAMETER_DESCRIPTION if exchange.prepared is not None:
+                exchange.prepared.types[:] = messages.parameter_types(frame)
             case frames.COPY_IN:
                 self._copy_in_begins(exchange)
             case frames.COPY_DATA:
@@ -245,6 +259,15 @@ class Answers:
             raise BrokenPeer("rows came without a description, so they cannot be masked")
         return []
 
+    def _function_result(self, exchange: Exchange, frame: Frame) -> list[Effect]:
+        """One value, recorded and masked as a row of one column that has no origin."""
+        columns = self._note_columns(exchange, exchange.fields or ())
+        row = messages.function_result(frame)
+        row = row if exchange.masks is None else rows.hide(row, exchange.masks)
+        shown = Note(entries.Rows(self._stream, exchange.n, 1, row))
+        finished = Note(entries.Finished(self._stream, exchange.n, "", 1))
+        return [columns, shown, finished, Send(Side.CLIENT, messages.as_function_result(row))]
+
     def _finished(self, exchange: Exchange, frame: Frame, tag: str) -> list[Effect]:
         note = Note(entries.Finished(self._stream, exchange.n, tag, exchange.rows))
         exchange.rows = 0
@@ -271,7 +294,7 @@ class Answers:
         said = messages.error_fields(frame)
         if exchange is None and not said.is_fatal:
             raise BrokenPeer("the server answers what nobody asked with an error")
-        if exchange is not None and exchange.kind not in (Kind.QUERY, Kind.SYNC):
+        if exchange is not None and exchange.kind not in (Kind.QUERY, Kind.FUNCTION, Kind.SYNC):
             self._skip_to_sync()
         if exchange is not None and exchange.refusal is not None and not exchange.answered and not said.is_fatal:
             exchange.answered = True

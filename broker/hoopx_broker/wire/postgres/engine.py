@@ -12,10 +12,11 @@ from typing import TypeVar, assert_never
 
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
+from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.effects import Close, Effect, Judge, Note, Passage, Send, Side
+from hoopx_broker.wire.effects import Close, Effect, FindFunction, Judge, Note, Passage, Send, Side
 from hoopx_broker.wire.postgres import frames, hello, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
@@ -50,6 +51,8 @@ class Engine:
         self._answers = Answers(stream)
         self._names = Names()
         self._held: Frame | None = None
+        # What the held FunctionCall is judged and recorded as.
+        self._called = b""
         self._count = 0
         self._strings_conform = True
         self._is_utf8 = True
@@ -164,7 +167,8 @@ class Engine:
                 self._answers.copy_in_ends()
                 return [Send(Side.BACKEND, frame.data)]
             case frames.FUNCTION_CALL:
-                return self._refuse_function_call()
+                self._held = frame
+                return [FindFunction(messages.function_call(frame).function)]
             case frames.TERMINATE:
                 return self.on_end(Side.CLIENT)
             case _:
@@ -177,6 +181,21 @@ class Engine:
         if not self._is_utf8 and not asked.text.isascii():
             return self.on_ruling(refusals.NOT_UTF8)
         return [asked]
+
+    def on_function(self, found: FunctionName | None) -> list[Effect]:
+        """The answer to `FindFunction`, None where there is none: it is judged as the SELECT that it amounts to."""
+        if self._phase is Phase.CLOSED:
+            return []
+        if self._held is None or self._held.kind != frames.FUNCTION_CALL:
+            raise BrokenPeer("a function was found that nobody asked for")
+        said = messages.function_call(self._held)
+        self._called = b"(function call)"
+        if found is None:
+            return self.on_ruling(refusals.NO_FUNCTION)
+        self._called = _as_select(found, len(said.arguments))
+        return self._judge(
+            self._held, Judge(self._called, executes=True, parameters=said.arguments, formats=said.formats)
+        )
 
     def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
         """The answer to the last `Judge`. It comes too late for a stream that is over."""
@@ -206,12 +225,23 @@ class Engine:
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
             self._answers.expect(Exchange(Kind.QUERY, self._count, passage.plan))
+        elif frame.kind == frames.FUNCTION_CALL:
+            return self._call(frame, passage)
         else:
-            name, text = messages.parse_text(frame)
-            prepared = Prepared(self._count, text, passage.plan, is_pending=passage.is_pending)
+            name, text, types = messages.parse_message(frame)
+            prepared = Prepared(self._count, text, passage.plan, list(types), is_pending=passage.is_pending)
             change = self._names.prepare(name, prepared)
             self._answers.expect(Exchange(Kind.PARSE, self._count, passage.plan, change=change))
         return [Note(self._statement(text, passage)), Send(Side.BACKEND, frame.data)]
+
+    def _call(self, frame: Frame, passage: Passage) -> list[Effect]:
+        said, statement = messages.function_call(frame), Note(self._statement(self._called, passage))
+        ran = entries.Executed(self._stream, self._count + 1, self._count, said.arguments, said.formats)
+        self._count += 1
+        exchange = Exchange(Kind.FUNCTION, self._count, passage.plan)
+        exchange.fields = (messages.Field(0, 0, 0, said.result_format, "result"),)
+        self._answers.expect(exchange)
+        return [statement, Note(ran), Send(Side.BACKEND, frame.data)]
 
     def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
         hidden = passage.plan.hidden
@@ -226,10 +256,13 @@ class Engine:
             text = messages.query_text(frame)
         elif frame.kind == frames.PARSE:
             name, text = messages.parse_text(frame)
+        elif frame.kind == frames.FUNCTION_CALL:
+            text = self._called
         else:
             text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
         note = refusals.note(self._stream, self._count, text, deny)
-        return [note, *self._stand_in(refusals.as_error(deny), simple=frame.kind == frames.QUERY, name=name)]
+        simple = frame.kind in (frames.QUERY, frames.FUNCTION_CALL)
+        return [note, *self._stand_in(refusals.as_error(deny), simple=simple, name=name)]
 
     def _stand_in(self, error: bytes, *, simple: bool, name: bytes = b"") -> list[Effect]:
         """Send a statement that the server refuses in the place of ours, and remember which error to show instead.
@@ -240,12 +273,6 @@ class Engine:
         self._answers.expect(Exchange(kind, self._count, OPEN, refusal=error))
         return [Send(Side.BACKEND, messages.stand_in(name, simple=simple))]
 
-    def _refuse_function_call(self) -> list[Effect]:
-        self._count += 1
-        deny = refusals.FUNCTION_CALL
-        note = refusals.note(self._stream, self._count, b"(function call)", deny)
-        return [note, *self._stand_in(refusals.as_error(deny), simple=True)]
-
     def _bind(self, frame: Frame) -> list[Effect]:
         said = messages.bind(frame)
         prepared = self._names.statement(said.statement, self.doubt)
@@ -255,10 +282,11 @@ class Engine:
 
     def _execute(self, frame: Frame) -> list[Effect]:
         portal = self._names.portal(messages.executed(frame), self.doubt)
-        if not portal.prepared.text:  # made by SQL (PREPARE, DECLARE), which was judged as what it holds
-            return self._run(frame, portal.prepared.plan)
         prepared = portal.prepared
-        asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats)
+        if not prepared.text:  # there is no such portal, which the server says best
+            return self._run(frame, prepared.plan)
+        types = tuple(prepared.types)
+        asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats, types=types)
         return self._judge(frame, asked)
 
     def _run(self, frame: Frame, plan: Plan) -> list[Effect]:
@@ -283,8 +311,8 @@ class Engine:
             portal.described = True
             self._answers.expect(Exchange(Kind.DESCRIBE, self._count, portal.prepared.plan, portal=portal))
         else:
-            plan = self._names.statement(name, self.doubt).plan
-            self._answers.expect(Exchange(Kind.DESCRIBE, self._count, plan))
+            prepared = self._names.statement(name, self.doubt)
+            self._answers.expect(Exchange(Kind.DESCRIBE, self._count, prepared.plan, prepared=prepared))
         return [Send(Side.BACKEND, frame.data)]
 
     def _close_name(self, frame: Frame) -> list[Effect]:
@@ -360,3 +388,9 @@ class Engine:
             Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
             Close(text),
         ]
+
+
+def _as_select(function: FunctionName, arguments: int) -> bytes:
+    """The statement that a call by number amounts to."""
+    name = ".".join('"' + part.replace('"', '""') + '"' for part in (function.schema or "", function.name))
+    return f"SELECT {name}({', '.join(f'${n + 1}' for n in range(arguments))})".encode()

@@ -137,6 +137,38 @@ def negotiated(frame: Frame) -> int:
     return version & 0xFFFF
 
 
+class FunctionCall(Struct, frozen=True):
+    """A call by the fast path: the function's oid, its arguments, and in which format the result is wanted."""
+
+    function: int
+    formats: tuple[int, ...]
+    arguments: tuple[bytes | None, ...]
+    result_format: int
+
+
+def function_call(frame: Frame) -> FunctionCall:
+    cursor = Cursor(frame.data, 5)
+    function = cursor.uint32()
+    formats = tuple(cursor.int16() for _ in range(cursor.uint16()))
+    arguments = tuple(_value(cursor) for _ in range(cursor.uint16()))
+    result_format = cursor.int16()
+    cursor.finish()
+    return FunctionCall(function, formats, arguments, result_format)
+
+
+def function_result(frame: Frame) -> bytes:
+    """The value of a FunctionCallResponse as the one cell of a DataRow."""
+    cursor = Cursor(frame.data, 5)
+    _value(cursor)
+    cursor.finish()
+    return message(frames.DATA_ROW, b"\0\1" + frame.data[5:])
+
+
+def as_function_result(row: bytes) -> bytes:
+    """The one cell of a DataRow as a FunctionCallResponse."""
+    return message(frames.FUNCTION_RESULT, row[7:])
+
+
 def query_text(frame: Frame) -> bytes:
     cursor = Cursor(frame.data, 5)
     text = cursor.cstring()
@@ -146,11 +178,24 @@ def query_text(frame: Frame) -> bytes:
 
 def parse_text(frame: Frame) -> tuple[bytes, bytes]:
     """Name and text of a Parse message."""
+    return parse_message(frame)[:2]
+
+
+def parse_message(frame: Frame) -> tuple[bytes, bytes, tuple[int, ...]]:
+    """Name, text and declared parameter types (oids, 0 for undeclared) of a Parse message."""
     cursor = Cursor(frame.data, 5)
     name, text = cursor.cstring(), cursor.cstring()
-    cursor.take(4 * cursor.uint16())
+    types = tuple(cursor.uint32() for _ in range(cursor.uint16()))
     cursor.finish()
-    return name, text
+    return name, text, types
+
+
+def parameter_types(frame: Frame) -> tuple[int, ...]:
+    """The types of a ParameterDescription, as oids."""
+    cursor = Cursor(frame.data, 5)
+    types = tuple(cursor.uint32() for _ in range(cursor.uint16()))
+    cursor.finish()
+    return types
 
 
 def bind(frame: Frame) -> BindMessage:

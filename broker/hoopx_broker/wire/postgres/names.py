@@ -31,12 +31,14 @@ class Prepared(Struct, frozen=True):
     """A prepared statement: its number, its text (empty where SQL made it) and the plan of its answer.
 
     `is_pending` where people are asked before each run. `in_doubt` once SQL may have given its name another meaning:
-    it is judged as what it was, but masked as anything.
+    it is judged as what it was, but masked as anything. One that only SQL knows has the text that runs it by its name.
+    `types` are those of its parameters, filled in where the server tells them.
     """
 
     n: int
     text: bytes
     plan: Plan
+    types: list[int] = []
     in_doubt: bool = False
     is_pending: bool = False
 
@@ -154,7 +156,7 @@ class _Table(Generic[_Named]):
 
 
 class Names:
-    """A name that is not known here was made by SQL: its answers come under the plan of doubt."""
+    """A name that is not known here was made by SQL, if at all: its answers come under the plan of doubt."""
 
     def __init__(self) -> None:
         self._statements: _Table[Prepared] = _Table()
@@ -163,13 +165,13 @@ class Names:
     def statement(self, name: bytes, doubt: Plan) -> Prepared:
         found, doubted = self._statements.find(name)
         if found is None:
-            return Prepared(0, b"", doubt)
+            return _known_to_sql(b"EXECUTE ", name, doubt)
         return _doubted(found, doubt) if doubted else found
 
     def portal(self, name: bytes, doubt: Plan) -> Portal:
         found, doubted = self._portals.find(name)
         if found is None:
-            return Portal(Prepared(0, b"", doubt))
+            return Portal(_known_to_sql(b"FETCH ALL FROM ", name, doubt))
         if not doubted:
             return found
         # Its columns are in doubt too: `fields` is asked for anew at each Execute.
@@ -211,6 +213,12 @@ class Names:
     def transaction_ended(self) -> None:
         """Portals do not outlive their transaction. Those whose Bind is not answered yet belong to the next one."""
         self._portals.drop_settled()
+
+
+def _known_to_sql(verb: bytes, name: bytes, doubt: Plan) -> Prepared:
+    """Running it by the protocol is judged as running it by SQL. The empty name is none that SQL could have made."""
+    text = verb + b'"' + name.replace(b'"', b'""') + b'"' if name else b""
+    return Prepared(0, text, doubt, in_doubt=True)
 
 
 def _doubted(prepared: Prepared, doubt: Plan) -> Prepared:

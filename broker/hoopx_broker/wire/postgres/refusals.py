@@ -14,7 +14,7 @@ NO_CONFORMING_STRINGS = Deny(
     "switch it on again: reconnect, or let the pool reset its connections",
 )
 NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
-FUNCTION_CALL = Deny("a function call by number (the fast path) cannot be judged", "parse", "call it by SELECT")
+NO_FUNCTION = Deny("a function is called by a number that the target's catalog does not have", "parse")
 PENDING = Deny(
     "what was prepared by the protocol needs an approval each time, which EXECUTE and FETCH would run without",
     "judge",
