@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hoopx_broker.wire.effects import Side
 from hoopx_broker.wire.postgres import frames, messages
-from hoopx_broker.wire.postgres.frames import Frame, Framer
+from hoopx_broker.wire.postgres.frames import Frame, Framer, message
 from tests.unit.wire_stage import bound, closed, column, columns, done, error, no_data, parsed, ready, row
 
 SECRET = "ann@example.com"
@@ -46,8 +46,8 @@ class Model:
         except Failed:
             self.said += error()
             self._state = "E" if self._state != "I" else "I"
-            self._skips = frame.kind != frames.QUERY
-        if frame.kind == frames.QUERY:
+            self._skips = frame.kind not in (frames.QUERY, frames.FUNCTION_CALL)
+        if frame.kind in (frames.QUERY, frames.FUNCTION_CALL):
             self._ready()
 
     def _ready(self) -> None:
@@ -72,8 +72,16 @@ class Model:
                 kind, name = messages.described(frame)
                 (self._portals if kind == ord("P") else self._statements).pop(name, None)
                 self.said += closed()
+            case frames.FUNCTION_CALL:
+                self._call(messages.function_call(frame).function)
             case _:
                 pass
+
+    def _call(self, function: int) -> None:
+        """Whatever is called gives a hidden value."""
+        self._run(b"deny by number" if function == 958 else b"by number")
+        value = SECRET.encode()
+        self.said += message(frames.FUNCTION_RESULT, len(value).to_bytes(4, "big") + value)
 
     def _query(self, text: bytes) -> None:
         self._statements.pop(b"", None)

@@ -20,6 +20,7 @@ from tests.unit.wire_stage import (
     bind,
     bound,
     but,
+    called,
     close,
     closed,
     column,
@@ -154,16 +155,6 @@ def test_an_answer_to_nothing_breaks_the_stream(answer: bytes) -> None:
 
 
 # Function calls by number.
-
-
-def called(function: int, *arguments: bytes | None, result_format: int = 0) -> bytes:
-    values = b"".join(_argument(argument) for argument in arguments)
-    counted = len(arguments).to_bytes(2, "big") + values
-    return message(ord("F"), function.to_bytes(4, "big") + b"\0\0" + counted + result_format.to_bytes(2, "big"))
-
-
-def _argument(value: bytes | None) -> bytes:
-    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
 
 
 def test_a_call_by_number_is_judged_as_the_select_that_it_amounts_to() -> None:

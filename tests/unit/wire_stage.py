@@ -26,7 +26,10 @@ KEY, SERVER_KEY = b"hoopxkey", b"realkey!"
 NONCE = b"n" * 18
 REFUSED = b"refused_by_hoopx"
 # What the catalog says of functions by number; the name is an odd one.
-FUNCTIONS = {957: FunctionName("pg_catalog", 'lo_"creat', "volatile")}
+FUNCTIONS = {
+    957: FunctionName("pg_catalog", 'lo_"creat', "volatile"),
+    958: FunctionName("public", "deny", "volatile"),
+}
 
 HIDDEN = Hidden(
     {EMAIL: "email"},
@@ -205,6 +208,16 @@ def sync() -> bytes:
 
 def flush() -> bytes:
     return message(ord("H"), b"")
+
+
+def called(function: int, *arguments: bytes | None, result_format: int = 0) -> bytes:
+    values = b"".join(_argument(argument) for argument in arguments)
+    counted = len(arguments).to_bytes(2, "big") + values
+    return message(ord("F"), function.to_bytes(4, "big") + b"\0\0" + counted + result_format.to_bytes(2, "big"))
+
+
+def _argument(value: bytes | None) -> bytes:
+    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
 
 
 def copy_data(data: bytes) -> bytes:
