@@ -23,6 +23,7 @@ class Bookkeeper:
     """A policy that forbids the table `secrets`, asks about `payments`, and counts how often it is asked."""
 
     version = "1"
+    asks_parameters = False
 
     def __init__(self) -> None:
         self.asked = 0

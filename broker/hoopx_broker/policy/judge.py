@@ -46,6 +46,10 @@ class CedarJudge:
     def version(self) -> str:
         return self._policies.version
 
+    @property
+    def asks_parameters(self) -> bool:
+        return False
+
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         def answers(now: Circumstances) -> list[Answer]:
             return self.opening_answers(who, target, now)

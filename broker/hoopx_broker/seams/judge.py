@@ -35,6 +35,10 @@ class Judge(Protocol):
     def version(self) -> str:
         """Names the exact policy set, as `sha256:` and 12 hexadecimal digits."""
 
+    @property
+    def asks_parameters(self) -> bool:
+        """Does any rule look at the values of prepared statements? Rulings then hold for those values alone."""
+
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         """May this session be opened?"""
 

@@ -14,6 +14,7 @@ from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
 from hoopx_broker.policy.names import resolve
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
+from hoopx_broker.session import parameters
 from hoopx_broker.session.bearings import Compass
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
@@ -155,7 +156,11 @@ class Court:
     def known(self, asked: Judge) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
         self._enter(self._now())
-        return self._remembered.get(asked.text)
+        return None if self._is_about_values(asked) else self._remembered.get(asked.text)
+
+    def _is_about_values(self, asked: Judge) -> bool:
+        """May the ruling be another one for other parameters?"""
+        return bool(asked.parameters) and self._bench.judge().asks_parameters
 
     def _enter(self, era: Era) -> None:
         if era == self._era:
@@ -185,21 +190,23 @@ class Court:
             return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
         if not facts:
             return self._remember(asked, Passage(Allow(), self.doubt))
-        ruled = self._by_facts.get(facts)
+        ruled = None if self._is_about_values(asked) else self._by_facts.get(facts)
         if ruled is not None:
             return self._remember(asked, ruled)
         meant = self._prepared.meant(facts)
         if isinstance(meant, Deny):
             return meant
         resolved = resolve(facts, self._catalog, self._compass.bearings)
-        ruling = self._judge((*resolved, *resolve(meant, self._catalog, self._compass.bearings)), frozenset())
+        judged = (*resolved, *resolve(meant, self._catalog, self._compass.bearings))
+        ruling = self._judge(asked, judged, frozenset())
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, resolved, ruling, say)
         return self._remember(asked, self._settle(resolved, ruling), facts)
 
-    def _judge(self, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
+    def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
-        circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals)
+        values = parameters.as_text(asked) if self._is_about_values(asked) else ()
+        circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values)
         return self._bench.judge().statements(self._who, self._target, facts, circumstances)
 
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say) -> Passage | Deny:
@@ -212,7 +219,7 @@ class Court:
         if isinstance(answer, Deny):
             return answer
         groups, request = answer
-        ruling = self._judge(facts, groups)
+        ruling = self._judge(asked, facts, groups)
         if isinstance(ruling, Ask):
             return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
         return self._settle(facts, ruling, request)
@@ -240,7 +247,7 @@ class Court:
 
     def _remember(self, asked: Judge, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
         """Nothing waits between the beginning of the era and this; only what the statement itself changes ends it."""
-        if self._now() != self._era or len(asked.text) > MAX_REMEMBERED_TEXT:
+        if self._now() != self._era or len(asked.text) > MAX_REMEMBERED_TEXT or self._is_about_values(asked):
             return ruling
         _put(self._remembered, asked.text, ruling)
         if facts is not None:

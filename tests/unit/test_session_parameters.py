@@ -1,0 +1,91 @@
+"""Rules that look at the values of prepared statements see them as text, and are asked anew for other values."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Sequence
+
+import pytest
+
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.parameters import as_text
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Deny, Ruling
+from hoopx_broker.terms.targets import Target
+from hoopx_broker.wire.effects import Judge, Passage
+from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+
+INT4, TEXT, BOOL = 23, 25, 16
+
+
+@pytest.mark.parametrize(
+    ("value", "oid", "form", "expected"),
+    [
+        (b"42", INT4, 0, "42"),
+        (struct.pack("!i", 42), INT4, 1, "42"),
+        (b"\1", BOOL, 1, "t"),
+        ("zw\u00f6lf\n".encode(), TEXT, 0, "zw\u00f6lf\n"),
+        (b"text", TEXT, 1, "text"),
+        (None, INT4, 1, None),
+        (b"\0\0\0\x2a", 0, 1, "\\x0000002a"),
+        (b"\0\0", INT4, 1, "\\x0000"),
+        (b"\xff", TEXT, 0, "\\xff"),
+    ],
+)
+def test_a_value_is_told_as_text(value: bytes | None, oid: int, form: int, expected: str | None) -> None:
+    asked = Judge(b"", executes=True, parameters=(value,), formats=(form,), types=(oid,))
+    assert as_text(asked) == (expected,)
+
+
+def test_a_type_that_was_never_told_is_unknown() -> None:
+    asked = Judge(b"", executes=True, parameters=(b"\0\1", b"x"), formats=(1, 0))
+    assert as_text(asked) == ("\\x0001", "x")
+
+
+class Guardian(Bookkeeper):
+    """Lets everything pass but the value `secret`."""
+
+    asks_parameters = True
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> Ruling:
+        self.asked += 1
+        return Deny("not that one", "no-secret") if "secret" in circumstances.parameters else Allow(("reading",))
+
+
+def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
+    async def act() -> None:
+        reader, policy = StatementReader(), Guardian()
+        bench = Bench(lambda: policy, reader, _catalog, _nobody, Ground(), lambda: 600.0)
+        court = Court(bench, ANN, SHOP, Catalog())
+
+        async def says(*values: bytes) -> Passage | Deny:
+            asked = Judge(b"SELECT $1", executes=True, parameters=values)
+            return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+
+        try:
+            assert isinstance(await says(), Passage)
+            for value, kind in ((b"a", Passage), (b"secret", Deny), (b"a", Passage), (b"secret", Deny)):
+                assert isinstance(await says(value), kind)
+            assert policy.asked == 5
+            policy.asks_parameters = False
+            assert isinstance(await says(b"a"), Passage)
+            assert policy.asked == 5
+        finally:
+            await reader.close()
+
+    asyncio.run(act())
+
+
+async def _catalog() -> Catalog:
+    return Catalog()
+
+
+async def _nobody(*_: object) -> Deny:
+    return Deny("nobody is there", "people")
