@@ -153,35 +153,49 @@ def test_settings_are_named_in_lower_case() -> None:
     assert facts("set transaction isolation level serializable").settings == ("transaction_isolation",)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "set search_path to ''",
-        "set search_path = public",
-        "select pg_catalog.set_config('search_path', '', false)",
-        "set standard_conforming_strings = on",
-    ],
-)
-def test_what_drivers_set_at_their_start_opens_nothing(sql: str) -> None:
-    found = facts(sql)
+def test_what_drivers_set_at_their_start_opens_nothing() -> None:
+    found = facts("set standard_conforming_strings = on")
     assert found.settings == ()
     assert "set" in found.actions
 
 
 @pytest.mark.parametrize(
-    "sql",
-    [
-        "set search_path to public, mine",
-        "set search_path to mine",
-        "set search_path from current",
-        "select set_config('search_path', $1, false)",
-        "select set_config('search_path', '' || x, false) from t",
-        "set standard_conforming_strings to off",
-        "set standard_conforming_strings to default",
-    ],
+    "sql", ["set standard_conforming_strings to off", "set standard_conforming_strings to default"]
 )
 def test_what_else_they_could_be_set_to_is_named(sql: str) -> None:
     assert facts(sql).settings
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set search_path to ''",
+        "set search_path = public",
+        "set search_path to public, mine",
+        "set search_path to pg_catalog, mine",
+        "select pg_catalog.set_config('search_path', '', false)",
+        "select set_config('search_path', 'mine, \"My Own\"', false)",
+    ],
+)
+def test_a_path_that_can_be_followed_is_a_setting_like_others(sql: str) -> None:
+    found = facts(sql)
+    assert found.settings == ("search_path",)
+    assert "search-path" not in found.dangerous
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set search_path to mine, pg_catalog",
+        "set search_path to mine, pg_temp",
+        "set search_path to 'pg_temp, mine'",
+        "select set_config('search_path', $1, false)",
+        "select set_config('search_path', '' || x, false) from t",
+        "select set_config('search_path', 'a b', false)",
+    ],
+)
+def test_a_path_that_hides_what_names_mean_is_dangerous(sql: str) -> None:
+    assert "search-path" in facts(sql).dangerous
 
 
 def test_a_function_of_the_same_name_in_another_schema_is_not_the_servers() -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from hoopx_broker.policy.facts.sql import read
-from hoopx_broker.policy.names import resolve
-from hoopx_broker.session.bearings import MAX_KNOWN, Compass
-from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.session.bearings import MAX_PATHS, Compass
+from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import FunctionName
 
+OPEN, CLOSED = Relation(1, "public", "staff", "r"), Relation(2, "hr", "staff", "r")
 CATALOG = Catalog(
+    {1: OPEN, 2: CLOSED},
+    {"staff": (OPEN, CLOSED)},
     functions={
         "touch": (FunctionName("public", "touch", "volatile"),),
         "twice": (FunctionName("public", "twice", "immutable"),),
-    }
+    },
 )
 START = ("$user", "public")
 
@@ -24,7 +26,7 @@ def after(*statements: str, path: str | None = '"$user", public') -> Compass:
     for statement in statements:
         facts = read(statement.encode())
         assert isinstance(facts, tuple), facts
-        compass.follow(resolve(facts, CATALOG, compass.bearings))
+        compass.follow(compass.read(facts, CATALOG))
     return compass
 
 
@@ -43,6 +45,7 @@ def test_a_session_begins_with_the_path_of_its_login() -> None:
         ("SET SCHEMA 'archive'", ("archive",)),
         ("SELECT set_config('search_path', 'Archive, \"X\"', false)", ("archive", "X")),
         ("SELECT 1; SET search_path TO archive", ("archive",)),
+        ("DO $$ BEGIN SET search_path TO archive; END $$", ("archive",)),
         ("PREPARE p AS SELECT set_config('search_path', 'archive', false)", ("archive",)),
         ("SELECT set_config(name, 'archive', false) FROM pg_settings WHERE name = 'search_path'", ("archive",)),
     ],
@@ -68,7 +71,6 @@ def test_what_sets_no_other_path_teaches_nothing(statement: str) -> None:
     [
         "SELECT touch(1)",
         "CALL touch(1)",
-        "DO $$ BEGIN SET search_path TO archive; END $$",
         "SELECT set_config('search_path', $1, false)",
         "SELECT set_config($1, 'archive', false)",
         "SELECT set_config('search_path', 'a b', false)",
@@ -97,6 +99,39 @@ def test_a_temporary_table_is_remembered_however_it_was_made() -> None:
 
 
 def test_more_paths_than_anybody_needs_are_no_longer_followed() -> None:
-    many = [f"SET search_path TO s{n}" for n in range(MAX_KNOWN)]
+    many = [f"SET search_path TO s{n}" for n in range(MAX_PATHS)]
     assert after(*many[:-1]).bearings.paths is not None
     assert after(*many).bearings.paths is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "SET search_path TO hr; SELECT * FROM staff",
+        "BEGIN; SET LOCAL search_path TO hr; DELETE FROM staff WHERE id = 1; COMMIT",
+        "SELECT set_config('search_path', 'hr', false); SELECT * FROM staff",
+        "SELECT touch(1); SELECT * FROM staff",
+        "DO $$ BEGIN SET search_path TO hr; PERFORM 1 FROM staff; END $$",
+        "DO $$ BEGIN PERFORM touch(1); PERFORM 1 FROM staff; END $$",
+        "SET ROLE hr; SELECT * FROM staff",
+    ],
+)
+def test_a_path_holds_for_what_comes_behind_it_in_the_same_message(message: str) -> None:
+    facts = read(message.encode())
+    assert isinstance(facts, tuple)
+    assert "hr" in {use.schema for each in Compass("public").read(facts, CATALOG) for use in each.tables}
+
+
+@pytest.mark.parametrize("message", ["SELECT * FROM staff; SET search_path TO hr", "SELECT twice(1) FROM staff"])
+def test_what_comes_before_keeps_its_meaning(message: str) -> None:
+    facts = read(message.encode())
+    assert isinstance(facts, tuple)
+    assert {use.schema for each in Compass("public").read(facts, CATALOG) for use in each.tables} == {"public"}
+
+
+def test_what_was_only_read_and_perhaps_denied_teaches_nothing() -> None:
+    compass, facts = Compass("public"), read(b"SET search_path TO hr")
+    assert isinstance(facts, tuple)
+    compass.read(facts, CATALOG)
+    assert compass.bearings.paths == (("public",),)
+    assert compass.turns == 0

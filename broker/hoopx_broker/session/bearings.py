@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from hoopx_broker.policy.facts.functions import is_harmless
 from hoopx_broker.policy.facts.relations import TEMPORARY
 from hoopx_broker.policy.facts.settings import listed
-from hoopx_broker.policy.names import Bearings
+from hoopx_broker.policy.names import ANYWHERE, Bearings, resolve
+from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts
 
 # Paths and temporary tables that one session may have; with more, a name means everything of that name.
-MAX_KNOWN = 64
-# A DO block, and any function but the server's own, may set the path without saying so.
-_BLIND = frozenset({"do", "call"})
+MAX_PATHS = 64
+MAX_TEMPORARY = 4_096
+# What runs statements of its own, which may set a path and use it at once.
+_BLOCK = "do"
+
+Paths = tuple[tuple[str, ...] | None, ...]
 
 
 class Compass:
@@ -28,41 +34,49 @@ class Compass:
         self.bearings = Bearings(None if start is None else (start,), user)
         self.turns = 0
 
-    def follow(self, facts: Iterable[StatementFacts]) -> None:
-        """These statements will run, or perhaps fail."""
+    def read(self, facts: Iterable[StatementFacts], catalog: Catalog) -> tuple[StatementFacts, ...]:
+        """What the names of statements mean that are sent as one: each may change it for those behind it."""
+        bearings = self.bearings
+        found: list[StatementFacts] = []
         for statement in facts:
-            self._learn(_paths_after(statement))
-            for use in statement.tables:
-                if use.schema == TEMPORARY and use.action == "ddl":
-                    self._learn_temporary(use.name)
+            bearings = _after_setting(bearings, statement.paths)
+            (meant,) = resolve((statement,), catalog, ANYWHERE if _BLOCK in statement.kinds else bearings)
+            bearings = _after(bearings, meant)
+            found.append(meant)
+        return tuple(found)
 
-    def _learn(self, paths: tuple[tuple[str, ...] | None, ...]) -> None:
-        known = self.bearings.paths
-        if known is None or set(paths) <= set(known):
-            return
-        certain = tuple(path for path in paths if path is not None)
-        learnt = tuple(dict.fromkeys((*known, *certain)))
-        too_much = len(certain) < len(paths) or len(learnt) > MAX_KNOWN
-        self._turn(Bearings(None if too_much else learnt, self.bearings.user, self.bearings.temporary))
-
-    def _learn_temporary(self, name: str) -> None:
-        known = self.bearings.temporary
-        if name not in known and len(known) < MAX_KNOWN * MAX_KNOWN:
-            self._turn(Bearings(self.bearings.paths, self.bearings.user, known | {name}))
-
-    def _turn(self, bearings: Bearings) -> None:
-        self.bearings = bearings
-        self.turns += 1
+    def follow(self, facts: Iterable[StatementFacts]) -> None:
+        """These statements, read already, will run, or perhaps fail."""
+        before = self.bearings
+        for statement in facts:
+            self.bearings = _after(_after_setting(self.bearings, statement.paths), statement)
+        self.turns += self.bearings != before
 
 
-def _paths_after(statement: StatementFacts) -> tuple[tuple[str, ...] | None, ...]:
-    blind = not _BLIND.isdisjoint(statement.kinds) or any(_may_set_path(statement))
-    return (*statement.paths, None) if blind else statement.paths
+def _after(bearings: Bearings, statement: StatementFacts) -> Bearings:
+    if any(_may_set_path(statement)):
+        bearings = structs.replace(bearings, paths=None)
+    made = {use.name for use in statement.tables if use.schema == TEMPORARY and use.action == "ddl"}
+    if made <= bearings.temporary:
+        return bearings
+    temporary = bearings.temporary | made
+    if len(temporary) > MAX_TEMPORARY:  # then a name means everything, and the names that only these have mean `public`
+        return structs.replace(bearings, paths=None)
+    return structs.replace(bearings, temporary=temporary)
+
+
+def _after_setting(bearings: Bearings, paths: Paths) -> Bearings:
+    if bearings.paths is None or set(paths) <= set(bearings.paths):
+        return bearings
+    learnt = tuple(dict.fromkeys((*bearings.paths, *(path for path in paths if path is not None))))
+    too_much = None in paths or len(learnt) > MAX_PATHS
+    return structs.replace(bearings, paths=None if too_much else learnt)
 
 
 def _may_set_path(statement: StatementFacts) -> Iterable[bool]:
-    """A function of the target's own, unless it is immutable, which it could not be if it changed a setting."""
+    """A block, a procedure, or a function of the target's own that could set a path without saying so."""
     if "call" not in statement.actions:
         return
+    yield "dynamic-sql" in statement.dangerous
     for function in statement.functions:
         yield not is_harmless(function) and function.schema != "pg_catalog" and function.volatility != "immutable"

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
-from hoopx_broker.policy.names import resolve
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
@@ -196,8 +195,8 @@ class Court:
         meant = self._prepared.meant(facts)
         if isinstance(meant, Deny):
             return meant
-        resolved = resolve(facts, self._catalog, self._compass.bearings)
-        judged = (*resolved, *resolve(meant, self._catalog, self._compass.bearings))
+        resolved = self._compass.read(facts, self._catalog)
+        judged = (*resolved, *self._compass.read(meant, self._catalog))
         ruling = self._judge(asked, judged, frozenset())
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, resolved, ruling, say)

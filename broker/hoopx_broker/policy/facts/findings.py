@@ -8,8 +8,7 @@ from hashlib import blake2b
 from msgspec import msgpack, structs
 
 from hoopx_broker.policy.facts.functions import (
-    SECRET_COLUMN,
-    SECRET_RELATION,
+    SECRET_COLUMNS,
     danger,
     is_called_by_dot,
     is_harmless,
@@ -126,8 +125,8 @@ class Findings:
         return structs.replace(facts, fingerprint=blake2b(_canonical(facts), digest_size=8).hexdigest())
 
     def _shows_secrets(self, *, shows_rows: bool) -> bool:
-        reads = any(use.name == SECRET_RELATION for use in self.tables)
-        return reads and (shows_rows or self.stars or SECRET_COLUMN in self.mentioned)
+        secrets = [SECRET_COLUMNS[use.name] for use in self.tables if use.name in SECRET_COLUMNS]
+        return any(shows_rows or self.stars or column in self.mentioned for column in secrets)
 
 
 # Sets in a fixed order, so that the same facts are the same bytes in every process.

@@ -44,7 +44,6 @@ _DANGEROUS_PREFIXES = {
         "pg_logical_emit_message",
         "pg_log_",
         "pg_nextoid",
-        "pg_export_snapshot",
         "binary_upgrade_",
         "brin_summarize",
         "brin_desummarize",
@@ -166,15 +165,14 @@ _DANGEROUS_RELATIONS = {
     "pg_authid": "credentials",
     "pg_shadow": "credentials",
     "pg_user_mapping": "credentials",
-    "pg_user_mappings": "credentials",
     "pg_largeobject": "large-object",
     "pg_file_settings": "server-file",
     "pg_hba_file_rules": "server-file",
     "pg_ident_file_mappings": "server-file",
 }
 
-# A column of the catalog with passwords in it, in a relation that everybody may look at otherwise.
-SECRET_RELATION, SECRET_COLUMN = "pg_subscription", "subconninfo"
+# Columns of the catalog with passwords in them, of relations that everybody may look at otherwise.
+SECRET_COLUMNS = {"pg_subscription": "subconninfo", "pg_user_mappings": "umoptions"}
 
 
 @cache

@@ -49,7 +49,7 @@ def _set(walk: Walk, body: Node, place: Place) -> None:
             if "DefElem" in item:
                 _characteristic(walk, prefix, item["DefElem"])
             else:
-                walk.found.setting(name)  # SET TRANSACTION SNAPSHOT
+                walk.found.setting(name.replace(" ", "_"))  # SET TRANSACTION SNAPSHOT
     elif kind in ("VAR_SET_VALUE", "VAR_SET_CURRENT"):
         values = [literal(argument) for argument in body.get("args", [])]
         if name == "search_path" and values:

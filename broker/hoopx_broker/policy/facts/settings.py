@@ -7,30 +7,24 @@ from typing import Any
 
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.walk import Walk
+from hoopx_broker.terms.encodings import is_safe_encoding
 
 _WHO_ONE_IS = ("role", "session_authorization")
 _READ_ONLY = ("transaction_read_only", "default_transaction_read_only")
 _ON = ("on", "true", "yes", "1", "t", "y")
-# Only UTF-8 is read here. In SJIS, GBK and their like an ASCII byte may be half of a character, which moves the end
-# of a string from where the reader sees it.
-_ENCODINGS = ("utf8", "utf-8", "unicode")
 
 # One name in a list: bare, which is folded to lower case, or quoted.
 _NAME_IN_LIST = re.compile(r'\s*(?:([A-Za-z_$][\w$]*)|"((?:[^"]|"")+)")\s*')
 
-# Values that drivers and tools set at their start, and that open nothing. A path that only takes names away from the
-# server's own is one: a name without a schema is judged as all that it may mean anyway.
-_INNOCENT = {
-    "search_path": ("", "pg_catalog", "public"),
-    "standard_conforming_strings": _ON,
-}
+# Values that drivers and tools set at their start, and that change nothing.
+_INNOCENT = {"standard_conforming_strings": _ON}
 
 
 def set_setting(walk: Walk, name: str, value: str | None) -> None:
     """`value` is None where it is computed, a list, or taken over (SET … FROM CURRENT)."""
     name = name.lower()
     if name == "search_path":
-        walk.found.paths.append(None if value is None else listed(value))
+        _learn_path(walk, None if value is None else listed(value))
     elif name in _WHO_ONE_IS:
         walk.found.paths.append(None)  # "$user" in a path is another schema then
     if value is not None and value.lower() in _INNOCENT.get(name, ()):
@@ -42,18 +36,24 @@ def set_setting(walk: Walk, name: str, value: str | None) -> None:
         walk.found.dangerous.add("role")
     elif name in _READ_ONLY and value not in _ON:
         walk.found.dangerous.add("read-write")
-    elif name == "client_encoding" and value not in _ENCODINGS:
+    elif name == "client_encoding" and not is_safe_encoding(value):
         walk.found.dangerous.add("encoding")
 
 
 def set_path(walk: Walk, names: list[str | None]) -> None:
     """`SET search_path TO a, "b"`, where the grammar has told the names apart already."""
     known = tuple(name for name in names if name is not None)
-    walk.found.paths.append(known if len(known) == len(names) else None)
-    if len(names) > 1 or None in names:
-        walk.found.setting("search_path")
-    else:
-        set_setting(walk, "search_path", known[0])
+    _learn_path(walk, known if len(known) == len(names) else None)
+    walk.found.setting("search_path")
+    if len(known) == 1:  # a start-up packet says it as one text
+        _learn_path(walk, listed(known[0]) or known)
+
+
+def _learn_path(walk: Walk, path: tuple[str, ...] | None) -> None:
+    """A path that nobody can tell, or on which other names come before the server's own, takes certainty from names."""
+    walk.found.paths.append(path)
+    if path is None or "pg_temp" in path or "pg_catalog" in path[1:]:
+        walk.found.dangerous.add("search-path")
 
 
 def listed(value: str) -> tuple[str, ...] | None:

@@ -12,12 +12,13 @@ from typing import TypeVar, assert_never
 
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
+from hoopx_broker.terms.encodings import is_safe_encoding, is_utf8
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Close, Effect, FindFunction, Judge, Note, Passage, Send, Side
-from hoopx_broker.wire.postgres import frames, hello, messages, refusals
+from hoopx_broker.wire.postgres import frames, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
 from hoopx_broker.wire.postgres.frames import Frame
@@ -130,9 +131,9 @@ class Engine:
             self._strings_conform = value == b"on"
         if name == b"client_encoding":
             encoding = value.decode(errors="replace")
-            if not hello.is_safe_encoding(encoding):
+            if not is_safe_encoding(encoding):
                 raise BrokenPeer("the client encoding was changed to one that can hide ASCII characters")
-            self._is_utf8 = hello.is_utf8(encoding)
+            self._is_utf8 = is_utf8(encoding)
 
     # From the client, once statements flow.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from hoopx_broker.terms.encodings import is_safe_encoding
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Note
 from hoopx_broker.wire.postgres import messages
@@ -13,9 +14,6 @@ from hoopx_broker.wire.postgres.messages import Startup
 _HARMLESS = frozenset({"application_name", "client_encoding"})
 # Names that mean something else than a setting in a start-up packet. Said in `options` they would pass as settings.
 _RESERVED = frozenset({"user", "database", "options", "replication"})
-# Encodings in which every byte below 128 is that ASCII character, so that no syntax hides in another character.
-# Not all of `win…`: WIN932, 936, 949 and 950 are SJIS, GBK, UHC and BIG5.
-_SAFE_FAMILIES = ("utf8", "unicode", "sqlascii", "latin", "iso8859", "win125", "windows125", "win866", "koi8")
 
 
 class Hello(Struct, frozen=True):
@@ -75,19 +73,6 @@ def negotiation(said: Hello) -> bytes:
 def _encodings(settings: dict[str, str]) -> list[str]:
     """The server does not tell upper case from lower in the names of settings."""
     return [value for name, value in settings.items() if name.lower() == "client_encoding"]
-
-
-def is_safe_encoding(name: str) -> bool:
-    return _plain(name).startswith(_SAFE_FAMILIES)
-
-
-def is_utf8(name: str) -> bool:
-    return _plain(name) in ("utf8", "unicode", "sqlascii")
-
-
-def _plain(name: str) -> str:
-    """PostgreSQL compares encoding names without case and punctuation."""
-    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _options(text: str) -> dict[str, str]:
