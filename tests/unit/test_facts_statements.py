@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hoopx_broker.policy.facts.sql import STATEMENTS, read
-from hoopx_broker.terms.facts import StatementFacts, Unreadable
+from hoopx_broker.terms.facts import Fault, StatementFacts, Unreadable
 
 
 def facts(sql: str) -> StatementFacts:
@@ -308,7 +308,48 @@ def test_no_statement_is_no_facts(text: str) -> None:
     ],
 )
 def test_what_cannot_be_read_says_why(text: bytes, reason: str) -> None:
-    assert read(text) == Unreadable(reason)
+    found = read(text)
+    assert isinstance(found, Unreadable)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("selec 1", Fault("42601", 'syntax error at or near "selec"', 1)),
+        ("select (", Fault("42601", "syntax error at end of input", 9)),
+        ("select 'z\u00e4h'; selec", Fault("42601", 'syntax error at or near "selec"', 15)),
+        ("select 'abc", Fault("42601", "unterminated quoted string at or near \"'abc\"", 8)),
+        ("select U&'\\00'",
+         Fault("42601", "invalid Unicode escape", 11, hint=r"Unicode escapes must be \XXXX or \+XXXXXX.")),
+        ("create role public", Fault("42939", 'role name "public" is reserved', 13)),
+        ("create assertion x check (true)", Fault("0A000", "CREATE ASSERTION is not yet implemented", 1)),
+        ("select sum(a) over (rows unbounded following) from t",
+         Fault("42P20", "frame start cannot be UNBOUNDED FOLLOWING", 26)),
+        ("select float(0) 'x'", Fault("22023", "precision for type float must be at least 1 bit", 14)),
+    ],
+)  # fmt: skip
+def test_what_the_grammar_says_is_what_a_server_says(text: str, fault: Fault) -> None:
+    found = read(text.encode())
+    assert isinstance(found, Unreadable)
+    assert found.fault == fault
+
+
+@pytest.mark.parametrize(
+    "text", [b"select " + b"(" * 10_001 + b"1" + b")" * 10_001, b"select " + b"x" * 1_000_000, b"select 1;" * 1_001]
+)
+def test_what_is_too_complex_is_a_fault_of_its_own_kind(text: bytes) -> None:
+    found = read(text)
+    assert isinstance(found, Unreadable)
+    assert found.fault is not None
+    assert found.fault.code == "54001"
+    assert found.fault.detail == found.reason
+
+
+def test_bytes_that_are_no_character_are_shown_as_the_server_shows_them() -> None:
+    found = read(b"select '\xed\xa0\x80'")
+    assert isinstance(found, Unreadable)
+    assert found.fault == Fault("22021", 'invalid byte sequence for encoding "UTF8": 0xed 0xa0 0x80')
 
 
 @pytest.mark.parametrize(

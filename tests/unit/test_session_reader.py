@@ -113,7 +113,8 @@ def test_the_child_knows_nothing_of_the_brokers_environment(monkeypatch: pytest.
         while header := sys.stdin.buffer.read(4):
             sys.stdin.buffer.read(int.from_bytes(header, "big"))
             text = "no" if "DATABASE_PASSWORD" not in os.environ else "yes"
-            sys.stdout.buffer.write((1 + len(text)).to_bytes(4, "big") + bytes([0xA0 + len(text)]) + text.encode())
+            answer = b"\\x81\\xa6reason" + bytes([0xA0 + len(text)]) + text.encode()
+            sys.stdout.buffer.write(len(answer).to_bytes(4, "big") + answer)
             sys.stdout.flush()
     """
 

@@ -17,6 +17,7 @@ from tests.peers.postgres import Postgres
 from tests.unit.wire_relay import Relay, allow_all, no_drops, relaying
 from tests.unit.wire_stage import (
     bind,
+    called,
     close,
     copy_data,
     copy_done,
@@ -179,3 +180,29 @@ def test_a_statement_under_a_name_that_could_not_be_redefined_is_judged_as_itsel
         second = parse("broken") + parse("select 'second'", "s") + sync() + bind("s") + execute() + sync()
         assert dialogue(ours.dsn, [(first, 1), (second, 2)]) == ["1", "ZI", "E", "ZI", "2", "D", "C", "ZI"]
     assert asked == [b"select 'first'"]
+
+
+# Function calls by number, which libpq makes for large objects.
+
+LO_CREAT, LOWRITE, NO_SUCH = 957, 955, 1
+
+
+@pytest.mark.parametrize("function", [LO_CREAT, LOWRITE, NO_SUCH], ids=["that works", "that fails", "that is none"])
+def test_a_call_by_number_is_answered_as_by_the_server(postgres: Postgres, relay: Relay, function: int) -> None:
+    arguments = [b"-1"] if function == LO_CREAT else [b"99", b"x"]
+    one = parse("select 1") + bind() + execute() + sync()
+    said = [(query("begin") + called(function, *arguments) + one + query("rollback") + called(function), 5)]
+    assert dialogue(relay.dsn, said) == dialogue(postgres.dsn(sslmode="disable"), said)
+
+
+def test_a_denied_call_by_number_fails_as_one_that_fails_at_the_server(postgres: Postgres) -> None:
+    said = [(query("begin") + called(LO_CREAT, b"-1") + query("select 1") + query("rollback"), 4)]
+    failing = [(query("begin") + called(LOWRITE, b"99", b"x") + query("select 1") + query("rollback"), 4)]
+    with relaying(postgres, no_large_objects) as ours:
+        assert dialogue(ours.dsn, said) == dialogue(postgres.dsn(sslmode="disable"), failing)
+    texts = [note.text for note in ours.notes if isinstance(note, entries.Statement)]
+    assert 'SELECT "pg_catalog"."lo_creat"($1)' in texts
+
+
+def no_large_objects(asked: Judge) -> Passage | Deny:
+    return Deny("no large objects", "no-server-reach") if b"lo_" in asked.text else allow_all(asked)

@@ -21,7 +21,7 @@ from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
+from hoopx_broker.wire.effects import Cancel, Close, Effect, FindFunction, Judge, Note, Passage, Send, Side
 from hoopx_broker.wire.postgres.engine import Engine
 from hoopx_broker.wire.postgres.frames import Frame, Framer
 from hoopx_broker.wire.postgres.login import Upstream
@@ -149,6 +149,13 @@ class Relay:
     def rule(self, asked: Judge) -> Passage | Deny:
         return self._rule(asked)
 
+    def function(self, oid: int) -> FunctionName | None:
+        rows = self._postgres.sql(
+            "SELECT n.nspname::text, p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+            f" WHERE p.oid = {oid}"
+        )
+        return FunctionName(*rows[0]) if rows else None
+
     def opened(self, server_key: bytes) -> None:
         self._server_keys.append(server_key)
 
@@ -210,6 +217,8 @@ class _Stream:
                     self._relay.notes.append(entry)
                 case Judge():
                     self._perform(self._engine.on_ruling(self._relay.rule(effect)))
+                case FindFunction(oid):
+                    self._perform(self._engine.on_function(self._relay.function(oid)))
                 case Cancel():
                     self._relay.cancel()
                 case Close():

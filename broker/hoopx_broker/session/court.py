@@ -186,7 +186,7 @@ class Court:
         await self._refresh()
         self._enter(self._now())  # all that took its time
         if isinstance(facts, Unreadable):
-            return self._remember(asked, Deny(facts.reason, "parse", "split it into smaller statements"))
+            return self._remember(asked, Deny(facts.reason, "parse", "", facts.fault))
         if not facts:
             return self._remember(asked, Passage(Allow(), self.doubt))
         ruled = None if self._is_about_values(asked) else self._by_facts.get(facts)

@@ -259,7 +259,8 @@ class Pump:
         self._hear_client()
 
     def _apply(self, ruling: Passage | Deny) -> None:
-        if isinstance(ruling, Deny):
+        # A slip in the text is told to the client as any server tells it, and to nobody else.
+        if isinstance(ruling, Deny) and ruling.fault is None:
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
         self._engine.doubt = self._around.court.doubt
         self._perform(self._engine.on_ruling(ruling))

@@ -11,7 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 
 from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, decode, framed, length
-from hoopx_broker.terms.facts import StatementFacts, Unreadable
+from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
 
 # Reading takes some tens of microseconds; the slowest statement within the size limit that does not hang, 0.6 s.
 DEADLINE_SECONDS = 2.0
@@ -68,10 +68,10 @@ class _Child:
                 return decode(await _exchange(process, text))
         except TimeoutError:
             await self.end()
-            return Unreadable("it takes too long to read")
+            return too_complex("it takes too long to read")
         except (OSError, EOFError):
             await self.end()
-            return Unreadable("it is too deep or too large to read")
+            return too_complex("it is too deep or too large to read")
         except BaseException:
             # Its answer would come as the answer to the next statement.
             await self.end()

@@ -110,7 +110,27 @@ class StatementFacts(Struct, frozen=True):
     copy: Literal["in", "out"] | None = None
 
 
+class Fault(Struct, frozen=True):
+    """What the server itself would say of a text: SQLSTATE, message, and the character meant, from 1 (0 for none)."""
+
+    code: str
+    message: str
+    position: int = 0
+    detail: str = ""
+    hint: str = ""
+
+
 class Unreadable(Struct, frozen=True):
-    """The statement could not be read: not this grammar, too large, too deep, or the reader died on it."""
+    """The statement could not be read: not this grammar, too large, too deep, or the reader died on it.
+
+    `reason` repeats nothing of the text. `fault` is there where the server would not have run the text either.
+    """
 
     reason: str
+    fault: Fault | None = None
+
+
+def too_complex(reason: str) -> Unreadable:
+    """A statement of a size or depth that is not read."""
+    message = "hoopx could not parse this statement, so it was not forwarded"
+    return Unreadable(reason, Fault("54001", message, 0, reason, "split it into smaller statements"))

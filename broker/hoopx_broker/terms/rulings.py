@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from hoopx_broker.terms.facts import Fault
 from hoopx_broker.terms.targets import ColumnName
 
 
@@ -15,11 +16,15 @@ class Allow(Struct, frozen=True, tag="allow"):
 
 
 class Deny(Struct, frozen=True, tag="deny"):
-    """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed: parse, judge, mask, record."""
+    """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed: parse, judge, mask, record.
+
+    `fault` is what the server would have said, where that is why.
+    """
 
     reason: str
     rule: str
     hint: str = ""
+    fault: Fault | None = None
 
 
 class Ask(Struct, frozen=True, tag="ask"):

@@ -23,7 +23,7 @@ from typing import BinaryIO
 from hoopx_broker.policy.facts.guards import MAX_BYTES
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, encode, framed, length
-from hoopx_broker.terms.facts import Unreadable
+from hoopx_broker.terms.facts import too_complex
 
 # The parser recurses over chains of operators: with this stack, 1 MB of the worst of them still gets an answer.
 STACK = 512 * 1024 * 1024
@@ -80,7 +80,7 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 
 def _answer(statement: bytes) -> bytes:
     if len(statement) > MAX_BYTES:
-        return encode(Unreadable(f"it is larger than {MAX_BYTES} bytes"))
+        return encode(too_complex(f"it is larger than {MAX_BYTES} bytes"))
     signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     answer = encode(read(statement))
     signal.setitimer(signal.ITIMER_REAL, 0)

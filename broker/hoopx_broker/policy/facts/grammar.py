@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
 import msgspec
 from postgast.native import PgQueryParseResult, lib
 
-from hoopx_broker.policy.facts.guards import Refused
+from hoopx_broker.policy.facts.guards import Refused, TooComplex
+from hoopx_broker.terms.facts import Fault, Unreadable
 
 Node = dict[str, Any]
 
@@ -55,7 +57,7 @@ def blocks(statement: bytes) -> list[Node]:
             raise Refused("its block is not PL/pgSQL that can be read")
         return _decode_blocks(result.plpgsql_funcs)
     except RecursionError:
-        raise Refused("it is nested too deeply") from None
+        raise TooComplex("it is nested too deeply") from None
     finally:
         lib.pg_query_free_plpgsql_parse_result(result)
 
@@ -64,10 +66,10 @@ def _tree(text: bytes, mode: int = 0) -> Node:
     result = lib.pg_query_parse_opts(text, mode)
     try:
         if result.error:
-            raise Refused(_complaint(result.error.contents))
+            raise _complaint(result.error.contents)
         return _decode(result.parse_tree)
     except RecursionError:
-        raise Refused("it is nested too deeply") from None
+        raise TooComplex("it is nested too deeply") from None
     finally:
         lib.pg_query_free_parse_result(result)
 
@@ -79,8 +81,51 @@ def _own_text(text: bytes, raw: Node) -> bytes:
     return text[start : start + length] if length else text[start:]
 
 
-def _complaint(error: Any) -> str:
-    """The server's message quotes the text (`at or near "…"`), and that may be a value: keep only the place."""
-    message = bytes(error.message).decode(errors="replace")
-    what = "syntax error" if message.startswith("syntax error") else "the PostgreSQL grammar refuses it"
-    return f"{what} at character {error.cursorpos}" if error.cursorpos > 0 else what
+class NotGrammar(Refused):
+    """The grammar does not take the text, and so no server would: it is told what the server would have said.
+
+    The message of the server quotes the text (`at or near "…"`), and that may be a value: only the client, who sent it,
+    is to see it. Of the exception itself everybody may.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        what = "syntax error" if fault.message.startswith("syntax error") else "the PostgreSQL grammar refuses it"
+        super().__init__(f"{what} at character {fault.position}" if fault.position else what)
+        self._fault = fault
+
+    def unreadable(self) -> Unreadable:
+        return Unreadable(str(self), self._fault)
+
+
+# SQLSTATE of what the scanner and the grammar of PostgreSQL say, by the beginning or the end of the message; the
+# library gives the message only. All else is a syntax error.
+_SYNTAX_ERROR = "42601"
+_CODES = (
+    ("22P06", re.compile("unsafe use of .' in a string literal")),
+    (
+        "0A000",
+        re.compile("unsafe use of string constant|.* not (yet )?(implemented|supported)|current database cannot"),
+    ),
+    ("42939", re.compile(".* is reserved$|.* cannot be used as a role name here$")),
+    ("42P20", re.compile("frame (start|end|starting) ")),
+    ("22023", re.compile("precision for type float")),
+)
+# Said of `U&'…'` by the one function, and of `E'…'` by another.
+_BAD_ESCAPE, _UESCAPE = "invalid Unicode escape", b"str_udeescape"
+
+
+def _complaint(error: Any) -> Refused:
+    message, position = bytes(error.message).decode(errors="replace"), max(error.cursorpos, 0)
+    if message.startswith(("memory exhausted", "stack depth limit exceeded", "out of memory")):
+        return TooComplex("it is nested too deeply")
+    if message == _BAD_ESCAPE:
+        return NotGrammar(_bad_escape(position, is_identifier_style=error.funcname == _UESCAPE))
+    code = next((code for code, pattern in _CODES if pattern.match(message)), _SYNTAX_ERROR)
+    return NotGrammar(Fault(code, message, position))
+
+
+def _bad_escape(position: int, *, is_identifier_style: bool) -> Fault:
+    """The one complaint whose hint matters: it says how escapes are written here."""
+    if is_identifier_style:
+        return Fault(_SYNTAX_ERROR, _BAD_ESCAPE, position, hint=r"Unicode escapes must be \XXXX or \+XXXXXX.")
+    return Fault("22025", _BAD_ESCAPE, position, hint=r"Unicode escapes must be \uXXXX or \UXXXXXXXX.")

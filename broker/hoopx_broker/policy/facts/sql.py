@@ -8,7 +8,7 @@ from hoopx_broker.policy.facts.guards import Refused, guard
 from hoopx_broker.policy.facts.outputs import outputs
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk
-from hoopx_broker.terms.facts import StatementFacts, Unreadable
+from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
 
 # More statements than this in one message are a script; each is judged, so each costs.
 MAX_STATEMENTS = 1_000
@@ -34,12 +34,12 @@ def read(text: bytes) -> tuple[StatementFacts, ...] | Unreadable:
         guard(text)
         found = statements(text)
         if len(found) > MAX_STATEMENTS:
-            return Unreadable(f"it holds more than {MAX_STATEMENTS} statements")
+            return too_complex(f"it holds more than {MAX_STATEMENTS} statements")
         return tuple(_facts(own, node) for own, node in found)
     except Refused as refused:
-        return Unreadable(str(refused))
+        return refused.unreadable()
     except (RecursionError, MemoryError):
-        return Unreadable("it is nested too deeply")
+        return too_complex("it is nested too deeply")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as surprise:
         # The tree is not as this reader knows it: not understood, so not forwarded.
         return Unreadable(f"its tree is not as expected ({type(surprise).__name__})")

@@ -13,21 +13,20 @@ MAX_FRAME = 16_000_000
 HEADER = 4
 
 _encoder = msgspec.msgpack.Encoder()
-# An unreadable statement travels as its bare reason, which tells it from a list of facts.
-_decoder = msgspec.msgpack.Decoder(tuple[StatementFacts, ...] | str)
+_decoder = msgspec.msgpack.Decoder(Reading)
 
 
 def encode(reading: Reading) -> bytes:
-    return _encoder.encode(reading.reason if isinstance(reading, Unreadable) else reading)
+    return _encoder.encode(reading)
 
 
 def decode(frame: bytes) -> Reading:
     """The reading in a frame without its length; a frame that is none is an unreadable statement, never an error."""
     try:
-        reading = _decoder.decode(frame)
+        reading: Reading = _decoder.decode(frame)
     except (msgspec.MsgspecError, RecursionError):
         return Unreadable("the reader of statements answered nonsense")
-    return Unreadable(reading) if isinstance(reading, str) else reading
+    return reading
 
 
 def framed(payload: bytes) -> bytes:

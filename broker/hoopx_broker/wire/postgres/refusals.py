@@ -33,7 +33,12 @@ def headline(deny: Deny) -> str:
 
 
 def as_error(deny: Deny) -> bytes:
-    return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint)
+    """A fault of the text is told as the server would tell it, so that clients find the place."""
+    fault = deny.fault
+    if fault is None:
+        return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint)
+    position = str(fault.position) if fault.position else ""
+    return messages.error("ERROR", fault.code, fault.message, fault.detail, fault.hint, position)
 
 
 def note(stream: StreamId, n: int, text: bytes, deny: Deny) -> Note:
