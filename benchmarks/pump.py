@@ -136,7 +136,7 @@ def _clock() -> float:
     return 0.0
 
 
-async def _read_catalog() -> Catalog:
+async def _read_catalog(before: Catalog | None) -> Catalog:
     return _CATALOG
 
 

@@ -74,7 +74,7 @@ class _ReaderHere:
 
 
 def _court() -> Court:
-    async def catalog() -> Catalog:
+    async def catalog(before: Catalog | None) -> Catalog:
         return CATALOG
 
     async def nobody(*_: object) -> tuple[frozenset[str], str] | Deny:

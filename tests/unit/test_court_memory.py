@@ -68,7 +68,7 @@ class Scene:
         asked = Judge(text.encode(), executes=True)
         return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
 
-    async def _catalog(self) -> Catalog:
+    async def _catalog(self, before: Catalog | None) -> Catalog:
         self.catalogs += 1
         return Catalog()
 

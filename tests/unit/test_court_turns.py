@@ -28,7 +28,7 @@ class Busy(StatementReader):
         return read(text)
 
 
-async def _none() -> Catalog:
+async def _none(before: Catalog | None) -> Catalog:
     return Catalog()
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
-from hoopx_broker.session.catalog import read_catalog, read_search_path
+from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.tunnel.crew import Crew
 from tests.peers.postgres import Postgres
+from tests.peers.processes import eventually
 
 SCHEMA = "catalog_scene"
+Read = TypeVar("Read")
 MADE = f"""
 CREATE SCHEMA {SCHEMA};
 SET search_path TO {SCHEMA};
@@ -46,7 +51,7 @@ CREATE VIEW payments AS SELECT name, pay(name) AS paid FROM people;
 def catalog(each_postgres: Postgres) -> Iterator[Catalog]:
     each_postgres.sql(MADE)
     try:
-        yield asyncio.run(read_catalog(target(each_postgres), login(each_postgres)))
+        yield asyncio.run(reading(each_postgres, CatalogReader.catalog))
     finally:
         each_postgres.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
 
@@ -59,6 +64,20 @@ def target(postgres: Postgres) -> Target:
 
 def login(postgres: Postgres) -> Credential:
     return Credential(postgres.superuser, Secret(postgres.superuser_password))
+
+
+async def reading(postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]]) -> Read:
+    crew = Crew(failed)
+    reader = CatalogReader(target(postgres), login(postgres), crew)
+    try:
+        return await what(reader)
+    finally:
+        await reader.close()
+        await crew.close()
+
+
+def failed(name: str, error: BaseException) -> None:
+    raise AssertionError(name) from error
 
 
 def oid(catalog: Catalog, name: str) -> int:
@@ -101,4 +120,41 @@ def test_what_runs_unnamed_is_known_unless_it_only_computes(catalog: Catalog) ->
 
 
 def test_the_search_path_is_that_of_the_login(postgres: Postgres) -> None:
-    assert asyncio.run(read_search_path(target(postgres), login(postgres))) == '"$user", public'
+    assert asyncio.run(reading(postgres, CatalogReader.search_path)) == '"$user", public'
+
+
+def test_one_connection_serves_readings_that_follow_each_other(postgres: Postgres) -> None:
+    async def twice(reader: CatalogReader) -> tuple[int, int]:
+        first = await reader.catalog()
+        again = await reader.catalog(first)
+        assert again.server is first.server
+        during = readers()
+        await reader.close()
+        return during, readers()
+
+    def readers() -> int:
+        ((count,),) = postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hoopx catalog'")
+        return int(count)
+
+    during, _ = asyncio.run(reading(postgres, twice))
+    assert during == 1
+    eventually(lambda: readers() == 0, "the connection is gone")
+
+
+def test_a_reading_that_fails_says_so_and_the_next_one_begins_anew(postgres: Postgres) -> None:
+    async def interrupted(reader: CatalogReader) -> str:
+        await reader.search_path()
+        postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hoopx catalog'")
+        with pytest.raises(BackendFailed):
+            await reader.catalog()
+        return await reader.search_path()
+
+    assert asyncio.run(reading(postgres, interrupted)) == '"$user", public'
+
+
+def test_a_function_is_found_by_its_number(postgres: Postgres) -> None:
+    async def look(reader: CatalogReader) -> tuple[FunctionName | None, FunctionName | None]:
+        return await reader.function(957), await reader.function(1)
+
+    found = asyncio.run(reading(postgres, look))
+    assert found == (FunctionName("pg_catalog", "lo_creat", "volatile"), None)

@@ -57,7 +57,7 @@ class Scene:
         bench = Bench(lambda: self.policy, reader, self._read, _nobody, Ground(), lambda: self.now)
         self.ann, self.bob = (Court(bench, Principal(name, "human"), SHOP, self.catalog) for name in ("ann", "bob"))
 
-    async def _read(self) -> Catalog:
+    async def _read(self, before: Catalog | None) -> Catalog:
         self.read += 1
         if self.is_down:
             raise BackendFailed("too many connections", "end some")

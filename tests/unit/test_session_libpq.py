@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from hoopx_broker.seams.libpq import keywords
-from hoopx_broker.session.catalog import read_catalog
+from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, TlsModeName, UpstreamTls
+from hoopx_broker.tunnel.crew import Crew
 from tests.peers.postgres import Postgres
 
 
@@ -24,7 +25,16 @@ def _target(server: Postgres, mode: TlsModeName = "verify-full", ca: str | None 
 
 
 def _read(server: Postgres, target: Target) -> None:
-    asyncio.run(read_catalog(target, Credential(server.superuser, Secret(server.superuser_password))))
+    async def look() -> None:
+        crew = Crew(lambda name, error: None)
+        reader = CatalogReader(target, Credential(server.superuser, Secret(server.superuser_password)), crew)
+        try:
+            await reader.catalog()
+        finally:
+            await reader.close()
+            await crew.close()
+
+    asyncio.run(look())
 
 
 def test_public_authorities_are_found_somewhere() -> None:

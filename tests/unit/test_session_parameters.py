@@ -83,7 +83,7 @@ def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
     asyncio.run(act())
 
 
-async def _catalog() -> Catalog:
+async def _catalog(before: Catalog | None) -> Catalog:
     return Catalog()
 
 

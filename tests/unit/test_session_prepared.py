@@ -46,7 +46,7 @@ class Scene:
         bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: 600.0)
         self.court = Court(bench, ANN, SHOP, Catalog())
 
-    async def _catalog(self) -> Catalog:
+    async def _catalog(self, before: Catalog | None) -> Catalog:
         return Catalog()
 
     async def _people(self, *_: object) -> Deny:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -14,9 +15,12 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.targets import ColumnName, Target
+from hoopx_broker.tunnel.crew import Crew
 
 CONNECT_SECONDS = 10
 QUERY_MILLISECONDS = 10_000
+# Migrations change the catalog every few milliseconds, and a login takes longer than reading it does.
+KEPT_SECONDS = 3.0
 
 _RELATIONS = """
 select c.oid::int8, n.nspname, c.relname, c.relkind::text
@@ -82,13 +86,15 @@ where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
 # Functions that run where no statement names them: inside of views, behind operators, casts and domains. What only
 # computes (in C, or declared immutable) is left out: extensions would otherwise make every comparison a call. So is the
 # far side of a cast to or from a type of PostgreSQL's: one to text would make each `::text` a call.
-_HIDDEN_CALLS = """
-with wild as (
-  select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
-  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  join pg_catalog.pg_language l on l.oid = p.prolang
-  where n.nspname not in ('pg_catalog', 'information_schema')
-    and l.lanname not in ('c', 'internal') and p.provolatile <> 'i')
+_WILD = """
+select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+join pg_catalog.pg_language l on l.oid = p.prolang
+where n.nspname not in ('pg_catalog', 'information_schema')
+  and l.lanname not in ('c', 'internal') and p.provolatile <> 'i'
+"""
+_HIDDEN_CALLS = f"""
+with wild as ({_WILD})
 select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
 from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
 join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
@@ -112,66 +118,101 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-async def read_catalog(target: Target, credential: Credential) -> Catalog:
-    """Raises `BackendFailed`."""
-    async with _connection(target, credential) as connection:
+class CatalogReader:
+    """Reads with the lease's own login. The connection is kept for the next reading, if one comes soon."""
+
+    def __init__(self, target: Target, credential: Credential, crew: Crew) -> None:
+        self._target = target
+        self._credential = credential
+        self._crew = crew
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._turn = asyncio.Lock()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def catalog(self, before: Catalog | None = None) -> Catalog:
+        """The whole catalog; what never changes in it is taken from `before`. Raises `BackendFailed`."""
+        async with self._connected() as connection:
+            return await _read(connection, self._target, before)
+
+    async def search_path(self) -> str:
+        """The path that connections of this login start with, as the server writes it. Raises `BackendFailed`."""
+        async with self._connected() as connection:
+            ((path,),) = await _rows(
+                connection, "select reset_val from pg_catalog.pg_settings where name = 'search_path'"
+            )
+            return str(path)
+
+    async def function(self, oid: int) -> FunctionName | None:
+        """The function of this oid. Raises `BackendFailed`."""
+        async with self._connected() as connection:
+            found = await _rows(connection, _FUNCTION, oid)
+            return _function(*found[0]) if found else None
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        async with self._turn:
+            if self._closing is not None:
+                self._closing.cancel()
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = await self._connect()
+                yield self._connection
+            except psycopg.Error as error:
+                await self._hang_up()
+                raise BackendFailed(
+                    f"hoopx cannot read the catalog of `{self._target.name}`: {_first_line(error)}",
+                    "check that the server is up and that the lease's role may connect to the database",
+                ) from error
+            except BaseException:  # in the middle of an answer, which the next question would get
+                await self._hang_up()
+                raise
+            self._closing = self._crew.start(self._close_soon(), "catalog connection")
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        connection = await psycopg.AsyncConnection.connect(
+            **keywords(self._target),
+            dbname=self._target.database,
+            user=self._credential.user,
+            password=self._credential.password.reveal(),
+            connect_timeout=CONNECT_SECONDS,
+            options=f"-c statement_timeout={QUERY_MILLISECONDS}",
+            application_name="hoopx catalog",
+            autocommit=True,
+        )
         await connection.execute("SET search_path TO pg_catalog")
-        return await _read(connection, target)
+        return connection
+
+    async def _close_soon(self) -> None:
+        await asyncio.sleep(KEPT_SECONDS)
+        async with self._turn:
+            await self._hang_up()
+
+    async def close(self) -> None:
+        """Nobody reads any more."""
+        if self._closing is not None:
+            self._closing.cancel()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
 
-async def read_search_path(target: Target, credential: Credential) -> str:
-    """The path that connections of this login start with, as the server writes it. Raises `BackendFailed`."""
-    async with _connection(target, credential) as connection:
-        ((path,),) = await _rows(connection, "select pg_catalog.current_setting('search_path')")
-        return str(path)
-
-
-async def find_function(target: Target, credential: Credential, oid: int) -> FunctionName | None:
-    """The function of this oid. Raises `BackendFailed`."""
-    async with _connection(target, credential) as connection:
-        found = await _rows(connection, _FUNCTION, oid)
-        return _function(*found[0]) if found else None
-
-
-@asynccontextmanager
-async def _connection(target: Target, credential: Credential) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    try:
-        async with await _connect(target, credential) as connection:
-            yield connection
-    except psycopg.Error as error:
-        raise BackendFailed(
-            f"hoopx cannot read the catalog of `{target.name}`: {_first_line(error)}",
-            "check that the server is up and that the lease's role may connect to the database",
-        ) from error
-
-
-async def _connect(target: Target, credential: Credential) -> psycopg.AsyncConnection[Any]:
-    return await psycopg.AsyncConnection.connect(
-        **keywords(target),
-        dbname=target.database,
-        user=credential.user,
-        password=credential.password.reveal(),
-        connect_timeout=CONNECT_SECONDS,
-        options=f"-c statement_timeout={QUERY_MILLISECONDS}",
-        application_name="hoopx catalog",
-        autocommit=True,
-    )
-
-
-async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Catalog:
+async def _read(connection: psycopg.AsyncConnection[Any], target: Target, before: Catalog | None) -> Catalog:
     relations = {row[0]: Relation(*row) for row in await _rows(connection, _RELATIONS)}
     classified = await _places(connection, target.classify)
     views = await _rows(connection, _VIEWS)
     functions = await _rows(connection, _FUNCTIONS)
     inheritance = await _rows(connection, _INHERITANCE)
-    hidden = await _rows(connection, _HIDDEN_CALLS)
+    hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
     return Catalog(
         relations,
         _grouped((relation.name, relation) for relation in relations.values()),
         classified,
         _views_over(classified, views, relations) if classified else {},
         _grouped((name, _function(schema, name, kind)) for name, schema, kind, *_ in functions),
-        {name: _VOLATILITY[kind] for name, kind in await _rows(connection, _SERVER_FUNCTIONS)},
+        before.server if before is not None else await _server_functions(connection),
         frozenset(name for name, _, _, takes_one, _ in functions if takes_one),
         _computing(functions),
         {oid: tuple(names) for oid, names in await _rows(connection, _COLUMNS)},
@@ -182,6 +223,10 @@ async def _read(connection: psycopg.AsyncConnection[Any], target: Target) -> Cat
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
     )
+
+
+async def _server_functions(connection: psycopg.AsyncConnection[Any]) -> dict[str, Volatility]:
+    return {name: _VOLATILITY[kind] for name, kind in await _rows(connection, _SERVER_FUNCTIONS)}
 
 
 def _function(schema: str, name: str, volatility: str) -> FunctionName:

@@ -35,7 +35,8 @@ Say = Callable[[str, str], None]
 AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
 # Gives the function of an oid, or None where there is none.
 FindFunction = Callable[[int], Awaitable[FunctionName | None]]
-ReadCatalog = Callable[[], Awaitable[Catalog]]
+# Given the catalog as it was read last, or None.
+ReadCatalog = Callable[[Catalog | None], Awaitable[Catalog]]
 
 # Actions that change what every session on the target sees.
 _CHANGES = frozenset({"ddl", "admin"})
@@ -77,7 +78,7 @@ class Ground:
 
     async def _read(self, minute: int, read: ReadCatalog) -> None:
         changes = self.changes  # those of now: what changes while it is read, may or may not be in it
-        self.catalog = await read()
+        self.catalog = await read(self.catalog)
         self.as_of = (minute, changes)
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Event
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
 from hoopx_broker.session.streams import Streams
@@ -46,6 +47,7 @@ class Parts(Struct, frozen=True):
     credential: Credential
     court: Court
     recorder: Recorder
+    catalog: CatalogReader
 
 
 class LiveSession:
@@ -79,6 +81,10 @@ class LiveSession:
     @property
     def recorder(self) -> Recorder:
         return self._parts.recorder
+
+    @property
+    def catalog(self) -> CatalogReader:
+        return self._parts.catalog
 
     @property
     def masked(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.bearings import Compass
-from hoopx_broker.session.catalog import find_function, read_catalog, read_search_path
+from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
@@ -101,9 +101,11 @@ class Opening:
         opened = self._describe(applicant, target, permission)
         order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
         lease, credential = await self._services.keeper.lease(order)
+        reader = CatalogReader(target, credential, self._services.crew)
         try:
-            return await self._begin(opened, target, lease, credential, notify)
+            return await self._begin(opened, target, lease, credential, reader, notify)
         except BaseException:
+            await reader.close()
             await self._services.keeper.end(lease.id)
             raise
 
@@ -190,6 +192,7 @@ class Opening:
         target: Target,
         lease: Lease,
         credential: Credential,
+        reader: CatalogReader,
         notify: Callable[[Event], None],
     ) -> LiveSession:
         services = self._services
@@ -197,21 +200,21 @@ class Opening:
         bench = Bench(
             services.judge,
             services.reader,
-            lambda: read_catalog(target, credential),
+            reader.catalog,
             self._asker(who, target),
             self._grounds[target.name],
             services.clock,
             self._turns.setdefault((who.issuer, who.user), asyncio.Lock()),
-            lambda oid: find_function(target, credential, oid),
+            reader.function,
         )
-        compass = Compass(await read_search_path(target, credential), credential.user)
+        compass = Compass(await reader.search_path(), credential.user)
         catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)
         _warn_of_typos(catalog, notify)
         court = Court(bench, who, target, catalog, compass, opened.reason, opened.ticket)
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
         recorder = await self._record(opened)
         session = LiveSession(
-            Parts(opened, target, lease.id, credential, court, recorder), services.crew, self._finish, notify
+            Parts(opened, target, lease.id, credential, court, recorder, reader), services.crew, self._finish, notify
         )
         try:
             self._sessions.add(session)
@@ -262,6 +265,7 @@ class Opening:
         try:
             return await self._services.keeper.end(session.lease)
         finally:
+            await session.catalog.close()
             await self._close_record(session.opened, session.recorder, reason)
 
 
