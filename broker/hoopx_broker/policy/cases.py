@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from hoopx_broker.policy.problems import Problem
+from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.facts import Volatility
 from hoopx_broker.terms.people import Principal, PrincipalKind
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 
@@ -43,10 +47,15 @@ class As(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class On(Struct, frozen=True, forbid_unknown_fields=True):
+    """`tables` with their columns, `views` with what they read, and `functions` are what is known of the catalog."""
+
     target: str
     database: str = "app"
     labels: dict[str, str] = field(default_factory=dict)
     classify: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    views: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    functions: dict[str, Volatility] = field(default_factory=dict)
 
     def as_target(self) -> Target:
         """A target of this name that nobody could connect to. Raises `ValueError` for a column not in three parts."""
@@ -54,25 +63,35 @@ class On(Struct, frozen=True, forbid_unknown_fields=True):
         tls = UpstreamTls()
         return Target(self.target, "postgres", "", 0, self.database, tls, "static", self.labels, classify)
 
+    def as_catalog(self) -> Catalog:
+        """Raises `ValueError` for a name without a schema."""
+        return catalog(self.tables, self.views, self.functions)
+
 
 class With(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     ticket: str = ""
     duration: int = 0
     approvals: frozenset[str] = frozenset()
-    now: int = NOON
+    now: int | Annotated[datetime, Meta(tz=True)] = NOON
+    parameters: tuple[str | None, ...] = ()
 
     def circumstances(self) -> Circumstances:
-        return Circumstances(self.now, self.reason, self.ticket, self.duration, self.approvals)
+        now = self.now if isinstance(self.now, int) else int(self.now.timestamp()) // 60 * 60
+        return Circumstances(now, self.reason, self.ticket, self.duration, self.approvals, self.parameters)
 
 
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
-    """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden."""
+    """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden.
+
+    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty.
+    """
 
     decision: Literal["allow", "deny", "ask"]
     by: tuple[str, ...] = ()
     approvers: dict[str, int] | None = None
     masks: tuple[str, ...] | None = None
+    shadow: str | None = None
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +147,7 @@ def read_cases(path: Path) -> tuple[list[Placed], list[Problem]]:
 def _case(item: Any) -> Case:
     case = msgspec.convert(item, Case)
     case.on.as_target()
+    case.on.as_catalog()
     for name in case.expect.masks or ():
         column(name)
     if [case.connect, case.sql is not None, case.view is not None, case.kill is not None].count(True) != 1:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
 
+from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
 # A name without a schema that nobody resolved is taken to be here.
 DEFAULT_SCHEMA = "public"
+# The one entity that holds the parameters of a prepared statement.
+PARAMETERS = {"type": "Parameters", "id": "bound"}
+_LEAST_HARMLESS: tuple[Volatility, ...] = ("volatile", "unknown", "stable", "immutable")
 
 
 class Resource(Struct, frozen=True):
@@ -52,33 +57,73 @@ def _part(name: str) -> str:
     return '"' + name.replace('"', '""') + '"' if any(mark in name for mark in './"') else name
 
 
+def _read_part(text: str) -> str:
+    """The name that `_part` wrote."""
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
+
+
 def ground(who: Principal, target: Target) -> str:
     """Entities that every question of `who` about `target` needs, as Cedar's JSON."""
     return json.dumps([_user(who), _target(target), _database(target)])
 
 
-def schema_and(target: Target, resources: set[tuple[str, str | None, str]]) -> list[dict[str, Any]]:
-    """Tables and functions as (type, schema, name), with the schemas they are in."""
+def named(
+    target: Target, tables: set[tuple[str | None, str]], functions: Iterable[FunctionName], columns: set[ColumnName]
+) -> list[dict[str, Any]]:
+    """Tables, functions and columns, with the schemas and tables that they are in."""
+    tables = tables | {(column.schema, column.table) for column in columns}
     found: dict[str, dict[str, Any]] = {}
-    for kind, given, name in sorted(resources, key=lambda item: (item[0], item[1] or "", item[2])):
-        schema = given or DEFAULT_SCHEMA
-        parent = _schema(target, schema)
-        found[str(parent["uid"])] = parent
-        resource = _inside(kind, target, schema, name)
-        attributes = {"name": name, "schema": schema, "target": target.name}
-        found[f"{kind} {resource.id}"] = _entity(kind, resource.id, attributes, [("Schema", parent["uid"]["id"])])
-    return list(found.values())
+    for schema, name in tables:
+        _add(found, target, "Table", schema, name, {})
+    for (schema, name), volatility in _volatilities(functions).items():
+        _add(found, target, "Function", schema, name, {"volatility": volatility})
+    return [*found.values(), *(_column(target, column, target.classify.get(column, "")) for column in columns)]
 
 
-def columns(target: Target) -> list[dict[str, Any]]:
-    """The classified columns, their classes, and the tables they are in."""
-    tables = schema_and(target, {("Table", column.schema, column.table) for column in target.classify})
-    return tables + [_column(target, column, kind) for column, kind in target.classify.items()]
+def _add(
+    found: dict[str, dict[str, Any]], target: Target, kind: str, given: str | None, name: str, more: dict[str, str]
+) -> None:
+    schema = given or DEFAULT_SCHEMA
+    parent = _schema(target, schema)
+    found[str(parent["uid"])] = parent
+    resource = _inside(kind, target, schema, name)
+    attributes = {"name": name, "schema": schema, "target": target.name, **more}
+    found[f"{kind} {resource.id}"] = _entity(kind, resource.id, attributes, [("Schema", parent["uid"]["id"])])
+
+
+def _volatilities(functions: Iterable[FunctionName]) -> dict[tuple[str, str], Volatility]:
+    """Of several functions of one name the least harmless counts."""
+    found: dict[tuple[str, str], Volatility] = {}
+    for function in functions:
+        key = (function.schema or DEFAULT_SCHEMA, function.name)
+        found[key] = min(function.volatility, found.get(key, function.volatility), key=_LEAST_HARMLESS.index)
+    return found
+
+
+def columns_of(target: Target, schema: str, table: str, named_ids: Iterable[str]) -> list[str]:
+    """The columns of a table that are known without a catalog: classified, or named by an id."""
+    classified = [column.column for column in target.classify if (column.schema, column.table) == (schema, table)]
+    prefix = f"{table_of(target, schema, table).id}."
+    return classified + [_read_part(id_.removeprefix(prefix)) for id_ in named_ids if id_.startswith(prefix)]
+
+
+def bound(values: tuple[str | None, ...]) -> dict[str, Any]:
+    """The parameters of a prepared statement; NULL has no tag."""
+    tags = {str(number): value for number, value in enumerate(values, 1) if value is not None}
+    return {"uid": PARAMETERS, "attrs": {"count": len(values)}, "parents": [], "tags": tags}
 
 
 def _column(target: Target, column: ColumnName, kind: str) -> dict[str, Any]:
-    attributes = {"name": column.column, "table": column.table, "schema": column.schema, "class": kind}
-    parents = [("Table", table_of(target, column.schema, column.table).id), ("DataClass", kind)]
+    attributes = {
+        "name": column.column,
+        "table": column.table,
+        "schema": column.schema,
+        "target": target.name,
+        "class": kind,
+    }
+    parents = [("Table", table_of(target, column.schema, column.table).id)]
+    if kind:
+        parents.append(("DataClass", kind))
     return _entity("Column", column_of(target, column).id, attributes, parents)
 
 
@@ -94,8 +139,9 @@ def _database(target: Target) -> dict[str, Any]:
 
 
 def _target(target: Target) -> dict[str, Any]:
-    environment = [("Environment", target.labels["env"])] if "env" in target.labels else []
-    entity = _entity("Target", target.name, {"name": target.name, "kind": target.kind}, environment)
+    inside = [("Environment", target.labels["env"])] if "env" in target.labels else []
+    inside += [("Label", f"{name}={value}") for name, value in target.labels.items()]
+    entity = _entity("Target", target.name, {"name": target.name, "kind": target.kind}, inside)
     return {**entity, "tags": target.labels}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
+from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.terms.facts import StatementFacts, TableUse, Unreadable
+from hoopx_broker.terms.facts import StatementFacts, Unreadable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import Target
@@ -42,28 +43,17 @@ def explain(judge: CedarJudge, who: Principal, target: Target, text: str, circum
     if isinstance(reading, Unreadable):
         hint = "only what PostgreSQL's grammar reads is forwarded"
         return Explanation(Deny(f"the statement cannot be read: {reading.reason}", "parse", hint))
-    facts = [resolved(one) for one in reading]
+    facts = resolved(reading)
     ruling = judge.statements(who, target, facts, circumstances)
     if isinstance(ruling, Deny) and ruling.rule == "judge":
         return Explanation(ruling)
     return Explanation(ruling, tuple(_explained(judge, who, target, one, circumstances) for one in facts))
 
 
-def resolved(facts: StatementFacts) -> StatementFacts:
-    """Without a catalog: unqualified `pg_…` relations are PostgreSQL's own, as its search path has them first."""
-    return structs.replace(facts, tables=tuple(_home(use) for use in facts.tables))
-
-
-def _home(use: TableUse) -> TableUse:
-    if use.schema is None and use.name.startswith("pg_"):
-        return structs.replace(use, schema="pg_catalog")
-    return use
-
-
 def _explained(
     judge: CedarJudge, who: Principal, target: Target, facts: StatementFacts, circumstances: Circumstances
 ) -> Explained:
-    answers = judge.answers(who, target, [facts], circumstances)
+    answers = judge.inquiry.statements(who, target, [facts], circumstances)
     return Explained(
         facts,
         tuple(

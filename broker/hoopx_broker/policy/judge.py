@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
 
 from msgspec import structs
 
-from hoopx_broker.policy.engine import Answer, Asking, ask
-from hoopx_broker.policy.entities import column_of, columns, ground, schema_and, target_of
+from hoopx_broker.policy.engine import Answer
+from hoopx_broker.policy.entities import column_of, ground
+from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
-from hoopx_broker.policy.questions import (
-    Question,
-    doubtful,
-    opening_context,
-    questions,
-    statement_context,
-)
 from hoopx_broker.policy.rules import Rule
+from hoopx_broker.policy.shadow import effect
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
@@ -25,20 +19,19 @@ from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 
 Answers = Callable[[Circumstances], list[Answer]]
-SessionAction = Literal["session.view", "session.kill"]
 
 _SURPRISE = Deny("policy could not be evaluated", "judge", "tell whoever runs the broker; nothing was forwarded")
-
 
 # Pairs of a person and a target whose hidden columns are kept.
 _KEPT = 1_024
 
 
 class CedarJudge:
-    """`seams.judge.Judge` over a loaded set of policies."""
+    """`seams.judge.Judge` over a loaded set of policies. `inquiry` gives the single answers behind its rulings."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
+        self.inquiry = Inquiry(policies)
         # Answers that cannot change, some 30 microseconds a column, which every ruling of a session needs.
         self._hidden: dict[object, dict[ColumnName, str]] = {}
 
@@ -48,11 +41,11 @@ class CedarJudge:
 
     @property
     def asks_parameters(self) -> bool:
-        return False
+        return self._policies.asks_parameters
 
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         def answers(now: Circumstances) -> list[Answer]:
-            return self.opening_answers(who, target, now)
+            return self.inquiry.opening(who, target, now)
 
         return self._rule(who, target, circumstances, answers)
 
@@ -60,7 +53,7 @@ class CedarJudge:
         self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
     ) -> Ruling:
         def answers(now: Circumstances) -> list[Answer]:
-            return self.answers(who, target, facts, now)
+            return self.inquiry.statements(who, target, facts, now)
 
         return self._rule(who, target, circumstances, answers)
 
@@ -69,7 +62,7 @@ class CedarJudge:
         key = (who, ground(who, target), tuple(target.classify.items()))
         if key not in self._hidden:
             try:
-                answers = self.revealing(who, target)
+                answers = self.inquiry.revealing(who, target)
             except Exception:
                 return dict(target.classify)  # fails closed, as `_rule` does
             self._keep(key, {answer.question.resource.id for answer in answers if answer.allowed}, target)
@@ -89,53 +82,57 @@ class CedarJudge:
 
     def _about_session(self, action: SessionAction, who: Principal, target: Target, owner: str) -> Ruling:
         try:
-            answers = self.session_answers(action, who, target, owner)
+            answers = self.inquiry.session(action, who, target, owner)
             return self._refusal(target, answers) or Allow(_rules(answers))
         except Exception:
             return _SURPRISE  # fails closed, as `_rule` does
-
-    def answers(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
-    ) -> list[Answer]:
-        """Every question of every statement with its answer. Raises `engine.Stumbled` or `questions.Unanswerable`."""
-        asked: list[Asking] = []
-        for one in facts:
-            context = statement_context(one, circumstances)
-            asked += [Asking(question, context) for question in questions(target, one)]
-        return ask(self._policies, who.user, ground(who, target), _named(target, facts), asked) if asked else []
-
-    def revealing(self, who: Principal, target: Target) -> list[Answer]:
-        """May each classified column be seen raw? In the order of `target.classify`. Raises `engine.Stumbled`."""
-        asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in target.classify]
-        return ask(self._policies, who.user, ground(who, target), columns(target), asked) if asked else []
-
-    def opening_answers(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
-        """Raises `engine.Stumbled`."""
-        asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
-        return ask(self._policies, who.user, ground(who, target), [], [asking])
-
-    def session_answers(self, action: SessionAction, who: Principal, target: Target, owner: str) -> list[Answer]:
-        """Raises `engine.Stumbled`."""
-        context = '{"own": true}' if who.user == owner else '{"own": false}'
-        asking = Asking(Question(action, target_of(target)), context)
-        return ask(self._policies, who.user, ground(who, target), [], [asking])
 
     def _rule(self, who: Principal, target: Target, circumstances: Circumstances, answers: Answers) -> Ruling:
         """Turn answers into one ruling; whatever goes wrong on the way is a denial."""
         try:
             found = answers(circumstances)
-            refusal = self._refusal(target, found)
-            if refusal is None:
-                return Allow(_rules(found), self.hidden(who, target))
-            request = self._request(found)
-            if request is None:
-                return refusal
-            granted = structs.replace(circumstances, approvals=circumstances.approvals | frozenset(request.approvers))
-            return self._refusal(target, answers(granted)) or request
+            ruling = self._ruling(who, target, circumstances, found, answers)
+            if not self._policies.has_shadow:
+                return ruling
+            return structs.replace(ruling, shadow=self._shadow(who, target, circumstances, found, ruling, answers))
         except Exception:
             # The edge where judging fails closed: facts without a question, a rule that errs, an entity that the
             # engine refuses, or a fault of our own are all not a yes.
             return _SURPRISE
+
+    def _shadow(
+        self,
+        who: Principal,
+        target: Target,
+        circumstances: Circumstances,
+        found: list[Answer],
+        ruling: Ruling,
+        answers: Answers,
+    ) -> str:
+        """What would be if every rule were enforced. That it cannot be told changes nothing about the ruling."""
+
+        def enforcing(now: Circumstances) -> list[Answer]:
+            return [answer.enforcing_shadow() for answer in answers(now)]
+
+        strict = [answer.enforcing_shadow() for answer in found]
+        try:
+            would = self._ruling(who, target, circumstances, strict, enforcing)
+        except Exception:
+            would = _SURPRISE  # as `_rule` would have it
+        return effect(ruling, would, found)
+
+    def _ruling(
+        self, who: Principal, target: Target, circumstances: Circumstances, found: list[Answer], answers: Answers
+    ) -> Ruling:
+        """What `found` comes to. Where people could lift all that refuses, `answers` say whether it would then run."""
+        refusal = self._refusal(target, found)
+        if refusal is None:
+            return Allow(_rules(found), self.hidden(who, target))
+        request = self._request(found)
+        if request is None:
+            return refusal
+        granted = structs.replace(circumstances, approvals=circumstances.approvals | frozenset(request.approvers))
+        return self._refusal(target, answers(granted)) or request
 
     def _refusal(self, target: Target, answers: Sequence[Answer]) -> Deny | None:
         """What denies: a forbid that nobody can lift first, then one that people can, then that nothing permits."""
@@ -162,22 +159,14 @@ class CedarJudge:
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
 
 
-def _named(target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
-    """Entities for the tables and functions that these statements name."""
-    named: set[tuple[str, str | None, str]] = set()
-    for one in facts:
-        named.update(("Table", use.schema, use.name) for use in one.tables)
-        named.update(("Function", name.schema, name.name) for name in doubtful(one))
-    return schema_and(target, named)
-
-
 def _rules(answers: Sequence[Answer]) -> tuple[str, ...]:
     return tuple(sorted({name for answer in answers for name in answer.rules}))
 
 
 def _forbidden(answer: Answer, rule: Rule) -> Deny:
     question = answer.question
-    plain = f"rule `{rule.id}` forbids `{question.action}` on `{question.resource.label}`"
+    behind = f", behind `{', '.join(question.through)}`" if question.through else ""
+    plain = f"rule `{rule.id}` forbids `{question.action}` on `{question.resource.label}`{behind}"
     return Deny(_reason(rule, plain), rule.id, rule.hint)
 
 

@@ -7,28 +7,61 @@ import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
 from msgspec import Struct
 
+from hoopx_broker.policy import speech
+from hoopx_broker.policy.clocks import zone_of
 from hoopx_broker.policy.problems import BadPolicies, Problem
 from hoopx_broker.policy.rules import Rule, rule_of
 from hoopx_broker.policy.shipped import directory as shipped_directory
 from hoopx_broker.policy.sources import Source, cut
+from hoopx_broker.policy.vocabulary import lacking
 
 # Rules are read by people: a file beyond this was not written by one.
 MAX_FILE = 1_000_000
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
+class Rules(Struct, frozen=True):
+    """The rules that are weighed together for one kind of question, ready for the engine; None where there are none.
+
+    `forbids` are all that refuse, `columns` those of them that tell the columns of a table apart.
+    """
+
+    whole: PolicySet | None
+    forbids: PolicySet | None
+    columns: PolicySet | None
+
+
 class Policies(Struct, frozen=True):
-    """Checked policies, ready to judge with. `version` names the exact texts of rules and schema."""
+    """Checked policies, ready to judge with. `version` names the exact texts of rules and schema.
+
+    `columns_named` are ids of columns that rules name outright; of columns that are neither named nor classified they
+    are to be asked only where `asks_unclassified`. `clocks` are the zones that rules read the time of.
+    """
 
     directory: Path
     rules: dict[str, Rule]
     version: str
-    handle: PolicySet
+    enforced: Rules
+    shadow: Rules
     schema: Schema
+    columns_named: frozenset[str]
+    asks_unclassified: bool
+    clocks: dict[str, ZoneInfo]
+    asks_parameters: bool
+
+    @property
+    def asks_columns(self) -> bool:
+        """Does any rule tell the columns of a table apart?"""
+        return self.enforced.columns is not None or self.shadow.columns is not None
+
+    @property
+    def has_shadow(self) -> bool:
+        return self.shadow.whole is not None
 
 
 def load(directory: Path) -> Policies:
@@ -47,10 +80,24 @@ def load(directory: Path) -> Policies:
         problems.append(Problem(str(directory), 0, "no `*.cedar` file: everything would be denied"))
     sources = [source for path, text in texts.items() for source in cut(str(path), text)]
     rules, parsed = _rules(sources, schema, problems)
+    clocks = _clocks(rules, parsed, problems)
     if problems or schema is None:
         raise BadPolicies(directory, problems)
     named = {str(path.relative_to(directory)): text for path, text in texts.items()}
-    return Policies(directory, rules, _version(schema_text, named), _handle(parsed), schema)
+    shadows = {name: policy for name, policy in parsed.items() if rules[name].is_shadow}
+    enforced = {name: policy for name, policy in parsed.items() if name not in shadows}
+    return Policies(
+        directory,
+        rules,
+        _version(schema_text, named),
+        _sorted(enforced),
+        _sorted(shadows),
+        schema,
+        frozenset().union(*(speech.columns_named(policy) for policy in parsed.values())),
+        any(speech.speaks_of_any_column(policy) for policy in parsed.values()),
+        clocks,
+        any("parameters" in speech.attributes(policy.get("conditions")) for policy in parsed.values()),
+    )
 
 
 def _text(path: Path, problems: list[Problem]) -> str:
@@ -73,7 +120,9 @@ def _schema_path(directory: Path, problems: list[Problem]) -> Path:
 
 def _schema(path: Path, text: str, problems: list[Problem]) -> Schema | None:
     try:
-        return Schema.from_str(text)
+        schema = Schema.from_str(text)
+        problems.extend(Problem(str(path), 1, message) for message in lacking(schema))
+        return schema
     except ValueError as error:
         line = Source(str(path), 1, text).line_of(str(error).rpartition(" ")[2])
         problems.append(Problem(str(path), line, f"not a schema: {error}"))
@@ -128,8 +177,31 @@ def _line(source: Source, message: str) -> int:
     return source.line_of(quoted.group(1)) if quoted else source.line
 
 
-def _handle(parsed: dict[str, Any]) -> PolicySet:
+def _clocks(rules: dict[str, Rule], parsed: dict[str, Any], problems: list[Problem]) -> dict[str, ZoneInfo]:
+    """The zones whose clocks rules read; one that nobody knows is a problem."""
+    found: dict[str, ZoneInfo] = {}
+    for id_, policy in parsed.items():
+        for name in sorted(speech.clocks(policy)):
+            zone = zone_of(name)
+            if zone is None:
+                source = rules[id_].source
+                message = f"`{speech.CLOCK}::{json.dumps(name)}` is no time zone; they are named as `Europe/Berlin`"
+                problems.append(Problem(source.file, source.line_of(json.dumps(name)), message))
+            else:
+                found[name] = zone
+    return found
+
+
+def _sorted(parsed: dict[str, Any]) -> Rules:
+    forbids = {name: policy for name, policy in parsed.items() if policy["effect"] == "forbid"}
+    columns = {name: policy for name, policy in forbids.items() if speech.speaks_of_columns(policy)}
+    return Rules(_handle(parsed), _handle(forbids), _handle(columns))
+
+
+def _handle(parsed: dict[str, Any]) -> PolicySet | None:
     """The set under the rules' own names, so that the engine's answers name them."""
+    if not parsed:
+        return None
     return PolicySet.from_json_str(json.dumps({"staticPolicies": parsed, "templates": {}, "templateLinks": []}))
 
 

@@ -7,9 +7,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from hoopx_broker.policy import speech
 from hoopx_broker.policy.sources import Source
 
-ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum"})
+ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum", "mode"})
+MODES = ("enforce", "shadow")
+# What is asked without the time, and where nothing records what a rule in shadow would have done.
+_TIMELESS = frozenset({"reveal", "session.view", "session.kill"})
 # Names of stages that fail closed, which a ruling gives in place of a rule's.
 RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
 # More people than this for one session is a mistake in a file, not a procedure.
@@ -18,7 +22,10 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Rule(Struct, frozen=True):
-    """`approvers` maps each group that can lift this forbid to how many of its people must agree."""
+    """`approvers` maps each group that can lift this forbid to how many of its people must agree.
+
+    A rule in shadow decides nothing: what it would have done is recorded.
+    """
 
     id: str
     effect: str
@@ -26,6 +33,7 @@ class Rule(Struct, frozen=True):
     message: str = ""
     hint: str = ""
     approvers: dict[str, int] = field(default_factory=dict)
+    is_shadow: bool = False
 
 
 def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[tuple[str, str]]]:
@@ -39,11 +47,11 @@ def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[t
     name = annotations.get("id", "")
     problems += _name_problems(name)
     approvers, approval_problems = _approvers(annotations, policy)
-    problems += approval_problems
+    problems += approval_problems + _mode_problems(annotations, policy) + _clock_problems(policy)
     if not name:
         return None, problems
-    rule = Rule(name, effect, source, annotations.get("message", ""), annotations.get("hint", ""), approvers)
-    return rule, problems
+    message, hint = annotations.get("message", ""), annotations.get("hint", "")
+    return Rule(name, effect, source, message, hint, approvers, annotations.get("mode") == "shadow"), problems
 
 
 def _unknown(annotations: dict[str, str]) -> list[tuple[str, str]]:
@@ -72,6 +80,24 @@ def _name_problems(name: str) -> list[tuple[str, str]]:
     return []
 
 
+def _mode_problems(annotations: dict[str, str], policy: dict[str, Any]) -> list[tuple[str, str]]:
+    mode = annotations.get("mode", "enforce")
+    if mode not in MODES:
+        return [("@mode", f'`@mode("{mode}")` is not known; it is `enforce` or `shadow`')]
+    actions = speech.actions(policy)
+    if mode == "shadow" and actions is not None and actions <= _TIMELESS:
+        return [("@mode", "what a rule in shadow would have done is recorded of sessions and statements only")]
+    return []
+
+
+def _clock_problems(policy: dict[str, Any]) -> list[tuple[str, str]]:
+    actions = speech.actions(policy)
+    if not speech.clocks(policy) or (actions is not None and actions.isdisjoint(_TIMELESS)):
+        return []
+    only = '`action == Action::"connect"` or `action in Action::"query"`'
+    return [(speech.CLOCK, f"clocks are for sessions and statements only: say {only}, or a part of it")]
+
+
 def _approvers(annotations: dict[str, str], policy: dict[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     if "approvers" not in annotations:
         alone = "quorum" in annotations
@@ -84,16 +110,6 @@ def _approvers(annotations: dict[str, str], policy: dict[str, Any]) -> tuple[dic
     if not (quorum.isascii() and quorum.isdigit() and 1 <= int(quorum) <= MAX_QUORUM):
         problems.append(("@quorum", f'`@quorum` is a number from 1 to {MAX_QUORUM}: `@quorum("2")`'))
         quorum = "1"
-    if "approvals" not in _attributes(policy.get("conditions", [])):
+    if "approvals" not in speech.attributes(policy.get("conditions")):
         problems.append(("@approvers", "the rule does not look at `context.approvals`, so nobody could lift it"))
     return dict.fromkeys(groups, int(quorum)), problems
-
-
-def _attributes(part: Any) -> set[str]:
-    """Every attribute that an expression reads."""
-    if isinstance(part, list):
-        return {name for item in part for name in _attributes(item)}
-    if not isinstance(part, dict):
-        return set()
-    own = {part["."]["attr"]} if isinstance(part.get("."), dict) and "attr" in part["."] else set()
-    return own.union(*(_attributes(value) for value in part.values())) if part else own

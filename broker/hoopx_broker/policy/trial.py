@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from hoopx_broker.policy.cases import Case, Placed, read_cases
 from hoopx_broker.policy.engine import Answer
-from hoopx_broker.policy.explain import resolved
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.problems import Problem
+from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 
@@ -53,27 +53,27 @@ def run(policies: Policies, directory: Path | None = None) -> Trial:
 
 def _try(judge: CedarJudge, case: Case) -> _Outcome:
     who, target, now = case.who.principal(), case.on.as_target(), case.circumstances.circumstances()
-    revealing = judge.revealing(who, target)
+    revealing = judge.inquiry.revealing(who, target)
     if case.connect:
-        return _outcome(judge.opening(who, target, now), [*judge.opening_answers(who, target, now), *revealing])
+        return _outcome(judge.opening(who, target, now), [*judge.inquiry.opening(who, target, now), *revealing])
     if case.view is not None:
-        answers = judge.session_answers("session.view", who, target, case.view)
+        answers = judge.inquiry.session("session.view", who, target, case.view)
         return _outcome(judge.may_view_session(who, target, case.view), answers)
     if case.kill is not None:
-        answers = judge.session_answers("session.kill", who, target, case.kill)
+        answers = judge.inquiry.session("session.kill", who, target, case.kill)
         return _outcome(judge.may_kill_session(who, target, case.kill), answers)
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])
-    facts = [resolved(one) for one in reading]
+    facts = resolved(reading, case.on.as_catalog())
     ruling = judge.statements(who, target, facts, now)
     if isinstance(ruling, Deny) and ruling.rule == "judge":
         return _outcome(ruling, [])
-    return _outcome(ruling, [*judge.answers(who, target, facts, now), *revealing])
+    return _outcome(ruling, [*judge.inquiry.statements(who, target, facts, now), *revealing])
 
 
 def _outcome(ruling: Ruling, answers: Iterable[Answer]) -> _Outcome:
-    rules = frozenset(name for answer in answers for name in answer.rules)
+    rules = frozenset(name for answer in answers for name in (*answer.rules, *answer.shadow.rules))
     return _Outcome(ruling, rules | {ruling.rule} if isinstance(ruling, Deny) else rules)
 
 
@@ -85,6 +85,8 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         why = ruling.rule if isinstance(ruling, Deny) else ", ".join(sorted(outcome.rules))
         return [f"{case.name}: expected {expect.decision}, came out {decision} by {why}"]
     faults = []
+    if expect.shadow is not None and ruling.shadow != expect.shadow:
+        faults.append(f"{case.name}: expected shadow `{expect.shadow}`, came out `{ruling.shadow}`")
     if missing := [name for name in expect.by if name not in outcome.rules]:
         came = ", ".join(sorted(outcome.rules))
         faults.append(f"{case.name}: expected {', '.join(missing)} to decide, it was {came}")

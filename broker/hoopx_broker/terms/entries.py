@@ -28,6 +28,7 @@ class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     lease: str = ""
     lease_source: str = ""
     backend_user: str = ""
+    shadow: str = ""
 
 
 class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True):
@@ -38,7 +39,10 @@ class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True)
 
 
 class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
-    """A statement was judged. `n` counts within the stream; `ruling` is allow, deny or ask."""
+    """A statement was judged. `n` counts within the stream; `ruling` is allow, deny or ask.
+
+    `shadow` is what rules in shadow would have made of it, as ``deny by `x` ``; empty where they change nothing.
+    """
 
     stream: str
     n: int
@@ -48,6 +52,7 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
     reason: str = ""
     masked: tuple[str, ...] = ()
     request: str | None = None
+    shadow: str = ""
 
 
 class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):

@@ -1,4 +1,7 @@
-"""What policy says of an action."""
+"""What policy says of an action.
+
+`shadow` tells what rules in shadow would have made of it, as ``deny by `x` ``; empty where they change nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ class Allow(Struct, frozen=True, tag="allow"):
 
     rules: tuple[str, ...] = ()
     masks: dict[ColumnName, str] = field(default_factory=dict)
+    shadow: str = ""
 
 
 class Deny(Struct, frozen=True, tag="deny"):
@@ -25,6 +29,7 @@ class Deny(Struct, frozen=True, tag="deny"):
     rule: str
     hint: str = ""
     fault: Fault | None = None
+    shadow: str = ""
 
 
 class Ask(Struct, frozen=True, tag="ask"):
@@ -33,6 +38,7 @@ class Ask(Struct, frozen=True, tag="ask"):
     reason: str
     rules: tuple[str, ...]
     approvers: dict[str, int]
+    shadow: str = ""
 
 
 Ruling = Allow | Deny | Ask

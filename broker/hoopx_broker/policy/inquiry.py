@@ -1,0 +1,83 @@
+"""Ask policy everything that one ruling needs: entities and questions together, for each kind of ruling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from hoopx_broker.policy.clocks import clock_entities
+from hoopx_broker.policy.engine import Answer, Asking, ask
+from hoopx_broker.policy.entities import bound, column_of, ground, named, target_of
+from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.questions import (
+    ColumnInterest,
+    Question,
+    Unanswerable,
+    columns_used,
+    doubtful,
+    opening_context,
+    questions,
+    statement_contexts,
+)
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.targets import Target
+
+SessionAction = Literal["session.view", "session.kill"]
+
+# Values of a prepared statement that rules are shown, in characters: of a document that is stored, the size of a book.
+MAX_PARAMETERS = 1_000_000
+
+
+class Inquiry:
+    """Each method raises `engine.Stumbled` where an answer cannot be trusted."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        interest = ColumnInterest(policies.columns_named, policies.asks_unclassified)
+        self._interest = interest if policies.asks_columns else None
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> list[Answer]:
+        """Every question of every statement with its answer. Raises `questions.Unanswerable` too."""
+        asked: list[Asking] = []
+        for one in facts:
+            found = questions(target, one, self._interest)
+            contexts = statement_contexts(one, circumstances, {question.through for question in found})
+            asked += [Asking(question, contexts[question.through]) for question in found]
+        more = self._named(target, facts) + self._of_now(circumstances)
+        return ask(self._policies, who.user, ground(who, target), more, asked) if asked else []
+
+    def revealing(self, who: Principal, target: Target) -> list[Answer]:
+        """May each classified column be seen raw? In the order of `target.classify`."""
+        asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in target.classify]
+        classified = named(target, set(), [], set(target.classify))
+        return ask(self._policies, who.user, ground(who, target), classified, asked) if asked else []
+
+    def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
+        asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
+        return ask(self._policies, who.user, ground(who, target), self._of_now(circumstances), [asking])
+
+    def session(self, action: SessionAction, who: Principal, target: Target, owner: str) -> list[Answer]:
+        context = '{"own": true}' if who.user == owner else '{"own": false}'
+        asking = Asking(Question(action, target_of(target)), context)
+        return ask(self._policies, who.user, ground(who, target), [], [asking])
+
+    def _named(self, target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
+        """Entities for the tables, columns and functions that these statements name or reach."""
+        interest = self._interest
+        tables = {(use.schema, use.name) for one in facts for use in one.tables}
+        functions = [name for one in facts for name in doubtful(one)]
+        used = [columns_used(target, one, interest) for one in facts] if interest is not None else []
+        return named(target, tables, functions, {column for each in used for _, column in each})
+
+    def _of_now(self, circumstances: Circumstances) -> list[dict[str, Any]]:
+        """Entities for what rules of this set look at: clocks, and the values of a prepared statement."""
+        clocks = clock_entities(self._policies.clocks, circumstances.now)
+        if not self._policies.asks_parameters:
+            return clocks
+        if sum(len(value or "") for value in circumstances.parameters) > MAX_PARAMETERS:
+            raise Unanswerable("the parameters are too large for rules to look at")
+        return [*clocks, bound(circumstances.parameters)]

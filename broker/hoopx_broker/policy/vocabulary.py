@@ -1,0 +1,43 @@
+"""What hoopx asks of policy: each action with the types of what it is asked of. A schema must have words for it."""
+
+from __future__ import annotations
+
+from cedarpy import Schema, validate_policies
+
+ASKED: dict[str, tuple[str, ...]] = {
+    "connect": ("Target",),
+    "read": ("Table", "Column", "Database"),
+    "insert": ("Table", "Column"),
+    "update": ("Table", "Column"),
+    "delete": ("Table",),
+    "truncate": ("Table",),
+    "lock": ("Table",),
+    "ddl": ("Table", "Database"),
+    "call": ("Function", "Database"),
+    "copy": ("Database",),
+    "set": ("Database",),
+    "session": ("Database",),
+    "admin": ("Database",),
+    "reveal": ("Column",),
+    "session.view": ("Target",),
+    "session.kill": ("Target",),
+}
+
+
+def lacking(schema: Schema) -> list[str]:
+    """What the schema has no words for.
+
+    Requests are not held against the schema each time, which costs more than to answer them. An action that it does not
+    know would be in no group of actions, and no forbid on the group would reach it.
+    """
+    return [
+        f"the schema must let `{action}` be asked of `{kind}`, as hoopx's own does"
+        for action, kinds in ASKED.items()
+        for kind in kinds
+        if not _knows(schema, action, kind)
+    ]
+
+
+def _knows(schema: Schema, action: str, kind: str) -> bool:
+    probe = f'permit (principal is User, action == Action::"{action}", resource is {kind});'
+    return bool(validate_policies(probe, schema).validation_passed)
