@@ -185,8 +185,8 @@ def _clocks(rules: dict[str, Rule], parsed: dict[str, Any], problems: list[Probl
             zone = zone_of(name)
             if zone is None:
                 source = rules[id_].source
-                message = f"`{speech.CLOCK}::{json.dumps(name)}` is no time zone; they are named as `Europe/Berlin`"
-                problems.append(Problem(source.file, source.line_of(json.dumps(name)), message))
+                message = f'`{speech.CLOCK}::"{name}"` is no time zone; they are named as `Europe/Berlin`'
+                problems.append(Problem(source.file, source.line_of(f'"{name}"'), message))
             else:
                 found[name] = zone
     return found
