@@ -1,4 +1,4 @@
-"""Laws of judging: one more forbid never allows more, and the order of what is asked does not matter."""
+"""Laws of judging: what one more rule can change, and what it never can."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.shipped import directory
+from hoopx_broker.terms.facts import TableUse
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.targets import Target
@@ -48,6 +50,20 @@ _FORBIDS = st.builds(
     st.sampled_from(["query", "write", "read", "set"]),
     st.sampled_from(["", " when { context.has_where }", ' when { resource in Environment::"prod" }']),
 )
+_ERRING = "context.duration * 9223372036854775807 > 0"
+_RULES = st.builds(
+    '@id("more") {} (principal{}, action in Action::"{}", resource){};'.format,
+    st.sampled_from(["permit", "forbid"]),
+    st.sampled_from(["", ' in Group::"dba"', ' == User::"ann"']),
+    st.sampled_from(["query", "write", "read", "set"]),
+    st.sampled_from(["", " when { context.has_where }", f" when {{ {_ERRING} }}"]),
+)
+_PERMITS = [
+    '@id("p") permit (principal, action, resource);',
+    '@id("p") permit (principal, action, resource is Database);',
+    '@id("p") permit (principal, action == Action::"read", resource in Table::"prod-db/public.orders");',
+    f'@id("p") permit (principal, action == Action::"read", resource) when {{ {_ERRING} }};',
+]
 _QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -65,6 +81,68 @@ def test_one_more_forbid_never_allows_more(
     stricter = judge_of(tmp_path, shipped_text, forbid)
     if isinstance(stricter.statements(who, where, facts(sql), NOW), Allow):
         assert isinstance(shipped().statements(who, where, facts(sql), NOW), Allow)
+
+
+def _in_shadow(rule: str) -> str:
+    return rule.replace('@id("more")', '@id("more") @mode("shadow")')
+
+
+@_QUIET
+@given(_WHO, _WHERE, _SQL, _RULES)
+def test_a_rule_in_shadow_changes_no_ruling_and_tells_what_it_would_change(
+    tmp_path: Path, shipped_text: str, who: Principal, where: Target, sql: str, rule: str
+) -> None:
+    now = structs.replace(NOW, duration=5)
+    today = shipped().statements(who, where, facts(sql), now)
+    shadowed = judge_of(tmp_path / "shadow", shipped_text, _in_shadow(rule)).statements(who, where, facts(sql), now)
+    enforced = judge_of(tmp_path / "enforced", shipped_text, rule).statements(who, where, facts(sql), now)
+    assert structs.replace(shadowed, shadow="") == today
+    assert bool(shadowed.shadow) >= (type(enforced) is not type(today))
+
+
+@_QUIET
+@given(_WHO, _WHERE, _SQL, st.sampled_from(["permit", "forbid"]))
+def test_a_rule_that_errs_denies_unless_it_is_in_shadow(
+    tmp_path: Path, shipped_text: str, who: Principal, where: Target, sql: str, effect: str
+) -> None:
+    now = structs.replace(NOW, duration=5)
+    rule = f'@id("more") {effect} (principal, action in Action::"query", resource) when {{ {_ERRING} }};'
+    enforced = judge_of(tmp_path / "enforced", shipped_text, rule).statements(who, where, facts(sql), now)
+    assert isinstance(enforced, Deny)
+    assert enforced.rule == "judge"
+    shadowed = judge_of(tmp_path / "shadow", shipped_text, _in_shadow(rule)).statements(who, where, facts(sql), now)
+    assert shadowed.shadow == "error in `more`"
+    assert structs.replace(shadowed, shadow="") == shipped().statements(who, where, facts(sql), now)
+
+
+_BEHIND = st.builds(
+    TableUse,
+    schema=st.sampled_from([None, "public", "payments"]),
+    name=st.sampled_from(["orders", "analytics_daily", "cards"]),
+    action=st.sampled_from(["read", "insert", "update", "delete", "truncate", "lock"]),
+    through=st.sampled_from([("public.v",), ("public.v", "public.w")]),
+)
+
+
+@_QUIET
+@given(_WHO, _WHERE, _SQL, st.lists(_BEHIND, max_size=3), st.sampled_from(_PERMITS))
+def test_what_lies_behind_never_needs_a_permit(
+    tmp_path: Path, who: Principal, where: Target, sql: str, behind: list[TableUse], permit: str
+) -> None:
+    """By rules that only permit, it changes nothing."""
+    judge = judge_of(tmp_path, permit)
+    plain = facts(sql)
+    reaching = [structs.replace(one, tables=(*one.tables, *behind)) for one in plain]
+    assert judge.statements(who, where, reaching, NOW) == judge.statements(who, where, plain, NOW)
+
+
+@_QUIET
+@given(_WHO, _WHERE, _SQL, st.lists(_BEHIND, max_size=3))
+def test_what_lies_behind_never_allows_more(who: Principal, where: Target, sql: str, behind: list[TableUse]) -> None:
+    plain = facts(sql)
+    reaching = [structs.replace(one, tables=(*one.tables, *behind)) for one in plain]
+    if isinstance(shipped().statements(who, where, reaching, NOW), Allow):
+        assert isinstance(shipped().statements(who, where, plain, NOW), Allow)
 
 
 @_QUIET

@@ -78,6 +78,10 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
          ' unless { context.approvals.contains("dba") };', "2: `@quorum` is a number"),
         ('@approvers("dba") @quorum("²") forbid (principal, action == Action::"read", resource)'
          ' unless { context.approvals.contains("dba") };', "`@quorum` is a number"),
+        ('@approvers forbid (principal, action == Action::"read", resource)'
+         ' unless { context.approvals.contains("a") };', "list of different groups"),
+        ('@approvers("a") @quorum forbid (principal, action == Action::"read", resource)'
+         ' unless { context.approvals.contains("a") };', "`@quorum` is a number"),
         ('@quorum("1") forbid (principal, action, resource);', "`@quorum` needs `@approvers`"),
         ("permit (principal == ?principal, action, resource);", "templates"),
         ("nonsense", "not Cedar"),
@@ -108,6 +112,18 @@ def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
 def test_a_schema_of_ones_own_is_used_and_must_hold(tmp_path: Path) -> None:
     found = problems(tmp_path, x_cedar=GOOD, x_cedarschema="entity User;\nentity T in [Nowhere];\n")
     assert found == ["x.cedarschema:2: not a schema: failed to resolve type: Nowhere"]
+
+
+def test_a_schema_without_words_for_what_is_asked_is_a_problem(tmp_path: Path) -> None:
+    """An action that the schema does not know is in no group of actions: a forbid on the group would not reach it."""
+    own = (directory() / "hoopx.cedarschema").read_text(encoding="utf-8")
+    for taken, told in {
+        "action lock in [query] appliesTo { principal: [User], resource: [Table], context: Statement };\n": "lock",
+        "Column, ": "read",
+    }.items():
+        assert taken in own
+        found = problems(tmp_path, x_cedar=GOOD, own_cedarschema=own.replace(taken, ""))
+        assert found[0].startswith(f"own.cedarschema:1: the schema must let `{told}` be asked of")
 
 
 def test_two_schemas_are_one_too_many(tmp_path: Path) -> None:

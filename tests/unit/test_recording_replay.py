@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from msgspec import structs
 
 from hoopx_broker.recording.cells import UnreadableRow, rows, shown
 from hoopx_broker.recording.failures import BrokenEvidence
@@ -65,10 +66,10 @@ def everywhere(text: str) -> list[Entry]:
     raw = text.encode("utf-8", "surrogatepass")
     return [
         Opened(text, Principal(text, "human", (text,), text, text, text), text, text, text, text, text, text, 0, 0,
-               (text,), text, text, text, (text,), text, text, text),
+               (text,), text, text, text, (text,), text, text, text, text),
         StreamOpened(text, {text: text}),
-        Statement(text, 1, text, text, (text,), text, (text,), text),
-        Executed(text, 1, 1, (raw, None), (0, 1)),
+        Statement(text, 1, text, text, (text,), text, (text,), text, text),
+        Executed(text, 1, 1, (raw, None), (0, 1), text),
         Columns(text, 1, (text, text), (25, 3802), (0, 1)),
         Rows(text, 1, 1, data_row(raw, b"\x01" + raw)),
         Rows(text, 2, 1, raw),
@@ -95,6 +96,17 @@ def test_nothing_recorded_is_exported_as_anything_but_ascii() -> None:
         assert line.isascii()
         assert line.isprintable()
         assert json.loads(line)["type"]
+
+
+def test_what_rules_in_shadow_would_have_done_stands_beside_each_ruling() -> None:
+    opened = structs.replace(OPENED, shadow="ask by `a`")
+    story = told(
+        Statement("t_1", 1, "select 1", "allow", ("read",), shadow="deny by `b`"),
+        Executed("t_1", 2, 1, shadow="error in `c`"),
+        Statement("t_1", 3, "select 3", "allow", ("read",)),
+    )
+    assert [line.strip() for line in story if "shadow" in line] == ["shadow: deny by `b`", "shadow: error in `c`"]
+    assert any(line.split() == ["shadow", "ask", "by", "`a`"] for line in lines([(0.0, opened)]))
 
 
 def test_a_statement_cannot_pass_itself_off_as_another_entry() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.terms import entries
-from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Passage, Side
 from hoopx_broker.wire.postgres.frames import message
@@ -248,6 +249,24 @@ def test_a_prepared_statement_is_judged_when_it_is_prepared_and_each_time_it_run
     ran = stage.noted(entries.Executed)
     assert isinstance(ran[0], entries.Executed)
     assert (ran[0].statement, ran[0].parameters) == (1, (b"1",))
+
+
+def test_what_rules_in_shadow_would_have_done_is_in_every_entry_that_a_ruling_makes() -> None:
+    told = "deny by `x`"
+    stage = Stage.ready(lambda asked: Passage(Allow(("reads",), shadow=told), OPEN))
+    stage.client_says(query("select 1"))
+    stage.backend_says(done("SELECT 0") + ready())
+    stage.client_says(parse("select $1", "s"), bind("s", "", b"7"), execute(), sync())
+    shadows = [note.shadow for note in stage.notes if isinstance(note, entries.Statement | entries.Executed)]
+    assert shadows == [told, told, told]
+
+
+def test_what_rules_in_shadow_would_have_done_is_beside_a_refusal_too() -> None:
+    stage = Stage.ready(lambda asked: Deny("no drops", "no-ddl", shadow="allow by `x`"))
+    stage.client_says(query("drop table users"))
+    (noted,) = stage.noted(entries.Statement)
+    assert isinstance(noted, entries.Statement)
+    assert noted.shadow == "allow by `x`"
 
 
 def test_a_denied_parse_stands_in_the_pipeline_where_it_stood() -> None:

@@ -41,7 +41,8 @@ def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[t
 
     There is no rule where there is no usable name; with any problem the rule is not to be used.
     """
-    annotations: dict[str, str] = policy.get("annotations", {})
+    # An annotation without a value, as `@id`, has None.
+    annotations: dict[str, str] = {name: value or "" for name, value in policy.get("annotations", {}).items()}
     effect: str = policy["effect"]
     problems = _unknown(annotations) + _misplaced(annotations, effect)
     name = annotations.get("id", "")

@@ -103,6 +103,7 @@ class Narrator:
                 yield from _statement(where, entry)
             case Executed():
                 yield f"{where} #{entry.n} runs #{entry.statement}" + _parameters(entry.parameters, entry.formats)
+                yield from _shadow(entry.shadow)
             case Columns():
                 self._tables[entry.stream] = Table(entry.n, entry)
             case Rows():
@@ -152,6 +153,7 @@ def _opening(entry: Opened) -> Iterator[str]:
         ("why", inert(entry.reason)),
         ("ticket", inert(entry.ticket)),
         ("rules", f"{_listed(entry.rules)} of policy {inert(entry.policy)}"),
+        ("shadow", inert(entry.shadow)),
         ("request", inert(entry.request or "")),
         ("approved by", _listed(entry.approved_by)),
         ("lease", f"{inert(entry.lease)} from {inert(entry.lease_source)}" if entry.lease else ""),
@@ -171,9 +173,16 @@ def _statement(where: str, entry: Statement) -> Iterator[str]:
     yield f"{where} #{entry.n} {ruling}{rules}{request}"
     if entry.reason:
         yield f"{_INDENT}reason: {inert(entry.reason)}"
+    yield from _shadow(entry.shadow)
     if entry.masked:
         yield f"{_INDENT}masked: {_listed(entry.masked)}"
     yield from (_SAID + line for line in inert_lines(entry.text))
+
+
+def _shadow(told: str) -> Iterator[str]:
+    """What rules in shadow would have done."""
+    if told:
+        yield f"{_INDENT}shadow: {inert(told)}"
 
 
 def _parameters(values: Sequence[bytes | None], formats: Sequence[int]) -> str:

@@ -80,6 +80,7 @@ class _Permission(Struct, frozen=True):
     ticket: str
     seconds: int
     request: RequestView | None = None
+    shadow: str = ""
 
 
 class Opening:
@@ -117,7 +118,7 @@ class Opening:
         ruling = self._services.judge().opening(who, target, circumstances)
         match ruling:
             case Allow(rules):
-                return _Permission(rules, ask.reason, ask.ticket, seconds)
+                return _Permission(rules, ask.reason, ask.ticket, seconds, shadow=ruling.shadow)
             case Deny():
                 raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
             case Ask():
@@ -139,7 +140,7 @@ class Opening:
         )
         if not isinstance(again, Allow):
             raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
-        return _Permission(again.rules, request.reason, request.ticket, seconds, request)
+        return _Permission(again.rules, request.reason, request.ticket, seconds, request, again.shadow)
 
     async def _find_request(
         self, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask
@@ -184,6 +185,7 @@ class Opening:
             approved_by=tuple(b.approver for b in request.ballots if b.verdict == "approve") if request else (),
             lease=new_lease_id(),
             lease_source=target.source,
+            shadow=permission.shadow,
         )
 
     async def _begin(

@@ -56,13 +56,17 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
 
 
 class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
-    """A prepared statement (`statement` is its `n`) ran with these parameters, in the formats of Bind."""
+    """A prepared statement (`statement` is its `n`) ran with these parameters, in the formats of Bind.
+
+    `shadow` is as in `Statement`, with these parameters.
+    """
 
     stream: str
     n: int
     statement: int
     parameters: tuple[bytes | None, ...] = ()
     formats: tuple[int, ...] = ()
+    shadow: str = ""
 
 
 class Columns(Struct, frozen=True, tag="columns", omit_defaults=True):

@@ -221,7 +221,7 @@ class Engine:
         for defined in passage.defines:
             self._names.doubt(defined.encode())
         if frame.kind == frames.EXECUTE:
-            return self._run(frame, passage.plan)
+            return self._run(frame, passage.plan, passage.allow.shadow)
         self._count += 1
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
@@ -247,8 +247,8 @@ class Engine:
     def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
         hidden = passage.plan.hidden
         masked = tuple(str(column) for column in hidden.columns) if hidden and passage.plan.quiet else ()
-        said, rules = refusals.readable(text), passage.allow.rules
-        return entries.Statement(self._stream, self._count, said, "allow", rules, "", masked, passage.request)
+        said, (rules, shadow) = refusals.readable(text), (passage.allow.rules, passage.allow.shadow)
+        return entries.Statement(self._stream, self._count, said, "allow", rules, "", masked, passage.request, shadow)
 
     def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
         self._count += 1
@@ -290,13 +290,13 @@ class Engine:
         asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats, types=types)
         return self._judge(frame, asked)
 
-    def _run(self, frame: Frame, plan: Plan) -> list[Effect]:
+    def _run(self, frame: Frame, plan: Plan, shadow: str = "") -> list[Effect]:
         name = messages.executed(frame)
         portal = self._names.portal(name, self.doubt)
         if portal.prepared.in_doubt:
             plan = self.doubt
         self._count += 1
-        ran = entries.Executed(self._stream, self._count, portal.prepared.n, portal.parameters, portal.formats)
+        ran = entries.Executed(self._stream, self._count, portal.prepared.n, portal.parameters, portal.formats, shadow)
         effects: list[Effect] = [Note(ran)]
         if plan.hides and not portal.described:
             portal.described = True

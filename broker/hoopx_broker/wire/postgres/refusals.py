@@ -42,7 +42,7 @@ def as_error(deny: Deny) -> bytes:
 
 
 def note(stream: StreamId, n: int, text: bytes, deny: Deny) -> Note:
-    return Note(Statement(stream, n, readable(text), "deny", (deny.rule,), deny.reason))
+    return Note(Statement(stream, n, readable(text), "deny", (deny.rule,), deny.reason, shadow=deny.shadow))
 
 
 def readable(text: bytes) -> str:
