@@ -18,7 +18,7 @@ from hoopx_broker.policy.problems import BadPolicies, Problem
 from hoopx_broker.policy.rules import Rule, rule_of
 from hoopx_broker.policy.shipped import directory as shipped_directory
 from hoopx_broker.policy.sources import Source, cut
-from hoopx_broker.policy.vocabulary import lacking
+from hoopx_broker.policy.vocabulary import lacking, may_be_of_columns
 
 # Rules are read by people: a file beyond this was not written by one.
 MAX_FILE = 1_000_000
@@ -94,7 +94,7 @@ def load(directory: Path) -> Policies:
         _sorted(shadows),
         schema,
         frozenset().union(*(speech.columns_named(policy) for policy in parsed.values())),
-        any(speech.speaks_of_any_column(policy) for policy in parsed.values()),
+        any(speech.speaks_of_any_column(policy) for policy in _of_columns(parsed).values()),
         clocks,
         any("parameters" in speech.attributes(policy.get("conditions")) for policy in parsed.values()),
     )
@@ -194,8 +194,18 @@ def _clocks(rules: dict[str, Rule], parsed: dict[str, Any], problems: list[Probl
 
 def _sorted(parsed: dict[str, Any]) -> Rules:
     forbids = {name: policy for name, policy in parsed.items() if policy["effect"] == "forbid"}
-    columns = {name: policy for name, policy in forbids.items() if speech.speaks_of_columns(policy)}
-    return Rules(_handle(parsed), _handle(forbids), _handle(columns))
+    return Rules(_handle(parsed), _handle(forbids), _handle(_of_columns(parsed)))
+
+
+def _of_columns(parsed: dict[str, Any]) -> dict[str, Any]:
+    """The forbids that are asked about the columns of a statement."""
+    return {
+        name: policy
+        for name, policy in parsed.items()
+        if policy["effect"] == "forbid"
+        and speech.speaks_of_columns(policy)
+        and may_be_of_columns(speech.actions(policy))
+    }
 
 
 def _handle(parsed: dict[str, Any]) -> PolicySet | None:

@@ -22,6 +22,13 @@ ASKED: dict[str, tuple[str, ...]] = {
     "session.view": ("Target",),
     "session.kill": ("Target",),
 }
+# What is done to tables and databases as wholes, or answered of a column without a statement.
+_NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}
+
+
+def may_be_of_columns(actions: set[str] | None) -> bool:
+    """May a rule of these actions (None for all) be about the columns of a statement? Groups may hold anything."""
+    return actions is None or not actions <= _NOT_OF_COLUMNS
 
 
 def lacking(schema: Schema) -> list[str]:
