@@ -40,8 +40,10 @@ class Compass:
         found: list[StatementFacts] = []
         for statement in facts:
             bearings = _after_setting(bearings, statement.paths)
-            (meant,) = resolve((statement,), catalog, ANYWHERE if _BLOCK in statement.kinds else bearings)
+            (meant,) = resolve((statement,), catalog, bearings)
             bearings = _after(bearings, meant)
+            if bearings.paths is None and _BLOCK in statement.kinds:
+                (meant,) = resolve((statement,), catalog, ANYWHERE)
             found.append(meant)
         return tuple(found)
 

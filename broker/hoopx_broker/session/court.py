@@ -201,7 +201,10 @@ class Court:
         ruling = self._judge(asked, judged, frozenset())
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, resolved, ruling, say)
-        return self._remember(asked, self._settle(resolved, ruling), facts)
+        settled = self._settle(resolved, ruling)
+        if isinstance(settled, Passage):
+            self._prepared.learn(facts)  # as they were said: the server looks their names up again at each run
+        return self._remember(asked, settled, facts)
 
     def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -232,7 +235,6 @@ class Court:
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
         self._compass.follow(facts)
-        self._prepared.learn(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         return Passage(ruling, planned, defines, request, runs)
