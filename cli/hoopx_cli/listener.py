@@ -13,7 +13,8 @@ from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import Near, Stream, UpgradeRefused
 from hoopx_broker.wire.postgres import messages
-from hoopx_cli.greeting import Admit, Answer, Cancel, Greeting, TurnAway
+from hoopx_broker.wire.postgres.doorstep import Admit, Answer, Cancel, Doorstep, TurnAway
+from hoopx_cli.greeting import greeting
 from hoopx_cli.refusals import error_in
 from hoopx_cli.sockets import peer_uid
 
@@ -105,7 +106,7 @@ class LocalClient(asyncio.Protocol):
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._greeting: Greeting | None = None
+        self._greeting: Doorstep | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stream: Stream | None = None
         self._early = b""
@@ -121,7 +122,7 @@ class LocalClient(asyncio.Protocol):
         if password is None and not _is_ours(self._transport):
             self._transport.abort()
             return
-        self._greeting = Greeting(password, os.urandom(18), os.urandom(16))
+        self._greeting = greeting(password, os.urandom(18), os.urandom(16))
         self._wait_at_most(GREETING_SECONDS)
         self._listener.meets(self)
 
@@ -187,8 +188,8 @@ class LocalClient(asyncio.Protocol):
 
     # -- the greeting
 
-    def _greet(self, greeting: Greeting, data: bytes) -> None:
-        for step in greeting.feed(data):
+    def _greet(self, doorstep: Doorstep, data: bytes) -> None:
+        for step in doorstep.feed(data):
             match step:
                 case Answer(answer):
                     self._answer(answer)

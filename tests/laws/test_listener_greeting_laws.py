@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.postgres import messages
-from hoopx_cli.greeting import Admit, Cancel, Greeting, Step, TurnAway
+from hoopx_broker.wire.postgres.doorstep import Admit, Cancel, Step, TurnAway
+from hoopx_cli.greeting import greeting
 
 STARTUP = messages.startup({"user": "anyone", "database": "app"})
 
 
 def heard(pieces: list[bytes]) -> list[Step]:
-    guest = Greeting(Secret("right"), b"n" * 18, b"s" * 16)
+    guest = greeting(Secret("right"), b"n" * 18, b"s" * 16)
     return [step for piece in pieces for step in guest.feed(piece)]
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.postgres import frames, messages
+from hoopx_broker.wire.postgres.doorstep import Admit, Answer, Cancel, Doorstep, Step, TurnAway
 from hoopx_broker.wire.postgres.frames import message
 from hoopx_broker.wire.postgres.scram import MECHANISM, ClientExchange
-from hoopx_cli.greeting import Admit, Answer, Cancel, Greeting, Step, TurnAway
+from hoopx_cli import greeting as room
 
 PASSWORD = Secret("of this session alone")
 STARTUP = messages.startup({"user": "anyone", "database": "app"})
@@ -16,8 +17,8 @@ GSS_REQUEST = (8).to_bytes(4, "big") + messages.GSS_REQUEST_CODE.to_bytes(4, "bi
 CANCEL = messages.cancel_request(b"\0\0\0\7\0\0\0\x2a")
 
 
-def greeting(password: Secret | None = PASSWORD) -> Greeting:
-    return Greeting(password, b"n" * 18, b"s" * 16)
+def greeting(password: Secret | None = PASSWORD) -> Doorstep:
+    return room.greeting(password, b"n" * 18, b"s" * 16)
 
 
 def only(steps: list[Step]) -> Step:
@@ -43,7 +44,7 @@ def initial(exchange: ClientExchange, mechanism: bytes = MECHANISM) -> bytes:
     return message(frames.PASSWORD, mechanism + b"\0" + len(first).to_bytes(4, "big") + first)
 
 
-def logged_in(guest: Greeting, password: Secret) -> list[Step]:
+def logged_in(guest: Doorstep, password: Secret) -> list[Step]:
     """Play a client with `password` to the end; what the last message led to."""
     exchange = ClientExchange(password, b"c" * 18)
     guest.feed(STARTUP)
@@ -126,7 +127,7 @@ def test_bytes_behind_the_proof_are_turned_away_even_when_it_is_right() -> None:
 
 def test_a_replayed_proof_of_another_connection_is_turned_away() -> None:
     exchange = ClientExchange(PASSWORD, b"c" * 18)
-    first, second = greeting(), Greeting(PASSWORD, b"m" * 18, b"s" * 16)
+    first, second = greeting(), room.greeting(PASSWORD, b"m" * 18, b"s" * 16)
     for guest in (first, second):
         guest.feed(STARTUP)
     offer = answered(first.feed(initial(exchange)))

@@ -40,6 +40,24 @@ class Echo(WSListener):
             transport.send(WSMsgType.BINARY, frame.get_payload_as_bytes())
 
 
+class Parrot(asyncio.Protocol):
+    """Stands where native clients are attended to, and knows whoever says so."""
+
+    def __init__(self, is_known: Callable[[], None]) -> None:
+        self._is_known = is_known
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if data == b"it is me":
+            self._is_known()
+        self._transport.write(b"native " + data)  # type: ignore[attr-defined]  # uvloop's are no subclasses
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_known()
+
+
 class Peer:
     """A client that speaks TLS and whatever it likes."""
 
@@ -96,6 +114,7 @@ class House:
     def __init__(self, directory: Path) -> None:
         self.requests: list[WSUpgradeRequest] = []
         self.failures: list[BaseException] = []
+        self.cancelled: list[bytes] = []
         self._peers: list[Peer] = []
         self._directory = directory
         self._tls = ssl.create_default_context()
@@ -111,6 +130,12 @@ class House:
     def upgrade(self, request: WSUpgradeRequest, peer: str) -> WSListener | None:
         self.requests.append(request)
         return Echo() if request.path in (b"/v1/stream", b"/v1/session") else None
+
+    def native(self, peer: str, is_known: Callable[[], None]) -> asyncio.Protocol:
+        return Parrot(is_known)
+
+    async def cancel(self, key: bytes) -> None:
+        self.cancelled.append(key)
 
     async def connect(self, *, tls: bool = True) -> Peer:
         peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls if tls else None))
@@ -146,7 +171,8 @@ def play(directory: Path, act: Callable[[House], Awaitable[None]], listening: so
         house = House(directory)
         crew = Crew(lambda _, error: house.failures.append(error))
         app = Starlette(routes=[Route("/hello", _hello, methods=["GET", "POST"])])
-        door = Door(app, Entrance(house.upgrade, frozenset({b"/v1/session"})), crew)
+        entrance = Entrance(house.upgrade, frozenset({b"/v1/session"}), house.native, house.cancel)
+        door = Door(app, entrance, crew)
         bound = listening or socket.create_server(("127.0.0.1", 0))
         house.port = bound.getsockname()[1]
         door.open(bound, house.server_tls())

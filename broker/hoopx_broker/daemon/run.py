@@ -37,8 +37,11 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.control import Attendance, attend
 from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.native import Native, NativeClient
 from hoopx_broker.session.opening import Applicant, Opening, Services
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.shared import SharedSessions
+from hoopx_broker.session.streams import Streams
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
@@ -189,14 +192,21 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
 
 
 class _Tunnels:
-    """Decides about each request to upgrade."""
+    """Who is behind the door: tunnels of the CLI, and native clients."""
 
     def __init__(self, gate: Gate, sessions: Sessions, opening: Opening, services: Services) -> None:
         self._gate = gate
         self._sessions = sessions
         self._opening = opening
         self._services = services
-        self.entrance = Entrance(self._upgrade, frozenset({_SESSION}))
+        shared = SharedSessions(opening, services.crew, services.clock)
+        native = Native(gate, shared, Streams(), services.crew)
+        self.entrance = Entrance(
+            self._upgrade,
+            frozenset({_SESSION}),
+            lambda peer, is_known: NativeClient(native, peer, is_known),
+            native.streams.cancel,
+        )
 
     def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
         header = str(request.headers.get("authorization", ""))

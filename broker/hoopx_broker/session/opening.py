@@ -72,6 +72,15 @@ class Applicant(Struct, frozen=True):
     peer: str
 
 
+class SessionDenied(Denied):
+    """A rule forbids the session. `headline` names the rule, and the reason stands apart."""
+
+    def __init__(self, ruling: Deny, what: str) -> None:
+        super().__init__(denial(ruling, what), ruling.hint)
+        self.headline = f"rule `{ruling.rule}` forbids {what}"
+        self.reason = ruling.reason
+
+
 class _Permission(Struct, frozen=True):
     """Proof that policy allowed the session: only `_permit` makes it."""
 
@@ -97,7 +106,7 @@ class Opening:
         self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
     ) -> LiveSession:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
-        target = find_target(self._services.targets, ask.target)
+        target = target_for(self._services, applicant.who, ask.target)
         permission = await self._permit(ask, applicant.who, target, on_waiting)
         opened = self._describe(applicant, target, permission)
         order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
@@ -120,7 +129,7 @@ class Opening:
             case Allow(rules):
                 return _Permission(rules, ask.reason, ask.ticket, seconds, shadow=ruling.shadow)
             case Deny():
-                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
+                raise SessionDenied(ruling, f"a session on `{target.name}`")
             case Ask():
                 return await self._permit_by_people(ask, who, target, circumstances, ruling, on_waiting)
 
@@ -277,6 +286,21 @@ def find_target(targets: Mapping[str, Target], name: str) -> Target:
         return targets[name]
     near = nearest(name, targets)
     raise Unknown(f"there is no target `{name}`", f"did you mean `{near}`?" if near else "`hoopx ls` lists the targets")
+
+
+def target_for(services: Services, who: Principal, name: str) -> Target:
+    """As `find_target`, but what `who` may not even know of is not named as the nearest."""
+    if name in services.targets:
+        return services.targets[name]
+    return find_target(
+        {target.name: target for target in services.targets.values() if _may_know(services, who, target)}, name
+    )
+
+
+def _may_know(services: Services, who: Principal, target: Target) -> bool:
+    minute = int(services.clock()) // 60 * 60
+    ruling = services.judge().opening(who, target, Circumstances(minute, duration=target.ttl))
+    return not isinstance(ruling, Deny)
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -41,14 +41,17 @@ _silent.propagate = False
 
 
 class Entrance(Struct, frozen=True):
-    """Decides about requests to upgrade. `upgrade` gets the request and the peer's address; None refuses by a 404.
+    """Who is behind the door. `upgrade` gets a request to upgrade and the peer's address; None refuses by a 404.
 
     `watched` are the paths whose peers are asked for a sign of life. On others a peer may rightly read nothing for
-    long, and would seem dead.
+    long, and would seem dead. `native` makes the other end for a PostgreSQL client behind TLS, given the peer's address
+    and what to call once it is known, or gone. `cancel` gets the key of a cancel request.
     """
 
     upgrade: Callable[[WSUpgradeRequest, str], Upgraded]
     watched: frozenset[bytes]
+    native: Callable[[str, Callable[[], None]], asyncio.Protocol]
+    cancel: Callable[[bytes], Awaitable[None]]
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -140,7 +143,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         self._leave()
         self.connections.discard(self)
-        transport, peer = self.transport, _peer(self.transport)
+        transport, peer = self.transport, peer_of(self.transport)
         websocket = _websocket(
             lambda request: self._entrance.upgrade(request, peer), watched=self.url in self._entrance.watched
         )
@@ -189,6 +192,6 @@ def _replay(protocol: Any, data: bytes) -> None:
         data = data[size:]
 
 
-def _peer(transport: Any) -> str:
+def peer_of(transport: Any) -> str:
     address = transport.get_extra_info("peername")
     return f"{address[0]}:{address[1]}" if address else ""

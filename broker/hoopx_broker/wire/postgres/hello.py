@@ -14,6 +14,8 @@ from hoopx_broker.wire.postgres.messages import Startup
 _HARMLESS = frozenset({"application_name", "client_encoding"})
 # Names that mean something else than a setting in a start-up packet. Said in `options` they would pass as settings.
 _RESERVED = frozenset({"user", "database", "options", "replication"})
+# What hoopx itself wants to know: it never reaches the server.
+OURS = "hoopx."
 
 
 class Hello(Struct, frozen=True):
@@ -47,11 +49,20 @@ class Unwelcome(Exception):
 
 def welcome(startup: Startup, database: str, also_known_as: str) -> Hello:
     """Raises `Unwelcome`. The user name is not used: who connects was settled when the session was opened."""
-    parameters = dict(startup.parameters)
-    parameters.pop("user", None)
-    asked = parameters.pop("database", database)
+    asked = startup.parameters.get("database", database)
     if asked not in (database, also_known_as, ""):
         raise Unwelcome("3D000", f"this session reaches the database `{database}` only", f"ask for `dbname={database}`")
+    said = read(startup)
+    if any(name.lower().startswith(OURS) for name in said.settings):
+        raise Unwelcome("42501", "`hoopx.…` is said where a session begins, and this one has begun")
+    return said
+
+
+def read(startup: Startup) -> Hello:
+    """What a client asks for, whoever it is and wherever it goes. Raises `Unwelcome`."""
+    parameters = dict(startup.parameters)
+    for name in ("user", "database"):
+        parameters.pop(name, None)
     if parameters.pop("replication", "false").lower() not in ("false", "off", "no", "0"):
         raise Unwelcome("42501", "replication does not pass through hoopx")
     unknown = [name for name in parameters if name.startswith("_pq_.")]
