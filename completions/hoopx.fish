@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami ls show connect exec request requests approve deny sessions policy broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec request requests approve deny sessions policy broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -61,6 +61,15 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -s q
 complete -c hoopx -n "__hoopx_at 'whoami'" -l quiet
 complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
+complete -c hoopx -n "__hoopx_at 'token'" -l broker
+complete -c hoopx -n "__hoopx_at 'token'" -l ca
+complete -c hoopx -n "__hoopx_at 'token'" -l help
+complete -c hoopx -n "__hoopx_at 'token'" -s o
+complete -c hoopx -n "__hoopx_at 'token'" -l output
+complete -c hoopx -n "__hoopx_at 'token'" -s q
+complete -c hoopx -n "__hoopx_at 'token'" -l quiet
+complete -c hoopx -n "__hoopx_at 'token'" -s v
+complete -c hoopx -n "__hoopx_at 'token'" -l verbose
 complete -c hoopx -n "__hoopx_at 'ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'ls'" -l ca
 complete -c hoopx -n "__hoopx_at 'ls'" -l help

@@ -1,10 +1,11 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'ls', 'show', 'connect', 'exec', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'token', 'ls', 'show', 'connect', 'exec', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--ca', '--help', '--issuer', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'whoami' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'token' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'ls' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'connect' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '--port', '-q', '--quiet', '--reason', '--request', '--socket', '--ticket', '-v', '--verbose', '--wait')

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("hoopx_cli.login", "Sign in by your identity provider."),
     "logout": ("hoopx_cli.login", "Sign out and forget the tokens."),
     "whoami": ("hoopx_cli.login", "Show as whom the broker knows you."),
+    "token": ("hoopx_cli.login", "Print a token: the password of native clients."),
     "ls": ("hoopx_cli.targets", "List the targets that you may see."),
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),

@@ -1,4 +1,4 @@
-"""`hoopx login`, `logout` and `whoami`."""
+"""`hoopx login`, `logout`, `whoami` and `token`."""
 
 from __future__ import annotations
 
@@ -88,6 +88,21 @@ def whoami(context: typer.Context) -> None:
             ("broker", kit.settings.broker),
         ]
     )
+
+
+@app.command(cls=BrokerCommand)
+def token(context: typer.Context) -> None:
+    """Example: PGPASSWORD=$(hoopx token) psql "host=broker.example.com port=8443 user=ann dbname=prod-db sslmode=require"
+
+    Print a token for the broker, renewed if need be: the password of clients that connect without hoopx. It acts as
+    you until it ends, so hand it to a program and never write it down.
+    """
+    kit = kit_of(context)
+    bearer = kit.token().reveal()
+    if kit.out.form is Form.JSON:
+        kit.out.json({"token": bearer})
+    else:
+        kit.out.data(bearer)
 
 
 def _provider(kit: Kit, issuer: str) -> SignIn:

@@ -433,7 +433,7 @@ def test_after_it_stopped_accepting_nobody_comes_in_and_tunnels_live_on(tmp_path
     async def scene() -> None:
         house = House(tmp_path)
         crew = Crew(lambda _, error: house.failures.append(error))
-        door = Door(Starlette(), Entrance(house.upgrade, frozenset()), crew)
+        door = Door(Starlette(), Entrance(house.upgrade, frozenset(), house.native, house.cancel), crew)
         listening = socket.create_server(("127.0.0.1", 0))
         house.port = listening.getsockname()[1]
         door.open(listening, house.server_tls())
