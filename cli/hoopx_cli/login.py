@@ -96,7 +96,7 @@ def token(context: typer.Context) -> None:
 
     Print a token for the broker, renewed if need be: the password of clients that connect without hoopx. It acts as
     you until it ends, so hand it to a program and never write it down.
-    """
+    """  # noqa: E501 - the example is one line for a shell
     kit = kit_of(context)
     bearer = kit.token().reveal()
     if kit.out.form is Form.JSON:
