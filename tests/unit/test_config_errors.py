@@ -254,6 +254,10 @@ BACKENDS = [
     ),
     ("    credentials: {from: static, user: a, password: b, ttl: 0s}\n", "credentials.ttl: `0s` is not a duration"),
     ("    credentials: {from: static, user: a, password: b, ttl: 8d}\n", "`8d` is longer than seven days"),
+    ("    credentials: {from: static, user: a, password: b}\n    idle: 8d\n", "idle: `8d` is longer than seven days"),
+    ("    credentials: {from: static, user: a, password: b}\n    idle: 0s\n", "idle: `0s` is not a duration"),
+    ("    credentials: {from: static, user: a, password: b}\n    idle: 30\n", "idle: must be text, not a number"),
+    ("    credentials: {from: static, user: a, password: b}\n    idel: 30m\n", "did you mean `idle`?"),
     (
         "    credentials: {from: postgres-role, user: a, password: b, roles: app}\n",
         "credentials.roles: expected `array`",

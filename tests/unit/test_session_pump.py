@@ -14,8 +14,9 @@ from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import pump as room
 from hoopx_broker.session.court import Say
+from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.session.pump import Pump, Surroundings
-from hoopx_broker.terms.entries import Entry, Statement
+from hoopx_broker.terms.entries import Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import Credential
@@ -124,7 +125,7 @@ class Server:
 class Scene:
     """One stream, its two peers, its recording and its reports."""
 
-    def __init__(self, port: int, server: Server) -> None:
+    def __init__(self, port: int, server: Server, idle: int | None = None) -> None:
         self.link, self.server, self.bench = Link(), server, Bench()
         self.entries: list[Entry] = []
         self.told: list[tuple[str, str]] = []
@@ -132,7 +133,7 @@ class Scene:
         self.left = 0
         self.disk_is_full = False
         self.crew = Crew(lambda _, error: self.failures.append(error))
-        target = Target("shop", "postgres", "127.0.0.1", port, "app", UpstreamTls("disable"), "static")
+        target = Target("shop", "postgres", "127.0.0.1", port, "app", UpstreamTls("disable"), "static", idle=idle)
         upstream = Upstream(Credential("app", Secret("pw")), "app", tls=False)
         self.engine = Engine(StreamId("t_1"), "shop", upstream, b"\0" * 8, b"nonce")
         self.around = Surroundings(
@@ -184,11 +185,11 @@ class Scene:
         assert b"too late" not in self.server.heard[len(before) :]
 
 
-def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+def play(act: Callable[[Scene], Awaitable[None]], idle: int | None = None) -> None:
     async def scene() -> None:
         server = Server()
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-        stage = Scene(listening.sockets[0].getsockname()[1], server)
+        stage = Scene(listening.sockets[0].getsockname()[1], server, idle)
         try:
             await act(stage)
         finally:
@@ -453,3 +454,66 @@ def test_a_cancel_request_is_over_only_when_the_server_has_taken_it() -> None:
         await scene.until(lambda: link.closed)
 
     play(act)
+
+
+def test_a_client_that_says_nothing_for_long_is_told_and_cut() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        await scene.is_over()
+        assert b"C57P05\0" in scene.link.heard
+        assert b"idle" in scene.link.heard
+        assert isinstance(scene.entries[-1], StreamClosed)
+        assert "idle" in scene.entries[-1].reason
+        assert scene.server.cancels == 0
+
+    play(act, idle=1)
+
+
+def test_who_waits_for_an_answer_or_for_people_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    look = IdleWatch._look
+
+    def count(watch: IdleWatch) -> None:
+        look(watch)
+        looks.append(True)
+
+    monkeypatch.setattr(IdleWatch, "_look", count)
+
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        await scene.asks("select pg_sleep(60)")
+        await scene.until(lambda: len(looks) >= 2)
+        await scene.server.says(complete("SELECT 1") + READY)
+        await scene.until(lambda: scene.link.heard.endswith(READY))
+        scene.bench.gate.clear()
+        scene.pump.client_says(query("delete from t"))
+        await scene.until(lambda: len(looks) >= 5)
+        assert not scene.link.closed
+        scene.bench.gate.set()
+        await scene.until(lambda: query("delete from t") in scene.server.heard)
+
+    play(act, idle=1)
+
+
+def test_notifications_do_not_keep_an_idle_client() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        while not scene.link.closed:
+            await scene.server.says(b"A\0\0\0\x0b\0\0\0\1a\0\0")
+            await asyncio.sleep(0.05)
+        assert b"C57P05\0" in scene.link.heard
+
+    play(act, idle=1)
+
+
+def test_who_goes_on_speaking_stays() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        for _ in range(25):
+            await scene.asks("select 1")
+            await scene.server.says(complete("SELECT 1") + READY)
+            scene.server.heard = b""
+            await asyncio.sleep(0.1)
+        assert not scene.link.closed
+
+    play(act, idle=1)

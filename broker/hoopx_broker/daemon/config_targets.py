@@ -38,6 +38,7 @@ def _target(name: str, section: Section) -> Target:
         classify=_classes(section.section_or_none("classify")),
         credentials=credentials,
         ttl=ttl,
+        idle=section.parsed_or("idle", values.idle, None),
     )
     section.close()
     return target

@@ -41,6 +41,16 @@ def ttl(text: str) -> int:
     return seconds
 
 
+def idle(text: str) -> int:
+    """How long a client may say nothing, in seconds."""
+    seconds = duration(text)
+    if seconds > MAX_TTL:
+        raise Wrong(
+            "is longer than seven days, and no session lasts longer", "leave `idle` out, or write for example `30m`"
+        )
+    return seconds
+
+
 def host_port(text: str) -> tuple[str, int]:
     """`HOST:PORT` or `[IPV6]:PORT`; port 0 lets the kernel choose."""
     host, port = _host_and_port(text)

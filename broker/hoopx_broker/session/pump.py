@@ -14,6 +14,7 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import upstream
 from hoopx_broker.session.backend import Backend
 from hoopx_broker.session.court import Court
+from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.facts import FunctionName
@@ -28,6 +29,9 @@ from hoopx_broker.wire.postgres.frames import Frame, Framer
 # From the first byte to the server until it is ready for statements. A healthy one takes milliseconds; the longest
 # of PostgreSQL's own limits here, `authentication_timeout`, is a minute, but no person waits that long.
 LOGIN_SECONDS = 20.0
+
+# What PostgreSQL itself says: `admin_shutdown`, and `idle_session_timeout`.
+SESSION_OVER, IDLE = "57P01", "57P05"
 
 _Words = ParamSpec("_Words")
 
@@ -82,6 +86,8 @@ class Pump:
         self._to_backend: list[bytes] = []
         self._todo: list[StartTls | Cancel] = []
         self._ruling: asyncio.Task[None] | None = None
+        limit = around.target.idle
+        self._idle = IdleWatch(limit, self._is_busy, self._end_idle) if limit is not None else None
         engine.doubt = around.court.doubt
 
     @property
@@ -92,9 +98,14 @@ class Pump:
     # What the two sides say.
 
     def client_says(self, data: bytes) -> None:
+        if self._idle is not None:
+            self._idle.heard()
         self._turn(self._take_from_client, data)
 
     def backend_says(self, data: bytes) -> None:
+        # An answer is the end of work that the client has waited for; a notification is not.
+        if self._idle is not None and self._is_busy():
+            self._idle.heard()
         self._turn(self._take_from_backend, data)
 
     def client_left(self) -> None:
@@ -107,6 +118,14 @@ class Pump:
     def end(self, reason: str) -> None:
         """The session is over."""
         self._turn(self._end, reason)
+
+    def _is_busy(self) -> bool:
+        """Something is under way that the client may rightly wait for."""
+        return self._engine.phase is not Phase.READY or not self._engine.is_quiet or self._held
+
+    def _end_idle(self) -> None:
+        target = self._around.target
+        self._turn(self._end, f"nothing was said for {target.idle} s, which `{target.name}` takes for idle", IDLE)
 
     def client_is_full(self) -> None:
         """The tunnel takes no more: stop reading the backend."""
@@ -161,9 +180,9 @@ class Pump:
         self._interrupt()
         self._perform(self._engine.on_end(Side.CLIENT))
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, code: str = SESSION_OVER) -> None:
         self._interrupt()
-        self._perform(self._engine.end(reason))
+        self._perform(self._engine.end(reason, code))
 
     def _interrupt(self) -> None:
         """Nobody will read the answer that is under way. A server notices only when it writes, so it is told."""
@@ -329,6 +348,8 @@ class Pump:
             return
         self._closed = True
         self._logged_in.set()
+        if self._idle is not None:
+            self._idle.close()
         if self._ruling is not None:  # nobody is left to hear it
             self._ruling.cancel()
         self._client.close()

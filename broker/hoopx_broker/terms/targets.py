@@ -31,7 +31,7 @@ class ColumnName(Struct, frozen=True, order=True):
 class Target(Struct, frozen=True):
     """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`.
 
-    `ttl` is the longest life of a lease, in seconds.
+    `ttl` is the longest life of a lease, in seconds; `idle` how long a client may say nothing, None for without end.
     """
 
     name: str
@@ -45,3 +45,4 @@ class Target(Struct, frozen=True):
     classify: dict[ColumnName, str] = field(default_factory=dict)
     credentials: Any = None
     ttl: int = 3600
+    idle: int | None = None

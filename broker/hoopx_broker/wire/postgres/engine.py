@@ -370,9 +370,9 @@ class Engine:
         goodbye = [Send(Side.BACKEND, messages.TERMINATE)] if was is Phase.READY else []
         return [Note(entries.StreamClosed(self._stream, "client left")), *goodbye, Close("client left")]
 
-    def end(self, reason: str) -> list[Effect]:
+    def end(self, reason: str, code: str = "57P01") -> list[Effect]:
         """End the stream from our side, for example because the session is over."""
-        return self._fatal("57P01", reason)
+        return self._fatal(code, reason)
 
     def fail(self, reason: str) -> list[Effect]:
         """A peer broke the protocol, or something of ours failed: both sides close."""
