@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pexpect
+import pytest
 
 from tests.journeys.stage import HOOPX, Stage
 from tests.peers import clients
@@ -13,7 +14,8 @@ TARGET = "shop-prod"
 ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e"
 
 
-def test_psycopg_cancels_a_running_query(stage: Stage) -> None:
+@pytest.mark.parametrize("version", ["3.0", "3.2"])
+def test_psycopg_cancels_a_running_query(stage: Stage, version: str) -> None:
     script = """
         import psycopg, sys, threading
 
@@ -23,7 +25,7 @@ def test_psycopg_cancels_a_running_query(stage: Stage) -> None:
             while not over.wait(0.2):
                 connection.cancel_safe()
 
-        with psycopg.connect(autocommit=True) as connection:
+        with psycopg.connect(autocommit=True, max_protocol_version=sys.argv[2]) as connection:
             canceller = threading.Thread(target=keep_cancelling)
             canceller.start()
             try:
@@ -34,7 +36,7 @@ def test_psycopg_cancels_a_running_query(stage: Stage) -> None:
             canceller.join()
             print(connection.execute('SELECT 1').fetchone()[0])
     """
-    assert stage.exec(TARGET, clients.python(script, ENDLESS)).fine().out == "57014\n1\n"
+    assert stage.exec(TARGET, clients.python(script, ENDLESS, version)).fine().out == "57014\n1\n"
 
 
 def test_ctrl_c_in_psql_cancels_the_query_and_not_the_session(stage: Stage) -> None:

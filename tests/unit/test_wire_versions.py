@@ -18,10 +18,10 @@ from tests.unit.wire_stage import NONCE, Stage, authentication, ready, startup
 
 V3_0, V3_1, V3_2, GREASE = 196_608, 196_609, 196_610, 196_608 + 9999
 LONG_KEY = bytes(range(KEY_BYTES))
-# What a server says to a client that asked for 3.2: one that speaks it, and one that speaks 3.0.
-KEY_3_2 = bytes.fromhex("4b00000028") + bytes.fromhex("00003039") + bytes(range(32))
+# What servers said to a client that asked for 3.2: PostgreSQL 18.4, which speaks it, and 17.10, which speaks 3.0.
+KEY_3_2 = bytes.fromhex("4b00000028000059a41b5105d5099f14d52c11e0812d40f1dcb6b76ebd1a70b2d08af99cf68eb1c2ab")
 DOWN_TO_3_0 = bytes.fromhex("760000000c0003000000000000")
-KEY_3_0 = bytes.fromhex("4b0000000c0000303900c0ffee")
+KEY_3_0 = bytes.fromhex("4b0000000c0000596652c55925")
 
 
 def begun(version: int, greeter: Greeter = Greeter.ENGINE, /, **more: str) -> Stage:
