@@ -189,6 +189,10 @@ def test_who_comes_back_at_once_finds_the_same_session() -> None:
     async def act(scene: Scene) -> None:
         for _ in range(10):
             await come_and_go(scene)
+        last = scene.guest()
+        await asyncio.sleep(0.2)
+        assert last.session is not None
+        assert not last.session.is_ending
         assert len(scene.opening.sessions) == 1
 
     play(act)

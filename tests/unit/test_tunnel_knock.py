@@ -174,6 +174,7 @@ def test_a_crowd_of_native_strangers_keeps_nobody_out_and_cuts_nobody_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "Strangers", lambda: Strangers(20))
+    monkeypatch.setattr(room, "HANDSHAKE_SECONDS", 600.0)  # so that it is the crowd that cuts
 
     async def act(house: House) -> None:
         known = await asked_for_tls(house)

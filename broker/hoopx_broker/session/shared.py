@@ -57,7 +57,7 @@ class _Shared:
         if len(self.guests) >= MAX_STREAMS:
             raise Denied(f"{MAX_STREAMS} connections share this session already", "close some")
         self.guests.append(guest)
-        self._stay()
+        self.stop_linger()
         if self._waiting is not None and not self.opened.done():
             guest(self._waiting)
 
@@ -73,12 +73,10 @@ class _Shared:
         for guest in list(self.guests):
             guest(waiting)
 
-    def _stay(self) -> None:
+    def stop_linger(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-
-    close = _stay
 
 
 class SharedSessions:
@@ -115,7 +113,7 @@ class SharedSessions:
         except Exception as error:
             _fail(shared, error)
         finally:
-            shared.close()
+            shared.stop_linger()
             if self._by_purpose.get(shared.purpose) is shared:
                 del self._by_purpose[shared.purpose]
 
