@@ -186,6 +186,31 @@ def test_a_broker_that_stops_tells_those_who_wait_and_those_who_are_in(own_stage
     own_stage.nothing_remains()
 
 
+def test_an_idle_connection_is_cut_as_the_target_says_and_a_working_one_is_not(own_stage: Stage) -> None:
+    own_stage.stop_broker()
+    written = own_stage.config.read_text()
+    own_stage.config.write_text(written.replace(f"  {TARGET}:\n", f"  {TARGET}:\n    idle: 1s\n"))
+    own_stage.start_broker()
+    script = """
+        import psycopg, time
+        with psycopg.connect(autocommit=True) as connection:
+            connection.execute('SELECT pg_sleep(3)')
+            print('still here')
+            time.sleep(3)
+            try:
+                connection.execute('SELECT 1')
+            except psycopg.Error as error:
+                print(error)
+    """
+    outcome = native.run(own_stage, TARGET, clients.python(script)).fine()
+    assert outcome.out.startswith("still here\n")
+    assert "takes for idle" in outcome.out
+    eventually_without_sessions(own_stage)
+    [session] = own_stage.listed("sessions", "ls", "--limit", "1")
+    replayed = own_stage.hoopx("sessions", "replay", session["id"], "-o", "json").fine().out
+    assert "takes for idle" in replayed
+
+
 # Cancel.
 
 
