@@ -92,7 +92,9 @@ def _pump(place: Path, reader: StatementReader) -> Pump:
     opened = Opened("s_bench", ANN, "bench", "postgres", "app", "", "", "", 0.0, 1.0)
     recorder = Recorder.create(place, opened, EvidenceKey.load_or_create(place / "key", "bench"), time.monotonic)
     judge = CedarJudge(load(POLICIES))
-    court = Court(Bench(lambda: judge, reader, _read_catalog, _ask_nobody, Ground(), _clock), ANN, target, _CATALOG)
+    court = Court(
+        Bench(lambda: judge, reader, _read_catalog, _ask_nobody, Ground(), _clock), ANN, target, _CATALOG
+    ).hear()
     upstream = Upstream(Credential("ann", Secret("none")), "app", tls=False)
     engine = Engine(StreamId("t_bench"), "bench", upstream, b"12345678", b"n" * 18)
     around = Surroundings(target, court, Crew(_fail), recorder.write, lambda *_: None, _cancel, lambda _: None)

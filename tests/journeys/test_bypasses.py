@@ -153,7 +153,7 @@ def test_what_the_shipped_rules_forbid_never_reaches_a_server_where_nothing_else
             try:
                 heard(connection, sql)
                 passed.append(why)
-            except psycopg.errors.InsufficientPrivilege:
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.StatementTooComplex):
                 pass
         assert connection.execute("SELECT 'alive'").fetchone() == ("alive",)
     assert passed == []

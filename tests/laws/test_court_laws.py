@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hoopx_broker.policy.facts import sql
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court, Ground, Hearing
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import Unreadable
@@ -73,7 +73,7 @@ class _ReaderHere:
         return sql.read(text)
 
 
-def _court() -> Court:
+def _court() -> Hearing:
     async def catalog(before: Catalog | None) -> Catalog:
         return CATALOG
 
@@ -81,10 +81,10 @@ def _court() -> Court:
         return Deny("nobody is here", "people")
 
     reader = cast(StatementReader, _ReaderHere())
-    return Court(Bench(lambda: JUDGE, reader, catalog, nobody, Ground(), lambda: 600.0), ANN, SHOP, CATALOG)
+    return Court(Bench(lambda: JUDGE, reader, catalog, nobody, Ground(), lambda: 600.0), ANN, SHOP, CATALOG).hear()
 
 
-async def _says(court: Court, text: str) -> Passage | Deny:
+async def _says(court: Hearing, text: str) -> Passage | Deny:
     asked = Judge(text.encode(), executes=True)
     return court.known(asked) or await court.rule(asked, lambda text, hint: None)
 

@@ -61,7 +61,7 @@ class Scene:
         self.catalogs = 0
         self.people = 0
         bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: self.now)
-        self.court = Court(bench, ANN, SHOP, Catalog())
+        self.court = Court(bench, ANN, SHOP, Catalog()).hear()
 
     async def says(self, text: str) -> Passage | Deny:
         """What the pump does with a statement."""

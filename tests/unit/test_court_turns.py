@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hoopx_broker.policy.facts.sql import read
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court, Ground, Hearing
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import Unreadable
@@ -36,8 +36,8 @@ async def _nobody(*_: object) -> tuple[frozenset[str], str]:
     raise AssertionError("nobody has to be asked")
 
 
-def court(reader: StatementReader, turn: asyncio.Lock) -> Court:
-    return Court(Bench(Bookkeeper, reader, _none, _nobody, Ground(), lambda: 600.0, turn), ANN, SHOP, Catalog())
+def court(reader: StatementReader, turn: asyncio.Lock) -> Hearing:
+    return Court(Bench(Bookkeeper, reader, _none, _nobody, Ground(), lambda: 600.0, turn), ANN, SHOP, Catalog()).hear()
 
 
 def test_many_sessions_of_one_person_leave_a_reader_for_the_others() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hoopx_broker.masking.plan import OPEN
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court, Ground, Hearing
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
@@ -55,7 +55,9 @@ class Scene:
         self.is_down = False
         self.read = 0
         bench = Bench(lambda: self.policy, reader, self._read, _nobody, Ground(), lambda: self.now)
-        self.ann, self.bob = (Court(bench, Principal(name, "human"), SHOP, self.catalog) for name in ("ann", "bob"))
+        self.ann, self.bob = (
+            Court(bench, Principal(name, "human"), SHOP, self.catalog).hear() for name in ("ann", "bob")
+        )
 
     async def _read(self, before: Catalog | None) -> Catalog:
         self.read += 1
@@ -63,7 +65,7 @@ class Scene:
             raise BackendFailed("too many connections", "end some")
         return self.catalog
 
-    async def says(self, court: Court, text: str) -> Passage | Deny:
+    async def says(self, court: Hearing, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
         return court.known(asked) or await court.rule(asked, lambda text, hint: None)
 
@@ -83,7 +85,7 @@ def play(act: Callable[[Scene], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-async def _sees_raw(scene: Scene, court: Court) -> bool:
+async def _sees_raw(scene: Scene, court: Hearing) -> bool:
     ruling = await scene.says(court, "select * from innocent")
     assert isinstance(ruling, Passage)
     return not ruling.plan.quiet  # a plan is quiet as soon as something hidden is touched

@@ -63,7 +63,7 @@ def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
     async def act() -> None:
         reader, policy = StatementReader(), Guardian()
         bench = Bench(lambda: policy, reader, _catalog, _nobody, Ground(), lambda: 600.0)
-        court = Court(bench, ANN, SHOP, Catalog())
+        court = Court(bench, ANN, SHOP, Catalog()).hear()
 
         async def says(*values: bytes) -> Passage | Deny:
             asked = Judge(b"SELECT $1", executes=True, parameters=values)

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court, Ground, Hearing, Start
 from hoopx_broker.session.prepared import FORGOTTEN, MAX_MEANINGS, MAX_NAMES, PreparedStatements
 from hoopx_broker.session.reader import StatementReader
-from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask, Deny, Ruling
@@ -17,9 +17,11 @@ from hoopx_broker.terms.targets import Target
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
 
+OPEN, SHUT = Relation(1, "public", "t", "r"), Relation(2, "shop", "t", "r")
+
 
 class Closed(Bookkeeper):
-    """Another policy: `orders` are closed to everybody."""
+    """Another policy: `orders` and the schema `shop` are closed to everybody."""
 
     version = "2"
     ruling: Ruling = Deny("closed", "office-hours")
@@ -27,7 +29,7 @@ class Closed(Bookkeeper):
     def statements(
         self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
     ) -> Ruling:
-        touched = any(use.name == "orders" for each in facts for use in each.tables)
+        touched = any(use.name == "orders" or use.schema == "shop" for each in facts for use in each.tables)
         return self.ruling if touched else super().statements(who, target, facts, circumstances)
 
 
@@ -41,13 +43,19 @@ class Asking(Closed):
 class Scene:
     """A court whose policy can be replaced while statements stay prepared."""
 
-    def __init__(self, reader: StatementReader) -> None:
+    def __init__(self, reader: StatementReader, catalog: Catalog) -> None:
         self.policy: Bookkeeper = Bookkeeper()
         bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: 600.0)
-        self.court = Court(bench, ANN, SHOP, Catalog())
+        self._court = Court(bench, ANN, SHOP, catalog, Start("public"))
+        self._catalog_now = catalog
+        self.court = self._court.hear()
+
+    def another(self) -> Hearing:
+        """A second connection of the same session."""
+        return self._court.hear()
 
     async def _catalog(self, before: Catalog | None) -> Catalog:
-        return Catalog()
+        return self._catalog_now
 
     async def _people(self, *_: object) -> Deny:
         return Deny("nobody was to be asked", "people")
@@ -57,11 +65,11 @@ class Scene:
         return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
 
 
-def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+def play(act: Callable[[Scene], Awaitable[None]], catalog: Catalog | None = None) -> None:
     async def run() -> None:
         reader = StatementReader()
         try:
-            await act(Scene(reader))
+            await act(Scene(reader, catalog or Catalog()))
         finally:
             await reader.close()
 
@@ -144,3 +152,44 @@ def test_the_same_again_is_no_news() -> None:
     turns = known.turns
     known.learn([prepared("p"), executes("p")])
     assert known.turns == turns
+
+
+def test_what_one_stream_did_to_its_names_is_no_matter_of_another() -> None:
+    """Neither is a ruling of the one taken for the other, nor does a statement that teaches go unheard."""
+
+    async def act(scene: Scene) -> None:
+        scene.policy = Closed()
+        ann, bob = scene.court, scene.another()
+
+        async def says(hearing: Hearing, text: str) -> Passage | Deny:
+            asked = Judge(text.encode(), executes=True)
+            return hearing.known(asked) or await hearing.rule(asked, lambda text, hint: None)
+
+        for one, other in ((ann, bob), (bob, ann)):
+            assert isinstance(await says(one, "SELECT * FROM t"), Passage)
+            assert isinstance(await says(one, "SET search_path TO shop"), Passage)
+            assert await says(one, "SELECT * FROM t") == Closed.ruling
+            assert await says(one, "SELECT * FROM t") == Closed.ruling
+            assert isinstance(await says(one, "PREPARE p AS SELECT * FROM t"), Deny)
+            if other is bob:
+                assert isinstance(await says(other, "SELECT * FROM t"), Passage)
+        assert isinstance(await says(scene.another(), "SELECT * FROM t"), Passage)
+
+    play(act, Catalog({1: OPEN, 2: SHUT}, {"t": (OPEN, SHUT)}))
+
+
+def test_a_name_of_one_stream_means_nothing_to_another() -> None:
+    async def act(scene: Scene) -> None:
+        ann, bob = scene.court, scene.another()
+        for each in (ann, bob):
+            for text in ("PREPARE p AS SELECT * FROM orders", "EXECUTE p", "EXECUTE p"):
+                asked = Judge(text.encode(), executes=True)
+                assert isinstance(each.known(asked) or await each.rule(asked, lambda text, hint: None), Passage)
+        scene.policy = Closed()
+        for each in (ann, bob):
+            asked = Judge(b"EXECUTE p", executes=True)
+            assert isinstance(each.known(asked) or await each.rule(asked, lambda text, hint: None), Deny)
+        third = scene.another()
+        assert isinstance(await third.rule(Judge(b"EXECUTE p", executes=True), lambda text, hint: None), Passage)
+
+    play(act)

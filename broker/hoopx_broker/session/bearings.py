@@ -1,4 +1,4 @@
-"""Follow what a session's statements do to the meaning of names: its search paths, its temporary tables, its role."""
+"""Follow what the statements of a stream do to the meaning of names: its search paths, its temporary tables, its role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hoopx_broker.policy.names import ANYWHERE, Bearings, resolve
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts
 
-# Paths and temporary tables that one session may have; with more, a name means everything of that name.
+# Paths and temporary tables that one stream may have; with more, a name means everything of that name.
 MAX_PATHS = 64
 MAX_TEMPORARY = 4_096
 # What runs statements of its own, which may set a path and use it at once.
@@ -23,7 +23,7 @@ Paths = tuple[tuple[str, ...] | None, ...]
 
 
 class Compass:
-    """What is known of the paths of all streams of a session. It only ever learns: a rollback takes back nothing here.
+    """What is known of the paths of one stream. It only ever learns: a rollback takes back nothing here.
 
     `turns` grows with each lesson, so that rulings made before are not used after it.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +14,7 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
 from hoopx_broker.session.bearings import Compass
+from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
@@ -25,11 +25,6 @@ from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.wire.effects import Judge, Passage
 
-# A pool of applications repeats some hundreds of texts. Longer ones are not repeated to the letter.
-MAX_REMEMBERED = 2_000
-MAX_REMEMBERED_TEXT = 16 * 1024
-
-_Key = TypeVar("_Key")
 Say = Callable[[str, str], None]
 # Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
 AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
@@ -47,6 +42,13 @@ _PREPARES = Deny(
     "judge",
     "send the statement itself, or let the driver prepare it",
 )
+
+
+class Start(Struct, frozen=True):
+    """How connections of the session's login begin: their search path, as the server writes it, and their user."""
+
+    search_path: str | None = None
+    user: str = ""
 
 
 class Ground:
@@ -102,14 +104,10 @@ class Era(Struct, frozen=True):
     minute: int
     policy: str
     changes: int
-    names: int
 
 
 class Court:
-    """Remembers rulings for one era.
-
-    By the statement's bytes, which need no reading; and by its facts, which texts that differ in constants share.
-    """
+    """Rules on the streams of one session, and remembers its rulings for one era."""
 
     def __init__(
         self,
@@ -117,7 +115,7 @@ class Court:
         who: Principal,
         target: Target,
         catalog: Catalog,
-        compass: Compass | None = None,
+        start: Start = Start(),
         reason: str = "",
         ticket: str = "",
     ) -> None:
@@ -127,11 +125,9 @@ class Court:
         self._reason = reason
         self._ticket = ticket
         self._catalog = catalog
-        self._compass = compass if compass is not None else Compass()
-        self._prepared = PreparedStatements()
+        self._start = start
         self._own_changes = self._own_changes_seen = 0
-        self._remembered: dict[bytes, Passage | Deny] = {}
-        self._by_facts: dict[Facts, Passage | Deny] = {}
+        self.memories = Memories()
         self._era = self._now()
         self._catalog_as_of = self._era
         self._functions: dict[int, FunctionName] = {}
@@ -144,19 +140,22 @@ class Court:
         """The hidden columns, for people to read."""
         return tuple(str(column) for column in self._hidden.columns) if self._hidden else ()
 
+    def hear(self) -> Hearing:
+        """A new stream comes before the court."""
+        return Hearing(self, Compass(self._start.search_path, self._start.user))
+
     def _now(self) -> Era:
         changes = self._bench.ground.changes + self._own_changes
-        names = self._compass.turns + self._prepared.turns
-        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes, names)
+        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes)
 
     def _look_up_hidden(self) -> None:
         self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
         self.doubt = OPEN if self._hidden is None else Plan(self._hidden, derived=True, quiet=True)
 
-    def known(self, asked: Judge) -> Passage | Deny | None:
+    def known(self, asked: Judge, hearing: Hearing) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
         self._enter(self._now())
-        return None if self._is_about_values(asked) else self._remembered.get(asked.text)
+        return None if self._is_about_values(asked) else hearing.recall(asked.text)
 
     def _is_about_values(self, asked: Judge) -> bool:
         """May the ruling be another one for other parameters?"""
@@ -168,8 +167,7 @@ class Court:
         if era.policy != self._era.policy:
             self._look_up_hidden()
         self._era = era
-        self._remembered.clear()
-        self._by_facts.clear()
+        self.memories = Memories()
 
     async def function(self, oid: int) -> FunctionName | None:
         """The function of this oid, as the catalog has it now. Raises `BackendFailed`."""
@@ -180,31 +178,34 @@ class Court:
             self._functions[oid] = found
         return self._functions.get(oid)
 
-    async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
+    async def rule(self, asked: Judge, say: Say, hearing: Hearing) -> Passage | Deny:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
         async with self._bench.turn:
             facts = await self._bench.reader.read(asked.text)
         await self._refresh()
         self._enter(self._now())  # all that took its time
         if isinstance(facts, Unreadable):
-            return self._remember(asked, Deny(facts.reason, "parse", "", facts.fault))
+            return self._remember(asked, hearing, Deny(facts.reason, "parse", "", facts.fault))
         if not facts:
-            return self._remember(asked, Passage(Allow(), self.doubt))
-        ruled = None if self._is_about_values(asked) else self._by_facts.get(facts)
-        if ruled is not None:
-            return self._remember(asked, ruled)
-        meant = self._prepared.meant(facts)
+            return self._remember(asked, hearing, Passage(Allow(), self.doubt))
+        ruled = None if self._is_about_values(asked) else hearing.recall_facts(facts)
+        if ruled is None:
+            return await self._rule_on(asked, facts, say, hearing)
+        return self._remember(asked, hearing, ruled)
+
+    async def _rule_on(self, asked: Judge, facts: Facts, say: Say, hearing: Hearing) -> Passage | Deny:
+        meant = hearing.prepared.meant(facts)
         if isinstance(meant, Deny):
             return meant
-        resolved = self._compass.read(facts, self._catalog)
-        judged = (*resolved, *self._compass.read(meant, self._catalog))
+        resolved = hearing.compass.read(facts, self._catalog)
+        judged = (*resolved, *hearing.compass.read(meant, self._catalog))
         ruling = self._judge(asked, judged, frozenset())
         if isinstance(ruling, Ask):
-            return _PREPARES if meant else await self._ask(asked, resolved, ruling, say)
-        settled = self._settle(resolved, ruling)
+            return _PREPARES if meant else await self._ask(asked, resolved, ruling, say, hearing)
+        settled = self._settle(resolved, ruling, hearing)
         if isinstance(settled, Passage):
-            self._prepared.learn(facts)  # as they were said: the server looks their names up again at each run
-        return self._remember(asked, settled, facts)
+            hearing.prepared.learn(facts)  # as they were said: the server looks their names up again at each run
+        return self._remember(asked, hearing, settled, facts)
 
     def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -212,9 +213,9 @@ class Court:
         circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values)
         return self._bench.judge().statements(self._who, self._target, facts, circumstances)
 
-    async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say) -> Passage | Deny:
+    async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say, hearing: Hearing) -> Passage | Deny:
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
-            settled = self._settle(facts, Allow(ask.rules))
+            settled = self._settle(facts, Allow(ask.rules), hearing)
             return settled if isinstance(settled, Deny) else msgspec.structs.replace(settled, is_pending=True)
         if any(statement.kind == "prepare" for statement in facts):
             return _PREPARES
@@ -225,16 +226,18 @@ class Court:
         ruling = self._judge(asked, facts, groups)
         if isinstance(ruling, Ask):
             return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
-        return self._settle(facts, ruling, request)
+        return self._settle(facts, ruling, hearing, request)
 
-    def _settle(self, facts: Facts, ruling: Allow | Deny, request: str | None = None) -> Passage | Deny:
+    def _settle(
+        self, facts: Facts, ruling: Allow | Deny, hearing: Hearing, request: str | None = None
+    ) -> Passage | Deny:
         if isinstance(ruling, Deny):
             return ruling
         planned = plan(facts, self._hidden)
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
-        self._compass.follow(facts)
+        hearing.compass.follow(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         return Passage(ruling, planned, defines, request, runs)
@@ -247,13 +250,12 @@ class Court:
             # A function may change it too. Most do not, and where nothing is hidden it would hide nothing.
             self._own_changes += 1
 
-    def _remember(self, asked: Judge, ruling: Passage | Deny, facts: Facts | None = None) -> Passage | Deny:
+    def _remember(
+        self, asked: Judge, hearing: Hearing, ruling: Passage | Deny, facts: Facts | None = None
+    ) -> Passage | Deny:
         """Nothing waits between the beginning of the era and this; only what the statement itself changes ends it."""
-        if self._now() != self._era or len(asked.text) > MAX_REMEMBERED_TEXT or self._is_about_values(asked):
-            return ruling
-        _put(self._remembered, asked.text, ruling)
-        if facts is not None:
-            _put(self._by_facts, facts, ruling)
+        if self._now() == self._era and not self._is_about_values(asked):
+            hearing.keep(asked.text, ruling, facts)
         return ruling
 
     async def _refresh(self) -> None:
@@ -277,7 +279,51 @@ class Court:
         self._catalog_as_of, self._own_changes_seen = now, self._own_changes
 
 
-def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:
-    if len(remembered) >= MAX_REMEMBERED:
-        remembered.pop(next(iter(remembered)))
-    remembered[key] = ruling
+class Hearing:
+    """One stream before the court of its session: what its names mean, and what was prepared on it."""
+
+    def __init__(self, court: Court, compass: Compass) -> None:
+        self._court = court
+        self.compass = compass
+        self.prepared = PreparedStatements()
+        # What it shares with streams that look for names in the same way, and what its own names are in.
+        self._shared: Memory | None = None
+        self._own = Memory()
+        self._rests_on: tuple[object, object, int] = (None, None, 0)
+
+    @property
+    def doubt(self) -> Plan:
+        """The plan for an answer whose statement is not known."""
+        return self._court.doubt
+
+    def known(self, asked: Judge) -> Passage | Deny | None:
+        return self._court.known(asked, self)
+
+    async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
+        """As `Court.rule`."""
+        return await self._court.rule(asked, say, self)
+
+    async def function(self, oid: int) -> FunctionName | None:
+        return await self._court.function(oid)
+
+    def recall(self, text: bytes) -> Passage | Deny | None:
+        return self._memory().by_text.get(text) or self._own.by_text.get(text)
+
+    def recall_facts(self, facts: Facts) -> Passage | Deny | None:
+        return self._memory().by_facts.get(facts) or self._own.by_facts.get(facts)
+
+    def keep(self, text: bytes, ruling: Passage | Deny, facts: Facts | None) -> None:
+        """What taught this stream something is not kept: it has to teach others too, and this one perhaps again."""
+        before, memory = self._rests_on, self._memory()
+        if before != self._rests_on:
+            return
+        named = facts is not None and any(one.defines is not None or one.indirect is not None for one in facts)
+        (self._own if named else memory).keep(text, ruling, facts)
+
+    def _memory(self) -> Memory:
+        """Forgets all that rests on what has changed."""
+        rests_on = (self._court.memories, self.compass.bearings, self.prepared.turns)
+        if self._shared is None or rests_on != self._rests_on:
+            self._shared, self._own = self._court.memories.of(self.compass.bearings), Memory()
+            self._rests_on = rests_on
+        return self._shared

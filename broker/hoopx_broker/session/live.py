@@ -116,7 +116,7 @@ class LiveSession:
         parts = self._parts
         # Only keys of this session's own streams cancel anything; the server's keys never leave the broker.
         cancel = self._streams.cancel
-        return Surroundings(parts.target, parts.court, self._crew, self._record, self._tell, cancel, leave)
+        return Surroundings(parts.target, parts.court.hear(), self._crew, self._record, self._tell, cancel, leave)
 
     def _record(self, entries: Sequence[Entry]) -> None:
         try:

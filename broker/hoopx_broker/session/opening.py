@@ -22,9 +22,8 @@ from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
-from hoopx_broker.session.bearings import Compass
 from hoopx_broker.session.catalog import CatalogReader
-from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say
+from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say, Start
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.reader import StatementReader
@@ -218,10 +217,10 @@ class Opening:
             self._turns.setdefault((who.issuer, who.user), asyncio.Lock()),
             reader.function,
         )
-        compass = Compass(await reader.search_path(), credential.user)
+        start = Start(await reader.search_path(), credential.user)
         catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)
         _warn_of_typos(catalog, notify)
-        court = Court(bench, who, target, catalog, compass, opened.reason, opened.ticket)
+        court = Court(bench, who, target, catalog, start, opened.reason, opened.ticket)
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
         recorder = await self._record(opened)
         session = LiveSession(

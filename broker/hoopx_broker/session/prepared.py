@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.rulings import Deny
 
-# Names that one session may have prepared; the oldest are forgotten first.
+# Names that one stream may have prepared; the oldest are forgotten first.
 MAX_NAMES = 1_000
-# Different statements under one name, of all streams together.
+# Different statements that it may have given one name.
 MAX_MEANINGS = 16
 
 FORGOTTEN = Deny("what this name stands for was prepared too long ago to be known", "judge", "prepare it again")
 
 
 class PreparedStatements:
-    """Of all streams of a session: a name means everything that any of them gave it, until it is forgotten.
+    """Of one stream: a name means everything that was prepared under it, until it is forgotten.
 
     `turns` grows with each new meaning, so that rulings made before are not used after it.
     """

@@ -13,7 +13,7 @@ from msgspec import Struct
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import upstream
 from hoopx_broker.session.backend import Backend
-from hoopx_broker.session.court import Court
+from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.errors import HoopxError
@@ -49,7 +49,7 @@ class Surroundings(Struct, frozen=True):
     """What a stream needs of its session."""
 
     target: Target
-    court: Court
+    hearing: Hearing
     crew: Crew
     record: Callable[[Sequence[Entry]], None]
     tell: Callable[[str, str], None]  # an event for the person at the session: kind, message
@@ -88,7 +88,7 @@ class Pump:
         self._ruling: asyncio.Task[None] | None = None
         limit = around.target.idle
         self._idle = IdleWatch(limit, self._is_busy, self._end_idle) if limit is not None else None
-        engine.doubt = around.court.doubt
+        engine.doubt = around.hearing.doubt
 
     @property
     def key(self) -> bytes:
@@ -231,7 +231,7 @@ class Pump:
                     assert_never(effect)
 
     def _rule(self, asked: Judge) -> None:
-        ruling = self._around.court.known(asked)
+        ruling = self._around.hearing.known(asked)
         if ruling is not None:
             self._apply(ruling)
             return
@@ -245,7 +245,7 @@ class Pump:
 
     async def _find_function(self, oid: int) -> None:
         try:
-            found = await self._around.court.function(oid)
+            found = await self._around.hearing.function(oid)
         except HoopxError as error:
             self._turn(self._go_on_with, Deny(error.message, "judge", error.hint))
             return
@@ -264,7 +264,7 @@ class Pump:
     async def _ruling_on(self, asked: Judge) -> Passage | Deny:
         """A statement that cannot be judged is denied; the stream lives on."""
         try:
-            return await self._around.court.rule(asked, self._say)
+            return await self._around.hearing.rule(asked, self._say)
         except HoopxError as error:
             return Deny(error.message, "judge", error.hint)
         except Exception as error:
@@ -281,7 +281,7 @@ class Pump:
         # A slip in the text is told to the client as any server tells it, and to nobody else.
         if isinstance(ruling, Deny) and ruling.fault is None:
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
-        self._engine.doubt = self._around.court.doubt
+        self._engine.doubt = self._around.hearing.doubt
         self._perform(self._engine.on_ruling(ruling))
 
     def _say(self, text: str, hint: str) -> None:
