@@ -1,4 +1,4 @@
-"""Follow what the statements of a stream do to the meaning of names: its search paths, its temporary tables, its role."""
+"""Follow what the statements of a stream do to the meaning of names: search paths, temporary tables, its role."""
 
 from __future__ import annotations
 
