@@ -159,6 +159,12 @@ class Stage:
         """Connections by roles that the broker has made."""
         return [each for each in self.postgres.backends("hoopx\\_%") if each[1] != self.postgres.admin]
 
+    def minted_streams(self) -> list[tuple[int, str]]:
+        """Of these, the connections of clients: not the one by which the broker reads the catalog."""
+        asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'hoopx catalog'"
+        readers = {pid for (pid,) in self.postgres.sql(asked)}
+        return [each for each in self.minted_backends() if each[0] not in readers]
+
     def await_on_target(self, sql: str) -> None:
         """Wait until the target runs `sql` for a minted role."""
         asked = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '{sql}%'"

@@ -118,7 +118,7 @@ def test_a_slow_reader_of_a_huge_answer_fills_nobodys_memory(stage: Stage) -> No
 def test_a_backend_killed_amid_a_query_is_an_error_to_its_client(own_stage: Stage) -> None:
     with running(own_stage, "exec", TARGET, "--", *clients.psql(ENDLESS)) as command:
         own_stage.await_on_target(ENDLESS)
-        [(pid, _), *_] = own_stage.minted_backends()
+        [(pid, _), *_] = own_stage.minted_streams()
         os.kill(pid, signal.SIGKILL)
         outcome = command.end()
     assert outcome.code != 0

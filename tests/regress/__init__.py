@@ -1,0 +1,1 @@
+"""PostgreSQL's own regression suite through the broker: what differs from the same suite run directly, and why."""
