@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class Hunk(Struct, frozen=True):
-    """Lines that only the direct way gave, and lines that only hoopx gave, at one place (a line of the direct output)."""
+    """Lines that only the direct way gave, and lines that only hoopx gave, at one line of the direct output."""
 
     line: int
     direct: tuple[str, ...]

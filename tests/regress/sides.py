@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import tempfile
@@ -174,5 +173,5 @@ def through(foundry: Foundry, suite: Suite) -> Iterator[Course]:
 @contextmanager
 def _ground() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as made:
-        os.chmod(made, 0o711)
+        Path(made).chmod(0o711)
         yield Path(made)
