@@ -44,7 +44,7 @@ _SERVER = {"max_prepared_transactions": "2", "autovacuum": "off"}
 class Side(Protocol):
     """One way to a database."""
 
-    def psql(self, shell: str, environ: Mapping[str, str]) -> str:
+    def run(self, shell: str, environ: Mapping[str, str]) -> str:
         """Run a shell command that starts psql; give what was said beside psql's own output."""
         ...
 
@@ -61,14 +61,14 @@ class Direct:
             "PGDATABASE": DATABASE,
         }
 
-    def psql(self, shell: str, environ: Mapping[str, str]) -> str:
+    def run(self, shell: str, environ: Mapping[str, str]) -> str:
         return clients.run(["sh", "-c", shell], self._login | dict(environ), limit=FILE_LIMIT).err
 
 
 class Through(Stage):
     """psql is a child of `hoopx exec`; the broker logs in as the same superuser, under a policy that permits all."""
 
-    def psql(self, shell: str, environ: Mapping[str, str]) -> str:
+    def run(self, shell: str, environ: Mapping[str, str]) -> str:
         command = [str(HOOPX), "exec", "-q", TARGET, "--", "sh", "-c", shell]
         return clients.run(command, self.environment("ann") | dict(environ), limit=FILE_LIMIT).err
 
@@ -115,7 +115,7 @@ class Course:
     def run(self, name: str) -> bytes:
         """The output of one file, as pg_regress would take it; what names this run's directory is made neutral."""
         said = self._ground / "results" / f"{name}.out"
-        told = self._side.psql(self._command(name, said), self._environ(name))
+        told = self._side.run(self._command(name, said), self._environ(name))
         output = said.read_bytes() if said.exists() else b""
         return (output + told.encode()).replace(bytes(self._ground), b"<ground>")
 

@@ -40,16 +40,11 @@ from tests.unit.wire_stage import (
     query,
     ready,
     refusal,
+    refused,
     row,
     suspended,
     sync,
 )
-
-
-def refused(name: str = "", *, simple: bool) -> bytes:
-    """What stands in for a refused statement."""
-    return query(REFUSED.decode()) if simple else parse(REFUSED.decode(), name)
-
 
 # Simple queries.
 

@@ -220,6 +220,11 @@ def _argument(value: bytes | None) -> bytes:
     return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
 
 
+def refused(name: str = "", *, simple: bool) -> bytes:
+    """What stands in for a refused statement."""
+    return query(REFUSED.decode()) if simple else parse(REFUSED.decode(), name)
+
+
 def copy_data(data: bytes) -> bytes:
     return message(ord("d"), data)
 

@@ -55,8 +55,18 @@ class Compass:
         self.turns += self.bearings != before
 
 
+# Settings that decide how the server reads the texts that come after.
+_LEXING = frozenset({"standard_conforming_strings", "client_encoding", "all"})
+
+
+def may_relex(statement: StatementFacts) -> bool:
+    """May the server read a text after this statement otherwise than one before it?"""
+    sets = not _LEXING.isdisjoint(statement.settings) or statement.kind == "discard"
+    return sets or "set-config" in statement.dangerous or _may_set_unseen(statement)
+
+
 def _after(bearings: Bearings, statement: StatementFacts) -> Bearings:
-    if any(_may_set_path(statement)):
+    if _may_set_unseen(statement):
         bearings = structs.replace(bearings, paths=None)
     made = {use.name for use in statement.tables if use.schema == TEMPORARY and use.action == "ddl"}
     if made <= bearings.temporary:
@@ -75,10 +85,11 @@ def _after_setting(bearings: Bearings, paths: Paths) -> Bearings:
     return structs.replace(bearings, paths=None if too_much else learnt)
 
 
-def _may_set_path(statement: StatementFacts) -> Iterable[bool]:
-    """A block, a procedure, or a function of the target's own that could set a path without saying so."""
+def _may_set_unseen(statement: StatementFacts) -> bool:
+    """A block, a procedure, or a function of the target's own could change a setting without saying so."""
     if "call" not in statement.actions:
-        return
-    yield "dynamic-sql" in statement.dangerous
-    for function in statement.functions:
-        yield not is_harmless(function) and function.schema != "pg_catalog" and function.volatility != "immutable"
+        return False
+    return "dynamic-sql" in statement.dangerous or any(
+        not is_harmless(function) and function.schema != "pg_catalog" and function.volatility != "immutable"
+        for function in statement.functions
+    )

@@ -13,7 +13,7 @@ from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
-from hoopx_broker.session.bearings import Compass
+from hoopx_broker.session.bearings import Compass, may_relex
 from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
@@ -240,7 +240,8 @@ class Court:
         hearing.compass.follow(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
-        return Passage(ruling, planned, defines, request, runs)
+        relexes = any(may_relex(statement) for statement in facts)
+        return Passage(ruling, planned, defines, request, runs, may_relex=relexes)
 
     def _note_changes(self, actions: set[str]) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""

@@ -50,7 +50,7 @@ class Passage(Struct, frozen=True):
     """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use.
 
     `runs` are the names that it runs by EXECUTE or FETCH. `is_pending` where it may be prepared, but people are asked
-    each time before it is run.
+    each time before it is run. `may_relex` where the server may read the texts after it in another way.
     """
 
     allow: Allow
@@ -59,6 +59,7 @@ class Passage(Struct, frozen=True):
     request: str | None = None
     runs: tuple[str, ...] = ()
     is_pending: bool = False
+    may_relex: bool = False
 
 
 class Note(Struct, frozen=True):

@@ -125,6 +125,11 @@ class Answers:
         """The server has answered all that it was asked."""
         return self._head() is None
 
+    @property
+    def is_ready_due(self) -> bool:
+        """ReadyForQuery will come without another word of the client's."""
+        return bool(self._pending) and self._pending[-1].kind in (Kind.QUERY, Kind.FUNCTION, Kind.SYNC)
+
     def expect(self, exchange: Exchange) -> None:
         if self._skipping:  # the server will not even look at it
             exchange.skipped()

@@ -57,6 +57,10 @@ class Engine:
         self._count = 0
         self._strings_conform = True
         self._is_utf8 = True
+        # What was sent may change one of these two, and the server has not yet said that it did not.
+        self._lexing_in_doubt = False
+        # They were changed once: any end of a transaction may change them back.
+        self._relexes = False
         # The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE.
         self.doubt: Plan = OPEN
 
@@ -88,6 +92,8 @@ class Engine:
         if self._phase is not Phase.READY or self._answers.is_quiet:
             return True
         match frame.kind:
+            case frames.QUERY | frames.PARSE if self._lexing_in_doubt and _is_delicate(frame.data):
+                return not self._answers.is_ready_due
             case frames.BIND:
                 return self._names.is_settled(statement=messages.bound(frame))
             case frames.EXECUTE:
@@ -134,6 +140,7 @@ class Engine:
             if not is_safe_encoding(encoding):
                 raise BrokenPeer("the client encoding was changed to one that can hide ASCII characters")
             self._is_utf8 = is_utf8(encoding)
+        self._relexes |= not (self._strings_conform and self._is_utf8)
 
     # From the client, once statements flow.
 
@@ -177,7 +184,9 @@ class Engine:
 
     def _judge(self, frame: Frame, asked: Judge) -> list[Effect]:
         self._held = frame
-        if not self._strings_conform:
+        if self._lexing_in_doubt and _is_delicate(asked.text):
+            return self.on_ruling(refusals.LEXING_IN_DOUBT)
+        if not self._strings_conform and b"\\" in asked.text:
             return self.on_ruling(refusals.NO_CONFORMING_STRINGS)
         if not self._is_utf8 and not asked.text.isascii():
             return self.on_ruling(refusals.NOT_UTF8)
@@ -220,6 +229,7 @@ class Engine:
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
             self._names.doubt(defined.encode())
+        self._lexing_in_doubt |= passage.may_relex or self._relexes
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage.allow.shadow)
         self._count += 1
@@ -331,8 +341,8 @@ class Engine:
                     self._watch_setting(frame)
                     return [Send(Side.CLIENT, frame.data)]
                 effects = self._answers.on_frame(frame)
-                if frame.kind == frames.READY and frame.data[-1] == IDLE:
-                    self._names.transaction_ended()
+                if frame.kind == frames.READY:
+                    self._settle(frame)
                 return effects if frame.kind != frames.ERROR else [*effects, *self._after_error(frame)]
             case Phase.LOGIN | Phase.STARTUP | Phase.SETTINGS:
                 if frame.kind == frames.PARAMETER_STATUS:
@@ -342,6 +352,13 @@ class Engine:
                 return []
             case _:
                 assert_never(self._phase)
+
+    def _settle(self, ready: Frame) -> None:
+        """The server has told every setting that has changed before it says that it is ready."""
+        if ready.data[-1] == IDLE:
+            self._names.transaction_ended()
+        if self._answers.is_quiet:
+            self._lexing_in_doubt = False
 
     def _after_error(self, frame: Frame) -> list[Effect]:
         """After a FATAL error the server closes the connection, and the client has been told."""
@@ -389,6 +406,11 @@ class Engine:
             Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
             Close(text),
         ]
+
+
+def _is_delicate(text: bytes) -> bool:
+    """Does it depend on settings where this text's strings end?"""
+    return b"\\" in text or not text.isascii()
 
 
 def _as_select(function: FunctionName, arguments: int) -> bytes:

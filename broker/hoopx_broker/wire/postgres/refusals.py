@@ -9,9 +9,14 @@ from hoopx_broker.wire.effects import Note
 from hoopx_broker.wire.postgres import messages
 
 NO_CONFORMING_STRINGS = Deny(
-    "with `standard_conforming_strings` off, the server reads strings in another way",
+    "with `standard_conforming_strings` off, the server reads a backslash in another way",
     "parse",
-    "switch it on again: reconnect, or let the pool reset its connections",
+    "write no backslash, or switch it on again",
+)
+LEXING_IN_DOUBT = Deny(
+    "what was sent before it may change how the server reads this text, and the server has not answered yet",
+    "parse",
+    "send a Sync before it",
 )
 NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
 NO_FUNCTION = Deny("a function is called by a number that the target's catalog does not have", "parse")
