@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from typing import Any
 
 import msgspec
 from postgast.native import PgQueryParseResult, lib
 
+from hoopx_broker.policy.facts.faults import fault
 from hoopx_broker.policy.facts.guards import Refused, TooComplex
 from hoopx_broker.terms.facts import Fault, Unreadable
 
@@ -97,35 +97,8 @@ class NotGrammar(Refused):
         return Unreadable(str(self), self._fault)
 
 
-# SQLSTATE of what the scanner and the grammar of PostgreSQL say, by the beginning or the end of the message; the
-# library gives the message only. All else is a syntax error.
-_SYNTAX_ERROR = "42601"
-_CODES = (
-    ("22P06", re.compile("unsafe use of .' in a string literal")),
-    (
-        "0A000",
-        re.compile("unsafe use of string constant|.* not (yet )?(implemented|supported)|current database cannot"),
-    ),
-    ("42939", re.compile(".* is reserved$|.* cannot be used as a role name here$")),
-    ("42P20", re.compile("frame (start|end|starting) ")),
-    ("22023", re.compile("precision for type float")),
-)
-# Said of `U&'…'` by the one function, and of `E'…'` by another.
-_BAD_ESCAPE, _UESCAPE = "invalid Unicode escape", b"str_udeescape"
-
-
 def _complaint(error: Any) -> Refused:
     message, position = bytes(error.message).decode(errors="replace"), max(error.cursorpos, 0)
     if message.startswith(("memory exhausted", "stack depth limit exceeded", "out of memory")):
         return TooComplex("it is nested too deeply")
-    if message == _BAD_ESCAPE:
-        return NotGrammar(_bad_escape(position, is_identifier_style=error.funcname == _UESCAPE))
-    code = next((code for code, pattern in _CODES if pattern.match(message)), _SYNTAX_ERROR)
-    return NotGrammar(Fault(code, message, position))
-
-
-def _bad_escape(position: int, *, is_identifier_style: bool) -> Fault:
-    """The one complaint whose hint matters: it says how escapes are written here."""
-    if is_identifier_style:
-        return Fault(_SYNTAX_ERROR, _BAD_ESCAPE, position, hint=r"Unicode escapes must be \XXXX or \+XXXXXX.")
-    return Fault("22025", _BAD_ESCAPE, position, hint=r"Unicode escapes must be \uXXXX or \UXXXXXXXX.")
+    return NotGrammar(fault(message, position, bytes(error.funcname or b"").decode()))

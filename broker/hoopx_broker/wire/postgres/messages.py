@@ -271,15 +271,18 @@ def error_fields(frame: Frame) -> ErrorFields:
     return ErrorFields(severity, said.get(ord("C"), "XX000"), said.get(ord("M"), ""), said.get(ord("P"), ""))
 
 
-def _report(kind: int, severity: str, code: str, text: str, detail: str, hint: str, position: str = "") -> bytes:
-    parts = [("S", severity), ("V", severity), ("C", code), ("M", text), ("D", detail), ("H", hint), ("P", position)]
+def _report(kind: int, severity: str, code: str, text: str, *more: str) -> bytes:
+    """`more` are detail, hint, position and routine, as many as there are."""
+    parts = [*zip("SVCM", (severity, severity, code, text), strict=True), *zip("DHPR", more, strict=False)]
     # A NUL would end a field early and let what follows be read as other fields.
     body = b"".join(f"{name}{value}".replace("\0", " ").encode() + b"\0" for name, value in parts if value)
     return message(kind, body + b"\0")
 
 
-def error(severity: str, code: str, text: str, detail: str = "", hint: str = "", position: str = "") -> bytes:
-    return _report(frames.ERROR, severity, code, text, detail, hint, position)
+def error(
+    severity: str, code: str, text: str, detail: str = "", hint: str = "", position: str = "", routine: str = ""
+) -> bytes:
+    return _report(frames.ERROR, severity, code, text, detail, hint, position, routine)
 
 
 def notice(text: str, detail: str = "", hint: str = "", code: str = "00000") -> bytes:

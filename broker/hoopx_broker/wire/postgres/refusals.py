@@ -38,12 +38,12 @@ def headline(deny: Deny) -> str:
 
 
 def as_error(deny: Deny) -> bytes:
-    """A fault of the text is told as the server would tell it, so that clients find the place."""
+    """A fault of the text is told as the server would; only its routine (psql's `\\errverbose`) says who did."""
     fault = deny.fault
     if fault is None:
         return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint)
     position = str(fault.position) if fault.position else ""
-    return messages.error("ERROR", fault.code, fault.message, fault.detail, fault.hint, position)
+    return messages.error("ERROR", fault.code, fault.message, fault.detail, fault.hint, position, "hoopx")
 
 
 def note(stream: StreamId, n: int, text: bytes, deny: Deny) -> Note:
