@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock clean environment
+.PHONY: help demo test peers-postgres regress check lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -8,6 +8,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:
 	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
 	@echo 'make test    the tests, against real servers (ARGS="-k word" selects)'
+	@echo 'make peers-postgres   servers of PostgreSQL 12 to 18 for the tests that meet each version'
+	@echo 'make regress PostgreSQL'"'"'s own regression suite through the broker: slow (ARGS=DIRECTORY keeps the outputs)'
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
@@ -22,6 +24,14 @@ demo: environment
 test: environment
 	@.ci/peers
 	@$(VENV)/pytest $(ARGS)
+
+peers-postgres: environment
+	@.ci/peers every-postgres
+
+regress: environment
+	@.ci/peers
+	@.ci/regress-source
+	@nice $(VENV)/python -m tests.regress.run $(ARGS)
 
 check: environment
 	$(VENV)/ruff check .
@@ -42,7 +52,7 @@ lock: environment
 	  --no-header $(UPGRADE) -o requirements.lock >/dev/null
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/oidc_provider/node_modules
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: bench

@@ -25,6 +25,7 @@ SUPERUSER, SUPERUSER_PASSWORD = "postgres", "test-superuser"
 ADMIN, ADMIN_PASSWORD = "hoopx_admin", "test-admin"
 DATABASE = "app"
 SEED = Path(__file__).with_name("seed.sql")
+NPM = Path(__file__).with_name("postgres_servers") / "node_modules"  # what `.ci/peers postgres` installs there
 START_LIMIT = 60.0  # seconds; a start takes 0.2, but a loaded machine may stall for long
 NOBODY = 65534  # the user `nobody` of Linux distributions
 
@@ -54,10 +55,12 @@ class Installation(Struct, frozen=True):
 
 @cache
 def installations() -> tuple[Installation, ...]:
-    """Every PostgreSQL server found, one of each major version: PATH, Debian's directories, then the pip wheel."""
+    """Every PostgreSQL server found, one of each major version: PATH, Debian's directories, the pip wheel, npm's."""
     on_path = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
-    places = [(place, "installed") for place in [*on_path, *debian]] + [(place, "pip wheel") for place in _wheel()]
+    places = [(place, "installed") for place in [*on_path, *debian]]
+    places += [(place, "pip wheel") for place in _wheel()]
+    places += [(place, "npm package") for place in sorted(NPM.glob("postgres-*/native/bin"), reverse=True)]
     by_major: dict[int, Installation] = {}
     for place, origin in places:
         found = _installation(place, origin)

@@ -8,7 +8,7 @@ from tests.peers.postgres import Postgres
 # Functions that a dot can call, since one argument is enough; those of internal types nobody can call at all.
 CALLED_BY_DOT = """
 SELECT p.proname::text, bool_or(p.proargtypes[0] IN ('record'::regtype, 'anyelement'::regtype, '"any"'::regtype,
-  'anynonarray'::regtype, 'anycompatible'::regtype, 'anycompatiblenonarray'::regtype))
+  'anynonarray'::regtype, to_regtype('anycompatible'), to_regtype('anycompatiblenonarray')))
 FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace
   AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1
   AND NOT 'internal'::regtype::oid = ANY (p.proargtypes::oid[])

@@ -62,6 +62,8 @@ def test_a_read_only_target_never_mints_a_role_that_could_write(scene: Scene) ->
     ],
 )
 def test_no_side_door_makes_a_read_only_role_write(scene: Scene, give: str, take: str, told: str) -> None:
+    if told == "pg_write_all_data" and scene.server.installation.major < 14:
+        pytest.skip("this role is new in PostgreSQL 14")
     scene.superuser(f"GRANT {give}")
     try:
         order = scene.order()
