@@ -9,7 +9,7 @@ help:
 	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
 	@echo 'make test    the tests, against real servers (ARGS="-k word" selects)'
 	@echo 'make peers-postgres   servers of PostgreSQL 12 to 18 for the tests that meet each version'
-	@echo 'make regress PostgreSQL'"'"'s own regression suite through the broker: slow (ARGS=DIRECTORY keeps the outputs)'
+	@echo 'make regress PostgreSQL'"'"'s own regression suite through the broker: slow (ARGS="--keep DIRECTORY" keeps outputs)'
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
@@ -31,7 +31,7 @@ peers-postgres: environment
 regress: environment
 	@.ci/peers
 	@.ci/regress-source
-	@nice $(VENV)/python -m tests.regress.run $(ARGS)
+	@nice $(VENV)/python -m tests.regress $(ARGS)
 
 check: environment
 	$(VENV)/ruff check .

@@ -25,7 +25,7 @@ SUPERUSER, SUPERUSER_PASSWORD = "postgres", "test-superuser"
 ADMIN, ADMIN_PASSWORD = "hoopx_admin", "test-admin"
 DATABASE = "app"
 SEED = Path(__file__).with_name("seed.sql")
-NPM = Path(__file__).with_name("postgres_servers") / "node_modules"  # what `.ci/peers postgres` installs there
+NPM = Path(__file__).with_name("postgres_servers") / "node_modules"  # what `.ci/peers every-postgres` installs there
 START_LIMIT = 60.0  # seconds; a start takes 0.2, but a loaded machine may stall for long
 NOBODY = 65534  # the user `nobody` of Linux distributions
 
