@@ -19,7 +19,7 @@ from tests.unit.policy_stage import ANN, NOW, facts, judge_of, target
 EVERYTHING = '@id("everything") permit (principal, action in Action::"query", resource);'
 OWN_ONLY = (
     '@id("own-tenant") forbid (principal, action == Action::"read", resource == Table::"prod-db/public.rows")'
-    " when { context.parameters.count > 0 }"
+    " unless { context.parameters.pending }"
     ' unless { context.parameters.hasTag("1") && context.parameters.getTag("1") == "7" };'
 )
 COMPUTES = (
@@ -73,7 +73,18 @@ def test_null_is_no_value(tmp_path: Path) -> None:
 
 
 def test_while_a_statement_is_prepared_it_has_no_values_yet(tmp_path: Path) -> None:
-    assert isinstance(reading(judge_of(tmp_path, EVERYTHING, OWN_ONLY)), Allow)
+    judge = judge_of(tmp_path, EVERYTHING, OWN_ONLY)
+    preparing = structs.replace(NOW, pending=True)
+    assert isinstance(judge.statements(ANN, target(), facts("select * from rows where tenant = $1"), preparing), Allow)
+
+
+def test_values_in_a_text_are_none_that_a_rule_sees(tmp_path: Path) -> None:
+    judge = judge_of(tmp_path, EVERYTHING, OWN_ONLY)
+    assert isinstance(judge.statements(ANN, target(), facts("select * from rows where tenant = '7'"), NOW), Deny)
+    lenient = OWN_ONLY.replace("context.parameters.pending", "context.parameters.count == 0")
+    counted = judge_of(tmp_path / "counted", EVERYTHING, lenient)
+    assert isinstance(counted.statements(ANN, target(), facts("select * from rows where tenant = '8'"), NOW), Allow)
+    assert isinstance(reading(counted, "8"), Deny)
 
 
 @pytest.mark.parametrize("value", ["", '"', "\\", "\x00", "é\u2028", "7 ", "x" * 10_000])

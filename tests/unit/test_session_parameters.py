@@ -83,6 +83,38 @@ def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
     asyncio.run(act())
 
 
+class Patient(Guardian):
+    """Lets a statement be prepared, and run with the value `7`."""
+
+    def statements(
+        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+    ) -> Ruling:
+        runs = circumstances.pending or circumstances.parameters == ("7",)
+        return Allow(("reading",)) if runs else Deny("only 7", "seven")
+
+
+def test_what_was_let_through_to_be_prepared_is_asked_about_again_when_it_runs() -> None:
+    async def act() -> None:
+        reader = StatementReader()
+        court = Court(Bench(Patient, reader, _catalog, _nobody, Ground(), lambda: 600.0), ANN, SHOP, Catalog())
+
+        async def says(text: bytes, *values: bytes, executes: bool) -> Passage | Deny:
+            asked = Judge(text, executes=executes, parameters=values)
+            return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+
+        try:
+            assert isinstance(await says(b"SELECT $1", executes=False), Passage)
+            assert isinstance(await says(b"SELECT $1", b"7", executes=True), Passage)
+            assert isinstance(await says(b"SELECT $1", b"8", executes=True), Deny)
+            assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
+            assert isinstance(await says(b"SELECT '8'", executes=True), Deny)
+            assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
+        finally:
+            await reader.close()
+
+    asyncio.run(act())
+
+
 async def _catalog(before: Catalog | None) -> Catalog:
     return Catalog()
 

@@ -75,10 +75,13 @@ class With(Struct, frozen=True, forbid_unknown_fields=True):
     approvals: frozenset[str] = frozenset()
     now: int | Annotated[datetime, Meta(tz=True)] = NOON
     parameters: tuple[str | None, ...] = ()
+    pending: bool = False
 
     def circumstances(self) -> Circumstances:
         now = self.now if isinstance(self.now, int) else int(self.now.timestamp()) // 60 * 60
-        return Circumstances(now, self.reason, self.ticket, self.duration, self.approvals, self.parameters)
+        return Circumstances(
+            now, self.reason, self.ticket, self.duration, self.approvals, self.parameters, self.pending
+        )
 
 
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):

@@ -107,10 +107,10 @@ def columns_of(target: Target, schema: str, table: str, named_ids: Iterable[str]
     return classified + [_read_part(id_.removeprefix(prefix)) for id_ in named_ids if id_.startswith(prefix)]
 
 
-def bound(values: tuple[str | None, ...]) -> dict[str, Any]:
+def bound(values: tuple[str | None, ...], pending: bool) -> dict[str, Any]:
     """The parameters of a prepared statement; NULL has no tag."""
     tags = {str(number): value for number, value in enumerate(values, 1) if value is not None}
-    return {"uid": PARAMETERS, "attrs": {"count": len(values)}, "parents": [], "tags": tags}
+    return {"uid": PARAMETERS, "attrs": {"count": len(values), "pending": pending}, "parents": [], "tags": tags}
 
 
 def _column(target: Target, column: ColumnName, kind: str) -> dict[str, Any]:

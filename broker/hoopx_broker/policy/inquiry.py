@@ -80,4 +80,4 @@ class Inquiry:
             return clocks
         if sum(len(value or "") for value in circumstances.parameters) > MAX_PARAMETERS:
             raise Unanswerable("the parameters are too large for rules to look at")
-        return [*clocks, bound(circumstances.parameters)]
+        return [*clocks, bound(circumstances.parameters, circumstances.pending)]

@@ -17,7 +17,8 @@ class Circumstances(Struct, frozen=True):
     """What rules may look at beside who, what and where. `now` is seconds since the Unix epoch, whole minutes.
 
     `approvals` names the approver groups whose quorum has agreed; `duration` is the asked length in seconds.
-    `parameters` are the values that a prepared statement would run with, as text, None for NULL.
+    `parameters` are the values that a prepared statement would run with, as text, None for NULL. While it is only being
+    prepared it is `pending`, and they are not known yet.
     """
 
     now: int
@@ -26,6 +27,7 @@ class Circumstances(Struct, frozen=True):
     duration: int = 0
     approvals: frozenset[str] = frozenset()
     parameters: tuple[str | None, ...] = ()
+    pending: bool = False
 
 
 class Judge(Protocol):

@@ -158,8 +158,8 @@ class Court:
         return None if self._is_about_values(asked) else hearing.recall(asked.text)
 
     def _is_about_values(self, asked: Judge) -> bool:
-        """May the ruling be another one for other parameters?"""
-        return bool(asked.parameters) and self._bench.judge().asks_parameters
+        """May the ruling be another one for other parameters, or once there are some?"""
+        return (bool(asked.parameters) or not asked.executes) and self._bench.judge().asks_parameters
 
     def _enter(self, era: Era) -> None:
         if era == self._era:
@@ -210,7 +210,8 @@ class Court:
     def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
         values = parameters.as_text(asked) if self._is_about_values(asked) else ()
-        circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values)
+        pending = not asked.executes
+        circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values, pending)
         return self._bench.judge().statements(self._who, self._target, facts, circumstances)
 
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say, hearing: Hearing) -> Passage | Deny:
