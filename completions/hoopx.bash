@@ -51,7 +51,7 @@ _hoopx() {
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
-    'policy explain') words='' options='--approvals --as --classify --groups --help --kind --label -o --on --output --policies -q --quiet --reason -v --verbose' kind='' ;;
+    'policy explain') words='' options='--approvals --as --at --classify --connect --groups --help --kind --label -o --on --output --policies -q --quiet --reason --recording --statement --ticket -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
     'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;

@@ -292,7 +292,9 @@ complete -c hoopx -n "__hoopx_at 'policy test'" -s v
 complete -c hoopx -n "__hoopx_at 'policy test'" -l verbose
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l approvals
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l as
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l at
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l connect
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l help
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l kind
@@ -304,6 +306,9 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l policies
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s q
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l quiet
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l reason
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l recording
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l statement
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"

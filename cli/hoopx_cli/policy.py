@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
+from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.errors import BadInput
-from hoopx_broker.terms.people import Principal, PrincipalKind
+from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.rulings import Allow
-from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.terms.targets import Target
+from hoopx_cli import scene
 from hoopx_cli.broker import demanding_extra
 from hoopx_cli.commands import HoopxCommand, group
 from hoopx_cli.kit import Kit, kit_of
@@ -82,9 +83,16 @@ def try_cases(context: typer.Context, directory: Directory = "") -> None:
 @policy.command(cls=HoopxCommand)
 def explain(
     context: typer.Context,
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="The statement.")],
-    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who would send it.")],
-    target: Annotated[str, typer.Option("--on", metavar="TARGET", help="Where.")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="The statement.", show_default=False)] = "",
+    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who would send it.")] = "",
+    target: Annotated[str, typer.Option("--on", metavar="TARGET", help="Where.")] = "",
+    connect: Annotated[bool, typer.Option("--connect", help="Explain the opening of a session instead.")] = False,
+    recording: Annotated[
+        str, typer.Option(metavar="FILE", help="A recorded session: who, where, when and why are taken from it.")
+    ] = "",
+    statement: Annotated[
+        str, typer.Option(metavar="N", help="Its statement of this number, as `hoopx sessions replay` shows it.")
+    ] = "",
     groups: Annotated[str, typer.Option(metavar="A,B", help="The user's groups.")] = "",
     kind: Annotated[str, typer.Option(metavar="KIND", help="human, job or agent.")] = "human",
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
@@ -93,31 +101,82 @@ def explain(
     ] = None,
     approvals: Annotated[str, typer.Option(metavar="A,B", help="Groups that have approved.")] = "",
     reason: Annotated[str, typer.Option(metavar="TEXT", help="The session's reason.")] = "",
+    ticket: Annotated[str, typer.Option(metavar="TICKET", help="The session's ticket.")] = "",
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="As of then: 2026-07-01T22:00:00+02:00. Without it now.")
+    ] = "",
     policies: Annotated[str, typer.Option(metavar="DIRECTORY", help="Where the *.cedar files are.")] = "",
 ) -> None:
     """Example: hoopx policy explain 'drop table t' --as ann --groups developers --on prod-db --label env=prod
 
     Why policy says what it says of a statement: what it does, each question asked, and the rule that answered.
+    With --recording it is a statement that was recorded, under the policies of today; labels and classes of the
+    target are not recorded. Names are resolved without the target's catalog.
     """
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.policy.explain import explain as explain_statement
-        from hoopx_broker.policy.explain import render
+        from hoopx_broker.policy.explain import explain_opening
         from hoopx_broker.policy.judge import CedarJudge
         from hoopx_broker.policy.load import load
-        from hoopx_broker.seams.judge import Circumstances
-    who = Principal(user, _kind(kind), tuple(_split(groups)), subject=user)
-    labels = _pairs(label or [], "--label")
-    classes = {_column(name): value for name, value in _pairs(classify or [], "--classify").items()}
-    place = Target(target, "postgres", "", 0, "", UpstreamTls(), "static", labels, classes)
-    # Rules look at whole minutes, so that the same question has the same answer for a while.
-    now = int(time.time()) // 60 * 60
-    circumstances = Circumstances(now, reason, approvals=frozenset(_split(approvals)))
-    explanation = explain_statement(CedarJudge(load(_directory(policies))), who, place, sql, circumstances)
-    if kit.out.form is Form.JSON:
-        kit.out.json(_document(explanation))
+        from hoopx_broker.policy.told import render
+    _demand_one(sql, statement, connect=connect)
+    when = scene.time_of(at)
+    given = Circumstances(when or scene.now(), reason, ticket, approvals=frozenset(scene.split(approvals)))
+    place = scene.target_of(target, label or [], classify or [])
+    if recording:
+        asked, recorded = _recorded(recording, statement, place, given, when)
+    elif user and target:
+        asked, recorded = scene.Scene(scene.principal_of(user, kind, groups), place, given, sql or None), {}
     else:
+        raise BadInput("who, and where?", "give --as USER and --on TARGET, or --recording FILE")
+    judge = CedarJudge(load(_directory(policies)))
+    if asked.text is None:
+        explanation = explain_opening(judge, asked.who, asked.target, asked.circumstances)
+    else:
+        explanation = explain_statement(judge, asked.who, asked.target, asked.text, asked.circumstances)
+    if kit.out.form is Form.JSON:
+        kit.out.json({**_document(explanation), **recorded})
+    else:
+        if "recorded" in recorded:
+            kit.out.say(_as_recorded(recorded["recorded"]))
         kit.out.text(render(explanation))
+
+
+def _demand_one(sql: str, statement: str, *, connect: bool) -> None:
+    if [bool(sql), bool(statement), connect].count(True) != 1:
+        hint = "give SQL, or --connect, or --recording FILE with --statement N or --connect"
+        raise BadInput("explain what?", hint)
+
+
+def _recorded(
+    file: str, statement: str, place: Target, given: Circumstances, at: int | None
+) -> tuple[scene.Scene, dict[str, dict[str, Any]]]:
+    """Take the scene from a recording, and what was recorded of it."""
+    from hoopx_cli import recorded  # reading recordings takes cryptography
+
+    if place.name:
+        raise BadInput("the recording says who and where", "leave out --as and --on")
+    try:
+        with Path(file).open("rb") as stream:
+            opened = recorded.opening(stream)
+            found = recorded.find(stream, statement) if statement else None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"`{file}` cannot be read: {reason}", "name an exported recording") from None
+    told = {"session": opened.session, "policy": opened.policy, "rules": opened.rules, "shadow": opened.shadow}
+    if found is not None:
+        of_it = {"statement": found.name, "ruling": found.ruling, "rules": found.rules, "shadow": found.shadow}
+        told = {**told, **of_it}
+    return scene.of_recording(opened, found, place, given, at), {"recorded": told}
+
+
+def _as_recorded(told: dict[str, Any]) -> str:
+    what = f"{told['statement']} of {told['session']}" if "statement" in told else told["session"]
+    ruling = told.get("ruling", "allow")
+    rules = f"{ruling} by {', '.join(told['rules'])}" if ruling else "ran, as it was prepared"
+    shadow = f"; in shadow: {told['shadow']}" if told["shadow"] else ""
+    return f"recorded {what} under policy {told['policy']}: {rules}{shadow}"
 
 
 def _directory(named: str) -> Path:
@@ -136,39 +195,23 @@ def _bad(message: str) -> BadInput:
     return BadInput(message, "each line names its file and line")
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _pairs(texts: list[str], option: str) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(name and value for name, value in pairs.items()):
-        raise BadInput(f"{option} takes NAME=VALUE", "for instance --label env=prod")
-    return pairs
-
-
-def _kind(text: str) -> PrincipalKind:
-    match text:
-        case "human" | "job" | "agent":
-            return text
-        case _:
-            raise BadInput(f"`{text}` is no kind of user", "it is human, job or agent")
-
-
-def _column(name: str) -> ColumnName:
-    parts = name.split(".")
-    if len(parts) != 3 or not all(parts):
-        raise BadInput(f"`{name}` is not schema.table.column", "for instance --classify public.customers.email=email")
-    return ColumnName(*parts)
-
-
 def _document(explanation: Explanation) -> dict[str, object]:
-    """The ruling with its kind, and each statement with the questions it raised."""
+    """The ruling with its kind, and each statement with its facts and the questions it raised."""
     statements = [
-        {"kind": one.facts.kind, "questions": [msgspec.to_builtins(asked) for asked in one.questions]}
+        {"kind": one.facts.kind, "facts": _facts(one.facts), "questions": msgspec.to_builtins(one.questions)}
         for one in explanation.statements
     ]
     ruling = msgspec.structs.asdict(explanation.ruling)
     if isinstance(explanation.ruling, Allow):
         ruling["masks"] = {str(column): kind for column, kind in explanation.ruling.masks.items()}
-    return {"ruling": type(explanation.ruling).__name__.lower(), **ruling, "statements": statements}
+    opening = {"opening": msgspec.to_builtins(explanation.opening)} if explanation.opening else {}
+    return {"ruling": type(explanation.ruling).__name__.lower(), **ruling, "statements": statements, **opening}
+
+
+# Of the facts, those that rules can look at.
+_TOLD = ("tables", "columns", "functions", "dangerous", "settings", "has_where", "has_limit")
+
+
+def _facts(facts: StatementFacts) -> dict[str, object]:
+    told = {name: msgspec.to_builtins(getattr(facts, name)) for name in _TOLD}
+    return {"kinds": sorted(facts.kinds), "doubtful": sorted(facts.doubtful), **told}

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from hoopx_broker.policy import trial
 from hoopx_broker.policy.cases import On, With
-from hoopx_broker.policy.explain import explain, render
+from hoopx_broker.policy.explain import explain
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.shipped import directory
+from hoopx_broker.policy.told import render
 from hoopx_broker.terms.rulings import Allow, Deny
 from tests.unit.policy_stage import ANN, NOW, judge_of, shipped, target
 

@@ -1,4 +1,4 @@
-"""Why policy says what it says of a statement: its facts, the questions they raise, and the rule behind each answer."""
+"""Why policy says what it says: the facts of a statement, the questions they raise, and the rule behind each answer."""
 
 from __future__ import annotations
 
@@ -6,23 +6,33 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from hoopx_broker.policy.engine import Answer, Stumbled
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
-from hoopx_broker.policy.scenery import resolved
+from hoopx_broker.policy.questions import Unanswerable
+from hoopx_broker.policy.scenery import NOTHING_KNOWN, resolved
 from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts, Unreadable
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
+from hoopx_broker.terms.rulings import Deny, Ruling
 from hoopx_broker.terms.targets import Target
 
 
 class Decided(Struct, frozen=True):
-    """One question: `rules` permitted it, or forbade it; none where nothing permits it."""
+    """One question: `rules` permitted it, or forbade it. Where it needs a permit, none means that nothing permits it.
+
+    `shadow` are the rules in shadow that spoke. `through` is what the statement names that the resource lies behind.
+    """
 
     action: str
+    type: str
     resource: str
     allowed: bool
     rules: tuple[str, ...]
+    needs_permit: bool = True
+    through: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
 
 
 class Explained(Struct, frozen=True):
@@ -31,72 +41,56 @@ class Explained(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """`statements` is empty where the text could not be read or judged."""
+    """`statements` is empty where the text could not be read or judged; `opening` has the questions of a session."""
 
     ruling: Ruling
     statements: tuple[Explained, ...] = ()
+    opening: tuple[Decided, ...] = ()
 
 
-def explain(judge: CedarJudge, who: Principal, target: Target, text: str, circumstances: Circumstances) -> Explanation:
-    """Judge `text` as a session would, except that names are resolved without the target's catalog."""
-    reading = read(text.encode())
+def explain(
+    judge: CedarJudge,
+    who: Principal,
+    target: Target,
+    text: str,
+    circumstances: Circumstances,
+    known: Catalog = NOTHING_KNOWN,
+) -> Explanation:
+    """Judge `text` as a session would that knows no more of the target's catalog than `known`."""
+    reading = read(text.encode(errors="backslashreplace"))
     if isinstance(reading, Unreadable):
         hint = "only what PostgreSQL's grammar reads is forwarded"
         return Explanation(Deny(f"the statement cannot be read: {reading.reason}", "parse", hint))
-    facts = resolved(reading)
+    facts = resolved(reading, known)
     ruling = judge.statements(who, target, facts, circumstances)
-    if isinstance(ruling, Deny) and ruling.rule == "judge":
+    try:
+        answers = [judge.inquiry.statements(who, target, [one], circumstances) for one in facts]
+    except (Stumbled, Unanswerable):
         return Explanation(ruling)
-    return Explanation(ruling, tuple(_explained(judge, who, target, one, circumstances) for one in facts))
+    explained = (Explained(one, _decided(found)) for one, found in zip(facts, answers, strict=True))
+    return Explanation(ruling, tuple(explained))
 
 
-def _explained(
-    judge: CedarJudge, who: Principal, target: Target, facts: StatementFacts, circumstances: Circumstances
-) -> Explained:
-    answers = judge.inquiry.statements(who, target, [facts], circumstances)
-    return Explained(
-        facts,
-        tuple(
-            Decided(answer.question.action, answer.question.resource.label, answer.allowed, answer.rules)
-            for answer in answers
-        ),
+def explain_opening(judge: CedarJudge, who: Principal, target: Target, circumstances: Circumstances) -> Explanation:
+    """Judge the opening of a session."""
+    ruling = judge.opening(who, target, circumstances)
+    try:
+        return Explanation(ruling, opening=_decided(judge.inquiry.opening(who, target, circumstances)))
+    except Stumbled:
+        return Explanation(ruling)
+
+
+def _decided(answers: Sequence[Answer]) -> tuple[Decided, ...]:
+    return tuple(
+        Decided(
+            answer.question.action,
+            answer.question.resource.type,
+            answer.question.resource.label,
+            answer.allowed,
+            answer.rules,
+            answer.question.weighed == "whole",
+            answer.question.through,
+            answer.shadow.rules,
+        )
+        for answer in answers
     )
-
-
-def render(explanation: Explanation) -> str:
-    """For people: a block for each statement, then the ruling."""
-    lines: list[str] = []
-    for number, statement in enumerate(explanation.statements, 1):
-        lines += [f"statement {number}: {statement.facts.kind}", *_facts(statement.facts)]
-        lines += [f"  {_question(question)}" for question in statement.questions]
-    return "\n".join([*lines, _ruling(explanation.ruling)])
-
-
-def _facts(facts: StatementFacts) -> list[str]:
-    told: list[tuple[str, Sequence[str]]] = [
-        ("inside it", sorted(facts.kinds - {facts.kind})),
-        ("dangerous", facts.dangerous),
-        ("settings", facts.settings),
-        ("functions", [name.name for name in facts.functions]),
-    ]
-    lines = [f"  {name}: {', '.join(values)}" for name, values in told if values]
-    return lines if facts.has_where else [*lines, "  an UPDATE or DELETE without a WHERE that looks at a column"]
-
-
-def _question(question: Decided) -> str:
-    names = ", ".join(question.rules)
-    if question.allowed:
-        return f"{question.action} on {question.resource}: permitted by {names}"
-    return f"{question.action} on {question.resource}: " + (f"forbidden by {names}" if names else "nothing permits it")
-
-
-def _ruling(ruling: Ruling) -> str:
-    match ruling:
-        case Allow(_, masks):
-            hidden = ", ".join(str(column) for column in sorted(masks))
-            return "ruling: allow" + (f", hiding {hidden}" if hidden else "")
-        case Deny(reason, rule, hint):
-            return f"ruling: deny by `{rule}`: {reason}" + (f" ({hint})" if hint else "")
-        case Ask(reason, rules, approvers):
-            wanted = ", ".join(f"{count} of {group}" for group, count in sorted(approvers.items()))
-            return f"ruling: ask {wanted} because of {', '.join(rules)}: {reason}"
