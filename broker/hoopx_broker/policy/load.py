@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,20 @@ def _schema_path(directory: Path, problems: list[Problem]) -> Path:
 
 def _schema(path: Path, text: str, problems: list[Problem]) -> Schema | None:
     try:
-        schema = Schema.from_str(text)
-        problems.extend(Problem(str(path), 1, message) for message in lacking(schema))
+        schema, lacks = _schema_of(text)
+        problems.extend(Problem(str(path), 1, message) for message in lacks)
         return schema
     except ValueError as error:
         line = Source(str(path), 1, text).line_of(str(error).rpartition(" ")[2])
         problems.append(Problem(str(path), line, f"not a schema: {error}"))
         return None
+
+
+@lru_cache(maxsize=8)
+def _schema_of(text: str) -> tuple[Schema, tuple[str, ...]]:
+    """A schema and what it has no words for; a text is looked at once. Raises `ValueError`."""
+    schema = Schema.from_str(text)
+    return schema, tuple(lacking(schema))
 
 
 def _rules(
