@@ -96,14 +96,17 @@ class Patient(Guardian):
 def test_what_was_let_through_to_be_prepared_is_asked_about_again_when_it_runs() -> None:
     async def act() -> None:
         reader = StatementReader()
-        court = Court(Bench(Patient, reader, _catalog, _nobody, Ground(), lambda: 600.0), ANN, SHOP, Catalog())
+        bench = Bench(Patient, reader, _catalog, _nobody, Ground(), lambda: 600.0)
+        court = Court(bench, ANN, SHOP, Catalog()).hear()
 
         async def says(text: bytes, *values: bytes, executes: bool) -> Passage | Deny:
             asked = Judge(text, executes=executes, parameters=values)
             return court.known(asked) or await court.rule(asked, lambda text, hint: None)
 
         try:
-            assert isinstance(await says(b"SELECT $1", executes=False), Passage)
+            prepared = await says(b"SELECT $1", executes=False)
+            assert isinstance(prepared, Passage)
+            assert prepared.is_pending  # so that EXECUTE and FETCH do not run it by its name
             assert isinstance(await says(b"SELECT $1", b"7", executes=True), Passage)
             assert isinstance(await says(b"SELECT $1", b"8", executes=True), Deny)
             assert isinstance(await says(b"SELECT '8'", executes=False), Passage)

@@ -205,6 +205,8 @@ class Court:
         settled = self._settle(resolved, ruling, hearing)
         if isinstance(settled, Passage):
             hearing.prepared.learn(facts)  # as they were said: the server looks their names up again at each run
+            if not asked.executes and self._is_about_values(asked):
+                settled = msgspec.structs.replace(settled, is_pending=True)
         return self._remember(asked, hearing, settled, facts)
 
     def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:

@@ -49,8 +49,9 @@ class FindFunction(Struct, frozen=True):
 class Passage(Struct, frozen=True):
     """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use.
 
-    `runs` are the names that it runs by EXECUTE or FETCH. `is_pending` where it may be prepared, but people are asked
-    each time before it is run. `may_relex` where the server may read the texts after it in another way.
+    `runs` are the names that it runs by EXECUTE or FETCH. `is_pending` where it may be prepared, but people, or
+    rules on values, are asked each time before it is run. `may_relex` where the server may read the texts after it in
+    another way.
     """
 
     allow: Allow

@@ -30,9 +30,9 @@ _Named = TypeVar("_Named")
 class Prepared(Struct, frozen=True):
     """A prepared statement: its number, its text (empty where SQL made it) and the plan of its answer.
 
-    `is_pending` where people are asked before each run. `in_doubt` once SQL may have given its name another meaning:
-    it is judged as what it was, but masked as anything. One that only SQL knows has the text that runs it by its name.
-    `types` are those of its parameters, filled in where the server tells them.
+    `is_pending` where people, or rules on values, are asked before each run. `in_doubt` once SQL may have given its
+    name another meaning: it is judged as what it was, but masked as anything. One that only SQL knows has the text that
+    runs it by its name. `types` are those of its parameters, filled in where the server tells them.
     """
 
     n: int

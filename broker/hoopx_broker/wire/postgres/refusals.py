@@ -21,7 +21,7 @@ LEXING_IN_DOUBT = Deny(
 NOT_UTF8 = Deny("statements beyond ASCII are read as UTF-8 only", "parse", "set `client_encoding` to UTF8")
 NO_FUNCTION = Deny("a function is called by a number that the target's catalog does not have", "parse")
 PENDING = Deny(
-    "what was prepared by the protocol needs an approval each time, which EXECUTE and FETCH would run without",
+    "what was prepared by the protocol needs an approval, or a ruling on its values, each time; SQL would run without",
     "judge",
     "run it by the protocol, or send the statement itself",
 )
