@@ -10,13 +10,13 @@ import argparse
 import sys
 import tempfile
 import time
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.peers.postgres import Foundry
-from tests.regress.compare import Hunk, hunks
-from tests.regress.explained import explain
-from tests.regress.sides import direct, through
+from tests.regress.recorded import judged
+from tests.regress.report import Compared, Total
+from tests.regress.sides import Course, direct, through
 from tests.regress.source import FETCH, Suite, suite
 
 
@@ -36,36 +36,20 @@ def main() -> int:
 
 
 def _run(foundry: Foundry, found: Suite, names: list[str], keep: Path | None) -> int:
-    classes: Counter[str] = Counter()
-    equal, explained, open_ = 0, 0, []
-    with direct(foundry, found) as one, through(foundry, found) as other:
+    total = Total()
+    with direct(foundry, found) as one, through(foundry, found) as (other, recordings), ThreadPoolExecutor(2) as both:
         for name in names:
             started = time.monotonic()
-            said, heard = one.run(name), other.run(name)
-            found_hunks = hunks(said, heard)
-            reasons = {hunk: explain(name, hunk) for hunk in found_hunks}
-            classes.update(reason.name for reason in reasons.values() if reason is not None)
-            unexplained = [hunk for hunk, reason in reasons.items() if reason is None]
-            equal += not found_hunks
-            explained += bool(found_hunks) and not unexplained
-            open_ += [name] * bool(unexplained)
-            _tell(name, time.monotonic() - started, found_hunks, unexplained)
-            if keep is not None and found_hunks:
+            said, heard = both.map(Course.run, (one, other), (name, name))
+            compared = Compared.of(name, said, heard)
+            total.add(compared, as_expected=found.expects(name, said))
+            sys.stdout.write(compared.told(time.monotonic() - started))
+            sys.stdout.flush()
+            if keep is not None and compared.hunks:
                 _keep(keep, name, said, heard)
-    sys.stdout.write(f"\n{len(names)} files: {equal} equal to the byte, {explained} different for known reasons\n")
-    for reason, count in classes.most_common():
-        sys.stdout.write(f"  {count:5} {reason}\n")
-    if open_:
-        sys.stdout.write(f"without explanation: {', '.join(open_)}\n")
-    return 1 if open_ else 0
-
-
-def _tell(name: str, seconds: float, found: list[Hunk], unexplained: list[Hunk]) -> None:
-    what = f"{len(found)} differences, {len(unexplained)} unexplained" if found else "equal"
-    sys.stdout.write(f"{name:28} {seconds:6.1f} s  {what}\n")
-    for hunk in unexplained[:20]:
-        sys.stdout.write(f"{hunk}\n")
-    sys.stdout.flush()
+        total.judged = judged(recordings)
+    sys.stdout.write(total.told())
+    return 1 if total.unexplained else 0
 
 
 def _keep(place: Path, name: str, said: bytes, heard: bytes) -> None:

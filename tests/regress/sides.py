@@ -129,7 +129,7 @@ class Course:
             "PGAPPNAME": f"pg_regress/{name}",
             "PG_ABS_SRCDIR": str(self._home),
             "PG_ABS_BUILDDIR": str(self._ground),
-            "PG_LIBDIR": str(self._suite.libraries),
+            "PG_LIBDIR": str(self._home),
             "PG_DLSUFFIX": ".so",
             "PGTZ": "America/Los_Angeles" if self._suite.installation.major >= 15 else "PST8PDT",
             "PGDATESTYLE": "Postgres, MDY",
@@ -159,12 +159,13 @@ def direct(foundry: Foundry, suite: Suite) -> Iterator[Course]:
 
 
 @contextmanager
-def through(foundry: Foundry, suite: Suite) -> Iterator[Course]:
+def through(foundry: Foundry, suite: Suite) -> Iterator[tuple[Course, Path]]:
+    """With the directory of the broker's recordings."""
     with fresh_server(foundry, suite) as postgres, _ground() as ground, tempfile.TemporaryDirectory() as home:
         stage = Through(Path(home) / "stage", postgres)
         stage.start_broker()
         try:
-            yield Course(suite, stage, ground)
+            yield Course(suite, stage, ground), stage.home / "recordings"
         finally:
             stage.close()
         assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]

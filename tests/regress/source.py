@@ -19,15 +19,20 @@ class Suite(Struct, frozen=True):
     home: Path
 
     @property
-    def libraries(self) -> Path:
-        """Where the server's loadable modules are: of the suite's own, `regress.so`, no package has a built one."""
-        return self.installation.bin.parent / "lib"
+    def has_functions(self) -> bool:
+        """Could the suite's own functions in C be built?"""
+        return (self.home / "regress.so").exists()
 
     def schedule(self) -> list[str]:
         """Each file's name, in an order that honours what the parallel schedule says must come before."""
         lines = (self.home / "parallel_schedule").read_text().splitlines()
         groups = [line.removeprefix("test:").split() for line in lines if line.startswith("test:")]
         return [name for group in groups for name in group if (self.home / "sql" / f"{name}.sql").exists()]
+
+    def expects(self, name: str, said: bytes) -> bool:
+        """Is this the output that PostgreSQL's own developers keep, or one of its known variants?"""
+        variants = [self.home / "expected" / f"{name}{number}.out" for number in ("", *(f"_{n}" for n in range(1, 10)))]
+        return any(variant.read_bytes() == said for variant in variants if variant.exists())
 
 
 def suite() -> Suite | None:
