@@ -12,6 +12,7 @@ import pytest
 from msgspec import Struct
 
 from tests.peers.postgres import installations
+from tests.regress.source import FETCH, suite
 
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
 
@@ -33,6 +34,7 @@ def peers() -> list[Peer]:
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
         Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
+        Peer("regression SQL", _regression_sql(), FETCH, optional=True),
     ]
 
 
@@ -85,3 +87,9 @@ def _version(command: str) -> str | None:
 def _oidc_provider() -> str | None:
     package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
     return "installed" if package.exists() and shutil.which("node") else None
+
+
+def _regression_sql() -> str | None:
+    """PostgreSQL's own suite, which is no part of the project."""
+    fetched = suite()
+    return f"that of {fetched.installation.major}" if fetched is not None else None

@@ -10,7 +10,7 @@ from tests.regress.compare import Hunk, hunks
 from tests.regress.explained import explain
 from tests.regress.recorded import Judged
 
-SHOWN = 20  # unexplained differences of one file; `--keep` has them all
+SHOWN = 8  # unexplained differences of one file; `--keep` has them all
 
 
 class Compared(Struct, frozen=True):
