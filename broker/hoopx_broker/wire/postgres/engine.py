@@ -12,7 +12,6 @@ from typing import TypeVar, assert_never
 
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
-from hoopx_broker.terms.encodings import is_safe_encoding, is_utf8
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.rulings import Deny
@@ -23,6 +22,7 @@ from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.hello import Unwelcome
+from hoopx_broker.wire.postgres.lexing import Lexing
 from hoopx_broker.wire.postgres.login import Upstream
 from hoopx_broker.wire.postgres.names import Names, Portal, Prepared
 
@@ -55,12 +55,7 @@ class Engine:
         # What the held FunctionCall is judged and recorded as.
         self._called = b""
         self._count = 0
-        self._strings_conform = True
-        self._is_utf8 = True
-        # What was sent may change one of these two, and the server has not yet said that it did not.
-        self._lexing_in_doubt = False
-        # They were changed once: any end of a transaction may change them back.
-        self._relexes = False
+        self._lexing = Lexing()
         # The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE.
         self.doubt: Plan = OPEN
 
@@ -92,7 +87,7 @@ class Engine:
         if self._phase is not Phase.READY or self._answers.is_quiet:
             return True
         match frame.kind:
-            case frames.QUERY | frames.PARSE if self._lexing_in_doubt and _is_delicate(frame.data):
+            case frames.QUERY | frames.PARSE if self._lexing.is_in_doubt(frame.data):
                 return not self._answers.is_ready_due
             case frames.BIND:
                 return self._names.is_settled(statement=messages.bound(frame))
@@ -133,14 +128,7 @@ class Engine:
 
     def _watch_setting(self, frame: Frame) -> None:
         name, _, value = frame.data[5:].rstrip(b"\0").partition(b"\0")
-        if name == b"standard_conforming_strings":
-            self._strings_conform = value == b"on"
-        if name == b"client_encoding":
-            encoding = value.decode(errors="replace")
-            if not is_safe_encoding(encoding):
-                raise BrokenPeer("the client encoding was changed to one that can hide ASCII characters")
-            self._is_utf8 = is_utf8(encoding)
-        self._relexes |= not (self._strings_conform and self._is_utf8)
+        self._lexing.on_setting(name, value)
 
     # From the client, once statements flow.
 
@@ -184,12 +172,9 @@ class Engine:
 
     def _judge(self, frame: Frame, asked: Judge) -> list[Effect]:
         self._held = frame
-        if self._lexing_in_doubt and _is_delicate(asked.text):
-            return self.on_ruling(refusals.LEXING_IN_DOUBT)
-        if not self._strings_conform and b"\\" in asked.text:
-            return self.on_ruling(refusals.NO_CONFORMING_STRINGS)
-        if not self._is_utf8 and not asked.text.isascii():
-            return self.on_ruling(refusals.NOT_UTF8)
+        refusal = self._lexing.refusal(asked.text)
+        if refusal is not None:
+            return self.on_ruling(refusal)
         return [asked]
 
     def on_function(self, found: FunctionName | None) -> list[Effect]:
@@ -229,7 +214,7 @@ class Engine:
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
             self._names.doubt(defined.encode())
-        self._lexing_in_doubt |= passage.may_relex or self._relexes
+        self._lexing.on_passage(may_relex=passage.may_relex)
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage.allow.shadow)
         self._count += 1
@@ -358,7 +343,7 @@ class Engine:
         if ready.data[-1] == IDLE:
             self._names.transaction_ended()
         if self._answers.is_quiet:
-            self._lexing_in_doubt = False
+            self._lexing.on_quiet()
 
     def _after_error(self, frame: Frame) -> list[Effect]:
         """After a FATAL error the server closes the connection, and the client has been told."""
@@ -406,11 +391,6 @@ class Engine:
             Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
             Close(text),
         ]
-
-
-def _is_delicate(text: bytes) -> bool:
-    """Does it depend on settings where this text's strings end?"""
-    return b"\\" in text or not text.isascii()
 
 
 def _as_select(function: FunctionName, arguments: int) -> bytes:
