@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
+from tests.journeys.library import LibraryStage
 from tests.journeys.stage import Stage
 from tests.peers import found
-from tests.peers.postgres import Postgres
+from tests.peers.postgres import Foundry, Postgres, installations
+
+Played = TypeVar("Played", bound=Stage)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +29,15 @@ def own_stage(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
     yield from _play(Stage(tmp_path_factory.mktemp("own-stage"), own_postgres))
 
 
-def _play(stage: Stage) -> Iterator[Stage]:
+@pytest.fixture(scope="session")
+def library(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibraryStage]:
+    """A stage with a rich database, shared by all scenes that leave it as they found it."""
+    found.require("psql")
+    with foundry.server(installations()[0]) as postgres:
+        yield from _play(LibraryStage(tmp_path_factory.mktemp("library"), postgres))
+
+
+def _play(stage: Played) -> Iterator[Played]:
     stage.start_broker()
     try:
         yield stage
