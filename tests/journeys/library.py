@@ -15,25 +15,35 @@ from tests.peers.postgres import Postgres
 LIBRARY = Path(__file__).parents[1] / "peers" / "library.sql"
 # Somebody who may do at the server itself what a minted role of `library-prod` may do there.
 READER, READERS_PASSWORD = "reader", "test-reader"
+CLASSIFY = """\
+    classify:
+      library.author.name: person
+      library.loan.reader: person
+"""
+# Who owns the empty database, and may do anything in it, but is no superuser.
+BUILDER, BUILDERS_PASSWORD = "builder", "test-builder"
 COPY = "library_copy"  # an empty database, for what is restored and migrated
 
 
 class LibraryStage(Stage):
-    """`library-prod` may be read, `library-dev` written to; `copy-dev` is empty, its login owns everything in it."""
+    """`library-prod` may be read, `library-masked` too but for people's names; `copy-dev` is empty and may be filled."""
 
     def __init__(self, home: Path, postgres: Postgres) -> None:
         postgres.sql(LIBRARY.read_text())
         postgres.sql(f"CREATE ROLE {READER} LOGIN PASSWORD '{READERS_PASSWORD}' IN ROLE app_read")
         postgres.sql(f'ALTER DATABASE {postgres.database} SET search_path = "$user", public, library')
-        postgres.sql(f"CREATE DATABASE {COPY}")
+        postgres.sql(f"CREATE ROLE {BUILDER} LOGIN PASSWORD '{BUILDERS_PASSWORD}'")
+        postgres.sql(f"CREATE DATABASE {COPY} OWNER {BUILDER}")
         super().__init__(home, postgres)
 
-    def straight(self, command: Sequence[str | Path], database: str = "app", user: str = READER) -> Outcome:
+    def straight(self, command: Sequence[str | Path], target: str = "library-prod") -> Outcome:
         """The same command without a broker."""
-        return run(command, self.straight_environment(database, user))
+        return run(command, self.straight_environment(target))
 
-    def straight_environment(self, database: str = "app", user: str = READER) -> Mapping[str, str]:
-        password = READERS_PASSWORD if user == READER else self.postgres.superuser_password
+    def straight_environment(self, target: str = "library-prod") -> Mapping[str, str]:
+        copy = target == "copy-dev"
+        user, password = (BUILDER, BUILDERS_PASSWORD) if copy else (READER, READERS_PASSWORD)
+        database = COPY if copy else self.postgres.database
         return {
             "PGHOST": self.postgres.host,
             "PGPORT": str(self.postgres.port),
@@ -43,9 +53,15 @@ class LibraryStage(Stage):
             "DATABASE_URL": f"postgresql://{user}:{password}@{self.postgres.host}:{self.postgres.port}/{database}",
         }
 
+    def emptied(self) -> None:
+        """Take everything from the empty database."""
+        owned = f"SET ROLE {BUILDER}; DROP OWNED BY {BUILDER} CASCADE"
+        self.postgres.sql(f"{owned}; RESET ROLE; CREATE SCHEMA IF NOT EXISTS public", COPY)
+
     def _targets(self) -> Iterator[str]:
-        yield self._target("library-prod", "{env: prod}", self._minting(roles="[app_read]", read_only="true"))
-        writer = self._minting(roles="[app_read, app_write]", read_only="false")
-        yield self._target("library-dev", "{env: dev}", writer)
-        owner = f"{{from: static, user: {self.postgres.superuser}, password: file:superuser-password}}"
+        reader = self._minting(roles="[app_read]", read_only="true")
+        yield self._target("library-prod", "{env: prod}", reader)
+        yield self._target("library-masked", "{env: prod}", reader) + CLASSIFY
+        self._secret("builder-password", BUILDERS_PASSWORD)
+        owner = f"{{from: static, user: {BUILDER}, password: file:builder-password}}"
         yield self._target("copy-dev", "{env: dev}", owner).replace("database: app", f"database: {COPY}")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.journeys.library import COPY, LibraryStage
+from tests.journeys.library import LibraryStage
 
 DAYS = ("psycopg", "psycopg2", "asyncpg", "sqlalchemy", "django")
 
@@ -23,7 +23,7 @@ def test_a_day_of_reading_in_prod_is_as_without_a_broker(library: LibraryStage, 
 def test_a_day_of_writing_in_dev_is_as_without_a_broker(library: LibraryStage, client: str) -> None:
     day = _day(client, "writes")
     through = library.exec("copy-dev", day).fine()
-    assert through.out == library.straight(day, database=COPY, user=library.postgres.superuser).fine().out
+    assert through.out == library.straight(day, "copy-dev").fine().out
     assert through.out.endswith("the day is over\n")
 
 

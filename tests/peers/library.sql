@@ -89,9 +89,6 @@ CREATE RULE keep AS ON DELETE TO thing DO INSTEAD NOTHING;
 CREATE POLICY readers ON loan FOR SELECT TO app_read USING (true);
 CREATE TEXT SEARCH CONFIGURATION plain_words (COPY = simple);
 CREATE PUBLICATION books FOR TABLE book;
-CREATE FOREIGN DATA WRAPPER nowhere;
-CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
-CREATE FOREIGN TABLE beyond (id integer) SERVER far;
 
 COMMENT ON SCHEMA library IS 'Books, and who reads them';
 COMMENT ON TABLE book IS 'One for each title; ''quoted'' and "quoted"';
