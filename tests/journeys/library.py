@@ -26,7 +26,7 @@ COPY = "library_copy"  # an empty database, for what is restored and migrated
 
 
 class LibraryStage(Stage):
-    """`library-prod` may be read, `library-masked` too but for people's names; `copy-dev` is empty and may be filled."""
+    """`library-prod` may be read, `library-masked` too but for names of people; `copy-dev` is empty, to be filled."""
 
     def __init__(self, home: Path, postgres: Postgres) -> None:
         postgres.sql(LIBRARY.read_text())
