@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from msgspec import Struct
 from tests.peers.postgres import installations
 from tests.regress.source import FETCH, suite
 
+SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
 
 
@@ -30,6 +32,8 @@ def peers() -> list[Peer]:
     """Look for every peer; each look-up is a few milliseconds."""
     return [
         Peer("postgres", _postgres(), "apt-get install postgresql postgresql-contrib"),
+        # Older ones come as packages for this platform only.
+        Peer("every postgres", _every_postgres(), "make peers-postgres", optional=platform.machine() != "x86_64"),
         Peer("psql", _client("psql"), "apt-get install postgresql-client"),
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
@@ -70,6 +74,11 @@ def program(name: str) -> Path:
 
 def _postgres() -> str | None:
     return ", ".join(f"{server.version} ({server.origin})" for server in installations()) or None
+
+
+def _every_postgres() -> str | None:
+    majors = {server.major for server in installations()}
+    return "all of them" if majors >= set(SUPPORTED) else None
 
 
 def _client(name: str) -> str | None:

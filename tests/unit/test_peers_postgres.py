@@ -12,9 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.peers.found import Peer, peers, require
-from tests.peers.postgres import Postgres
+from tests.peers.found import SUPPORTED, Peer, peers, require
+from tests.peers.postgres import Postgres, installations
 from tests.peers.processes import eventually
+
+
+def test_every_supported_version_is_met_here() -> None:
+    require("every postgres")
+    assert {server.major for server in installations()} >= set(SUPPORTED)
 
 
 def test_each_server_speaks_tls_and_scram(each_postgres: Postgres) -> None:
