@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hoopx_broker.policy.facts import functions
 from hoopx_broker.policy.facts.functions import danger, is_called_by_dot, takes_rows
 from tests.peers.postgres import Postgres
 
@@ -15,8 +18,18 @@ FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace
   AND NOT 'cstring'::regtype::oid = ANY (p.proargtypes::oid[])
 GROUP BY p.proname
 """
+VOLATILE = (
+    "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile = 'v'"
+)
 # They give a number about a row, nothing in it; and `rank` is a good name for a column.
 ONLY_NUMBERS = {"cume_dist", "dense_rank", "percent_rank", "pg_column_toast_chunk_id", "rank"}
+
+
+def test_what_is_listed_as_only_computing_is_volatile_on_no_version(each_postgres: Postgres) -> None:
+    listed = set(Path(functions.__file__).with_name("harmless.txt").read_text().split())
+    found = each_postgres.sql(VOLATILE)
+    # The server called `timezone(text, timetz)` volatile until 15, though it reads no more than the clock.
+    assert {name for (name,) in found} & listed <= {"timezone"}
 
 
 def test_every_dangerous_function_that_a_dot_can_call_is_known(each_postgres: Postgres) -> None:
