@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from tests.peers.postgres import installations
-from tests.regress.source import FETCH, suite
+from tests.regress.source import FETCH, suites
 
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
@@ -100,5 +100,4 @@ def _oidc_provider() -> str | None:
 
 def _regression_sql() -> str | None:
     """PostgreSQL's own suite, which is no part of the project."""
-    fetched = suite()
-    return f"that of {fetched.installation.major}" if fetched is not None else None
+    return ", ".join(suite.home.name for suite in suites()) or None

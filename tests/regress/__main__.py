@@ -1,7 +1,7 @@
 """Run PostgreSQL's own regression suite twice, directly and through hoopx, and tell where the outputs differ.
 
-`python -m tests.regress` runs the whole schedule; with names, those files and what they build on. Ends with 1 where a
-difference has no explanation in `explained.py`.
+`python -m tests.regress` runs every suite that is here; with names, those files of it, after what all build on. Ends
+with 1 where a difference has no explanation in `explained.py`.
 """
 
 from __future__ import annotations
@@ -17,36 +17,43 @@ from tests.peers.postgres import Foundry
 from tests.regress.recorded import judged
 from tests.regress.report import Compared, Total
 from tests.regress.sides import Course, direct, through
-from tests.regress.source import FETCH, Suite, suite
+from tests.regress.source import Suite, suites
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.regress", description=__doc__)
-    parser.add_argument("names", nargs="*", help="files of the suite; all of its schedule without one")
+    parser.add_argument("names", nargs="*", help="files of the suite; all of them without one")
+    parser.add_argument("--suite", help="only the suite of this version, such as 15")
+    parser.add_argument("--server", type=int, help="on the server of this version, not on that of the suite's own")
+    parser.add_argument("--verbose", action="store_true", help="compare the SQLSTATE of each error too")
     parser.add_argument("--keep", type=Path, help="a directory for the outputs that differ")
     asked = parser.parse_args()
-    found = suite()
-    if found is None:
-        sys.stderr.write(f"the suite is not here; run {FETCH}\n")
+    found = [suite for suite in suites(asked.server) if asked.suite in (None, suite.home.name)]
+    if not found:
+        sys.stderr.write("no suite with such a server is here; `make regress` gets them\n")
         return 2
-    names = [name for name in found.schedule() if not asked.names or name in {"test_setup", *asked.names}]
     with tempfile.TemporaryDirectory() as place:
         foundry = Foundry(Path(place))
-        return _run(foundry, found, names, asked.keep)
+        return max(_run(foundry, suite, asked) for suite in found)
 
 
-def _run(foundry: Foundry, found: Suite, names: list[str], keep: Path | None) -> int:
-    total = Total()
-    with direct(foundry, found) as one, through(foundry, found) as (other, recordings), ThreadPoolExecutor(2) as both:
+def _run(foundry: Foundry, suite: Suite, asked: argparse.Namespace) -> int:
+    names = [name for name in suite.schedule() if not asked.names or name in {"test_setup", *asked.names}]
+    total = Total(suite.name)
+    with (
+        direct(foundry, suite, verbose=asked.verbose) as one,
+        through(foundry, suite, verbose=asked.verbose) as (other, recordings),
+        ThreadPoolExecutor(2) as both,
+    ):
         for name in names:
             started = time.monotonic()
             said, heard = both.map(Course.run, (one, other), (name, name))
             compared = Compared.of(name, said, heard)
-            total.add(compared, as_expected=found.expects(name, said))
+            total.add(compared, as_expected=suite.expects(name, said))
             sys.stdout.write(compared.told(time.monotonic() - started))
             sys.stdout.flush()
-            if keep is not None and compared.hunks:
-                _keep(keep, name, said, heard)
+            if asked.keep is not None and compared.hunks:
+                _keep(asked.keep / suite.home.name, name, said, heard)
         total.judged = judged(recordings)
     sys.stdout.write(total.told())
     return 1 if total.unexplained else 0

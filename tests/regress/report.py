@@ -34,8 +34,9 @@ class Compared(Struct, frozen=True):
 
 
 class Total(Struct):
-    """The sums over all files."""
+    """The sums over all files of a suite."""
 
+    suite: str
     files: int = 0
     equal: int = 0
     as_expected: int = 0
@@ -53,6 +54,7 @@ class Total(Struct):
     def told(self) -> str:
         explained = self.files - self.equal - len(self.unexplained)
         lines = [
+            self.suite,
             f"{self.files} files: {self.equal} equal to the byte, {explained} different for known reasons",
             f"{self.as_expected} of them direct as PostgreSQL's developers expect",
             *(f"  {count:5} {reason}" for reason, count in self.reasons.most_common()),

@@ -14,7 +14,7 @@ from tests.journeys.stage import HOOPX, Stage
 from tests.journeys.tokens import AUDIENCE, ISSUER
 from tests.peers import clients
 from tests.peers.found import program
-from tests.peers.postgres import Foundry, Postgres
+from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.regress.source import Suite
 
 DATABASE, TARGET = "regression", "regression"
@@ -104,8 +104,9 @@ targets:
 class Course:
     """One run over files of the suite, each with what the files before it left in the database."""
 
-    def __init__(self, suite: Suite, side: Side, ground: Path) -> None:
+    def __init__(self, suite: Suite, side: Side, ground: Path, *, verbose: bool = False) -> None:
         self._suite, self._side, self._ground = suite, side, ground
+        self._verbosity = "-v VERBOSITY=verbose" if verbose else ""
         (ground / "results").mkdir(mode=0o777)
         (ground / "results").chmod(0o777)
         (ground / "testtablespace").mkdir(mode=0o777)
@@ -120,7 +121,7 @@ class Course:
         return (output + told.encode()).replace(bytes(self._ground), b"<ground>")
 
     def _command(self, name: str, said: Path) -> str:
-        psql = shlex.quote(str(program("psql")))
+        psql = f"{shlex.quote(str(_psql(self._suite.installation)))} {self._verbosity}"
         hide = "-v HIDE_TABLEAM=on -v HIDE_TOAST_COMPRESSION=on"
         return f"cd {self._ground}; {psql} -X -a -q {hide} < {self._home}/sql/{name}.sql > {said} 2>&1"
 
@@ -140,6 +141,13 @@ class Course:
         }
 
 
+def _psql(server: Installation) -> Path:
+    """The one that came with the server; else the newest, whose commands go on with the protocol's new parts."""
+    newest = sorted(installations(), key=lambda each: each.major, reverse=True)
+    found = (each.bin / "psql" for each in (server, *newest) if (each.bin / "psql").exists())
+    return next(found, program("psql"))
+
+
 @contextmanager
 def fresh_server(foundry: Foundry, suite: Suite) -> Iterator[Postgres]:
     with foundry.server(suite.installation) as postgres:
@@ -153,19 +161,19 @@ def fresh_server(foundry: Foundry, suite: Suite) -> Iterator[Postgres]:
 
 
 @contextmanager
-def direct(foundry: Foundry, suite: Suite) -> Iterator[Course]:
+def direct(foundry: Foundry, suite: Suite, *, verbose: bool = False) -> Iterator[Course]:
     with fresh_server(foundry, suite) as postgres, _ground() as ground:
-        yield Course(suite, Direct(postgres), ground)
+        yield Course(suite, Direct(postgres), ground, verbose=verbose)
 
 
 @contextmanager
-def through(foundry: Foundry, suite: Suite) -> Iterator[tuple[Course, Path]]:
+def through(foundry: Foundry, suite: Suite, *, verbose: bool = False) -> Iterator[tuple[Course, Path]]:
     """With the directory of the broker's recordings."""
     with fresh_server(foundry, suite) as postgres, _ground() as ground, tempfile.TemporaryDirectory() as home:
         stage = Through(Path(home) / "stage", postgres)
         stage.start_broker()
         try:
-            yield Course(suite, stage, ground), stage.home / "recordings"
+            yield Course(suite, stage, ground, verbose=verbose), stage.home / "recordings"
         finally:
             stage.close()
         assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]

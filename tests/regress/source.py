@@ -1,7 +1,8 @@
-"""Where the SQL of PostgreSQL's own suite is, and in which order its files build on each other."""
+"""Where the SQL of PostgreSQL's own suites is, and in which order its files build on each other."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,32 +14,32 @@ FETCH = ".ci/regress-source"
 
 
 class Suite(Struct, frozen=True):
-    """The suite of one major version, and the server of that version; `home` is `src/test/regress` of its source."""
+    """The suite of one version, `home` as `src/test/regress` of its source, and the server that it is to run on."""
 
     installation: Installation
     home: Path
 
     @property
-    def has_functions(self) -> bool:
-        """Could the suite's own functions in C be built?"""
-        return (self.home / "regress.so").exists()
+    def name(self) -> str:
+        return f"suite of PostgreSQL {self.home.name} on {self.installation.version} ({self.installation.origin})"
 
     def schedule(self) -> list[str]:
-        """Each file's name, in an order that honours what the parallel schedule says must come before."""
+        """The names of the files, as the parallel schedule says what must come before; then what it does not name."""
         lines = (self.home / "parallel_schedule").read_text().splitlines()
-        groups = [line.removeprefix("test:").split() for line in lines if line.startswith("test:")]
-        return [name for group in groups for name in group if (self.home / "sql" / f"{name}.sql").exists()]
+        planned = [name for line in lines if line.startswith("test:") for name in line.removeprefix("test:").split()]
+        there = {path.stem for path in (self.home / "sql").glob("*.sql")}
+        return [name for name in planned if name in there] + sorted(there - set(planned))
 
     def expects(self, name: str, said: bytes) -> bool:
         """Is this the output that PostgreSQL's own developers keep, or one of its known variants?"""
-        variants = [self.home / "expected" / f"{name}{number}.out" for number in ("", *(f"_{n}" for n in range(1, 10)))]
-        return any(variant.read_bytes() == said for variant in variants if variant.exists())
+        variant = re.compile(re.escape(name) + r"(_\d)?\.out")
+        kept = [path for path in (self.home / "expected").glob(f"{name}*.out") if variant.fullmatch(path.name)]
+        return any(path.read_bytes() == said for path in kept)
 
 
-def suite() -> Suite | None:
-    """The suite that was fetched for a server that is here, if there is one."""
-    for installation in installations():
-        home = SOURCES / str(installation.major)
-        if (home / "parallel_schedule").exists():
-            return Suite(installation, home)
-    return None
+def suites(server: int | None = None) -> list[Suite]:
+    """Each suite that was fetched, with the server of its version or of `server`, if that is here."""
+    homes = sorted(path.parent for path in SOURCES.glob("*/parallel_schedule"))
+    by_major = {each.major: each for each in installations()}
+    wanted = [(home, server or int(home.name)) for home in homes]
+    return [Suite(by_major[major], home) for home, major in wanted if major in by_major]

@@ -10,7 +10,7 @@ from tests.peers import found
 from tests.peers.postgres import Foundry
 from tests.regress.report import Compared
 from tests.regress.sides import Course, direct, through
-from tests.regress.source import suite
+from tests.regress.source import suites
 
 # Cursors, prepared statements, COPY between other statements, transactions, temporary tables, cached plans in PL/pgSQL.
 SAMPLE = ("portals", "prepare", "copyselect", "transactions", "temp", "plancache")
@@ -21,9 +21,8 @@ def ways(foundry: Foundry) -> Iterator[tuple[Course, Course]]:
     """The direct one and the one through hoopx, each to a database with what all files of the suite build on."""
     found.require("psql")
     found.require("regression SQL")
-    fetched = suite()
-    assert fetched is not None
-    with direct(foundry, fetched) as one, through(foundry, fetched) as (other, _):
+    oldest = suites()[0]
+    with direct(foundry, oldest) as one, through(foundry, oldest) as (other, _):
         assert one.run("test_setup") == other.run("test_setup")
         yield one, other
 

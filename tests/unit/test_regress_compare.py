@@ -36,7 +36,7 @@ def test_a_difference_is_excused_in_its_own_file_only_and_as_a_whole_only() -> N
 
 
 def test_one_unexplained_difference_is_enough_to_name_the_file() -> None:
-    total = Total()
+    total = Total("suite")
     total.add(Compared.of("boolean", b"t\n", b"t\n"), as_expected=True)
     total.add(Compared.of("create_table", MAGIC, PLACED), as_expected=False)
     assert total.unexplained == []
@@ -55,13 +55,13 @@ def test_what_was_not_let_through_is_counted_by_reason_wherever_it_stood() -> No
     assert tally(said).refused == {"parse: syntax error": 2}
 
 
-def test_the_schedule_is_kept_in_order_and_names_without_a_file_are_left_out(tmp_path: Path) -> None:
+def test_the_schedule_is_kept_and_what_it_does_not_name_comes_last(tmp_path: Path) -> None:
     (tmp_path / "sql").mkdir()
-    for name in ("later", "setup", "beside"):
+    for name in ("later", "setup", "beside", "a_newer_one"):
         (tmp_path / "sql" / f"{name}.sql").touch()
     (tmp_path / "parallel_schedule").write_text("# test: not\ntest: setup\n\ntest: later gone beside\n")
     suite = Suite(Installation("15.1", tmp_path, "installed"), tmp_path)
-    assert suite.schedule() == ["setup", "later", "beside"]
+    assert suite.schedule() == ["setup", "later", "beside", "a_newer_one"]
 
 
 def test_every_variant_that_developers_keep_counts_as_expected(tmp_path: Path) -> None:
