@@ -11,6 +11,8 @@ from tests.peers.postgres import Installation, installations
 
 SOURCES = Path(__file__).with_name("source")
 FETCH = ".ci/regress-source"
+# Written for psql of version 18: an older one takes its pipelines for something else and waits for input without end.
+_LEFT_OUT = frozenset({"psql_pipeline"})
 
 
 class Suite(Struct, frozen=True):
@@ -27,7 +29,7 @@ class Suite(Struct, frozen=True):
         """The names of the files, as the parallel schedule says what must come before; then what it does not name."""
         lines = (self.home / "parallel_schedule").read_text().splitlines()
         planned = [name for line in lines if line.startswith("test:") for name in line.removeprefix("test:").split()]
-        there = {path.stem for path in (self.home / "sql").glob("*.sql")}
+        there = {path.stem for path in (self.home / "sql").glob("*.sql")} - _LEFT_OUT
         return [name for name in planned if name in there] + sorted(there - set(planned))
 
     def expects(self, name: str, said: bytes) -> bool:
