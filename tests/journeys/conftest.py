@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.journeys import native
 from tests.journeys.library import LibraryStage
 from tests.journeys.stage import Stage
 from tests.peers import found
@@ -27,6 +28,19 @@ def own_stage(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
     """A stage for one scene alone, with a PostgreSQL of its own: kill, stop and break what is on it."""
     found.require("psql")
     yield from _play(Stage(tmp_path_factory.mktemp("own-stage"), own_postgres))
+
+
+@pytest.fixture
+def alone(stage: Stage) -> None:
+    """For scenes that count: no session of another scene is open any more."""
+    native.end_lingering(stage)
+
+
+@pytest.fixture(scope="module")
+def tidy(stage: Stage) -> Iterator[None]:
+    """For modules of native clients: later ones find the stage as it was."""
+    yield
+    native.end_lingering(stage)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,13 @@ def psql(stage: Stage, target: str, *sql: str, who: str = "ann", **more: str) ->
     return run(stage, target, clients.psql(*sql), who, **more)
 
 
+def end_lingering(stage: Stage) -> None:
+    """End what earlier scenes left: a session outlives its last native client by some seconds."""
+    for session in stage.listed("sessions", "ls", "--state", "open", who="dora"):
+        stage.hoopx("sessions", "kill", session["id"], who="dora")  # or it has just ended by itself
+    stage.nothing_remains()
+
+
 @contextmanager
 def running(stage: Stage, target: str, command: Sequence[str], who: str = "ann", **more: str) -> Iterator[Running]:
     """A client beside the scene, ended with it."""

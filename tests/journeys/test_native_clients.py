@@ -10,6 +10,8 @@ from tests.journeys import native
 from tests.journeys.stage import CAST, Stage
 from tests.peers import clients
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 TARGET = "shop-prod"
 
 
@@ -81,6 +83,7 @@ def test_a_target_that_is_not_there_names_the_nearest_that_its_user_may_know(sta
     assert "shop-prod" not in stranger.err.replace("shop-prd", "")
 
 
+@pytest.mark.usefixtures("alone")
 def test_who_may_not_open_a_session_hears_which_rule_forbids_it(stage: Stage) -> None:
     script = """
         import psycopg

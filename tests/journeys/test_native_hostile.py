@@ -16,6 +16,8 @@ from tests.journeys import native
 from tests.journeys.stage import CAST, Stage
 from tests.unit.wire_stage import packet, query, startup
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 TARGET, GUARDED = "shop-prod", "payments-prod"
 PATIENCE = 60.0
 SECRET_TEXT = "SELECT 'spoken too early'"
@@ -77,6 +79,7 @@ def refused(said: bytes, code: str) -> None:
     assert b"C" + code.encode() + b"\0" in said
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     "early", [startup(user="dora", database=TARGET), query(SECRET_TEXT), b"p\0\0\0\4", b"\xff" * 20]
 )

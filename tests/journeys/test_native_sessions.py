@@ -14,6 +14,8 @@ from tests.peers import clients
 from tests.peers.found import program
 from tests.peers.processes import eventually
 
+pytestmark = pytest.mark.usefixtures("tidy", "alone")
+
 TARGET, GUARDED = "shop-prod", "payments-prod"
 ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e"
 REQUEST = r"HINT: +an approver runs `hoopx approve (r_\w+)`"
