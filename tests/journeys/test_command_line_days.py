@@ -60,7 +60,7 @@ def test_a_dump_is_the_same_byte_for_byte(library: LibraryStage, options: list[s
 
 
 def test_a_dump_of_the_globals_is_the_same(library: LibraryStage) -> None:
-    dumped = [found.program("pg_dumpall"), "--globals-only", "--no-role-passwords", "--database=app"]
+    dumped = [str(found.program("pg_dumpall")), "--globals-only", "--no-role-passwords", "--database=app"]
     through, direct = beside(library, "library-prod", dumped)
     assert through == direct
     assert "CREATE ROLE app_read" in through
@@ -181,5 +181,5 @@ def _statements(dump: str) -> list[str]:
 
 def _held(library: LibraryStage, target: str) -> list[str]:
     """What a database holds, as far as it does not depend on who owns it."""
-    dump = [found.program("pg_dump"), "--no-owner", "--no-privileges", "--no-publications", "--no-blobs"]
+    dump = [str(found.program("pg_dump")), "--no-owner", "--no-privileges", "--no-publications", "--no-blobs"]
     return _statements(library.straight(dump, target).fine().out)
