@@ -137,6 +137,18 @@ class Postgres:
     def log_position(self) -> int:
         return self._log.stat().st_size
 
+    def let_in(self, rule: str) -> None:
+        """Put a line of pg_hba.conf before the others, and wait until it holds."""
+        place = self._data / "pg_hba.conf"
+        place.write_text(f"{rule}\n{place.read_text()}")
+        self.sql("SELECT pg_reload_conf()")
+        known = "SELECT count(*) FROM pg_hba_file_rules WHERE error IS NULL AND user_name = ARRAY['{}']"
+        user = rule.split()[2]
+        deadline = time.monotonic() + START_LIMIT
+        while self.sql(known.format(user)) == [(0,)]:
+            assert time.monotonic() < deadline, f"`{rule}` is not taken"
+            time.sleep(0.02)
+
     def roles(self, prefix: str = "") -> set[str]:
         """The names of all roles of its own making, the built-in `pg_…` left out."""
         rows = self.sql("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'")

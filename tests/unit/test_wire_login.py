@@ -41,8 +41,8 @@ def begun(**parameters: str) -> Stage:
     return stage
 
 
-def begun_over_tls() -> Stage:
-    stage = Stage(tls=True)
+def begun_over_tls(*, verified: bool = False) -> Stage:
+    stage = Stage(tls=True, verified=verified)
     stage.client_says(startup(user="me"))
     return stage
 
@@ -282,15 +282,18 @@ def test_md5_is_answered() -> None:
     assert stage.backend_heard == message(ord("p"), proof + b"\0")
 
 
-def test_a_clear_password_goes_only_through_tls() -> None:
-    stage = begun()
-    stage.forget()
-    stage.backend_says(authentication(3))
-    assert b"s3cret" not in stage.backend_heard
-    assert b"clear password" in stage.client_heard
-    assert stage.is_closed
+def test_a_clear_password_goes_only_to_a_server_that_was_verified() -> None:
+    unverified = begun_over_tls()
+    unverified.backend_says(b"S")
+    unverified.perform(unverified.engine.on_tls(None))
+    for stage in (begun(), unverified):
+        stage.forget()
+        stage.backend_says(authentication(3))
+        assert b"s3cret" not in stage.backend_heard
+        assert b"clear password" in stage.client_heard
+        assert stage.is_closed
 
-    stage = begun_over_tls()
+    stage = begun_over_tls(verified=True)
     stage.backend_says(b"S")
     stage.perform(stage.engine.on_tls(None))
     stage.forget()

@@ -51,10 +51,11 @@ Ruler = Callable[[Judge], Passage | Deny | None]
 class Stage:
     """Plays one stream. What a side heard is cleared when it is read, so that each assertion is about one turn."""
 
-    def __init__(self, rule: Ruler | None = None, *, tls: bool = False, password: str = "s3cret") -> None:
-        self.engine = Engine(
-            StreamId("t_1"), "prod", Upstream(Credential("minted", Secret(password)), "app", tls), KEY, NONCE
-        )
+    def __init__(
+        self, rule: Ruler | None = None, *, tls: bool = False, verified: bool = False, password: str = "s3cret"
+    ) -> None:
+        upstream = Upstream(Credential("minted", Secret(password)), "app", tls, verified)
+        self.engine = Engine(StreamId("t_1"), "prod", upstream, KEY, NONCE)
         self.notes: list[entries.Entry] = []
         self.asked: list[Judge] = []
         self.others: list[StartTls | Cancel | Close] = []

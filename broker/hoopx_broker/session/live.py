@@ -102,7 +102,8 @@ class LiveSession:
             raise Denied(f"this session has {MAX_STREAMS} connections already", "close some")
         target = self._parts.target
         key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
-        where = Upstream(self._parts.credential, target.database, target.tls.mode != "disable")
+        verified = target.tls.mode in ("verify-ca", "verify-full")
+        where = Upstream(self._parts.credential, target.database, target.tls.mode != "disable", verified)
         engine = Engine(new_stream_id(), target.name, where, key, nonce, greeter)
         pump = Pump(engine, client, self._surroundings(left), tls=where.tls)
         self._streams.add(pump)

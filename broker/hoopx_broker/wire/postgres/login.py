@@ -34,11 +34,12 @@ class _Step(Enum):
 
 
 class Upstream(Struct, frozen=True):
-    """Where and as whom to log in. Without `tls` only proofs of the password are sent (SCRAM or MD5), never itself."""
+    """Where and as whom to log in. Unless TLS has `verified` the server, it gets proofs of the password, never itself."""
 
     credential: Credential
     database: str
     tls: bool
+    verified: bool = False
 
 
 class Login:
@@ -149,8 +150,11 @@ class Login:
         return _answer(mechanism + b"\0" + len(first).to_bytes(4, "big") + first)
 
     def _clear_password(self) -> list[Effect]:
-        if not self._upstream.tls:
-            raise LoginFailed("the server asks for a clear password without TLS; switch TLS on for this target")
+        if not self._upstream.verified:
+            raise LoginFailed(
+                "the server asks for a clear password, and nobody has verified that it is the right one;"
+                " set `tls: {mode: verify-full}` for this target"
+            )
         self._step = _Step.PROVED
         return _answer(self._upstream.credential.password.reveal().encode() + b"\0")
 
