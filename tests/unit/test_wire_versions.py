@@ -103,7 +103,7 @@ def test_a_server_of_3_0_serves_a_client_of_3_2() -> None:
     ],
 )
 def test_a_server_that_negotiates_what_nobody_asked_is_broken(asked: int, said: bytes) -> None:
-    upstream = Upstream(Credential("minted", Secret("s3cret")), "app", tls=True)
+    upstream = Upstream(Credential("minted", Secret("s3cret")), "app", tls=True, verified=True)
     stage = Stage(tls=True)
     stage.engine = Engine(StreamId("t_1"), "prod", upstream, LONG_KEY, NONCE)
     stage.client_says(startup(asked, user="me"))

@@ -34,7 +34,7 @@ class _Step(Enum):
 
 
 class Upstream(Struct, frozen=True):
-    """Where and as whom to log in. Unless TLS has `verified` the server, it gets proofs of the password, never itself."""
+    """Where and as whom to log in. A server that TLS has not `verified` gets proofs of the password, never itself."""
 
     credential: Credential
     database: str
