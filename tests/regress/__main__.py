@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.peers.postgres import Foundry
 from tests.regress.recorded import judged
 from tests.regress.report import Compared, Total
-from tests.regress.sides import Course, direct, through
+from tests.regress.sides import Course, Manner, direct, through
 from tests.regress.source import Suite, suites
 
 
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--suite", help="only the suite of this version, such as 15")
     parser.add_argument("--server", type=int, help="on the server of this version, not on that of the suite's own")
     parser.add_argument("--verbose", action="store_true", help="compare the SQLSTATE of each error too")
+    parser.add_argument("--extended", action="store_true", help="send queries by the extended protocol")
     parser.add_argument("--keep", type=Path, help="a directory for the outputs that differ")
     asked = parser.parse_args()
     found = [suite for suite in suites(asked.server) if asked.suite in (None, suite.home.name)]
@@ -39,10 +40,10 @@ def main() -> int:
 
 def _run(foundry: Foundry, suite: Suite, asked: argparse.Namespace) -> int:
     names = [name for name in suite.schedule() if not asked.names or name in {"test_setup", *asked.names}]
-    total = Total(suite.name)
+    total, manner = Total(suite.name), Manner(asked.verbose, asked.extended)
     with (
-        direct(foundry, suite, verbose=asked.verbose) as one,
-        through(foundry, suite, verbose=asked.verbose) as (other, recordings),
+        direct(foundry, suite, manner) as one,
+        through(foundry, suite, manner) as (other, recordings),
         ThreadPoolExecutor(2) as both,
     ):
         for name in names:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from tests.journeys.stage import HOOPX, Stage
 from tests.journeys.tokens import AUDIENCE, ISSUER
@@ -17,6 +20,7 @@ from tests.peers.found import program
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.regress.source import Suite
 
+ROOT = Path(__file__).parents[2]
 DATABASE, TARGET = "regression", "regression"
 ALLOW_ALL = '@id("everything")\npermit (principal, action, resource);\n'
 FILE_LIMIT = 900.0  # seconds; the longest file takes some twenty on an idle machine
@@ -39,6 +43,16 @@ _DATABASE = [
 ]
 # Its own temporary server allows prepared transactions. Statistics that change by themselves change plans.
 _SERVER = {"max_prepared_transactions": "2", "autovacuum": "off"}
+
+
+class Manner(Struct, frozen=True):
+    """How psql is run: with the SQLSTATE of each error, and with its queries sent by the extended protocol."""
+
+    verbose: bool = False
+    extended: bool = False
+
+
+PLAIN = Manner()
 
 
 class Side(Protocol):
@@ -104,9 +118,8 @@ targets:
 class Course:
     """One run over files of the suite, each with what the files before it left in the database."""
 
-    def __init__(self, suite: Suite, side: Side, ground: Path, *, verbose: bool = False) -> None:
-        self._suite, self._side, self._ground = suite, side, ground
-        self._verbosity = "-v VERBOSITY=verbose" if verbose else ""
+    def __init__(self, suite: Suite, side: Side, ground: Path, manner: Manner) -> None:
+        self._suite, self._side, self._ground, self._manner = suite, side, ground, manner
         (ground / "results").mkdir(mode=0o777)
         (ground / "results").chmod(0o777)
         (ground / "testtablespace").mkdir(mode=0o777)
@@ -121,9 +134,11 @@ class Course:
         return (output + told.encode()).replace(bytes(self._ground), b"<ground>")
 
     def _command(self, name: str, said: Path) -> str:
-        psql = f"{shlex.quote(str(_psql(self._suite.installation)))} {self._verbosity}"
-        hide = "-v HIDE_TABLEAM=on -v HIDE_TOAST_COMPRESSION=on"
-        return f"cd {self._ground}; {psql} -X -a -q {hide} < {self._home}/sql/{name}.sql > {said} 2>&1"
+        relay = [sys.executable, "-m", "tests.regress.extended"] if self._manner.extended else []
+        hide = ["-v", "HIDE_TABLEAM=on", "-v", "HIDE_TOAST_COMPRESSION=on"]
+        verbosity = ["-v", "VERBOSITY=verbose"] if self._manner.verbose else []
+        psql = shlex.join([*relay, str(_psql(self._suite.installation)), "-X", "-a", "-q", *hide, *verbosity])
+        return f"cd {self._ground}; {psql} < {self._home}/sql/{name}.sql > {said} 2>&1"
 
     def _environ(self, name: str) -> dict[str, str]:
         return {
@@ -135,6 +150,7 @@ class Course:
             "PGTZ": "America/Los_Angeles" if self._suite.installation.major >= 15 else "PST8PDT",
             "PGDATESTYLE": "Postgres, MDY",
             "PGOPTIONS": "-c intervalstyle=postgres_verbose",
+            "PYTHONPATH": str(ROOT),
             "LANG": "C",
             "LC_ALL": "",
             "LC_MESSAGES": "C",
@@ -161,19 +177,19 @@ def fresh_server(foundry: Foundry, suite: Suite) -> Iterator[Postgres]:
 
 
 @contextmanager
-def direct(foundry: Foundry, suite: Suite, *, verbose: bool = False) -> Iterator[Course]:
+def direct(foundry: Foundry, suite: Suite, manner: Manner = PLAIN) -> Iterator[Course]:
     with fresh_server(foundry, suite) as postgres, _ground() as ground:
-        yield Course(suite, Direct(postgres), ground, verbose=verbose)
+        yield Course(suite, Direct(postgres), ground, manner)
 
 
 @contextmanager
-def through(foundry: Foundry, suite: Suite, *, verbose: bool = False) -> Iterator[tuple[Course, Path]]:
+def through(foundry: Foundry, suite: Suite, manner: Manner = PLAIN) -> Iterator[tuple[Course, Path]]:
     """With the directory of the broker's recordings."""
     with fresh_server(foundry, suite) as postgres, _ground() as ground, tempfile.TemporaryDirectory() as home:
         stage = Through(Path(home) / "stage", postgres)
         stage.start_broker()
         try:
-            yield Course(suite, stage, ground, verbose=verbose), stage.home / "recordings"
+            yield Course(suite, stage, ground, manner), stage.home / "recordings"
         finally:
             stage.close()
         assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
