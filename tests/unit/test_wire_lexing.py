@@ -116,3 +116,40 @@ def test_rows_do_not_settle_it() -> None:
     assert scene.backend_heard == query("set it") + query("select 1")
     scene.backend_says(done("SELECT 1"), ready())
     assert scene.backend_heard == query(DELICATE)
+
+
+def test_what_was_read_at_its_parse_runs_whatever_the_settings_are_now() -> None:
+    scene = stage()
+    scene.client_says(parse(DELICATE, "kept"), sync())
+    scene.backend_says(parsed(), ready())
+    scene.client_says(query("set it"))
+    scene.backend_says(status("standard_conforming_strings", "off"), done("SET"), ready())
+    scene.forget()
+    run = bind("kept") + execute() + sync()
+    scene.client_says(run)
+    assert scene.backend_heard == run
+
+
+@pytest.mark.parametrize(
+    ("setting", "other", "usual"),
+    [("standard_conforming_strings", "off", "on"), ("client_encoding", "LATIN1", "UTF8")],
+)
+def test_after_a_change_a_pipeline_of_one_statement_passes_whole(setting: str, other: str, usual: str) -> None:
+    scene = stage()
+    for value in (other, usual):
+        scene.client_says(query("set it"))
+        scene.backend_says(status(setting, value), done("SET"), ready())
+    scene.forget()
+    whole = parse(DELICATE) + bind() + execute() + sync()
+    scene.client_says(whole)
+    assert scene.backend_heard == whole
+
+
+def test_after_a_change_what_runs_before_in_the_pipeline_may_end_a_transaction() -> None:
+    scene = stage("off")
+    scene.client_says(query("set on"))
+    scene.backend_says(status("standard_conforming_strings", "on"), done("SET"), ready("T"))
+    scene.forget()
+    before = parse("rollback") + bind() + execute()
+    scene.client_says(before, parse(DELICATE), sync())
+    assert scene.backend_heard == before + refused(simple=False) + sync()

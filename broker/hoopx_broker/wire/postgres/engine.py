@@ -31,6 +31,8 @@ __all__ = ["Engine", "Phase"]
 _Said = TypeVar("_Said")
 # What a client may say while the server reads the data of a COPY.
 _IN_COPY = frozenset(b"dcfSHX")  # CopyData, CopyDone, CopyFail, Sync, Flush, Terminate
+# Whose text the server reads when it comes. What an Execute runs was read at its Parse.
+_READ_THEN = frozenset({frames.QUERY, frames.PARSE})
 
 
 class Engine:
@@ -172,8 +174,7 @@ class Engine:
 
     def _judge(self, frame: Frame, asked: Judge) -> list[Effect]:
         self._held = frame
-        refusal = self._lexing.refusal(asked.text)
-        if refusal is not None:
+        if frame.kind in _READ_THEN and (refusal := self._lexing.refusal(asked.text)):
             return self.on_ruling(refusal)
         return [asked]
 
@@ -214,7 +215,7 @@ class Engine:
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
             self._names.doubt(defined.encode())
-        self._lexing.on_passage(may_relex=passage.may_relex)
+        self._lexing.on_passage(may_relex=passage.may_relex, runs=frame.kind != frames.PARSE)
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage.allow.shadow)
         self._count += 1

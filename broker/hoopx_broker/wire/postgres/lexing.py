@@ -30,9 +30,9 @@ class Lexing:
             self._is_utf8 = is_utf8(encoding)
         self._was_changed |= not (self._strings_conform and self._is_utf8)
 
-    def on_passage(self, *, may_relex: bool) -> None:
-        """A statement goes to the server."""
-        self._in_doubt |= may_relex or self._was_changed
+    def on_passage(self, *, may_relex: bool, runs: bool) -> None:
+        """A statement goes to the server. One that is only prepared ends no transaction."""
+        self._in_doubt |= may_relex or (runs and self._was_changed)
 
     def on_quiet(self) -> None:
         """The server is ready and owes no answer: it has told every setting that has changed before that."""
