@@ -22,6 +22,8 @@ class Reason(Struct, frozen=True):
 _WORDS = "the grammar of PostgreSQL 18 has other words, or a place, for an error of an older server"
 # The server reads a backslash there in another way than the grammar that judges.
 _BACKSLASH = "with `standard_conforming_strings` off hoopx takes no text with a backslash"
+_ENCODING = "hoopx closes a stream whose encoding is neither UTF-8 nor of single bytes"
+_COUNTED = "counters of the whole server count hoopx's own connection too, which reads the catalog"
 
 _ANYTHING = "(?s:.*)"
 _PLACE = r"LINE \d+: .*\n *\^"
@@ -56,6 +58,13 @@ REASONS: tuple[Reason, ...] = (
         r" *\^\nDETAIL:  String constants with Unicode escapes cannot be .*",
         r" *\^",
     ),
+    Reason(
+        _ENCODING,
+        frozenset({"copyencoding"}),
+        r"COPY copy_encoding_tab FROM (?s:.*)",
+        r"FATAL:  hoopx closes this connection: the client encoding was changed (?s:.*)",
+    ),
+    Reason(_COUNTED, frozenset({"stats"}), " f", " t"),
 )
 
 

@@ -56,7 +56,7 @@ class Total(Struct):
         lines = [
             self.suite,
             f"{self.files} files: {self.equal} equal to the byte, {explained} different for known reasons",
-            f"{self.as_expected} of them direct as PostgreSQL's developers expect",
+            *([f"{self.as_expected} direct as PostgreSQL's developers expect"] if self.as_expected else []),
             *(f"  {count:5} {reason}" for reason, count in self.reasons.most_common()),
         ]
         if self.judged is not None:
