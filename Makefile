@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers-postgres regress check lock clean environment
+.PHONY: help demo test peers-postgres regress check fuzz lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -11,6 +11,7 @@ help:
 	@echo 'make peers-postgres   servers of PostgreSQL 12 to 18 for the tests that meet each version'
 	@echo 'make regress PostgreSQL'"'"'s own regression suite through the broker: slow (ARGS="--keep DIRECTORY" keeps outputs)'
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
+	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
 	@echo 'make clean   remove what the others made'
@@ -40,6 +41,9 @@ check: environment
 	$(VENV)/lint-imports
 	$(VENV)/hoopx policy test policies
 	$(VENV)/pytest -q tests/golden/test_cli_help_golden.py
+
+fuzz: environment
+	@$(VENV)/python -m tests.fuzz $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip cannot; it lives apart and is asked only here.
 # It reads no pip configuration, so pip's own index is handed on.

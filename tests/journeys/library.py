@@ -1,4 +1,4 @@
-"""The stage where ordinary life goes on: a rich database with nothing masked, and work done with a broker and without.
+"""The stage where ordinary life goes on: a rich database, and work that is done with a broker and without.
 
 A scene runs a client twice in one session: through the broker, and straight at the server. What comes must be equal.
 """
@@ -36,9 +36,9 @@ class LibraryStage(Stage):
         postgres.sql(f"CREATE DATABASE {COPY} OWNER {BUILDER}")
         super().__init__(home, postgres)
 
-    def straight(self, command: Sequence[str | Path], target: str = "library-prod") -> Outcome:
+    def straight(self, command: Sequence[object], target: str = "library-prod") -> Outcome:
         """The same command without a broker."""
-        return run(command, self.straight_environment(target))
+        return run([str(part) for part in command], self.straight_environment(target))
 
     def straight_environment(self, target: str = "library-prod") -> Mapping[str, str]:
         copy = target == "copy-dev"

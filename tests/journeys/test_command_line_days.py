@@ -18,7 +18,7 @@ PSQL_DAY = Path(__file__).parents[1] / "peers" / "days" / "psql_day.sql"
 DIFFERS = re.compile(r'(?<=as user ")\w+|^\\(un)?restrict .*\n', re.MULTILINE)
 
 
-def beside(library: LibraryStage, target: str, command: Sequence[str | Path], who: str = "ann") -> tuple[str, str]:
+def beside(library: LibraryStage, target: str, command: Sequence[object], who: str = "ann") -> tuple[str, str]:
     """What a command says through the broker and what it says straight, both within one session: roles are the same."""
     straight = [f"{name}={value}" for name, value in library.straight_environment(target).items()]
     said = shlex.join(map(str, command)) + " 2>&1"
