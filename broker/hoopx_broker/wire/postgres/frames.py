@@ -41,6 +41,9 @@ _RUNS = {
     Side.BACKEND: frozenset({DATA_ROW, COPY_DATA}),
 }
 
+# Pieces of an unfinished frame below this size are put together at once: an object for each would be ten times the bytes.
+_CRUMB = 1024
+
 _LENGTH = struct.Struct("!I")
 _HEADER = 5
 
@@ -65,7 +68,7 @@ class Framer:
     __slots__ = ("_expects", "_held", "_held_size", "_known", "_large", "_needed", "_runs")
 
     def __init__(self, side: Side) -> None:
-        self._held: list[bytes] = []
+        self._held: list[bytes | bytearray] = []
         self._held_size = 0
         self._needed = 0
         self._known = _KNOWN[side]
@@ -80,8 +83,7 @@ class Framer:
     def feed(self, data: bytes) -> list[Frame]:
         """Raises `BrokenPeer` on an unknown type or a length out of bounds."""
         if self._held:
-            self._held.append(data)
-            self._held_size += len(data)
+            self._keep(data)
             if self._held_size < self._needed:
                 return []
             data = b"".join(self._held)
@@ -94,6 +96,16 @@ class Framer:
             self._held = [data[at:]]
             self._held_size = len(data) - at
         return frames
+
+    def _keep(self, data: bytes) -> None:
+        self._held_size += len(data)
+        last = self._held[-1]
+        if len(data) >= _CRUMB:
+            self._held.append(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._held.append(bytearray(data))
 
     def _special(self, data: bytes, frames: list[Frame]) -> int:
         if self._expects == TLS_ANSWER:
