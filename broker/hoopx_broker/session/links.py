@@ -10,6 +10,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.pump import Pump
 from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.tunnel.resume import resume_reading
 
 # One read of the backend is at most 256 KiB; rows that hoopx held back may come as more, and go out in pieces.
 MAX_FRAME = 1024 * 1024
@@ -80,7 +81,7 @@ class StreamLink(WSListener):
 
     def resume(self) -> None:
         if self._transport is not None and not self._transport.is_disconnected:
-            self._transport.underlying_transport.resume_reading()
+            resume_reading(self._transport.underlying_transport)
 
     def close(self) -> None:
         self._pump = None

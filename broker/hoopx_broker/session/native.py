@@ -31,6 +31,7 @@ from hoopx_broker.terms.errors import (
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.crew import Crew
+from hoopx_broker.tunnel.resume import resume_reading
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.postgres import messages
 from hoopx_broker.wire.postgres.beginning import Greeter
@@ -108,14 +109,14 @@ class NativeClient(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume(self) -> None:
-        self._transport.resume_reading()
+        resume_reading(self._transport)
 
     def close(self) -> None:
         """After what was sent has gone out; a peer that does not take it is cut off."""
         self._pump = None
         self._is_over.set()
         # A paused transport would not notice that the client closes its side.
-        self._transport.resume_reading()
+        resume_reading(self._transport)
         self._transport.close()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
 

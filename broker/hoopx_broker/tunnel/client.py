@@ -21,6 +21,7 @@ from picows import (
 from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.terms.secret import Secret
+from hoopx_broker.tunnel.resume import resume_reading
 
 # TCP, TLS and the upgrade are five round trips; a broker that needs longer is as good as down.
 HANDSHAKE_SECONDS = 15
@@ -112,7 +113,7 @@ class Stream(WSListener):
 
     def go_on_reading(self) -> None:
         if self._transport is not None and not self._transport.is_disconnected:
-            self._transport.underlying_transport.resume_reading()
+            resume_reading(self._transport.underlying_transport)
 
     def close(self) -> None:
         """End the stream after what was sent has gone out."""
@@ -160,7 +161,7 @@ class Control(WSListener):
             self._heard.put_nowait(None)
         elif self._is_slowed and self._heard.empty() and self._transport is not None:
             self._is_slowed = False
-            self._transport.underlying_transport.resume_reading()
+            resume_reading(self._transport.underlying_transport)
         return message
 
     def say(self, message: Open | Hangup) -> None:

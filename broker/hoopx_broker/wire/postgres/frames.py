@@ -41,7 +41,7 @@ _RUNS = {
     Side.BACKEND: frozenset({DATA_ROW, COPY_DATA}),
 }
 
-# Pieces of an unfinished frame below this size are put together at once: an object for each would be ten times the bytes.
+# Smaller pieces of an unfinished frame are put together at once: an object for each would be ten times the bytes.
 _CRUMB = 1024
 
 _LENGTH = struct.Struct("!I")
