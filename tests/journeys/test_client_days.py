@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from tests.journeys.library import LibraryStage
+from tests.peers import found
 
-DAYS = ("psycopg", "psycopg2", "asyncpg", "sqlalchemy", "django")
+DAYS = ("psycopg", "psycopg2", "asyncpg", "sqlalchemy", "django", "node", "jdbc")
 
 
 @pytest.mark.parametrize("client", DAYS)
@@ -28,5 +29,11 @@ def test_a_day_of_writing_in_dev_is_as_without_a_broker(library: LibraryStage, c
 
 
 def _day(client: str, what: str) -> list[str]:
+    if client == "node":
+        found.require("node clients")
+        return ["node", str(found.NODE_CLIENTS / "day.mjs"), what]
+    if client == "jdbc":
+        found.require("pgjdbc")
+        return ["java", "-cp", str(found.jdbc_driver()), str(found.JDBC / "JdbcDay.java"), what]
     # Warnings of a client's own code are none of ours.
     return [sys.executable, "-W", "ignore", "-m", f"tests.peers.days.{client}_day", what]

@@ -17,6 +17,8 @@ from tests.regress.source import FETCH, suites
 
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
+NODE_CLIENTS = Path(__file__).parent / "days" / "node"
+JDBC = Path(__file__).parent / "days" / "jdbc"
 
 
 class Peer(Struct, frozen=True):
@@ -38,6 +40,8 @@ def peers() -> list[Peer]:
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
         Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
+        Peer("node clients", _node_clients(), ".ci/peers", optional=True),
+        Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
     ]
 
@@ -96,6 +100,20 @@ def _version(command: str) -> str | None:
 def _oidc_provider() -> str | None:
     package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
     return "installed" if package.exists() and shutil.which("node") else None
+
+
+def _node_clients() -> str | None:
+    return "installed" if (NODE_CLIENTS / "node_modules" / "postgres").exists() and shutil.which("node") else None
+
+
+def jdbc_driver() -> Path | None:
+    """The jar that `.ci/peers` has fetched."""
+    return next(iter((JDBC / "lib").glob("postgresql-*.jar")), None)
+
+
+def _pgjdbc() -> str | None:
+    driver = jdbc_driver()
+    return driver.stem if driver is not None and shutil.which("java") else None
 
 
 def _regression_sql() -> str | None:
