@@ -95,6 +95,15 @@ def test_several_connections_wait_for_one_request_and_open_one_session(stage: St
 # One session for a pool.
 
 
+def share_one_lease(stage: Stage, connections: int) -> None:
+    assert len(open_sessions(stage)) == 1
+    [role] = stage.minted()
+    backends = stage.minted_backends()
+    assert {user for _, user in backends} == {role}
+    # The session may have a connection of its own too, by which it reads the catalog.
+    assert len(backends) in (connections, connections + 1)
+
+
 def test_a_pool_shares_one_session_and_one_lease_which_end_soon_after_it(stage: Stage) -> None:
     eventually_without_sessions(stage)
     with native.running(stage, TARGET, clients.python(HOLDING, "4")) as client:
