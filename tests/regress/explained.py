@@ -25,6 +25,7 @@ _BACKSLASH = "with `standard_conforming_strings` off hoopx takes no text with a 
 _ENCODING = "hoopx closes a stream whose encoding is neither UTF-8 nor of single bytes"
 _COUNTED = "counters of the whole server count hoopx's own connection too, which reads the catalog"
 
+_CODE = re.compile(r"^([A-Z]+:  )[0-9A-Z]{5}: ", re.MULTILINE)  # the SQLSTATE in verbose output
 _ANYTHING = "(?s:.*)"
 _PLACE = r"LINE \d+: .*\n *\^"
 _REFUSED = (
@@ -70,7 +71,7 @@ REASONS: tuple[Reason, ...] = (
 
 def explain(name: str, hunk: Hunk) -> str | None:
     """The name of the reason that is known for this difference in this file."""
-    direct, through = "\n".join(hunk.direct), "\n".join(hunk.through)
+    direct, through = (_CODE.sub(r"\1", "\n".join(lines)) for lines in (hunk.direct, hunk.through))
     for reason in REASONS:
         if name in reason.files and re.fullmatch(reason.direct, direct) and re.fullmatch(reason.through, through):
             return reason.name

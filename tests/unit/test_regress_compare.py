@@ -35,6 +35,14 @@ def test_a_difference_is_excused_in_its_own_file_only_and_as_a_whole_only() -> N
     assert explain("create_table", Hunk(hunk.line, hunk.direct, (*hunk.through, "ERROR:  more"))) is None
 
 
+def test_a_known_difference_is_known_with_the_code_of_its_error_too() -> None:
+    before, after = "cannot be marked NOT VALID", "constraints cannot be altered to be NOT VALID"
+    place = ("LINE 1: ALTER TABLE t", "    ^")
+    for code in ("", "0A000: "):
+        hunk = Hunk(1, (f"ERROR:  {code}FOREIGN KEY constraints {before}",), (f"ERROR:  {code}{after}", *place))
+        assert explain("foreign_key", hunk) is not None
+
+
 def test_one_unexplained_difference_is_enough_to_name_the_file() -> None:
     total = Total("suite")
     total.add(Compared.of("boolean", b"t\n", b"t\n"), as_expected=True)
