@@ -41,6 +41,8 @@ def _serve(client: socket.socket) -> None:
     """Until one of the two goes; then so does the other."""
     changed: deque[bool] = deque()  # of each exchange that the server has not finished: was its Query changed?
     with client, socket.create_connection((os.environ["PGHOST"], int(os.environ["PGPORT"]))) as server:
+        for peer in (client, server):  # else each of many small messages waits for the one before to be confirmed
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server.sendall(_start(client))
         threading.Thread(target=_to_server, args=(client, server, changed), daemon=True).start()
         for kind, body in _messages(server):
@@ -90,7 +92,7 @@ def _messages(peer: socket.socket) -> Iterator[tuple[bytes, bytes]]:
         try:
             head = _exactly(peer, 5)
             yield head[:1], _exactly(peer, int.from_bytes(head[1:], "big") - 4)
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # closed by the other direction, perhaps
             return
 
 
