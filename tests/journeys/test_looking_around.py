@@ -36,3 +36,8 @@ def test_no_listing_and_no_file_of_the_laptop_holds_a_secret_of_the_target(stage
         if path.is_file():
             assert stage.postgres.superuser_password.encode() not in path.read_bytes()
             assert stage.postgres.admin_password.encode() not in path.read_bytes()
+
+
+def test_a_misspelt_target_is_mended_only_for_whom_may_know_of_the_right_one(stage: Stage) -> None:
+    assert "shop-prod" in stage.hoopx("show", "shop-prd").err
+    assert "shop-prod" not in stage.hoopx("show", "shop-prd", who="nobody").err

@@ -19,7 +19,7 @@ from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
-from hoopx_broker.session.opening import Services, ask_for_session, denial, duration_of, find_target
+from hoopx_broker.session.opening import Services, ask_for_session, denial, duration_of, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
@@ -105,7 +105,7 @@ class Api:
         return {"targets": [view for view in views if view.access != "denied"]}
 
     async def _target(self, request: Request, who: Principal) -> TargetView:
-        return self._view(find_target(self._services.targets, request.path_params["name"]), who)
+        return self._view(target_for(self._services, who, request.path_params["name"]), who)
 
     def _view(self, target: Target, who: Principal) -> TargetView:
         judge = self._services.judge()
@@ -135,7 +135,7 @@ class Api:
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
         ask = await _body(request, AskFor)
-        target = find_target(self._services.targets, ask.target)
+        target = target_for(self._services, who, ask.target)
         seconds = duration_of(ask.duration, target)
         now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
         ruling = self._services.judge().opening(who, target, now)
