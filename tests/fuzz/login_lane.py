@@ -30,10 +30,13 @@ def _first(iterations: bytes = b"4096", nonce: bytes = OURS + b"theirs", more: b
     return b"r=%b,s=%b,i=%b%b" % (nonce, b64encode(SALT), iterations, more)
 
 
-def _final(first: bytes, tls: bool) -> bytes:
-    """What the server must prove, computed apart from the code under test (RFC 5802, 3)."""
+def _final(first: bytes, header: bytes = b"n,,") -> bytes:
+    """What the server must prove, computed apart from the code under test (RFC 5802, 3).
+
+    The client binds to no channel here, and says so by its `header`: these certificates give nothing to bind to.
+    """
     said = dict(part.split(b"=", 1) for part in first.split(b","))
-    without_proof = b"c=" + b64encode(b"y,," if tls else b"n,,") + b",r=" + said[b"r"]
+    without_proof = b"c=" + b64encode(header) + b",r=" + said[b"r"]
     signed = b",".join((b"n=,r=" + OURS, first, without_proof))
     salted = pbkdf2_hmac("sha256", PASSWORD.encode(), b64decode(said[b"s"]), int(said[b"i"]))
     key = hmac.digest(salted, b"Server Key", "sha256")
@@ -68,7 +71,7 @@ class LoginLane:
             *begin,
             say.authentication(10, b"SCRAM-SHA-256\0\0"),
             say.authentication(11, first),
-            say.authentication(12, _final(first, tls)),
+            say.authentication(12, _final(first)),
             READY,
         ]
 
@@ -92,7 +95,7 @@ class LoginLane:
         return random.choice(
             (
                 say.authentication(11, odd),
-                say.authentication(12, random.choice((b"v=", b"v=QUFB", b"e=no", _final(_first(), not tls)))),
+                say.authentication(12, random.choice((b"v=", b"v=QUFB", b"e=no", _final(_first(), b"y,,")))),
                 say.authentication(
                     10, random.choice((b"\0", b"SCRAM-SHA-1\0\0", b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"))
                 ),
@@ -155,7 +158,7 @@ class LoginLane:
         by_code = {int.from_bytes(each[:4], "big"): each[4:] for each in said}
         if 10 in by_code:
             assert by_code.keys() >= {11, 12}, "it was let in before it was asked for a proof"
-            assert b64decode(by_code[12][2:]) == b64decode(_final(by_code[11], tls)[2:]), "it proved nothing"
+            assert b64decode(by_code[12][2:]) == b64decode(_final(by_code[11])[2:]), "it proved nothing"
 
     def close(self) -> None:
         """Nothing is open."""
