@@ -58,8 +58,7 @@ def _drive(lane: Lane, seed: int, seconds: float) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main() -> int:
     asked = parser.parse_args()
     found = [suite for suite in suites(asked.server) if asked.suite in (None, suite.home.name)]
     if not found:
-        sys.stderr.write("no suite with such a server is here; `make regress` gets them\n")
+        print("no suite with such a server is here; `make regress` gets them", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as place:
         foundry = Foundry(Path(place))
@@ -51,12 +51,11 @@ def _run(foundry: Foundry, suite: Suite, asked: argparse.Namespace) -> int:
             said, heard = both.map(Course.run, (one, other), (name, name))
             compared = Compared.of(name, said, heard)
             total.add(compared, as_expected=suite.expects(name, said))
-            sys.stdout.write(compared.told(time.monotonic() - started))
-            sys.stdout.flush()
+            print(compared.told(time.monotonic() - started), end="", flush=True)
             if asked.keep is not None and compared.hunks:
                 _keep(asked.keep / suite.home.name, name, said, heard)
         total.judged = judged(recordings)
-    sys.stdout.write(total.told())
+    print(total.told(), end="")
     return 1 if total.unexplained else 0
 
 
