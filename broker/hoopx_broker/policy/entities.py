@@ -8,12 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from hoopx_broker.policy.names import DEFAULT_SCHEMA
 from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
-# A name without a schema that nobody resolved is taken to be here.
-DEFAULT_SCHEMA = "public"
 # The one entity that holds the parameters of a prepared statement.
 PARAMETERS = {"type": "Parameters", "id": "bound"}
 _LEAST_HARMLESS: tuple[Volatility, ...] = ("volatile", "unknown", "stable", "immutable")

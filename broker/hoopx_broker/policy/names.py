@@ -12,7 +12,7 @@ from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import ColumnUse, FunctionName, Mention, StatementFacts, TableName, TableUse
 
-# Where a name that nothing is known of is taken to be.
+# Where a name that nothing is known of is taken to be, and one without a schema that nobody resolved.
 DEFAULT_SCHEMA = "public"
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 # What is done to the tables behind a view or above a partition. Their structure is changed by their own names only.

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from hoopx_broker.policy.entities import (
-    DEFAULT_SCHEMA,
     PARAMETERS,
     Resource,
     column_of,
@@ -21,6 +20,7 @@ from hoopx_broker.policy.entities import (
 )
 from hoopx_broker.policy.facts.functions import is_harmless
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
+from hoopx_broker.policy.names import DEFAULT_SCHEMA
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.facts import ColumnUse, FunctionName, StatementFacts
 from hoopx_broker.terms.targets import ColumnName, Target

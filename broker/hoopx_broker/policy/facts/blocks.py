@@ -7,7 +7,7 @@ from typing import Any
 
 from hoopx_broker.policy.facts.grammar import Node, blocks, part
 from hoopx_broker.policy.facts.guards import Refused
-from hoopx_broker.policy.facts.walk import Place, Walk
+from hoopx_broker.policy.facts.walk import Place, Walk, text_of
 
 _LANGUAGE = "plpgsql"
 # Parts of PL/pgSQL that hold a text which is run: EXECUTE, FOR … IN EXECUTE, RETURN QUERY EXECUTE, OPEN … FOR EXECUTE.
@@ -16,7 +16,7 @@ _DYNAMIC = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors", "dynque
 
 def do(walk: Walk, body: Node, place: Place) -> None:
     """Statements and expressions of the block count as said here; what nobody can read may do anything to structure."""
-    options = {item["DefElem"]["defname"]: _text(item["DefElem"]) for item in body.get("args", [])}
+    options = {item["DefElem"]["defname"]: text_of(item["DefElem"]) for item in body.get("args", [])}
     walk.found.dangerous.add("do-block")
     try:
         if options.get("language", _LANGUAGE).lower() != _LANGUAGE:
@@ -57,11 +57,6 @@ def _statement(block: str) -> bytes:
     while tag in block:
         tag = f"{tag[:-1]}x$"
     return f"DO {tag}{block}{tag}".encode()
-
-
-def _text(element: Node) -> str:
-    text: str = element.get("arg", {}).get("String", {}).get("sval", "")
-    return text
 
 
 def assignment(walk: Walk, body: Node, place: Place) -> None:

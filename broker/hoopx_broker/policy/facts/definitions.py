@@ -6,7 +6,7 @@ from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.queries import into
 from hoopx_broker.policy.facts.scopes import scope_of_target
 from hoopx_broker.policy.facts.statement import Statement
-from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified
+from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified, text_of
 
 # Kinds of objects that share the namespace of tables, so that their names are tables' names to a rule.
 _RELATIONS = frozenset(
@@ -73,15 +73,10 @@ def _create_function(walk: Walk, body: Node, place: Place) -> None:
     """A body in standard SQL is walked; one that is a string is judged when it is called, as an unknown function."""
     for option in body.get("options", []):
         element = option["DefElem"]
-        if element["defname"] == "language" and _text(element).lower() not in _TRUSTED_LANGUAGES:
+        if element["defname"] == "language" and text_of(element).lower() not in _TRUSTED_LANGUAGES:
             walk.found.dangerous.add("language")
     for name in ("parameters", "sql_body"):
         walk.field("CreateFunctionStmt", body, name, place.nested())
-
-
-def _text(element: Node) -> str:
-    text: str = element.get("arg", {}).get("String", {}).get("sval", "")
-    return text
 
 
 def _create_schema(walk: Walk, body: Node, place: Place) -> None:

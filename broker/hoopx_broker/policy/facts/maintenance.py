@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hoopx_broker.policy.facts.blocks import assignment, do
 from hoopx_broker.policy.facts.grammar import Node
-from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
+from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, table_name
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names
-from hoopx_broker.terms.facts import TableAction, TableName
+from hoopx_broker.terms.facts import TableAction
 
 _ACCESS_SHARE = 1  # AccessShareLock in PostgreSQL's lockdefs.h
 
@@ -27,8 +27,7 @@ def _copy(walk: Walk, body: Node, place: Place) -> None:
     found.mentioned.update(_columns(body))
     for column in _columns(body) or {ALL_COLUMNS}:
         if "relation" in body:
-            table = TableName(body["relation"].get("schemaname"), body["relation"]["relname"])
-            found.column(table, column, "insert" if body.get("is_from") else "read")
+            found.column(table_name(body["relation"]), column, "insert" if body.get("is_from") else "read")
     walk.field("CopyStmt", body, "whereClause", place.hidden())
     if body.get("is_program"):
         found.dangerous.add("program")

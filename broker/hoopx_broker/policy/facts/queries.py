@@ -8,11 +8,11 @@ from typing import Any
 from hoopx_broker.policy.facts.expressions import assignment
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.relations import schema_of, with_names
-from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, scope_of, scope_of_target
+from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, scope_of, scope_of_target, table_name
 from hoopx_broker.policy.facts.settings import set_by_catalog, set_setting
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Place, Walk, names
-from hoopx_broker.terms.facts import ColumnAction, TableAction, TableName
+from hoopx_broker.terms.facts import ColumnAction, TableAction
 
 # Clauses that choose, order and group rows, but put nothing of them into the answer.
 _CHOOSING = (
@@ -99,7 +99,7 @@ def _inserts(walk: Walk, body: Node, columns: list[Node], place: Place) -> None:
     """The columns that get a value; without a list it is all of them."""
     _assignments(walk, body, columns, place, "insert")
     if not columns:
-        walk.found.column(_name(body), ALL_COLUMNS, "insert")
+        walk.found.column(table_name(body["relation"]), ALL_COLUMNS, "insert")
 
 
 def _source(walk: Walk, node: Node, place: Place) -> None:
@@ -183,13 +183,9 @@ def _target(walk: Walk, body: Node, place: Place, action: TableAction) -> None:
 
 
 def _assignments(walk: Walk, body: Node, targets: list[Node], place: Place, action: ColumnAction) -> None:
+    table = table_name(body["relation"])
     for target in targets:
-        assignment(walk, target["ResTarget"], place, _name(body), action)
-
-
-def _name(body: Node) -> TableName:
-    """The table that a statement writes to."""
-    return TableName(body["relation"].get("schemaname"), body["relation"]["relname"])
+        assignment(walk, target["ResTarget"], place, table, action)
 
 
 def _where(walk: Walk, body: Node, place: Place) -> None:

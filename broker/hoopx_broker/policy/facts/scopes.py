@@ -49,6 +49,11 @@ class Scope:
         return any(rows.is_renamed for rows in self.rows.values())
 
 
+def table_name(relation: Node) -> TableName:
+    """The table that a `RangeVar` names."""
+    return TableName(relation.get("schemaname"), relation["relname"])
+
+
 def scope_of(items: Iterable[Node], ctes: frozenset[str], outer: Scope | None) -> Scope:
     """What a list of FROM items gives names to."""
     rows: dict[str, Rows] = {}
@@ -59,7 +64,7 @@ def scope_of(items: Iterable[Node], ctes: frozenset[str], outer: Scope | None) -
 
 def scope_of_target(relation: Node, items: Iterable[Node], ctes: frozenset[str], *also: str) -> Scope:
     """A statement that writes: its table, under the names `also` too, and what it joins."""
-    table = Rows((_table(relation),))
+    table = Rows((table_name(relation),))
     rows = dict.fromkeys((_alias(relation) or relation["relname"], *also), table)
     for item in items:
         _add(rows, item, ctes)
@@ -71,7 +76,7 @@ def _add(rows: dict[str, Rows], item: Node, ctes: frozenset[str]) -> None:
         match kind:
             case "RangeVar":
                 is_cte = "schemaname" not in body and body["relname"] in ctes
-                tables = () if is_cte else (_table(body),)
+                tables = () if is_cte else (table_name(body),)
                 rows[_alias(body) or body["relname"]] = Rows(tables, _renames(body))
             case "JoinExpr":
                 _add_join(rows, body, ctes)
@@ -91,10 +96,6 @@ def _add_join(rows: dict[str, Rows], body: Node, ctes: frozenset[str]) -> None:
     for name in (_alias(body), body.get("join_using_alias", {}).get("aliasname")):
         if name:
             rows[name] = whole
-
-
-def _table(body: Node) -> TableName:
-    return TableName(body.get("schemaname"), body["relname"])
 
 
 def _alias(body: Node) -> str | None:

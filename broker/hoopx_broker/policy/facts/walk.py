@@ -111,3 +111,9 @@ def qualified(items: list[Node]) -> tuple[str | None, str]:
     if not parts:
         raise Refused("it names something by nothing")
     return (parts[-2] if len(parts) > 1 else None), parts[-1]
+
+
+def text_of(option: Node) -> str:
+    """The value of a `DefElem` that is a string; empty where it is none."""
+    text: str = option.get("arg", {}).get("String", {}).get("sval", "")
+    return text
