@@ -18,6 +18,8 @@ MAX_PATHS = 64
 MAX_TEMPORARY = 4_096
 # What runs statements of its own, which may set a path and use it at once.
 _BLOCK = "do"
+# Settings that decide how the server reads the texts that come after.
+_LEXING = frozenset({"standard_conforming_strings", "client_encoding", "all"})
 
 Paths = tuple[tuple[str, ...] | None, ...]
 
@@ -53,10 +55,6 @@ class Compass:
         for statement in facts:
             self.bearings = _after(_after_setting(self.bearings, statement.paths), statement)
         self.turns += self.bearings != before
-
-
-# Settings that decide how the server reads the texts that come after.
-_LEXING = frozenset({"standard_conforming_strings", "client_encoding", "all"})
 
 
 def may_relex(statement: StatementFacts) -> bool:

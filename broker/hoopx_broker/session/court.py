@@ -293,7 +293,7 @@ class Hearing:
         # What it shares with streams that look for names in the same way, and what its own names are in.
         self._shared: Memory | None = None
         self._own = Memory()
-        self._rests_on: tuple[object, object, int] = (None, None, 0)
+        self._rests_on: tuple[Memories | None, int, int] = (None, 0, 0)
 
     @property
     def doubt(self) -> Plan:
@@ -326,7 +326,7 @@ class Hearing:
 
     def _memory(self) -> Memory:
         """Forgets all that rests on what has changed."""
-        rests_on = (self._court.memories, self.compass.bearings, self.prepared.turns)
+        rests_on = (self._court.memories, self.compass.turns, self.prepared.turns)
         if self._shared is None or rests_on != self._rests_on:
             self._shared, self._own = self._court.memories.of(self.compass.bearings), Memory()
             self._rests_on = rests_on
