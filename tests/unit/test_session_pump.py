@@ -18,6 +18,7 @@ from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.session.pump import Pump, Surroundings
 from hoopx_broker.terms.entries import Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.rulings import Allow, Deny
@@ -36,6 +37,10 @@ READY = b"Z\0\0\0\x05I"
 
 def query(text: str) -> bytes:
     return b"Q" + struct.pack("!I", len(text) + 5) + text.encode() + b"\0"
+
+
+def call(function: int) -> bytes:
+    return b"F" + struct.pack("!IIHHH", 14, function, 0, 0, 0)
 
 
 def complete(tag: str) -> bytes:
@@ -73,6 +78,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.rulings: dict[bytes, Passage | Deny | Exception] = {}
+        self.functions: dict[int, FunctionName | Exception] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -85,6 +91,12 @@ class Bench:
         if isinstance(ruling, Exception):
             raise ruling
         return ruling
+
+    async def function(self, oid: int) -> FunctionName | None:
+        found = self.functions.get(oid)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class Server:
@@ -300,6 +312,26 @@ def test_a_statement_whose_judging_fails_is_denied_and_the_stream_lives_on(failu
         assert (judged.ruling, judged.rules) == ("deny", ("judge",))
         assert not scene.link.closed
         assert b"drop table" not in scene.server.heard
+        assert bool(scene.failures) == isinstance(failure, RuntimeError)
+
+    play(act)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a bug"), BackendFailed("the catalog is gone", "look at it")])
+def test_a_call_whose_function_cannot_be_looked_up_is_denied_under_no_other_calls_name(failure: Exception) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.functions = {1: FunctionName("pg_catalog", "pi"), 2: failure}
+        scene.pump.client_says(call(1))
+        await scene.until(lambda: call(1) in scene.server.heard)
+        await scene.server.says(b"V\0\0\0\x08\xff\xff\xff\xff" + READY)
+        await scene.until(lambda: scene.link.heard.endswith(READY))
+        scene.pump.client_says(call(2) + query("select 1"))
+        await scene.until(lambda: query("select 1") in scene.server.heard)
+        pi, denied, _ = [entry for entry in scene.entries if isinstance(entry, Statement)]
+        assert "pi" in pi.text
+        assert (denied.text, denied.ruling, denied.rules) == ("(function call)", "deny", ("judge",))
+        assert call(2) not in scene.server.heard
         assert bool(scene.failures) == isinstance(failure, RuntimeError)
 
     play(act)

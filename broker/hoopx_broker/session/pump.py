@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, ParamSpec, Protocol, assert_never
+from typing import Any, ParamSpec, Protocol, TypeVar, assert_never
 
 from msgspec import Struct
 
@@ -17,7 +17,6 @@ from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.errors import HoopxError
-from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
@@ -34,6 +33,7 @@ LOGIN_SECONDS = 20.0
 SESSION_OVER, IDLE = "57P01", "57P05"
 
 _Words = ParamSpec("_Words")
+_Answer = TypeVar("_Answer")
 
 
 class ClientLink(Protocol):
@@ -246,34 +246,29 @@ class Pump:
     async def _find_function(self, oid: int) -> None:
         try:
             found = await self._around.hearing.function(oid)
-        except HoopxError as error:
-            self._turn(self._go_on_with, Deny(error.message, "judge", error.hint))
+        except Exception as error:
+            self._turn(self._release, self._apply, self._unjudged(error))
             return
-        self._turn(self._found, found)
-
-    def _found(self, function: FunctionName | None) -> None:
-        self._held, self._ruling = False, None
-        self._perform(self._engine.on_function(function))
-        self._go_on()
-        self._hear_client()
+        self._turn(self._release, lambda function: self._perform(self._engine.on_function(function)), found)
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
-        ruling = await self._ruling_on(asked)
-        self._turn(self._go_on_with, ruling)
-
-    async def _ruling_on(self, asked: Judge) -> Passage | Deny:
-        """A statement that cannot be judged is denied; the stream lives on."""
         try:
-            return await self._around.hearing.rule(asked, self._say)
-        except HoopxError as error:
-            return Deny(error.message, "judge", error.hint)
+            ruling = await self._around.hearing.rule(asked, self._say)
         except Exception as error:
-            self._around.crew.report("ruling", error)
-            return Deny("judging it failed inside hoopx", "judge", "ask whoever runs the broker to look at its log")
+            ruling = self._unjudged(error)
+        self._turn(self._release, self._apply, ruling)
 
-    def _go_on_with(self, ruling: Passage | Deny) -> None:
+    def _unjudged(self, error: Exception) -> Deny:
+        """What cannot be judged is denied; the stream lives on."""
+        if isinstance(error, HoopxError):
+            return Deny(error.message, "judge", error.hint)
+        self._around.crew.report("ruling", error)
+        return Deny("judging it failed inside hoopx", "judge", "ask whoever runs the broker to look at its log")
+
+    def _release(self, step: Callable[[_Answer], None], answer: _Answer) -> None:
+        """Go on with what was waited for."""
         self._held, self._ruling = False, None
-        self._apply(ruling)
+        step(answer)
         self._go_on()
         self._hear_client()
 

@@ -33,6 +33,8 @@ _Said = TypeVar("_Said")
 _IN_COPY = frozenset(b"dcfSHX")  # CopyData, CopyDone, CopyFail, Sync, Flush, Terminate
 # Whose text the server reads when it comes. What an Execute runs was read at its Parse.
 _READ_THEN = frozenset({frames.QUERY, frames.PARSE})
+# What a FunctionCall is recorded as while its function has no name here.
+_SOME_CALL = b"(function call)"
 
 
 class Engine:
@@ -165,7 +167,7 @@ class Engine:
                 self._answers.copy_in_ends()
                 return [Send(Side.BACKEND, frame.data)]
             case frames.FUNCTION_CALL:
-                self._held = frame
+                self._held, self._called = frame, _SOME_CALL
                 return [FindFunction(messages.function_call(frame).function)]
             case frames.TERMINATE:
                 return self.on_end(Side.CLIENT)
@@ -185,7 +187,6 @@ class Engine:
         if self._held is None or self._held.kind != frames.FUNCTION_CALL:
             raise BrokenPeer("a function was found that nobody asked for")
         said = messages.function_call(self._held)
-        self._called = b"(function call)"
         if found is None:
             return self.on_ruling(refusals.NO_FUNCTION)
         self._called = _as_select(found, len(said.arguments))
