@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +14,7 @@ from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusa
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.presence import unless_left, until_the_end
 from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.tunnel.crew import Crew
 
@@ -56,22 +58,8 @@ async def _open(link: ControlLink, needs: Attendance) -> LiveSession | None:
     ask = await _first(link)
     if ask is None:
         return None
-    try:
-        async with asyncio.timeout(None) as patience:
-            watch = needs.crew.start(_end_patience(link, patience), "link")
-            try:
-                return await needs.opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e))
-            finally:
-                watch.cancel()
-    except TimeoutError:
-        if not patience.expired():
-            raise
-        return None
-
-
-async def _end_patience(link: ControlLink, patience: asyncio.Timeout) -> None:
-    await _gone(link)
-    patience.reschedule(asyncio.get_running_loop().time())
+    opening = needs.opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e))
+    return await unless_left(partial(_gone, link), opening, needs.crew)
 
 
 async def _first(link: ControlLink) -> Open | None:
@@ -108,7 +96,7 @@ async def _see_through(link: ControlLink, session: LiveSession, needs: Attendanc
     reason, revoked = "hoopx failed", False
     try:
         _greet(link, session)
-        reason = await _until_the_end(link, session, needs)
+        reason = await until_the_end(session, partial(_gone, link), "the client left", needs.crew, needs.clock)
     except asyncio.CancelledError:
         reason = "the broker stops"
         raise
@@ -131,21 +119,6 @@ def _greet(link: ControlLink, session: LiveSession) -> None:
         session.masked,
     )
     link.send(_encode(message))
-
-
-async def _until_the_end(link: ControlLink, session: LiveSession, needs: Attendance) -> str:
-    """Returns why the session ends: the client is done or gone, its time is over, or someone ended it."""
-    gone = needs.crew.start(_gone(link), "link")
-    over = needs.crew.start(session.over.wait(), "session over")
-    left = max(0.0, session.opened.expires_at - needs.clock())
-    try:
-        done, _ = await asyncio.wait({gone, over}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        over.cancel()
-    if over in done:
-        return session.end_reason
-    return "the client left" if gone in done else "its time is over"
 
 
 def _tell(link: ControlLink, message: Waiting | Event) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Open, Waiting
 from hoopx_broker.session.live import MAX_STREAMS, LiveSession
 from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.presence import unless_left, until_the_end
 from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.tunnel.crew import Crew
@@ -121,48 +122,24 @@ class SharedSessions:
         """None when every connection left before the session was open; what was made until then is undone."""
         purpose = shared.purpose
         ask = Open(purpose.target, purpose.reason, purpose.ticket, wait=WAIT_SECONDS)
-        try:
-            async with asyncio.timeout(None) as patience:
-                watch = self._crew.start(_end_patience(shared, patience), "patience")
-                try:
-                    return await self._opening.open(ask, applicant, shared.waits, lambda _: None)
-                finally:
-                    watch.cancel()
-        except TimeoutError:
-            if not patience.expired():
-                raise
+        opening = self._opening.open(ask, applicant, shared.waits, lambda _: None)
+        session = await unless_left(shared.deserted.wait, opening, self._crew)
+        if session is None:
             shared.opened.cancel()
-            return None
+        return session
 
     async def _see_through(self, shared: _Shared, session: LiveSession) -> None:
         reason = "hoopx failed"
         try:
             shared.opened.set_result(session)
-            reason = await self._until_the_end(shared, session)
+            left = "its last connection is gone"
+            reason = await until_the_end(session, shared.deserted.wait, left, self._crew, self._clock)
         except asyncio.CancelledError:
             reason = "the broker stops"
             raise
         finally:
             with suppress(Exception):  # its crew reports what fails in ending it
                 await session.end(reason)
-
-    async def _until_the_end(self, shared: _Shared, session: LiveSession) -> str:
-        deserted = self._crew.start(shared.deserted.wait(), "deserted")
-        over = self._crew.start(session.over.wait(), "session over")
-        left = max(0.0, session.opened.expires_at - self._clock())
-        try:
-            done, _ = await asyncio.wait({deserted, over}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            deserted.cancel()
-            over.cancel()
-        if over in done:
-            return session.end_reason
-        return "its last connection is gone" if deserted in done else "its time is over"
-
-
-async def _end_patience(shared: _Shared, patience: asyncio.Timeout) -> None:
-    await shared.deserted.wait()
-    patience.reschedule(asyncio.get_running_loop().time())
 
 
 def _fail(shared: _Shared, error: Exception) -> None:
