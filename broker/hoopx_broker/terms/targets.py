@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from hoopx_broker.terms.masks import Masks
+
 TargetKind = Literal["postgres"]
 TlsModeName = Literal["disable", "require", "verify-ca", "verify-full"]
 
@@ -46,3 +48,4 @@ class Target(Struct, frozen=True):
     credentials: Any = None
     ttl: int = 3600
     idle: int | None = None
+    masks: Masks = field(default_factory=Masks)
