@@ -30,6 +30,8 @@ targets:
     labels: {a: b}
     credentials: {from: postgres-role, user: u, password: file:p, roles: [r], ttl: 15m}
     classify: {a.b: email}
+    masks: {email: hash, card: {keep: last, characters: 4}, name: {fixed: x}}
+    mask_key: env:P
 """
 IDENTIFIER = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15).filter(
     lambda text: len(text.encode()) <= values.MAX_IDENTIFIER

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast, get_args
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_masks import read_masks
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.problems import Wrong
@@ -36,6 +37,7 @@ def _target(name: str, section: Section) -> Target:
         source=source,
         labels=_labels(section.section_or_none("labels")),
         classify=_classes(section.section_or_none("classify")),
+        masks=read_masks(section),
         credentials=credentials,
         ttl=ttl,
         idle=section.parsed_or("idle", values.idle, None),

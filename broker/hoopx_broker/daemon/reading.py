@@ -142,6 +142,21 @@ class Section:
             self._asked.append(written)
             yield written, self._named_as(written, marked, name), self._parsed(marked, value)
 
+    def choices(
+        self, name: Callable[[str], T], word: Callable[[str], D], section: Callable[[Section], D], empty: D
+    ) -> Iterator[tuple[str, T, D]]:
+        """All keys of a section whose values are words, sections of their own, or left empty."""
+        for written, marked in self._values.items():
+            self._asked.append(written)
+            match marked.value:
+                case None:
+                    value = empty
+                case dict():
+                    value = section(self._section(marked))
+                case _:
+                    value = self._parsed(marked, word)
+            yield written, self._named_as(written, marked, name), value
+
     def options(self, shape: type[T], taken: Iterable[str]) -> T:
         """All keys but `taken` as the options of a plugin: the fields of the Struct `shape`."""
         self._asked.extend(taken)
