@@ -83,6 +83,10 @@ def uses(sql: str) -> set[str]:
         ("alter table a set schema s", {"ddl a"}),
         ("comment on table a is 'x'", {"ddl a"}),
         ("comment on column s.a.x is 'x'", {"ddl s.a"}),
+        ("comment on column d.s.a.x is null", {"ddl s.a"}),
+        ("security label on column a.x is null", {"ddl a"}),
+        ("security label for anon on column s.a.x is 'x'", {"ddl s.a"}),
+        ("security label on function f(int) is 'x'", set()),
         ("refresh materialized view a", {"ddl a"}),
         ("vacuum a, b", {"ddl a", "ddl b"}),
         ("analyze a (x)", {"ddl a"}),
@@ -170,7 +174,8 @@ def test_with_names_are_no_tables_where_they_are_known_and_only_there(sql: str, 
         ("create extension dblink", "create-extension", {"admin"}),
         ("load 'x'", "load", {"admin"}),
         ("checkpoint", "checkpoint", {"admin"}),
-        ("security label on table t is 'x'", "security-label", {"admin"}),
+        ("security label on table t is 'x'", "security-label", {"admin", "ddl"}),
+        ("security label on role r is 'x'", "security-label", {"admin"}),
         ("create policy p on t", "create-policy", {"admin"}),
         ("drop policy p on t", "drop", {"admin", "ddl"}),
         ("drop extension x", "drop", {"admin", "ddl"}),
@@ -379,6 +384,12 @@ def test_tricks_of_text_are_read_as_the_server_reads_them(sql: str, kind: str) -
     found = read(sql.encode())
     assert not isinstance(found, Unreadable)
     assert [one.kind for one in found] == ([kind, "drop"] if "\r" in sql else [kind])
+
+
+@pytest.mark.parametrize("said", ["comment on", "security label on", "security label for anon on"])
+def test_what_is_said_of_a_column_mentions_it_since_it_may_classify_it(said: str) -> None:
+    assert facts(f"{said} column s.customers.email is null").mentioned == {"email"}
+    assert facts(f"{said} table email is null").mentioned == set()
 
 
 def test_statements_that_differ_for_a_rule_differ_in_their_fingerprint() -> None:

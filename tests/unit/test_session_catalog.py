@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
+import psycopg
 import pytest
 
+from hoopx_broker.masking.plan import hide
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
@@ -45,6 +47,33 @@ CREATE FUNCTION open_wallet(wallet) RETURNS text LANGUAGE sql STABLE AS 'SELECT 
 CREATE CAST (wallet AS text) WITH FUNCTION open_wallet(wallet);
 CREATE VIEW payments AS SELECT name, pay(name) AS paid FROM people;
 """
+LABELS = """
+COMMENT ON COLUMN people.name IS 'How to call them. hoopx:name';
+COMMENT ON COLUMN people.email IS 'hoopx:public';
+COMMENT ON COLUMN people.id IS 'hoopx:';
+COMMENT ON COLUMN contacts.email IS 'hoopx:email';
+COMMENT ON COLUMN special.more IS 'plain';
+COMMENT ON TABLE events IS 'hoopx:email';
+COMMENT ON FUNCTION twice(int) IS 'hoopx:email';
+CREATE MATERIALIZED VIEW copies AS SELECT what AS said FROM events;
+COMMENT ON COLUMN copies.said IS 'hoopx:speech';
+CREATE TYPE pair AS (one int, two int);
+COMMENT ON COLUMN pair.one IS 'hoopx:email';
+CREATE VIEW odd AS SELECT 1 AS "O'd.d", 2 AS "hoopx:x";
+COMMENT ON COLUMN odd."O'd.d" IS 'hoopx:odd';
+SET allow_system_table_mods = on;
+INSERT INTO pg_seclabel
+  SELECT attrelid, 'pg_class'::regclass, attnum, provider, label
+  FROM (VALUES
+    ('events', 'what', 'anon', 'MASKED WITH FUNCTION anon.fake_city()'),
+    ('events', 'at', 'anon', 'NOT MASKED'),
+    ('special', 'more', 'beta', 'hoopx:beta'),
+    ('special', 'more', 'alpha', 'hoopx:alpha'),
+    ('people', 'name', 'alpha', 'hoopx:alpha')) said (rel, att, provider, label)
+  JOIN pg_attribute ON attrelid = rel::regclass AND attname = att;
+INSERT INTO pg_seclabel VALUES ('people'::regclass, 'pg_class'::regclass, 0, 'alpha', 'hoopx:alpha');
+"""
+UNLABEL = "SET allow_system_table_mods = on; DELETE FROM pg_seclabel;"
 
 
 @pytest.fixture
@@ -66,9 +95,11 @@ def login(postgres: Postgres) -> Credential:
     return Credential(postgres.superuser, Secret(postgres.superuser_password))
 
 
-async def reading(postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]]) -> Read:
+async def reading(
+    postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]], who: Credential | None = None
+) -> Read:
     crew = Crew(failed)
-    reader = CatalogReader(target(postgres), login(postgres), crew)
+    reader = CatalogReader(target(postgres), who or login(postgres), crew)
     try:
         return await what(reader)
     finally:
@@ -117,6 +148,69 @@ def test_what_runs_unnamed_is_known_unless_it_only_computes(catalog: Catalog) ->
     assert "even" not in catalog.types
     assert FunctionName(SCHEMA, "open_wallet", "stable") in catalog.types["wallet"]
     assert "text" not in catalog.types
+
+
+@pytest.fixture
+def labelled(each_postgres: Postgres) -> Iterator[Catalog]:
+    each_postgres.sql(MADE + LABELS)
+    try:
+        yield asyncio.run(reading(each_postgres, CatalogReader.catalog))
+    finally:
+        each_postgres.sql(f"{UNLABEL} DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def test_comments_and_security_labels_classify_columns_of_tables_and_views(labelled: Catalog) -> None:
+    assert {f"{column.table}.{column.column}": kind for column, kind in labelled.labelled.items()} == {
+        "people.id": "unreadable-label",
+        "people.name": "name",
+        "people.email": "public",
+        "contacts.email": "email",
+        "copies.said": "speech",
+        "odd.O'd.d": "odd",
+        "events.what": "masked",
+        "special.more": "alpha",
+    }
+    assert all(column.schema == SCHEMA for column in labelled.labelled)
+
+
+def test_a_labelled_column_is_found_where_its_table_is_inherited_and_shown(labelled: Catalog) -> None:
+    def places(table: str, column: str) -> set[str]:
+        return named(labelled, tuple(oid for oid, _ in labelled.classified[ColumnName(SCHEMA, table, column)]))
+
+    assert places("people", "name") == {"people", "special"}
+    assert places("events", "what") == {"events", "events_old"}
+    assert places("contacts", "email") == {"contacts"}
+    what = ColumnName(SCHEMA, "events", "what")
+    assert labelled.views[oid(labelled, "copies")] == {what}
+    assert ColumnName(SCHEMA, "contacts", "email") in labelled.views[oid(labelled, "mailbox")]
+    assert ColumnName(SCHEMA, "people", "name") in labelled.views[oid(labelled, "payments")]
+
+
+def test_somebodys_temporary_table_takes_the_catalog_from_nobody(postgres: Postgres) -> None:
+    """It is of one connection alone, and may still be below a classified table, or have labels of its own."""
+    postgres.sql(MADE)
+    try:
+        with psycopg.connect(postgres.dsn(), autocommit=True) as somebody:
+            somebody.execute(f"CREATE TEMPORARY TABLE mine () INHERITS ({SCHEMA}.people)")
+            somebody.execute("COMMENT ON COLUMN mine.name IS 'hoopx:name'")
+            seen = asyncio.run(reading(postgres, CatalogReader.catalog))
+    finally:
+        postgres.sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+    assert seen.labelled == {}
+    places = seen.classified[ColumnName(SCHEMA, "people", "email")]
+    assert named(seen, tuple(oid for oid, _ in places)) == {"people", "special"}
+    assert hide({ColumnName(SCHEMA, "people", "email"): "email"}, seen) is not None
+
+
+def test_whoever_has_no_rights_on_a_table_reads_its_labels_all_the_same(postgres: Postgres) -> None:
+    postgres.sql(f"{MADE} REVOKE ALL ON people FROM PUBLIC; COMMENT ON COLUMN people.name IS 'hoopx:name'")
+    postgres.sql("CREATE ROLE bystander LOGIN PASSWORD 'by'")
+    try:
+        bystander = Credential("bystander", Secret("by"))
+        seen = asyncio.run(reading(postgres, CatalogReader.catalog, bystander))
+    finally:
+        postgres.sql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP ROLE bystander")
+    assert seen.labelled == {ColumnName(SCHEMA, "people", "name"): "name"}
 
 
 def test_the_search_path_is_that_of_the_login(postgres: Postgres) -> None:

@@ -38,7 +38,10 @@ class Waiting(Struct, frozen=True, tag="waiting"):
 
 
 class Opened(Struct, frozen=True, tag="opened"):
-    """The session is open. `grant` is a secret: it opens streams of this session and nothing else."""
+    """The session is open. `grant` is a secret: it opens streams of this session and nothing else.
+
+    `classified` has the classified columns with their class, `masked` those that are hidden: the first thousand each.
+    """
 
     session: str
     grant: str
@@ -48,6 +51,7 @@ class Opened(Struct, frozen=True, tag="opened"):
     expires_at: float
     rules: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    classified: dict[str, str] = field(default_factory=dict)
 
 
 class Event(Struct, frozen=True, tag="event"):

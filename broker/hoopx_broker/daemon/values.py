@@ -7,6 +7,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from hoopx_broker.daemon.problems import Wrong
+from hoopx_broker.masking.labels import CLASS_NAME
 from hoopx_broker.terms.targets import ColumnName
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -15,7 +16,6 @@ _DURATION_PART = re.compile(r"([0-9]+)([smhd])")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
-_CLASS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # One part of a column's name: quoted with doubled quotes inside, or up to the next dot.
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 _PLAIN_PART = re.compile(r"[^\W\dA-Z][\w$]*")
@@ -156,7 +156,7 @@ def user_name(text: str) -> str:
 
 def data_class(text: str) -> str:
     """What a column holds, as policies name it."""
-    if not _CLASS.fullmatch(text):
+    if not CLASS_NAME.fullmatch(text):
         raise Wrong("is not the name of a data class", "use lower-case words and dashes, for example `national-id`")
     return text
 

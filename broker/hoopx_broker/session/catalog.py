@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
 
+from hoopx_broker.masking.labels import MAX_TEXT, Label, class_of
 from hoopx_broker.seams.libpq import keywords
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
@@ -35,6 +36,21 @@ join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v'
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where a.attnum > 0 and not a.attisdropped and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 group by a.attrelid
+"""
+# What is said of columns, as far as it may classify them; one character more than is read tells that there is more.
+_LABELS = f"""
+select n.nspname, c.relname, a.attname, l.provider, left(l.said, {MAX_TEXT + 1})
+from (
+  select d.objoid, d.objsubid, '' as provider, d.description as said from pg_catalog.pg_description d
+  where d.classoid = 'pg_catalog.pg_class'::regclass and d.description ~* 'hoopx:'
+  union all
+  select s.objoid, s.objsubid, s.provider, s.label from pg_catalog.pg_seclabel s
+  where s.classoid = 'pg_catalog.pg_class'::regclass and s.label ~* '(hoopx:|masked)') l
+join pg_catalog.pg_class c on c.oid = l.objoid and c.relkind in ('r', 'p', 'v', 'm', 'f')
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = l.objsubid and not a.attisdropped
+where l.objsubid > 0 and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+order by n.nspname, c.relname, a.attnum
 """
 # A classified column stands in its table, in the children that inherit it and in the parents that show it.
 _PLACES = """
@@ -201,7 +217,8 @@ class CatalogReader:
 
 async def _read(connection: psycopg.AsyncConnection[Any], target: Target, before: Catalog | None) -> Catalog:
     relations = {row[0]: Relation(*row) for row in await _rows(connection, _RELATIONS)}
-    classified = await _places(connection, target.classify)
+    labelled = _labelled(await _rows(connection, _LABELS))
+    classified = await _places(connection, {**labelled, **target.classify}, relations)
     views = await _rows(connection, _VIEWS)
     functions = await _rows(connection, _FUNCTIONS)
     inheritance = await _rows(connection, _INHERITANCE)
@@ -222,7 +239,14 @@ async def _read(connection: psycopg.AsyncConnection[Any], target: Target, before
         parents=_grouped(inheritance),
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
+        labelled=labelled,
     )
+
+
+def _labelled(said: list[tuple[Any, ...]]) -> dict[ColumnName, str]:
+    of_column = _grouped((ColumnName(*column), Label(provider, text)) for *column, provider, text in said)
+    found = ((column, class_of(labels)) for column, labels in of_column.items())
+    return {column: kind for column, kind in found if kind is not None}
 
 
 async def _server_functions(connection: psycopg.AsyncConnection[Any]) -> dict[str, Volatility]:
@@ -252,7 +276,7 @@ async def _rows(connection: psycopg.AsyncConnection[Any], text: str, *parameters
 
 
 async def _places(
-    connection: psycopg.AsyncConnection[Any], columns: Iterable[ColumnName]
+    connection: psycopg.AsyncConnection[Any], columns: Iterable[ColumnName], relations: Container[int]
 ) -> dict[ColumnName, tuple[tuple[int, int], ...]]:
     wanted = list(columns)
     if not wanted:
@@ -260,7 +284,9 @@ async def _places(
     names = ([c.schema for c in wanted], [c.table for c in wanted], [c.column for c in wanted])
     found: dict[ColumnName, list[tuple[int, int]]] = {column: [] for column in wanted}
     for schema, table, column, oid, attribute in await _rows(connection, _PLACES, *names):
-        found[ColumnName(schema, table, column)].append((oid, attribute))
+        # Somebody's temporary table may inherit from this one. What is not known to be harmless is hidden anyway.
+        if oid in relations:
+            found[ColumnName(schema, table, column)].append((oid, attribute))
     return {column: tuple(places) for column, places in found.items()}
 
 
@@ -270,17 +296,17 @@ def _views_over(
     relations: dict[int, Relation],
 ) -> dict[int, frozenset[ColumnName]]:
     """Follow views over views until nothing changes. A view that reads any part of a tainted view is tainted."""
+    # A database may label thousands of columns: they are looked up by place, attribute 0 standing for all of a table.
+    at: dict[tuple[int, int], set[ColumnName]] = {}
+    for column, places in classified.items():
+        for place in ((oid, number) for oid, attribute in places for number in (0, attribute)):
+            at.setdefault(place, set()).add(column)
     shows: dict[int, set[ColumnName]] = {}
     changed = True
     while changed:
         changed = False
         for view, relation, attribute in reads:
-            columns = set(shows.get(relation, ()))
-            columns |= {
-                column
-                for column, places in classified.items()
-                if (relation, attribute) in places or (attribute == 0 and any(oid == relation for oid, _ in places))
-            }
+            columns = shows.get(relation, set()) | at.get((relation, attribute), set())
             known = shows.setdefault(view, set())
             if not columns <= known:
                 known |= columns

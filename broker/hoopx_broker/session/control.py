@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +21,8 @@ from hoopx_broker.tunnel.crew import Crew
 
 # The CLI sends `Open` right after the upgrade.
 FIRST_MESSAGE_SECONDS = 10.0
+# Columns named in the greeting: a database may label more than a message of a megabyte holds.
+MAX_TOLD = 1_000
 
 _UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
 _decode = msgspec.json.Decoder(Open | Hangup).decode
@@ -116,7 +119,8 @@ def _greet(link: ControlLink, session: LiveSession) -> None:
         opened.database,
         opened.expires_at,
         opened.rules,
-        session.masked,
+        session.masked[:MAX_TOLD],
+        dict(islice(session.classified.items(), MAX_TOLD)),
     )
     link.send(_encode(message))
 

@@ -121,10 +121,10 @@ class Court:
     ) -> None:
         self._bench = bench
         self._who = who
-        self._target = target
+        self._configured = target
         self._reason = reason
         self._ticket = ticket
-        self._catalog = catalog
+        self._take(catalog)
         self._start = start
         self._own_changes = self._own_changes_seen = 0
         self.memories = Memories()
@@ -140,6 +140,11 @@ class Court:
         """The hidden columns, for people to read."""
         return tuple(str(column) for column in self._hidden.columns) if self._hidden else ()
 
+    @property
+    def classified(self) -> dict[str, str]:
+        """Every classified column with its class, for people to read."""
+        return {str(column): kind for column, kind in self._target.classify.items()}
+
     def hear(self) -> Hearing:
         """A new stream comes before the court."""
         return Hearing(self, Compass(self._start.search_path, self._start.user))
@@ -147,6 +152,12 @@ class Court:
     def _now(self) -> Era:
         changes = self._bench.ground.changes + self._own_changes
         return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes)
+
+    def _take(self, catalog: Catalog) -> None:
+        """What the database says of its columns counts where the configuration says nothing of them."""
+        self._catalog = catalog
+        classes = {**catalog.labelled, **self._configured.classify}
+        self._target = msgspec.structs.replace(self._configured, classify=classes)
 
     def _look_up_hidden(self) -> None:
         self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
@@ -251,7 +262,8 @@ class Court:
         if not actions.isdisjoint(_CHANGES):
             self._bench.ground.changes += 1
         elif "call" in actions and self._hidden is not None:
-            # A function may change it too. Most do not, and where nothing is hidden it would hide nothing.
+            # A function may change it too. Most do not, and where nothing is hidden, only a new label would hide more:
+            # that is seen within the minute.
             self._own_changes += 1
 
     def _remember(
@@ -277,7 +289,7 @@ class Court:
                 raise
         else:
             if catalog is not self._catalog:
-                self._catalog = catalog
+                self._take(catalog)
                 self._functions.clear()
                 self._look_up_hidden()
         self._catalog_as_of, self._own_changes_seen = now, self._own_changes

@@ -91,6 +91,10 @@ class LiveSession:
         return self._parts.court.masked
 
     @property
+    def classified(self) -> dict[str, str]:
+        return self._parts.court.classified
+
+    @property
     def is_ending(self) -> bool:
         return self._ending is not None
 

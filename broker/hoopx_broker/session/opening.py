@@ -18,6 +18,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.masking.labels import UNREADABLE
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
@@ -43,6 +44,7 @@ from hoopx_broker.wire.effects import Judge
 MAX_WAIT_SECONDS = 24 * 3600
 # How long a statement is held for people; the client just waits, and most clients have no limit of their own.
 STATEMENT_WAIT_SECONDS = 15 * 60
+MAX_TOLD = 20  # labels to put right, in one line: anybody who owns a table may write more of them
 MAX_REASON = 2_000  # a paragraph, not a document: it stands in every list and notification
 
 OnWaiting = Callable[[Waiting], None]
@@ -219,7 +221,7 @@ class Opening:
         )
         start = Start(await reader.search_path(), credential.user)
         catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)
-        _warn_of_typos(catalog, notify)
+        _warn_of_typos(target, catalog, notify)
         court = Court(bench, who, target, catalog, start, opened.reason, opened.ticket)
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
         recorder = await self._record(opened)
@@ -345,11 +347,17 @@ async def ask_for_statement(
         raise
 
 
-def _warn_of_typos(catalog: Catalog, notify: Callable[[Event], None]) -> None:
+def _warn_of_typos(target: Target, catalog: Catalog, notify: Callable[[Event], None]) -> None:
     """A classified column that is not there hides nothing: it may be misspelt, and the real one shown raw."""
     missing = [str(column) for column, places in catalog.classified.items() if not places]
     if missing:
         notify(Event("warning", f"classified in the configuration, but not in the database: {', '.join(missing)}"))
+    labelled = [column for column in catalog.labelled if column not in target.classify]
+    unread = [str(column) for column in labelled if catalog.labelled[column] == UNREADABLE]
+    if unread:
+        more = f" and {len(unread) - MAX_TOLD} more" if len(unread) > MAX_TOLD else ""
+        told = ", ".join(unread[:MAX_TOLD]) + more
+        notify(Event("warning", f"masked, because the word `hoopx:` of their label names no class: {told}"))
 
 
 def denial(ruling: Deny, what: str) -> str:

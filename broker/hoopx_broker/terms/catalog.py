@@ -22,7 +22,7 @@ class Catalog(Struct, frozen=True):
 
     `classified` maps each classified column to its places (oid, attribute number), inheritance children included.
     `views` maps the oid of each view or materialized view to the classified columns that its definition reads,
-    through other views too.
+    through other views too. `labelled` are the columns that the database itself classifies, with their class.
     """
 
     relations: dict[int, Relation] = field(default_factory=dict)
@@ -48,3 +48,4 @@ class Catalog(Struct, frozen=True):
     # What using an operator, or casting to a type, may call beside what only computes.
     operators: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
     types: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
+    labelled: dict[ColumnName, str] = field(default_factory=dict)

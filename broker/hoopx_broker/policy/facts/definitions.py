@@ -92,8 +92,12 @@ def _drop(walk: Walk, body: Node, place: Place) -> None:
         _object(walk, body.get("removeType", ""), item)
 
 
-def _comment(walk: Walk, body: Node, place: Place) -> None:
-    _object(walk, body.get("objtype", ""), body.get("object", {}))
+def _said_of(walk: Walk, body: Node, place: Place) -> None:
+    """A comment or security label; those of columns may classify them, so that the column is named too."""
+    kind, item = body.get("objtype", ""), body.get("object", {})
+    _object(walk, kind, item)
+    if kind == "OBJECT_COLUMN":
+        walk.found.mentioned.update(names(item.get("List", {}).get("items", []))[-1:])
 
 
 def _object(walk: Walk, kind: str, item: Node) -> None:
@@ -184,7 +188,8 @@ STATEMENTS: dict[str, Statement] = {
     "RenameStmt": Statement(_rename_kind, _DDL, _rename),
     "AlterObjectSchemaStmt": Statement("set-schema", _DDL, _relation_only("AlterObjectSchemaStmt")),
     "AlterObjectDependsStmt": Statement("alter-depends", _DDL, _relation_only("AlterObjectDependsStmt")),
-    "CommentStmt": Statement("comment", _DDL, _comment),
+    "CommentStmt": Statement("comment", _DDL, _said_of),
+    "SecLabelStmt": Statement("security-label", ("admin",), _said_of),
     "AlterTSDictionaryStmt": Statement("alter-text-search", _DDL),
     "AlterTSConfigurationStmt": Statement("alter-text-search", _DDL),
     "AlterCollationStmt": Statement("alter-collation", _DDL),

@@ -95,7 +95,6 @@ STATEMENTS: dict[str, Statement] = {
     "GrantRoleStmt": _admin("grant-role"),
     "AlterDefaultPrivilegesStmt": _admin("alter-default-privileges"),
     "AlterOwnerStmt": _admin("alter-owner"),
-    "SecLabelStmt": _admin("security-label"),
     "CreatePolicyStmt": _admin("create-policy"),
     "AlterPolicyStmt": _admin("alter-policy"),
     "CreateRoleStmt": _admin("create-role"),
