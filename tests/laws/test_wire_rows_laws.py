@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hoopx_broker.masking.shapes import NOTHING, Mask, mask_for
+from hoopx_broker.terms.masks import Shape, ShapeKind
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.postgres.rows import hide
 from tests.unit.wire_stage import row
 
 cells = st.none() | st.binary(max_size=12)
-masks = st.sampled_from([None, NOTHING, Mask(b"*****"), Mask(b"")])
+masks = st.sampled_from(
+    [
+        None,
+        NOTHING,
+        Mask(b"*****"),
+        Mask(b""),
+        Mask(b"0", nulls=True),
+        Mask(None, nulls=True),
+        Mask(b"*", lambda cell: cell[:1] * 2),
+        Mask(b"*", lambda cell: None),
+        Mask(b"*", lambda cell: bytes([cell[0] - 1]), nulls=True),  # fails on some
+    ]
+)
 
 
 @st.composite
@@ -23,13 +37,18 @@ def results(draw: st.DrawFn) -> tuple[list[list[bytes | None]], list[Mask | None
     return rows, draw(st.lists(masks, min_size=width, max_size=width))
 
 
+def seen(cell: bytes | None, mask: Mask | None) -> bytes | None:
+    if mask is None:
+        return cell
+    if cell is None:
+        return mask.value if mask.nulls else None
+    return mask.instead_of(cell)
+
+
 @given(results())
 def test_each_cell_is_its_mask_or_itself(result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
     rows, masks = result
-    expected = [
-        row(*(cell if mask is None or cell is None else mask.value for cell, mask in zip(cells, masks, strict=True)))
-        for cells in rows
-    ]
+    expected = [row(*map(seen, cells, masks)) for cells in rows]
     assert hide(b"".join(row(*cells) for cells in rows), masks) == b"".join(expected)
 
 
@@ -43,8 +62,9 @@ def test_without_masks_nothing_changes(result: tuple[list[list[bytes | None]], l
 @given(st.integers(0, 3), st.integers(0, 3), st.text("ab", min_size=6, max_size=9))
 def test_a_hidden_value_leaves_no_byte(before: int, after: int, secret: str) -> None:
     data = row(*["x"] * before, secret, *["y"] * after)
-    hidden = hide(data, [*[None] * before, mask_for(25, 0), *[None] * after])
-    assert secret.encode() not in hidden
+    for kind in get_args(ShapeKind):
+        mask = mask_for(25, 0, Shape(kind, text="z", last=2), key=b"k" * 16)
+        assert secret.encode() not in hide(data, [*[None] * before, mask, *[None] * after])
 
 
 @given(st.binary(max_size=60), st.lists(masks, max_size=5))

@@ -68,11 +68,13 @@ def test_a_hidden_column_is_hidden_and_its_neighbours_are_not() -> None:
         (114, 1, b'"*****"'),
         (3802, 0, b'"*****"'),
         (3802, 1, b'\x01"*****"'),
-        (INTEGER, 0, None),
-        (INTEGER, 1, None),
-        (1009, 1, None),
-        (17, 0, None),
-        (2950, 1, None),
+        (INTEGER, 0, b"0"),
+        (INTEGER, 1, bytes(4)),
+        (1009, 0, b"{}"),
+        (17, 1, b"*****"),
+        (2950, 1, bytes(16)),
+        (99_999, 0, None),
+        (99_999, 1, None),
     ],
 )
 def test_a_mask_is_valid_for_its_type_and_format(kind: int, wire_format: int, mask: bytes | None) -> None:

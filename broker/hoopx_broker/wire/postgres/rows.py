@@ -16,7 +16,7 @@ _ROW_HEAD = 7
 
 def hide(data: bytes, masks: Sequence[Mask | None]) -> bytes:
     """`data` holds whole DataRow messages. Raises `BrokenPeer` where a row does not have one cell for each mask."""
-    replacements = [None if mask is None else _cell(mask) for mask in masks]
+    replacements = [None if mask is None else _replacement(mask) for mask in masks]
     width = len(replacements)
     out: list[bytes] = []
     at, end = 0, len(data)
@@ -32,15 +32,20 @@ def hide(data: bytes, masks: Sequence[Mask | None]) -> bytes:
             kept = at  # cells from here on pass as they are
             for replacement in replacements:
                 size = size_of(data, at)[0]
-                if size == -1:  # NULL has no value to hide
+                if size == -1:
+                    if replacement is not None and replacement[1] is not None:
+                        cells.append(data[kept:at])
+                        cells.append(replacement[1])
+                        kept = at + 4
                     at += 4
                     continue
                 following = at + 4 + size
                 if size < 0 or following > stop:
                     raise BrokenPeer("a cell's length does not fit its row")
                 if replacement is not None:
+                    constant, _, mask = replacement
                     cells.append(data[kept:at])
-                    cells.append(replacement)
+                    cells.append(constant if mask is None else _cell(mask.instead_of(data[at + 4 : following])))
                     kept = following
                 at = following
             if at != stop:
@@ -54,5 +59,11 @@ def hide(data: bytes, masks: Sequence[Mask | None]) -> bytes:
     return b"".join(out)
 
 
-def _cell(mask: Mask) -> bytes:
-    return _NULL if mask.value is None else _SIZE.pack(len(mask.value)) + mask.value
+def _replacement(mask: Mask) -> tuple[bytes, bytes | None, Mask | None]:
+    """The cell for every value, the one for NULL where NULL is hidden too, the mask where it looks at the value."""
+    constant = _cell(mask.value)
+    return constant, constant if mask.nulls else None, None if mask.of is None else mask
+
+
+def _cell(value: bytes | None) -> bytes:
+    return _NULL if value is None else _SIZE.pack(len(value)) + value
