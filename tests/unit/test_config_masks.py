@@ -9,11 +9,15 @@ import pytest
 from hoopx_broker.daemon.config import load
 from hoopx_broker.daemon.problems import BadConfig
 from hoopx_broker.terms.masks import REDACT, Masks, Shape
-from tests.unit.test_config_whole import SMALL
+from tests.unit.test_config_whole import SMALL, sample
 
 HEAD = SMALL.split("targets:")[0] + (
     "targets:\n  db:\n    {kind: postgres, address: db, database: app,"
     " credentials: {from: static, user: u, password: p},\n"
+)
+BLOCK = SMALL.split("targets:")[0] + (
+    "targets:\n  db:\n    kind: postgres\n    address: db\n    database: app\n"
+    "    credentials: {from: static, user: u, password: p}\n"
 )
 KEY = "a-key-of-more-than-sixteen-bytes"
 ENVIRON = {"KEY": KEY, "SHORT": "brief-secret", "ODD": "\udcff" * 20}
@@ -44,6 +48,15 @@ def test_every_shape_can_be_said(tmp_path: Path) -> None:
     assert found.shape_of("never-said") == REDACT
     assert found.key is not None
     assert found.key.reveal() == KEY
+
+
+def test_the_documented_sample_holds(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    lines = "".join(f"    {line}\n" for line in sample("masking.md").splitlines())
+    (tmp_path / "hoopx.yaml").write_text(BLOCK + lines)
+    found = load(tmp_path / "hoopx.yaml", {"HOOPX_MASK_KEY": KEY}).targets["db"].masks
+    assert found.shape_of("card-number") == Shape("keep", last=4)
+    assert found.key is not None
 
 
 def test_a_target_that_says_nothing_redacts(tmp_path: Path) -> None:

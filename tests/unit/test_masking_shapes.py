@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -160,6 +161,25 @@ def test_a_value_stays_what_it_is_or_becomes_stars(data_class: str, value: str, 
     assert alike(value, data_class) == expected
 
 
+def documented() -> list[tuple[str, str, str]]:
+    """Each word, value and result of the table of formats."""
+    page = (Path(__file__).parents[2] / "docs" / "masking.md").read_text()
+    lines = page.split("### format")[1].split("###")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][1:]
+    return [
+        (word.strip("`"), value.strip("`"), result.strip("`"))
+        for words, value, result in rows
+        for word in words.replace("any other", "town").split(", ")
+    ]
+
+
+def test_the_documented_formats_are_true() -> None:
+    found = documented()
+    assert len(found) > 30
+    for word, value, result in found:
+        assert shown(value, Shape("format"), data_class=f"some-{word}") == result.encode(), (word, value)
+
+
 @given(st.emails())
 def test_an_email_stays_an_email_and_says_nothing_of_the_first(value: str) -> None:
     assert alike(value, "email") == EMAIL
@@ -194,6 +214,11 @@ def test_a_hash_depends_on_every_bit_of_value_and_key() -> None:
 def test_a_padded_value_hashes_as_the_value() -> None:
     assert shown("ann   ", Shape("hash"), BPCHAR) == shown("ann", Shape("hash"), TEXT)
     assert shown("ann   ", Shape("hash"), TEXT) != shown("ann", Shape("hash"), TEXT)
+
+
+def test_a_printed_mask_does_not_show_its_key() -> None:
+    for kind in CONSTANTS:
+        assert KEY.decode() not in repr(mask_for(kind, 0, Shape("hash"), key=KEY))
 
 
 def test_a_hash_without_a_key_is_null() -> None:

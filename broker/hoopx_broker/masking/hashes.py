@@ -45,20 +45,24 @@ class _Kind(Struct, frozen=True):
     to_binary: Read
 
 
-def hasher(type_oid: int, wire_format: int, key: bytes) -> Callable[[bytes], bytes] | None:
+def hasher(type_oid: int, wire_format: int, key: bytes) -> Read | None:
     """From a cell to the hash that stands in its place. None for types that no hash fits in."""
     kind = _KINDS.get(type_oid)
     if kind is None or not key:
         return None
     if wire_format == typed.TEXT_FORMAT:
-        return partial(_hashed, key, kind.family, kind.from_text, kind.to_text)
-    return partial(_hashed, key, kind.family, kind.from_binary, kind.to_binary)
+        return _hashing(key, kind.family, kind.from_text, kind.to_text)
+    return _hashing(key, kind.family, kind.from_binary, kind.to_binary)
 
 
-def _hashed(key: bytes, family: bytes, read: Read, write: Read, cell: bytes) -> bytes:
-    if len(cell) > MAX_HASHED:
-        raise ValueError("too long to be joined on")
-    return write(hmac.digest(key, family + b"\x00" + read(cell), "sha256"))
+def _hashing(key: bytes, family: bytes, read: Read, write: Read) -> Read:
+    # A closure, since a `partial` shows its arguments, and so the key, to whoever prints it.
+    def hashed(cell: bytes) -> bytes:
+        if len(cell) > MAX_HASHED:
+            raise ValueError("too long to be joined on")
+        return write(hmac.digest(key, family + b"\x00" + read(cell), "sha256"))
+
+    return hashed
 
 
 def _as_it_is(cell: bytes) -> bytes:

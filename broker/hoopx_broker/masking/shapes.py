@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from functools import partial
 from typing import assert_never
-from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
@@ -80,7 +80,7 @@ def _fixed(text: str, type_oid: int, wire_format: int) -> bytes | None:
     if type_oid in typed.TEXTS:
         return text.encode()
     if type_oid == typed.XML:
-        return escape(text).encode()
+        return html.escape(text, quote=False).encode()
     if type_oid == typed.JSON or (type_oid == typed.JSONB and wire_format == TEXT_FORMAT):
         return json.dumps(text).encode()
     if type_oid == typed.JSONB:
