@@ -71,7 +71,7 @@ def mask_for(type_oid: int, wire_format: int, shape: Shape = REDACT, *, key: byt
 
 
 def whole(type_oid: int, wire_format: int) -> Mask:
-    """For what is made of hidden values: the constant of the type, in the place of NULL too, which would tell of them."""
+    """For what is made of hidden values: the constant of the type, in the place of NULL too, which would tell."""
     return Mask(constant(type_oid, wire_format), nulls=True)
 
 
