@@ -106,6 +106,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     sql: str | None = None
     view: str | None = None
     kill: str | None = None
+    reveal: tuple[str, ...] = ()
     circumstances: With = field(name="with", default_factory=With)
 
 
@@ -153,8 +154,11 @@ def _case(item: Any) -> Case:
     case.on.as_catalog()
     for name in case.expect.masks or ():
         column(name)
-    if [case.connect, case.sql is not None, case.view is not None, case.kill is not None].count(True) != 1:
-        raise ValueError("say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`")
+    said = [case.connect, case.sql is not None, case.view is not None, case.kill is not None, bool(case.reveal)]
+    if said.count(True) != 1:
+        raise ValueError(
+            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `reveal: [CLASS]`"
+        )
     return case
 
 

@@ -46,6 +46,10 @@ def column_of(target: Target, column: ColumnName) -> Resource:
     return _inside("Column", target, column.schema, column.table, column.column)
 
 
+def class_of(data_class: str) -> Resource:
+    return Resource("DataClass", data_class, data_class)
+
+
 def _inside(kind: str, target: Target, *names: str) -> Resource:
     dotted = ".".join(_part(name) for name in names)
     return Resource(kind, f"{target.name}/{dotted}", dotted)
@@ -77,6 +81,11 @@ def named(
     for (schema, name), volatility in _volatilities(functions).items():
         _add(found, target, "Function", schema, name, {"volatility": volatility})
     return [*found.values(), *(_column(target, column, target.classify.get(column, "")) for column in columns)]
+
+
+def classes(target: Target, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Classes of data as far as they are at this target, so that rules on targets and labels reach them too."""
+    return [_entity("DataClass", name, {}, [("Target", target.name)]) for name in sorted(set(names))]
 
 
 def _add(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from hoopx_broker.policy.clocks import clock_entities
 from hoopx_broker.policy.engine import Answer, Asking, ask
-from hoopx_broker.policy.entities import bound, column_of, ground, named, target_of
+from hoopx_broker.policy.entities import bound, class_of, classes, column_of, ground, named, target_of
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.questions import (
     ColumnInterest,
@@ -17,12 +17,13 @@ from hoopx_broker.policy.questions import (
     doubtful,
     opening_context,
     questions,
+    revealing_context,
     statement_contexts,
 )
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.targets import Target
+from hoopx_broker.terms.targets import ColumnName, Target
 
 SessionAction = Literal["session.view", "session.kill"]
 
@@ -50,11 +51,43 @@ class Inquiry:
         more = self._named(target, facts) + self._of_now(circumstances)
         return ask(self._policies, who.user, ground(who, target), more, asked) if asked else []
 
-    def revealing(self, who: Principal, target: Target) -> list[Answer]:
+    def revealing(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
         """May each classified column be seen raw? In the order of `target.classify`."""
-        asked = [Asking(Question("reveal", column_of(target, column)), "{}") for column in target.classify]
-        classified = named(target, set(), [], set(target.classify))
-        return ask(self._policies, who.user, ground(who, target), classified, asked) if asked else []
+        return self._reveal(who, target, list(target.classify), [], circumstances)
+
+    def revealing_classes(
+        self, who: Principal, target: Target, names: Sequence[str], circumstances: Circumstances
+    ) -> list[Answer]:
+        """May values of these classes be seen raw, wherever they are found? In the order of `names`."""
+        return self._reveal(who, target, [], names, circumstances)
+
+    def unmasking(
+        self, who: Principal, target: Target, names: Collection[str], circumstances: Circumstances
+    ) -> list[Answer]:
+        """May everything of these classes be seen raw? Raises `Unanswerable` where no class is named.
+
+        Asked of their columns, and of a class as such where detectors may find it, or no column is known to be of it.
+        """
+        if not names:
+            raise Unanswerable("no class is named")
+        columns = [column for column, kind in target.classify.items() if kind in names]
+        detected = {detector.name for detector in target.masks.detectors}
+        by_column = {target.classify[column] for column in columns} - detected
+        return self._reveal(who, target, columns, sorted(set(names) - by_column), circumstances)
+
+    def _reveal(
+        self,
+        who: Principal,
+        target: Target,
+        columns: Sequence[ColumnName],
+        names: Sequence[str],
+        circumstances: Circumstances,
+    ) -> list[Answer]:
+        context = revealing_context(circumstances)
+        resources = [*(column_of(target, column) for column in columns), *(class_of(name) for name in names)]
+        asked = [Asking(Question("reveal", resource), context) for resource in resources]
+        more = named(target, set(), [], set(columns)) + classes(target, names)
+        return ask(self._policies, who.user, ground(who, target), more, asked) if asked else []
 
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
         asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))

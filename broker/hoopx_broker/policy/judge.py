@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import structs
 
@@ -57,16 +57,54 @@ class CedarJudge:
 
         return self._rule(who, target, circumstances, answers)
 
-    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+    def hidden(
+        self,
+        who: Principal,
+        target: Target,
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> dict[ColumnName, str]:
         """Any error hides everything, and is not remembered."""
-        key = (who, ground(who, target), tuple(target.classify.items()))
+        key = (who, ground(who, target), tuple(target.classify.items()), approvals, reason, ticket)
         if key not in self._hidden:
             try:
-                answers = self.inquiry.revealing(who, target)
+                answers = self.inquiry.revealing(who, target, _request_to_unmask(approvals, reason, ticket))
             except Exception:
                 return dict(target.classify)  # fails closed, as `_rule` does
-            self._keep(key, {answer.question.resource.id for answer in answers if answer.allowed}, target)
+            self._keep(key, _revealed(answers), target)
         return dict(self._hidden[key])
+
+    def hidden_classes(
+        self,
+        who: Principal,
+        target: Target,
+        classes: Collection[str],
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> frozenset[str]:
+        """Any error hides all of them."""
+        now = _request_to_unmask(approvals, reason, ticket)
+        try:
+            return frozenset(classes) - _revealed(self.inquiry.revealing_classes(who, target, sorted(classes), now))
+        except Exception:
+            return frozenset(classes)  # fails closed, as `_rule` does
+
+    def unmasking(
+        self, who: Principal, target: Target, classes: Collection[str], circumstances: Circumstances
+    ) -> Ruling:
+        def answers(now: Circumstances) -> list[Answer]:
+            return self.inquiry.unmasking(who, target, classes, now)
+
+        try:
+            ruling = self._ruling(who, target, circumstances, answers(circumstances), answers)
+        except Exception:
+            return _SURPRISE  # fails closed, as `_rule` does
+        if isinstance(ruling, Allow):
+            beside = {column: kind for column, kind in ruling.masks.items() if kind not in classes}
+            return structs.replace(ruling, masks=beside)
+        return ruling
 
     def _keep(self, key: object, revealed: set[str], target: Target) -> None:
         if len(self._hidden) >= _KEPT:
@@ -157,6 +195,15 @@ class CedarJudge:
                 approvers[group] = max(quorum, approvers.get(group, 0))
         reasons = dict.fromkeys(_reason(rule, rule.id) for _, rule in sorted(rules.items()))
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
+
+
+def _request_to_unmask(approvals: frozenset[str], reason: str, ticket: str) -> Circumstances:
+    """What is revealed does not depend on the time."""
+    return Circumstances(0, reason, ticket, approvals=approvals)
+
+
+def _revealed(answers: Sequence[Answer]) -> set[str]:
+    return {answer.question.resource.id for answer in answers if answer.allowed}
 
 
 def _rules(answers: Sequence[Answer]) -> tuple[str, ...]:

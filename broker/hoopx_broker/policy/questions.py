@@ -108,6 +108,12 @@ def opening_context(circumstances: Circumstances) -> str:
     return json.dumps(_circumstances(circumstances))
 
 
+def revealing_context(circumstances: Circumstances) -> str:
+    """The context of `reveal`, as Cedar's JSON: it knows no time, so that what is hidden holds until policy changes."""
+    approvals = sorted(circumstances.approvals)
+    return json.dumps({"reason": circumstances.reason, "ticket": circumstances.ticket, "approvals": approvals})
+
+
 def statement_contexts(
     facts: StatementFacts, circumstances: Circumstances, ways: set[tuple[str, ...]]
 ) -> dict[tuple[str, ...], str]:

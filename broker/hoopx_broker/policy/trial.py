@@ -14,6 +14,7 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import resolved
+from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 
@@ -53,9 +54,12 @@ def run(policies: Policies, directory: Path | None = None) -> Trial:
 
 def _try(judge: CedarJudge, case: Case) -> _Outcome:
     who, target, now = case.who.principal(), case.on.as_target(), case.circumstances.circumstances()
-    revealing = judge.inquiry.revealing(who, target)
+    revealing = judge.inquiry.revealing(who, target, Circumstances(0))
     if case.connect:
         return _outcome(judge.opening(who, target, now), [*judge.inquiry.opening(who, target, now), *revealing])
+    if case.reveal:
+        answers = judge.inquiry.unmasking(who, target, case.reveal, now)
+        return _outcome(judge.unmasking(who, target, case.reveal, now), answers)
     if case.view is not None:
         answers = judge.inquiry.session("session.view", who, target, case.view)
         return _outcome(judge.may_view_session(who, target, case.view), answers)

@@ -18,7 +18,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "set": ("Database",),
     "session": ("Database",),
     "admin": ("Database",),
-    "reveal": ("Column",),
+    "reveal": ("Column", "DataClass"),
     "session.view": ("Target",),
     "session.kill": ("Target",),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -49,8 +49,34 @@ class Judge(Protocol):
     ) -> Ruling:
         """May these statements, sent as one, run? The tables' schemas are already resolved."""
 
-    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
-        """The classified columns that `who` may not see raw, with their class."""
+    def hidden(
+        self,
+        who: Principal,
+        target: Target,
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> dict[ColumnName, str]:
+        """The classified columns that `who` may not see raw, with their class.
+
+        `approvals`, `reason` and `ticket` are those of a request to unmask, where one runs.
+        """
+
+    def hidden_classes(
+        self,
+        who: Principal,
+        target: Target,
+        classes: Collection[str],
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> frozenset[str]:
+        """Those of `classes` whose values `who` may not see raw, wherever they are found."""
+
+    def unmasking(
+        self, who: Principal, target: Target, classes: Collection[str], circumstances: Circumstances
+    ) -> Ruling:
+        """May everything of these classes be seen raw? An allow has what stays hidden beside them as its masks."""
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         """May `who` see the recording of a session that `owner` had on `target`?"""
