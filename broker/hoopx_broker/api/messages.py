@@ -131,7 +131,11 @@ class Ballot(Struct, frozen=True):
 
 
 class RequestView(Struct, frozen=True):
-    """An ask for approval. `state` is waiting, approved, denied, cancelled, expired or used."""
+    """An ask for approval. `state` is waiting, approved, denied, cancelled, expired or used.
+
+    `kind` is session, statement or unmask: the last is to see values of `classes` raw, until `expires_at` once it is
+    approved, and it is expired afterwards.
+    """
 
     id: str
     state: str
@@ -147,12 +151,24 @@ class RequestView(Struct, frozen=True):
     expires_at: float
     statement: str = ""
     ballots: tuple[Ballot, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class AskFor(Struct, frozen=True):
-    """`POST /v1/requests`."""
+    """`POST /v1/requests`: for a session."""
 
     target: str
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    wait: int = 0
+
+
+class AskToUnmask(Struct, frozen=True):
+    """`POST /v1/requests/unmask`: to see values of `classes` raw for `duration` seconds from the approval on."""
+
+    target: str
+    classes: tuple[str, ...]
     reason: str = ""
     ticket: str = ""
     duration: int = 0
@@ -163,6 +179,15 @@ class Vote(Struct, frozen=True):
     """`POST /v1/requests/{id}/approve` and `…/deny`."""
 
     comment: str = ""
+
+
+class Unmasked(Struct, frozen=True):
+    """What a session saw raw by an approved request. `ended_at` is 0 while it does."""
+
+    request: str
+    classes: tuple[str, ...]
+    began_at: float
+    ended_at: float = 0
 
 
 class SessionView(Struct, frozen=True):
@@ -179,3 +204,4 @@ class SessionView(Struct, frozen=True):
     statements: int = 0
     denied: int = 0
     end: str = ""
+    unmasked: tuple[Unmasked, ...] = ()

@@ -17,13 +17,13 @@ from hoopx_broker.approvals.bounds import MAX_LINE, MAX_STATEMENT, refuse_unansw
 from hoopx_broker.approvals.docket import Cast, Filed
 from hoopx_broker.approvals.matter import (
     Matter,
-    MatterKind,
     Verdict,
     are_entangled,
     is_requester,
     person_behind,
     speaks_for,
 )
+from hoopx_broker.approvals.unmasking import Unmasking, unmasking_of
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.ids import RequestId
@@ -34,8 +34,9 @@ T = TypeVar("T")
 
 DEFAULT_WAIT = 15 * 60.0  # what `hoopx connect` waits for by itself
 MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they asked for
-# How long an approval may lie unused: a session after the meeting, a statement while its client waits.
-USE_WITHIN: dict[MatterKind, float] = {"session": 3600.0, "statement": 900.0}
+# How long an approval may lie unused: a session after the meeting, a statement while its client waits. One to unmask is
+# never used: it holds from the moment on for as long as was asked.
+USE_WITHIN: dict[str, float] = {"session": 3600.0, "statement": 900.0}
 MAX_WAITING = 50  # requests of one requester: more is a script gone wild, and it buries the others
 SHORTEST_NAP = 0.01  # between two looks when the clocks disagree about the end
 
@@ -53,6 +54,7 @@ class Desk:
         self._clock = clock
         self._ids = ids
         self._listeners: dict[RequestId, set[asyncio.Event]] = {}
+        self._watchers: list[Callable[[], None]] = []
 
     async def ask(
         self, matter: Matter, requester: Principal, ruling: Ask, *, reason: str = "", ticket: str = "", wait: float = 0
@@ -102,11 +104,14 @@ class Desk:
         return await self._run(work, request)
 
     async def cancel(self, request: RequestId, by: Principal) -> RequestView:
-        """Take back a request that waits, or an approval that is not used. Raises `Unknown`, `Denied`, `BadInput`."""
+        """Take back a request that waits, or an approval that is not used. Raises `Unknown`, `Denied`, `BadInput`.
+
+        What is unmasked is also ended by those who could have refused it.
+        """
 
         def work(connection: sqlite3.Connection, now: float) -> RequestView:
             filed = _found(connection, request)
-            if not speaks_for(by, filed.requester):
+            if not speaks_for(by, filed.requester) and not _may_end(by, filed):
                 raise refusals.not_yours_to_cancel(filed.view) if _may_see(by, filed) else refusals.unknown(request)
             if filed.view.state not in ("waiting", "approved"):
                 raise refusals.decided(filed.view)
@@ -134,6 +139,15 @@ class Desk:
             return frozenset(filed.view.approvers)
 
         return await self._run(work, request)
+
+    async def unmaskings(self) -> tuple[Unmasking, ...]:
+        """All that is approved to be seen raw now, of everybody."""
+        filed = await self._run(lambda connection, _: docket.approved(connection, "unmask"))
+        return tuple(unmasking_of(each) for each in filed)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever a vote or a cancellation may have changed what is approved."""
+        self._watchers.append(changed)
 
     async def get(self, request: RequestId, viewer: Principal | None = None) -> RequestView:
         """Raises `Unknown`, also when there is one that `viewer` may not see."""
@@ -190,6 +204,8 @@ class Desk:
             # Even when cancelled: the work may still be done, and whoever looks afterwards looks after it.
             for listener in self._listeners.get(request, ()) if request is not None else ():
                 listener.set()
+            for changed in self._watchers if request is not None else ():
+                changed()
 
     @contextmanager
     def _listening(self, request: RequestId) -> Iterator[asyncio.Event]:
@@ -235,6 +251,7 @@ def _new(
         created_at=created_at,
         expires_at=expires_at,
         statement=matter.statement,
+        classes=matter.classes,
     )
 
 
@@ -266,19 +283,23 @@ def _count(connection: sqlite3.Connection, filed: Filed, vote: Cast) -> None:
         return
     voters = [set(cast.groups) for cast in (*before.values(), vote)]
     if quorum.is_reached(filed.view.approvers, voters):
-        kind: MatterKind = "session" if filed.view.kind == "session" else "statement"
-        docket.approve(connection, request, vote.ballot.at + USE_WITHIN[kind])
+        docket.approve(connection, request, vote.ballot.at + USE_WITHIN.get(filed.view.kind, filed.view.duration))
 
 
 def _may_see(viewer: Principal, filed: Filed) -> bool:
     return speaks_for(viewer, filed.requester) or not filed.view.approvers.keys().isdisjoint(viewer.groups)
 
 
+def _may_end(by: Principal, filed: Filed) -> bool:
+    view = filed.view
+    return (view.kind, view.state) == ("unmask", "approved") and not view.approvers.keys().isdisjoint(by.groups)
+
+
 def _difference(matter: Matter, filed: Filed) -> str | None:
     """What does not match between what was approved and what would be done."""
     view = filed.view
     if matter.kind != view.kind:
-        return f"kind of thing: a {view.kind}, not a {matter.kind}"
+        return f"kind of thing: `{view.kind}`, not `{matter.kind}`"
     if matter.target != view.target:
         return f"target, `{view.target}`"
     if matter.statement != view.statement:

@@ -17,7 +17,7 @@ MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memo
 
 _COLUMNS = (
     "id, state, kind, target, requester, reason, ticket, duration, rules, approvers,"
-    " created_at, expires_at, statement, policy, on_behalf_of"
+    " created_at, expires_at, statement, classes, policy, on_behalf_of"
 )
 
 
@@ -52,7 +52,7 @@ def expire(connection: sqlite3.Connection, now: float) -> None:
 def file(connection: sqlite3.Connection, filed: Filed, likeness: str) -> None:
     view = filed.view
     connection.execute(
-        f"INSERT INTO requests ({_COLUMNS}, likeness) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO requests ({_COLUMNS}, likeness) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             view.id,
             view.state,
@@ -67,6 +67,7 @@ def file(connection: sqlite3.Connection, filed: Filed, likeness: str) -> None:
             view.created_at,
             view.expires_at,
             view.statement,
+            msgspec.json.encode(view.classes).decode(),
             filed.policy,
             filed.on_behalf_of,
             likeness,
@@ -133,6 +134,11 @@ def votes(connection: sqlite3.Connection, request: str) -> tuple[Cast, ...]:
     )
 
 
+def approved(connection: sqlite3.Connection, kind: str) -> tuple[Filed, ...]:
+    """Those of a kind whose time is not over, after `expire`."""
+    return _select(connection, "state = 'approved' AND kind = :kind ORDER BY created_at, id", {"kind": kind})
+
+
 def listed(
     connection: sqlite3.Connection,
     filters: dict[str, str],
@@ -166,7 +172,7 @@ def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any]) 
 
 
 def _filed(connection: sqlite3.Connection, row: Sequence[Any]) -> Filed:
-    *seen, rules, approvers, created_at, expires_at, statement, policy, on_behalf_of = row
+    *seen, rules, approvers, created_at, expires_at, statement, classes, policy, on_behalf_of = row
     request, state, kind, target, requester, reason, ticket, duration = seen
     view = RequestView(
         id=request,
@@ -183,5 +189,6 @@ def _filed(connection: sqlite3.Connection, row: Sequence[Any]) -> Filed:
         expires_at=expires_at,
         statement=statement,
         ballots=tuple(vote.ballot for vote in votes(connection, request)),
+        classes=msgspec.json.decode(classes, type=tuple[str, ...]),
     )
     return Filed(view, policy, on_behalf_of)

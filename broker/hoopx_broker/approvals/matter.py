@@ -9,15 +9,16 @@ from msgspec import Struct
 
 from hoopx_broker.terms.people import Principal
 
-MatterKind = Literal["session", "statement"]
+MatterKind = Literal["session", "statement", "unmask"]
 Verdict = Literal["approve", "deny"]
 
 
 class Matter(Struct, frozen=True):
     """What people agree to. An approval holds for this and nothing else; `policy` is the version that asked for it.
 
-    `duration` is the length of the session in seconds: an approval covers a shorter one, never a longer.
-    `statement` is all that would run, parameters included where there are any: what is not in it is not approved.
+    `duration` is the length of the session, or of the unmasking, in seconds: an approval covers a shorter one, never a
+    longer. `statement` is all that would run, parameters included where there are any: what is not in it is not
+    approved. `classes` are those that would be seen raw.
     """
 
     kind: MatterKind
@@ -25,6 +26,7 @@ class Matter(Struct, frozen=True):
     policy: str
     statement: str = ""
     duration: int = 0
+    classes: tuple[str, ...] = ()
 
 
 def person_behind(who: Principal) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
-from hoopx_broker.api.messages import SessionView
+import msgspec
+
+from hoopx_broker.api.messages import SessionView, Unmasked
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import BadInput, Unknown
@@ -15,7 +18,12 @@ MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memo
 
 STATES = ("open", "ended", "unfinished")
 
-_COLUMNS = "id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended"
+_COLUMNS = (
+    "id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended,"
+    " (SELECT json_group_array(json_object("
+    "'request', request, 'classes', json(classes), 'began_at', began_at, 'ended_at', ended_at"
+    ")) FROM unmaskings WHERE session = sessions.id) AS unmasked"
+)
 
 CRASHED = "the broker stopped before the session ended"
 
@@ -30,6 +38,27 @@ class Sessions:
         """Store a session by the same facts as its recording begins with."""
         await self._store.run(lambda connection: _insert(connection, opened))
 
+    async def begin_unmasking(self, session: SessionId, request: str, classes: tuple[str, ...], at: float) -> None:
+        """From now on the session sees these classes raw, by this request."""
+        row = (session, request, msgspec.json.encode(classes).decode(), at)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO unmaskings (session, request, classes, began_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (session, request) DO UPDATE SET ended_at = 0",
+                row,
+            )
+
+        await self._store.run(work)
+
+    async def end_unmasking(self, session: SessionId, request: str, at: float) -> None:
+        """What was seen raw by this request is masked again."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            _end_unmaskings(connection, session, at, request)
+
+        await self._store.run(work)
+
     async def finish(self, session: SessionId, end: str, ended_at: float, statements: int, denied: int) -> SessionView:
         """The end of an open session; a session that has ended already stays as it is. Raises `Unknown`."""
 
@@ -39,6 +68,7 @@ class Sessions:
                 " WHERE id = ? AND state = 'open'",
                 (end, ended_at, statements, denied, session),
             )
+            _end_unmaskings(connection, session, ended_at)
             return _find(connection, session)
 
         return await self._store.run(work)
@@ -74,7 +104,7 @@ class Sessions:
         query = f"SELECT {_COLUMNS} FROM sessions WHERE {where} ORDER BY opened_at DESC, id DESC LIMIT :limit"
         values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
         rows = await self._store.run(lambda connection: connection.execute(query, values).fetchall())
-        return tuple(SessionView(*row) for row in rows)
+        return tuple(_view(row) for row in rows)
 
 
 def _insert(connection: sqlite3.Connection, opened: Opened) -> None:
@@ -101,4 +131,19 @@ def _find(connection: sqlite3.Connection, session: str) -> SessionView:
     row = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (session,)).fetchone()
     if row is None:
         raise Unknown(f"there is no session `{session}`", "`hoopx sessions ls` lists them")
-    return SessionView(*row)
+    return _view(row)
+
+
+def _view(row: Sequence[Any]) -> SessionView:
+    *facts, unmasked = row
+    seen = msgspec.json.decode(unmasked, type=list[Unmasked])
+    view = SessionView(*facts)
+    return msgspec.structs.replace(view, unmasked=tuple(sorted(seen, key=lambda each: each.began_at)))
+
+
+def _end_unmaskings(connection: sqlite3.Connection, session: str, at: float, request: str | None = None) -> None:
+    connection.execute(
+        "UPDATE unmaskings SET ended_at = :at"
+        " WHERE session = :session AND ended_at = 0 AND (:request IS NULL OR request = :request)",
+        {"session": session, "at": at, "request": request},
+    )
