@@ -33,7 +33,7 @@ _hoopx() {
     'show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'connect') words='' options='--broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
     'exec') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
-    'request') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --ticket -v --verbose --wait' kind='targets' ;;
+    'request') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
     'requests') words='ls show wait cancel' options='--help' kind='' ;;
     'requests ls') words='' options='--broker --ca --help -o --output -q --quiet --state -v --verbose' kind='' ;;
     'requests show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;

@@ -132,6 +132,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -s q
 complete -c hoopx -n "__hoopx_at 'request'" -l quiet
 complete -c hoopx -n "__hoopx_at 'request'" -l reason
 complete -c hoopx -n "__hoopx_at 'request'" -l ticket
+complete -c hoopx -n "__hoopx_at 'request'" -l unmask
 complete -c hoopx -n "__hoopx_at 'request'" -s v
 complete -c hoopx -n "__hoopx_at 'request'" -l verbose
 complete -c hoopx -n "__hoopx_at 'request'" -l wait

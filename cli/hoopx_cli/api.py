@@ -15,6 +15,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import (
     About,
     AskFor,
+    AskToUnmask,
     RequestView,
     SessionView,
     TargetView,
@@ -72,6 +73,9 @@ class Api:
 
     def ask(self, order: AskFor) -> RequestView:
         return self._ask("POST", "/v1/requests", RequestView, order)
+
+    def ask_to_unmask(self, order: AskToUnmask) -> RequestView:
+        return self._ask("POST", "/v1/requests/unmask", RequestView, order)
 
     def requests(self, state: str = "") -> list[RequestView]:
         return self._ask("GET", "/v1/requests" + _query(state=state), _Requests).requests

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hoopx_broker.api.messages import AskFor, RequestView
+from hoopx_broker.api.messages import AskFor, AskToUnmask, RequestView
 from hoopx_broker.terms.errors import BadInput, Refused, StillPending
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
@@ -32,17 +32,28 @@ def request(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The target that a session is asked for.")],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; approvers read it.")] = "",
     ticket: Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs to.")] = "",
-    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")] = "",
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
+    ] = "",
     wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for the answer for so long.")] = "",
+    unmask: Annotated[
+        str, typer.Option(metavar="CLASS,...", help="Ask to see these classes of masked data raw instead.")
+    ] = "",
 ) -> int:
     """Example: hoopx request prod-db --reason 'ticket 42' --for 1h --wait 15m
 
     Ask for approval of a session. Prints the request's id; use it with `hoopx connect --request ID`.
     Without --wait it returns at once; with it, 0 is approved, 13 refused and 12 not answered yet.
+
+    With --unmask, ask to see masked data raw: from the approval on, in all your sessions with the target, for as long
+    as --for says; `hoopx requests cancel ID` ends it.
     """
     kit = kit_of(context)
-    patience = seconds_of(wait, "--wait")
-    asked = kit.api.ask(AskFor(target, reason, ticket, seconds_of(for_, "--for"), patience))
+    patience, duration = seconds_of(wait, "--wait"), seconds_of(for_, "--for")
+    if unmask:
+        asked = kit.api.ask_to_unmask(AskToUnmask(target, _classes(unmask), reason, ticket, duration, patience))
+    else:
+        asked = kit.api.ask(AskFor(target, reason, ticket, duration, patience))
     if asked.state == "waiting":
         kit.out.say(f"needs approval by {people(asked.approvers)}; approve with: hoopx approve {asked.id}")
     if not patience:
@@ -109,7 +120,8 @@ def wait(
 def cancel(context: typer.Context, id_: RequestId) -> None:
     """Example: hoopx requests cancel r_4k2m8q0xyz
 
-    Take back a request of yours.
+    Take back a request of yours. What it lets you see raw is masked again at once; those who may approve such a
+    request can end it too.
     """
     kit = kit_of(context)
     _print(kit, kit.api.vote(id_, "cancel", ""))
@@ -119,7 +131,7 @@ def cancel(context: typer.Context, id_: RequestId) -> None:
 def approve(context: typer.Context, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
     """Example: hoopx approve r_4k2m8q0xyz --comment 'fine by me'
 
-    Agree to a request, after showing exactly what would run.
+    Agree to a request, after showing exactly what would run, or be seen.
     """
     _vote(kit_of(context), id_, "approve", comment, is_sure=yes)
 
@@ -143,7 +155,7 @@ def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> N
     voted = kit.api.vote(id_, verdict, comment)
     if kit.out.form is Form.JSON:
         kit.out.json(voted)
-    kit.out.say(f"request {voted.id} is {_standing(voted)}")
+    kit.out.say(f"request {voted.id} is {_standing(voted)}{_effect(voted)}")
 
 
 def _agrees(kit: Kit, verdict: str) -> bool:
@@ -180,12 +192,34 @@ def _settle(kit: Kit, request: RequestView) -> int:
             raise StillPending(f"request {request.id} is {state}", f"ask again: hoopx request {request.target}")
 
 
+def _classes(text: str) -> tuple[str, ...]:
+    """Raises `BadInput` where a name is missing."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise BadInput(f"`{text}` is no list of classes", "--unmask takes classes of data, as in email,national-id")
+    return names
+
+
 def _print(kit: Kit, request: RequestView) -> None:
     if kit.out.form is Form.JSON:
         kit.out.json(request)
     else:
         kit.out.text(request.id)
-        kit.out.say(f"request {request.id} is {request.state}")
+        kit.out.say(f"request {request.id} is {request.state}{_effect(request)}")
+
+
+def _effect(request: RequestView) -> str:
+    """What an approval does by itself."""
+    if request.kind != "unmask" or request.state != "approved":
+        return ""
+    classes = ", ".join(request.classes)
+    return f": {classes} shown raw to {request.requester} on {request.target} until {moment(request.expires_at)}"
+
+
+def _asked_for(request: RequestView) -> str:
+    if request.kind == "unmask":
+        return f"{', '.join(request.classes)} raw on {request.target}"
+    return f"a {request.kind} on {request.target}"
 
 
 def _describe(kit: Kit, request: RequestView) -> None:
@@ -194,7 +228,7 @@ def _describe(kit: Kit, request: RequestView) -> None:
         [
             ("request", request.id),
             ("state", request.state),
-            ("asks for", f"a {request.kind} on {request.target}"),
+            ("asks for", _asked_for(request)),
             ("for", spoken(request.duration) if request.duration else ""),
             ("requester", request.requester),
             ("reason", request.reason),

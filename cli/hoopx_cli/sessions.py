@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from hoopx_broker.api.messages import SessionView
+from hoopx_broker.api.messages import SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
@@ -84,6 +84,7 @@ def show(context: typer.Context, id_: SessionId) -> None:
             ("ticket", found.ticket),
             ("statements", str(found.statements)),
             ("denied", str(found.denied)),
+            ("unmasked", "\n".join(map(_seen_raw, found.unmasked))),
         ]
     )
 
@@ -209,6 +210,11 @@ def _row(session: SessionView) -> tuple[str, ...]:
         str(session.denied),
         session.reason,
     )
+
+
+def _seen_raw(unmasked: Unmasked) -> str:
+    ended = f" to {moment(unmasked.ended_at)}" if unmasked.ended_at else ", still"
+    return f"{', '.join(unmasked.classes)} from {moment(unmasked.began_at)}{ended}, request {unmasked.request}"
 
 
 def _each_line(kit: Kit, lines: Iterator[str]) -> None:

@@ -13,13 +13,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from hoopx_broker.api.messages import About, AskFor, Refusal, RequestView, SessionView, TargetView, Vote, WhoAmI
+from hoopx_broker.api.messages import (
+    About,
+    AskFor,
+    AskToUnmask,
+    Refusal,
+    RequestView,
+    SessionView,
+    TargetView,
+    Vote,
+    WhoAmI,
+)
 from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
-from hoopx_broker.session.opening import Services, ask_for_session, denial, duration_of, target_for
+from hoopx_broker.session.opening import Opening, Services, ask_for_session, denial, duration_of, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
@@ -48,6 +58,7 @@ class House(Struct, frozen=True):
     sessions: Sessions
     store: Store
     about: About
+    opening: Opening
 
 
 class Api:
@@ -70,6 +81,7 @@ class Api:
             self._route("/v1/targets/{name}", Api._target),
             self._route("/v1/requests", Api._requests),
             self._route("/v1/requests", Api._ask, "POST"),
+            self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
             self._route("/v1/requests/{id}", Api._request),
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
             self._route("/v1/sessions", Api._sessions),
@@ -147,6 +159,9 @@ class Api:
             case Ask():
                 return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
 
+    async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
+        return await self._house.opening.ask_to_unmask(await _body(request, AskToUnmask), who)
+
     async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
         views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
         return {"requests": list(views)}
@@ -168,11 +183,14 @@ class Api:
         vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
         match request.path_params["verdict"]:
             case "approve" | "deny" as verdict:
-                return await self._services.desk.vote(id_, who, verdict, vote.comment)
+                view = await self._services.desk.vote(id_, who, verdict, vote.comment)
             case "cancel":
-                return await self._services.desk.cancel(id_, who)
+                view = await self._services.desk.cancel(id_, who)
             case _:
                 raise Unknown("there is no such call", "upgrade hoopx")
+        if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
+            await self._house.opening.unmaskings.refresh()
+        return view
 
     # Sessions.
 

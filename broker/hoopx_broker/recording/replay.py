@@ -28,6 +28,7 @@ from hoopx_broker.terms.entries import (
     Statement,
     StreamClosed,
     StreamOpened,
+    Unmask,
 )
 
 Moment = tuple[float, Entry]
@@ -91,6 +92,8 @@ class Narrator:
                 yield f"{_at(seconds)} sealed by the broker" + (
                     ", unfinished after a crash" if entry.unfinished else ""
                 )
+            case Notice(unmask=unmask) if unmask is not None:
+                yield from _unmasking(_at(seconds), unmask)
             case _:
                 yield from self._of_stream(f"{_at(seconds)} {inert(entry.stream)}", entry)
 
@@ -160,6 +163,15 @@ def _opening(entry: Opened) -> Iterator[str]:
         ("as", inert(entry.backend_user)),
         ("broker", inert(entry.broker)),
     )
+
+
+def _unmasking(at: str, unmask: Unmask) -> Iterator[str]:
+    shown = f"{_listed(unmask.classes)} by request {inert(unmask.request)}"
+    if unmask.ended:
+        yield f"{at} no longer UNMASKED: {shown}: {inert(unmask.ended)}"
+        return
+    yield f"{at} UNMASKED until {_date(unmask.until)}: {shown}"
+    yield f"{_INDENT}approved by: {_listed(unmask.approved_by)}"
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:

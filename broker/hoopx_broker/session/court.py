@@ -17,6 +17,7 @@ from hoopx_broker.session.bearings import Compass, may_relex
 from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
+from hoopx_broker.session.unmasked import Unmasked
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName, Unreadable
@@ -99,11 +100,15 @@ class Bench(Struct, frozen=True):
 
 
 class Era(Struct, frozen=True):
-    """As long as nothing of this changes, a ruling holds. `minute` is what policy knows of the time."""
+    """As long as nothing of this changes, a ruling holds. `minute` is what policy knows of the time.
+
+    `unmaskings` counts how often approvals to see classes raw began or ended in this session.
+    """
 
     minute: int
     policy: str
     changes: int
+    unmaskings: int
 
 
 class Court:
@@ -128,11 +133,16 @@ class Court:
         self._start = start
         self._own_changes = self._own_changes_seen = 0
         self.memories = Memories()
+        self._unmasked = Unmasked()
+        self._unmaskings = 0
         self._era = self._now()
         self._catalog_as_of = self._era
         self._functions: dict[int, FunctionName] = {}
+        # For the answer, and for what keeps values: what an approval shows may be seen, and never stored.
         self._hidden: Hidden | None = None
-        self.doubt: Plan = OPEN  # for an answer whose statement is not known: all that may be hidden is
+        self._kept_from_storing: Hidden | None = None
+        # For an answer whose statement is not known: all that may be hidden is, whatever approvals show.
+        self.doubt: Plan = OPEN
         self._look_up_hidden()
 
     @property
@@ -149,9 +159,23 @@ class Court:
         """A new stream comes before the court."""
         return Hearing(self, Compass(self._start.search_path, self._start.user))
 
+    def unmask(self, unmasked: Unmasked) -> None:
+        """From now on what these approvals show is seen raw, each until its time is over, and nothing else is."""
+        self._unmasked = unmasked
+        self._unmaskings += 1
+        self._enter(self._now())
+
+    def shows(self, unmasked: Unmasked, beyond: Unmasked = Unmasked()) -> bool:
+        """Whether by these approvals anything would be seen that is hidden by the others."""
+        return unmasked.shows_beyond(beyond, self._bench.judge(), self._who, self._target)
+
     def _now(self) -> Era:
+        now = self._bench.clock()
+        if now >= self._unmasked.until:
+            self._unmasked = self._unmasked.at(now)
+            self._unmaskings += 1
         changes = self._bench.ground.changes + self._own_changes
-        return Era(int(self._bench.clock()) // 60, self._bench.judge().version, changes)
+        return Era(int(now) // 60, self._bench.judge().version, changes, self._unmaskings)
 
     def _take(self, catalog: Catalog) -> None:
         """What the database says of its columns counts where the configuration says nothing of them."""
@@ -160,8 +184,13 @@ class Court:
         self._target = msgspec.structs.replace(self._configured, classify=classes)
 
     def _look_up_hidden(self) -> None:
-        self._hidden = hide(self._bench.judge().hidden(self._who, self._target), self._catalog)
-        self.doubt = OPEN if self._hidden is None else Plan(self._hidden, derived=True, quiet=True)
+        policy = self._bench.judge()
+        self._kept_from_storing = hide(policy.hidden(self._who, self._target), self._catalog)
+        self._hidden = self._kept_from_storing
+        if self._unmasked.holding:
+            self._hidden = hide(self._unmasked.hidden(policy, self._who, self._target), self._catalog)
+        kept = self._kept_from_storing
+        self.doubt = OPEN if kept is None else Plan(kept, derived=True, quiet=True)
 
     def known(self, asked: Judge, hearing: Hearing) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
@@ -175,7 +204,7 @@ class Court:
     def _enter(self, era: Era) -> None:
         if era == self._era:
             return
-        if era.policy != self._era.policy:
+        if (era.policy, era.unmaskings) != (self._era.policy, self._era.unmaskings):
             self._look_up_hidden()
         self._era = era
         self.memories = Memories()
@@ -236,6 +265,7 @@ class Court:
         answer = await self._bench.ask_people(asked, ask, say)
         if isinstance(answer, Deny):
             return answer
+        self._enter(self._now())  # people took their time
         groups, request = answer
         ruling = self._judge(asked, facts, groups)
         if isinstance(ruling, Ask):
@@ -247,7 +277,11 @@ class Court:
     ) -> Passage | Deny:
         if isinstance(ruling, Deny):
             return ruling
-        planned = plan(facts, self._hidden)
+        # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept.
+        kept = plan(facts, self._kept_from_storing)
+        if isinstance(kept, Deny):
+            return kept
+        planned = plan(facts, self._hidden) if self._unmasked.holding else kept
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
@@ -255,13 +289,14 @@ class Court:
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         relexes = any(may_relex(statement) for statement in facts)
-        return Passage(ruling, planned, defines, request, runs, may_relex=relexes)
+        shows = bool(self._unmasked.holding) and kept.quiet
+        return Passage(ruling, planned, defines, request, runs, may_relex=relexes, shows_unmasked=shows)
 
     def _note_changes(self, actions: set[str]) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""
         if not actions.isdisjoint(_CHANGES):
             self._bench.ground.changes += 1
-        elif "call" in actions and self._hidden is not None:
+        elif "call" in actions and self._kept_from_storing is not None:
             # A function may change it too. Most do not, and where nothing is hidden, only a new label would hide more:
             # that is seen within the minute.
             self._own_changes += 1

@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Event
+from hoopx_broker.approvals.unmasking import Unmasking
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
 from hoopx_broker.session.streams import Streams
-from hoopx_broker.terms.entries import Entry, Opened
+from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted, told
+from hoopx_broker.terms.entries import Entry, Opened, Unmask
 from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.ids import LeaseId, new_stream_id
 from hoopx_broker.terms.leases import Credential
@@ -65,6 +67,7 @@ class LiveSession:
         self._finish = finish
         self._notify = notify
         self._streams = Streams()
+        self._unmasked = Unmasked()
         self._ending: asyncio.Task[bool] | None = None
         self.end_reason = ""
         self.over = asyncio.Event()
@@ -111,7 +114,46 @@ class LiveSession:
         engine = Engine(new_stream_id(), target.name, where, key, nonce, greeter)
         pump = Pump(engine, client, self._surroundings(left), tls=where.tls)
         self._streams.add(pump)
+        for each in self._unmasked.holding:
+            pump.tell(told(begins(each)))
         return pump
+
+    def unmask(self, holding: Sequence[Unmasking], now: float) -> list[Unmask]:
+        """What these approvals show is seen raw from now on, and nothing else is. Gives what began and what ended.
+
+        Written, then shown: where the recording fails, the session ends with everything masked.
+        """
+        before, court = self._unmasked.holding, self._parts.court
+        shown = tuple(each for each in holding if court.shows(Unmasked([each])))
+        ended = [ends(each, _why_ended(each, holding, now)) for each in before if each not in shown]
+        began = [begins(each) for each in shown if each not in before]
+        if self.is_ending or not (ended or began):
+            return []
+        if ended:
+            self._mask_again(Unmasked(each for each in before if each in shown))
+        try:
+            self._record([noted(each) for each in (*ended, *began)])
+        except RecordingFailed:
+            return []  # the session is ending
+        self._unmasked = Unmasked(shown)
+        court.unmask(self._unmasked)
+        for each in (*ended, *began):
+            self._tell_of(each)
+        return [*ended, *began]
+
+    def _mask_again(self, remaining: Unmasked) -> None:
+        """No more than what remains is shown from here on, and an answer that shows more breaks off."""
+        before, self._unmasked = self._unmasked, remaining
+        self._parts.court.unmask(remaining)
+        if before.classes <= remaining.classes and not self._parts.court.shows(before, beyond=remaining):
+            return
+        for pump in self._streams:
+            pump.stop_showing_unmasked()
+
+    def _tell_of(self, unmask: Unmask) -> None:
+        self._tell("unmasked", told(unmask))
+        for pump in self._streams:
+            pump.tell(told(unmask))
 
     def _surroundings(self, left: OnLeft) -> Surroundings:
         def leave(pump: Pump) -> None:
@@ -183,6 +225,12 @@ class Sessions:
 
     def all(self) -> list[LiveSession]:
         return list(self._by_id.values())
+
+
+def _why_ended(unmasking: Unmasking, holding: Sequence[Unmasking], now: float) -> str:
+    if now >= unmasking.until:
+        return "its time is over"
+    return "the policy was changed" if unmasking in holding else "it was taken back"
 
 
 def _digest(grant: str) -> bytes:

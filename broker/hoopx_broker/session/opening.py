@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker import __version__
-from hoopx_broker.api.messages import Event, Open, RequestView, Waiting
+from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView, Waiting
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
@@ -28,6 +28,7 @@ from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say, Sta
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.unmasking import Unmaskings, Wish, ask_to_unmask
 from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Catalog
@@ -100,6 +101,7 @@ class Opening:
         self._services = services
         self._sessions = sessions
         self._grounds = {name: Ground() for name in services.targets}
+        self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
         # One for each person with a session, so that many sessions of one do not hold up the others.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -119,6 +121,18 @@ class Opening:
             await reader.close()
             await self._services.keeper.end(lease.id)
             raise
+
+    async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
+        """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
+        services = self._services
+        target = target_for(services, who, ask.target)
+        catalog = self._grounds[target.name].catalog
+        labelled = None
+        if catalog is not None:
+            labelled = frozenset(catalog.labelled.values())
+            target = msgspec.structs.replace(target, classify={**catalog.labelled, **target.classify})
+        wish = Wish(who, target, ask, duration_of(ask.duration, target), labelled)
+        return await ask_to_unmask(wish, services.judge(), services.desk, int(services.clock()) // 60 * 60)
 
     async def _permit(self, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> _Permission:
         seconds = duration_of(ask.duration, target)
@@ -229,9 +243,10 @@ class Opening:
             Parts(opened, target, lease.id, credential, court, recorder, reader), services.crew, self._finish, notify
         )
         try:
-            self._sessions.add(session)
-        except HoopxError as error:
-            await self._close_record(opened, recorder, error.message)
+            await self.unmaskings.admit(session)
+        except BaseException as error:
+            why = error.message if isinstance(error, HoopxError) else "it did not open"
+            await self._close_record(opened, recorder, why)
             raise
         return session
 

@@ -86,6 +86,9 @@ class Pump:
         self._to_backend: list[bytes] = []
         self._todo: list[StartTls | Cancel] = []
         self._ruling: asyncio.Task[None] | None = None
+        # Whether an answer under way may show what an approval alone reveals, and what its client is still to be told.
+        self._shows_unmasked = False
+        self._untold: list[str] = []
         limit = around.target.idle
         self._idle = IdleWatch(limit, self._is_busy, self._end_idle) if limit is not None else None
         engine.doubt = around.hearing.doubt
@@ -118,6 +121,22 @@ class Pump:
     def end(self, reason: str) -> None:
         """The session is over."""
         self._turn(self._end, reason)
+
+    def tell(self, text: str) -> None:
+        """Tell the client in passing, as soon as it has come to its session."""
+        self._untold.append(text)
+        self._turn(self._tell_untold)
+
+    def stop_showing_unmasked(self) -> None:
+        """An answer that goes on raw after its time ends with its connection: half of it masked, it would be wrong."""
+        if self._shows_unmasked:
+            self._turn(self._end, "what this answer shows is masked again")
+
+    def _tell_untold(self) -> None:
+        if self._engine.phase is Phase.READY:
+            untold, self._untold = self._untold, []
+            for text in untold:
+                self._perform(self._engine.tell(text))
 
     def _is_busy(self) -> bool:
         """Something is under way that the client may rightly wait for."""
@@ -174,6 +193,10 @@ class Pump:
             self._perform(self._engine.on_frame(Side.BACKEND, frame))
         if self._engine.phase is not Phase.LOGIN:
             self._logged_in.set()
+        if self._untold:
+            self._tell_untold()
+        if self._shows_unmasked and self._engine.is_quiet:
+            self._shows_unmasked = False
         self._go_on()
 
     def _abandon(self) -> None:
@@ -276,6 +299,8 @@ class Pump:
         # A slip in the text is told to the client as any server tells it, and to nobody else.
         if isinstance(ruling, Deny) and ruling.fault is None:
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
+        if isinstance(ruling, Passage) and ruling.shows_unmasked:
+            self._shows_unmasked = True
         self._engine.doubt = self._around.hearing.doubt
         self._perform(self._engine.on_ruling(ruling))
 

@@ -117,13 +117,30 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     message: str
 
 
+class Unmask(Struct, frozen=True, omit_defaults=True):
+    """By an approved request, values of `classes` are shown raw until a time in seconds since the Unix epoch.
+
+    `ended` says why they are masked again; it is empty where the unmasking begins.
+    """
+
+    request: str
+    classes: tuple[str, ...]
+    approved_by: tuple[str, ...] = ()
+    until: float = 0
+    ended: str = ""
+
+
 class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
-    """The server, or hoopx, told the client something outside a result."""
+    """The server, or hoopx, told the client something outside a result.
+
+    With an `unmask` it is about the whole session, and `stream` is empty.
+    """
 
     stream: str
     severity: str
     code: str
     message: str
+    unmask: Unmask | None = None
 
 
 class StreamClosed(Struct, frozen=True, tag="stream-closed", omit_defaults=True):

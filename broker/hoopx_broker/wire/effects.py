@@ -49,7 +49,8 @@ class FindFunction(Struct, frozen=True):
 class Passage(Struct, frozen=True):
     """A statement may pass: the ruling, the plan for its answer, and the names that it defines for later use.
 
-    `runs` are the names that it runs by EXECUTE or FETCH. `is_pending` where it may be prepared, but people, or
+    `runs` are the names that it runs by EXECUTE or FETCH. `shows_unmasked` where its answer may show what an approval
+    alone reveals, and so must end with that. `is_pending` where it may be prepared, but people, or
     rules on values, are asked each time before it is run. `may_relex` where the server may read the texts after it in
     another way.
     """
@@ -61,6 +62,7 @@ class Passage(Struct, frozen=True):
     runs: tuple[str, ...] = ()
     is_pending: bool = False
     may_relex: bool = False
+    shows_unmasked: bool = False
 
 
 class Note(Struct, frozen=True):
