@@ -19,11 +19,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'token'|'ls'|'show'|'connect'|'exec'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'token'|'ls'|'show'|'connect'|'exec'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami token ls show connect exec request requests approve deny sessions policy broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --ca --help --issuer -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -33,6 +33,7 @@ _hoopx() {
     'show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'connect') words='' options='--broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
     'exec') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
+    'classify') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
     'request') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
     'requests') words='ls show wait cancel' options='--help' kind='' ;;
     'requests ls') words='' options='--broker --ca --help -o --output -q --quiet --state -v --verbose' kind='' ;;

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec request requests approve deny sessions policy broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -121,6 +121,23 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'classify'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'classify'" -l broker
+complete -c hoopx -n "__hoopx_at 'classify'" -l ca
+complete -c hoopx -n "__hoopx_at 'classify'" -l for
+complete -c hoopx -n "__hoopx_at 'classify'" -l help
+complete -c hoopx -n "__hoopx_at 'classify'" -s o
+complete -c hoopx -n "__hoopx_at 'classify'" -l output
+complete -c hoopx -n "__hoopx_at 'classify'" -s q
+complete -c hoopx -n "__hoopx_at 'classify'" -l quiet
+complete -c hoopx -n "__hoopx_at 'classify'" -l reason
+complete -c hoopx -n "__hoopx_at 'classify'" -l request
+complete -c hoopx -n "__hoopx_at 'classify'" -l sample
+complete -c hoopx -n "__hoopx_at 'classify'" -l schema
+complete -c hoopx -n "__hoopx_at 'classify'" -l ticket
+complete -c hoopx -n "__hoopx_at 'classify'" -s v
+complete -c hoopx -n "__hoopx_at 'classify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'classify'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'request'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca

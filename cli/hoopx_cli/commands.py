@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
+    "classify": ("hoopx_cli.classify", "Propose which columns of a target hold personal data."),
     "request": ("hoopx_cli.requests", "Ask for approval of a session."),
     "requests": ("hoopx_cli.requests", "List, show, await and cancel requests."),
     "approve": ("hoopx_cli.requests", "Agree to a request."),
@@ -74,6 +75,13 @@ class BrokerCommand(HoopxCommand):
 
     def shared(self) -> list[TyperOption]:
         return [*_broker_options(), *_output_options()]
+
+
+class YamlCommand(BrokerCommand):
+    """A command whose data is for a configuration: YAML unless something else is asked for."""
+
+    def shared(self) -> list[TyperOption]:
+        return [*_broker_options(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
 
 
 class CommandWithChild(BrokerCommand):
@@ -150,12 +158,14 @@ def _summary(command: _click.Command) -> str:
     return sentence.rstrip(".") + "."
 
 
-def _output_options() -> list[TyperOption]:
+def _output_options(*forms: Form) -> list[TyperOption]:
+    """The first form is the one that is meant where none is given."""
+    known = forms or (Form.TABLE, Form.JSON)
     return [
         TyperOption(
             param_decls=["-o", "--output"],
-            type=TyperChoice([form.value for form in Form]),
-            default=Form.TABLE.value,
+            type=TyperChoice([form.value for form in known]),
+            default=known[0].value,
             expose_value=False,
             callback=_take_form,
             help="How data is printed.",

@@ -18,6 +18,7 @@ _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
     "exec": _TARGETS,
+    "classify": _TARGETS,
     "request": _TARGETS,
     "approve": _REQUESTS,
     "deny": _REQUESTS,

@@ -19,6 +19,7 @@ class Form(Enum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"  # of the one command whose data goes into a file of YAML
 
 
 class Output:

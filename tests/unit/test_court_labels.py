@@ -29,7 +29,14 @@ def catalog(labelled: Mapping[ColumnName, str]) -> Catalog:
 class Hiding(Bookkeeper):
     """Hides all that is classified, but for the class `public`."""
 
-    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+    def hidden(
+        self,
+        who: Principal,
+        target: Target,
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> dict[ColumnName, str]:
         return {column: kind for column, kind in target.classify.items() if kind != "public"}
 
 
