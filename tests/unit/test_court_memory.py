@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court, Ground
@@ -32,7 +32,12 @@ class Bookkeeper:
         return Allow()
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
         self.asked += 1
         names = {use.name for each in facts for use in each.tables}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hoopx_broker.policy.facts.sql import read
-from hoopx_broker.policy.names import ANYWHERE, Bearings, resolve
+from hoopx_broker.policy.lookup import ANYWHERE, Bearings
+from hoopx_broker.policy.names import resolve
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableUse
 from hoopx_broker.terms.targets import ColumnName

@@ -9,8 +9,9 @@ from typing import TypeVar
 import psycopg
 import pytest
 
-from hoopx_broker.masking.plan import hide
+from hoopx_broker.masking.hidden import hide
 from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
@@ -98,12 +99,13 @@ def login(postgres: Postgres) -> Credential:
 async def reading(
     postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]], who: Credential | None = None
 ) -> Read:
-    crew = Crew(failed)
-    reader = CatalogReader(target(postgres), who or login(postgres), crew)
+    crew, statements = Crew(failed), StatementReader()
+    reader = CatalogReader(target(postgres), who or login(postgres), crew, statements)
     try:
         return await what(reader)
     finally:
         await reader.close()
+        await statements.close()
         await crew.close()
 
 

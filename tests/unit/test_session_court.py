@@ -10,8 +10,9 @@ import pytest
 from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.session.court import Bench, Court, Ground, Hearing
 from hoopx_broker.session.reader import StatementReader
-from hoopx_broker.terms.catalog import Catalog, Relation
+from hoopx_broker.terms.catalog import Attribute, Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.lineage import Flow
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
@@ -24,6 +25,7 @@ SHOP = Target(
 )
 CUSTOMERS = Relation(100, "public", "customers", "r")
 VIEW = Relation(200, "public", "innocent", "v")
+SHOWN = Flow(frozenset({EMAIL}), is_plain=True)
 
 
 def catalog(*, shows_emails: bool) -> Catalog:
@@ -33,6 +35,9 @@ def catalog(*, shows_emails: bool) -> Catalog:
         {"customers": (CUSTOMERS,), "innocent": (VIEW,)},
         {EMAIL: ((100, 2),)},
         {200: frozenset({EMAIL})} if shows_emails else {},
+        columns={100: ("id", "email"), 200: ("contact",)},
+        flows={100: {"email": SHOWN}} | ({200: {"contact": SHOWN}} if shows_emails else {}),
+        layout={100: (Attribute("id", 1, 23), Attribute("email", 2, 25)), 200: (Attribute("contact", 1, 25),)},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -16,7 +16,7 @@ from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Deny, Ruling
-from hoopx_broker.terms.targets import Target
+from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
 
@@ -53,7 +53,12 @@ class Guardian(Bookkeeper):
     asks_parameters = True
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
         self.asked += 1
         return Deny("not that one", "no-secret") if "secret" in circumstances.parameters else Allow(("reading",))
@@ -87,7 +92,12 @@ class Patient(Guardian):
     """Lets a statement be prepared, and run with the value `7`."""
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
         runs = circumstances.pending or circumstances.parameters == ("7",)
         return Allow(("reading",)) if runs else Deny("only 7", "seven")

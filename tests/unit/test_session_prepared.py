@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court, Ground, Hearing, Start
@@ -13,7 +13,7 @@ from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask, Deny, Ruling
-from hoopx_broker.terms.targets import Target
+from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
 
@@ -27,10 +27,15 @@ class Closed(Bookkeeper):
     ruling: Ruling = Deny("closed", "office-hours")
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
         touched = any(use.name == "orders" or use.schema == "shop" for each in facts for use in each.tables)
-        return self.ruling if touched else super().statements(who, target, facts, circumstances)
+        return self.ruling if touched else super().statements(who, target, facts, circumstances, hidden)
 
 
 class Asking(Closed):

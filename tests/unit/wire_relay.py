@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import threading
@@ -9,17 +10,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
-from hoopx_broker.masking.plan import OPEN, Plan, hide, plan
+from hoopx_broker.masking.hidden import hide
+from hoopx_broker.masking.plan import OPEN, Plan, doubting, plan
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.names import resolve
-from hoopx_broker.terms.catalog import Catalog, Relation
+from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.facts import FunctionName, Unreadable
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.targets import ColumnName
+from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, FindFunction, Judge, Note, Passage, Send, Side
 from hoopx_broker.wire.postgres.engine import Engine
@@ -53,7 +58,7 @@ class Masker:
 
     @property
     def doubt(self) -> Plan:
-        return Plan(self.hidden, derived=True, quiet=True)
+        return doubting(self.hidden)
 
     def __call__(self, asked: Judge) -> Passage | Deny:
         facts = read(asked.text)
@@ -69,33 +74,24 @@ class Masker:
 
 
 def catalog_of(postgres: Postgres, columns: Mapping[ColumnName, str]) -> Catalog:
-    """The catalog as far as masking needs it, for tables and views of one level in `public`."""
-    found = postgres.sql(
-        "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text FROM pg_class c"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    """The catalog as a broker reads it."""
+    tls = UpstreamTls("verify-full", str(postgres.ca))
+    target = Target(
+        "shop", "postgres", postgres.host, postgres.port, postgres.database, tls, "", classify=dict(columns)
     )
-    relations = {oid: Relation(oid, schema, name, kind) for oid, schema, name, kind in found}
-    places = {column: _places(postgres, column) for column in columns}
-    views = postgres.sql("SELECT oid::int8 FROM pg_class WHERE relname = 'customer_contacts'")
-    functions = postgres.sql("SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
-    by_name: dict[str, tuple[Relation, ...]] = {}
-    for relation in relations.values():
-        by_name[relation.name] = (*by_name.get(relation.name, ()), relation)
-    return Catalog(
-        relations,
-        by_name,
-        places,
-        {oid: frozenset(columns) for (oid,) in views},
-        {name: (FunctionName("public", name),) for (name,) in functions},
-    )
+    login = Credential(postgres.superuser, Secret(postgres.superuser_password))
 
+    async def read_it() -> Catalog:
+        crew, statements = Crew(lambda name, error: None), StatementReader()
+        reader = CatalogReader(target, login, crew, statements)
+        try:
+            return await reader.catalog()
+        finally:
+            await reader.close()
+            await statements.close()
+            await crew.close()
 
-def _places(postgres: Postgres, column: ColumnName) -> tuple[tuple[int, int], ...]:
-    rows = postgres.sql(
-        "SELECT attrelid::int8, attnum::int4 FROM pg_attribute"
-        f" WHERE attrelid = '{column.schema}.{column.table}'::regclass AND attname = '{column.column}'"
-    )
-    return tuple((int(oid), int(number)) for oid, number in rows)
+    return asyncio.run(read_it())
 
 
 class Relay:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-from hoopx_broker.masking.plan import OPEN, Hidden, Plan
+from hoopx_broker.masking.hidden import Hidden
+from hoopx_broker.masking.plan import OPEN, Plan, doubting
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Relation
 from hoopx_broker.terms.facts import FunctionName
@@ -33,17 +34,16 @@ FUNCTIONS = {
 
 HIDDEN = Hidden(
     {EMAIL: "email"},
-    frozenset({(CUSTOMERS, 3)}),
-    frozenset(),
-    {
+    cells={(CUSTOMERS, 3): "email"},
+    relations={
         CUSTOMERS: Relation(CUSTOMERS, "public", "customers", "r"),
         ORDERS: Relation(ORDERS, "public", "orders", "r"),
     },
-    {("public", "customers"): frozenset({"email"})},
+    names=frozenset({("public", "customers")}),
 )
-PLAIN = Plan(HIDDEN)
-DERIVED = Plan(HIDDEN, derived=True, quiet=True)
-QUIET = Plan(HIDDEN, quiet=True)
+PLAIN = Plan(HIDDEN, columns=None)
+DERIVED = doubting(HIDDEN)
+QUIET = Plan(HIDDEN, columns=None, quiet=True)
 
 Ruler = Callable[[Judge], Passage | Deny | None]
 

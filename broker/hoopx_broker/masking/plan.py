@@ -1,67 +1,47 @@
-"""From facts, classified columns and the catalog to a plan: which columns of an answer are hidden.
+"""From lineage and the catalog to a plan: which columns of an answer are hidden, and how each of them looks.
 
-A plain column is known by the table and attribute number that the server itself puts into the row description.
-What has no such origin (an expression, a set operation) is hidden as soon as a hidden column may flow into it.
+A column is hidden when a hidden column flows into it by the statement's lineage, or when it is one by the table and
+attribute number that the server itself puts into the row description. Where the two disagree, it is hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from hoopx_broker.masking.shapes import Mask, mask_for
-from hoopx_broker.terms.catalog import Catalog, Relation
-from hoopx_broker.terms.facts import StatementFacts, TableUse
+from hoopx_broker.masking.hidden import UNSURE, WHOLE, Hidden, Hiding, Origin, touched
+from hoopx_broker.masking.outlets import is_hidden, refusal
+from hoopx_broker.masking.shapes import Mask
+from hoopx_broker.terms.facts import CopyStyle, StatementFacts
+from hoopx_broker.terms.lineage import Lineage
 from hoopx_broker.terms.rulings import Deny
-from hoopx_broker.terms.targets import ColumnName
 
-# Relations of pg_catalog that hold samples of the values in other tables.
-_SAMPLES = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
-_STORING = frozenset({"insert", "update"})
-# What keeps or passes on a value outside of the answer: settings and notifications. A WHERE is enough to feed them.
-_ASIDE = frozenset({"set", "session"})
-# Columns are classified by name: after these the name would be another, or another table would show the rows.
-_RESHAPING = frozenset({"rename", "set-schema", "alter-table"})
-# Schemas are names too: after this every classified column in it would have another.
-_RENAMING_ALL = "rename-schema"
-# What these hold runs later or unseen, so nobody can tell whether it reads masked columns.
-_OPAQUE = frozenset({"do", "create-function", "alter-function"})
-_HOOKS = frozenset({"create-rule", "create-trigger"})
-_WHOLE_ROW = 0  # the attribute number of `SELECT c FROM customers c`
-
-
-class Origin(Struct, frozen=True):
-    """Where a result column comes from, by RowDescription: both numbers are 0 for what is not a plain column."""
-
-    table: int
-    attribute: int
-    type: int
-    format: int
-
-
-class Hidden(Struct, frozen=True):
-    """Everything that is hidden from one principal on one target, in the terms of the server's catalog."""
-
-    columns: dict[ColumnName, str]
-    cells: frozenset[tuple[int, int]] = frozenset()
-    views: frozenset[int] = frozenset()
-    relations: Mapping[int, Relation] = {}
-    names: Mapping[tuple[str, str], frozenset[str]] = {}
-    functions: frozenset[str] = frozenset()
-    computing: frozenset[str] = frozenset()
+# The schema of what a session made for itself, whose oids no catalog knows.
+_TEMPORARY = "pg_temp"
+_NO_TYPE = 0
+_TEXT_FORMAT, _BINARY_FORMAT = 0, 1
+_COPY_IS_CLOSED = Deny(
+    "COPY would carry masked columns unmasked", "mask", "use SELECT, or COPY with named columns and common options"
+)
 
 
 class Plan(Struct, frozen=True):
-    """`derived` hides every column without an origin, except where `clear` says that nothing hidden flows into it.
+    """`columns` is how each column of the answer is hidden by lineage, None where nobody knows how many there are.
 
-    `clear` has one entry for each column, or none at all. `quiet` takes the values out of errors and notices.
+    Then `doubt` hides what has no origin. `quiet` takes the values out of errors and notices. `copy` is how COPY writes
+    rows and `types` what they hold, where they are to be masked; `is_open_copy` where COPY reads nothing hidden.
+    `knows_new` where relations that no catalog knows are the session's own.
     """
 
     hidden: Hidden | None = None
-    derived: bool = False
-    clear: tuple[bool, ...] = ()
+    columns: tuple[Hiding | None, ...] | None = ()
+    doubt: bool = False
     quiet: bool = False
+    copy: CopyStyle | None = None
+    types: tuple[int, ...] = ()
+    is_open_copy: bool = False
+    knows_new: bool = False
 
     @property
     def hides(self) -> bool:
@@ -72,172 +52,124 @@ class Plan(Struct, frozen=True):
         """A mask or None for each column; None where nothing at all is hidden."""
         if self.hidden is None:
             return None
-        # An answer of another width than its statement has columns was misread somewhere: then nothing is clear.
-        clear = self.clear if len(self.clear) == len(origins) else (False,) * len(origins)
+        # An answer of another width than its statement has columns was misread somewhere: then nothing is known.
+        is_known = self.columns is not None and len(self.columns) == len(origins)
+        columns = self.columns if is_known and self.columns is not None else (UNSURE,) * len(origins)
+        doubt = self.doubt or not (is_known or self.columns is None)
         found = tuple(
-            mask_for(origin.type, origin.format) if self._covers(origin, self.hidden, is_clear=is_clear) else None
-            for origin, is_clear in zip(origins, clear, strict=True)
+            self._mask(self.hidden, self._hiding(self.hidden, lineage, origin, doubt=doubt), origin)
+            for lineage, origin in zip(columns, origins, strict=True)
         )
         return found if any(found) else None
 
-    def _covers(self, origin: Origin, hidden: Hidden, *, is_clear: bool) -> bool:
-        if origin.table == 0:
-            return self.derived and not is_clear
-        # A relation made after the catalog was read may show anything.
-        unknown = origin.table not in hidden.relations
-        if origin.attribute == _WHOLE_ROW and any(origin.table == table for table, _ in hidden.cells):
-            return True
-        return unknown or (origin.table, origin.attribute) in hidden.cells or origin.table in hidden.views
+    def copy_masks(self) -> tuple[Mask | None, ...]:
+        """The same for the rows of a COPY, which come without a description."""
+        assert self.copy is not None
+        if self.hidden is None or self.columns is None:
+            return ()
+        wire_format = _BINARY_FORMAT if self.copy.format == "binary" else _TEXT_FORMAT
+        return tuple(
+            None if hiding is None else self.hidden.mask(hiding, kind, wire_format)
+            for hiding, kind in zip(self.columns, self.types, strict=True)
+        )
+
+    def _mask(self, hidden: Hidden, hiding: Hiding | None, origin: Origin) -> Mask | None:
+        return None if hiding is None else hidden.mask(hiding, origin.type, origin.format)
+
+    def _hiding(self, hidden: Hidden, lineage: Hiding | None, origin: Origin, *, doubt: bool) -> Hiding | None:
+        if origin.table != 0:
+            return self._settled(lineage, hidden.at(origin))
+        return None if lineage == UNSURE and not doubt else lineage
+
+    def _settled(self, lineage: Hiding | None, origin: Hiding | None) -> Hiding | None:
+        """What lineage and the server say of a plain column."""
+        if lineage == UNSURE:
+            return WHOLE if origin == UNSURE else origin
+        if origin == UNSURE:
+            return None if lineage is None and self.knows_new else WHOLE
+        return lineage if lineage == origin else WHOLE
 
 
 OPEN = Plan()
 
 
-def hide(columns: Mapping[ColumnName, str], catalog: Catalog) -> Hidden | None:
-    """Find the hidden columns, their copies in child tables and the views over them. None if nothing is hidden."""
-    if not columns:
-        return None
-    cells = {place for column in columns for place in catalog.classified.get(column, ())}
-    views = frozenset(oid for oid, reads in catalog.views.items() if not reads.isdisjoint(columns))
-    names: dict[tuple[str, str], set[str]] = {}
-    for column in columns:
-        names.setdefault((column.schema, column.table), set()).add(column.column)
-        for oid, _ in catalog.classified.get(column, ()):
-            relation = catalog.relations[oid]
-            names.setdefault((relation.schema, relation.name), set()).add(column.column)
-    for oid in views:
-        names.setdefault((catalog.relations[oid].schema, catalog.relations[oid].name), set())
-    return Hidden(
-        dict(columns),
-        frozenset(cells),
-        views,
-        catalog.relations,
-        {key: frozenset(value) for key, value in names.items()},
-        frozenset(catalog.functions),
-        catalog.computing,
-    )
+def doubting(hidden: Hidden | None) -> Plan:
+    """The plan for an answer whose statement is not known."""
+    return OPEN if hidden is None else Plan(hidden, columns=None, doubt=True, quiet=True)
 
 
-def plan(facts: Iterable[StatementFacts], hidden: Hidden | None) -> Plan | Deny:
-    """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire."""
+def plan(facts: Sequence[StatementFacts], hidden: Hidden | None, meant: Sequence[StatementFacts] = ()) -> Plan | Deny:
+    """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire.
+
+    `meant` are those that the names in them stand for, which EXECUTE and FETCH run.
+    """
     if hidden is None:
         return OPEN
-    statements = tuple(facts)
-    derived = quiet = False
-    for statement in statements:
-        touched = _touched(statement, hidden)
-        flows = _flows(statement, hidden, touched)
-        refusal = _refusal(statement, hidden, touched, flows=flows)
-        if refusal is not None:
-            return refusal
-        derived = derived or flows
-        quiet = quiet or flows or bool(touched)
-    # The answers of several statements come one after the other, and are not told apart here.
-    clear = _clear(statements[0], hidden) if derived and len(statements) == 1 else ()
-    return Plan(hidden, derived, clear, quiet)
-
-
-def _clear(statement: StatementFacts, hidden: Hidden) -> tuple[bool, ...]:
-    """The output columns made of names alone that are neither hidden columns nor functions of the target's own."""
-    touched = [_columns(use, hidden) for use in _touched(statement, hidden)]
-    through_view = not all(touched)
-    unknown = statement.indirect is not None or statement.dangerous or "call" in statement.actions
-    if statement.outputs is None or through_view or unknown:
-        return ()
-    suspect = hidden.functions.union(*(columns for columns in touched if columns))
-    clear = tuple(names is not None and names.isdisjoint(suspect) for names in statement.outputs)
-    return clear if any(clear) else ()
-
-
-def _touched(statement: StatementFacts, hidden: Hidden) -> list[TableUse]:
-    """A view that shows hidden columns is known as such: the tables behind it are not what the statement reads."""
-    return [use for use in statement.tables if not use.through and _columns(use, hidden) is not None]
-
-
-def _columns(use: TableUse, hidden: Hidden) -> frozenset[str] | None:
-    """The hidden columns of what is used, none for a view over some; None where nothing is hidden in it."""
-    if use.schema is not None:
-        return hidden.names.get((use.schema, use.name))
-    found = [columns for (_, name), columns in hidden.names.items() if name == use.name]
-    if not found:
-        return None
-    return frozenset[str]().union(*found) if all(found) else frozenset()
-
-
-def _flows(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
-    """May a hidden value reach the answer by another way than as a plain column?"""
-    # What is not known to be harmless, and any function of the target's own, may read any table.
-    if statement.indirect is not None or statement.dangerous or "call" in statement.actions:
-        return True
-    if any(f.name in hidden.functions for f in statement.functions) or _calls_by_dot(statement, hidden):
-        return True
-    for use in touched:
-        columns = _columns(use, hidden) or frozenset()
-        through_view = not columns
-        if through_view or statement.whole_rows or not columns.isdisjoint(statement.shown):
-            return True
-    return False
-
-
-def _calls_by_dot(statement: StatementFacts, hidden: Hidden) -> bool:
-    """`row.name` calls a function `name` where no column has that name, and only the server knows which it is."""
-    return not hidden.functions.isdisjoint(statement.mentioned)
-
-
-def _refusal(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> Deny | None:
-    if any(use.schema in (None, "pg_catalog") and use.name in _SAMPLES for use in statement.tables):
-        return Deny("the statistics of the planner hold values of masked columns", "mask")
-    if not _OPAQUE.isdisjoint(statement.kinds):
-        hint = "whoever may see the columns of this target unmasked may send it"
-        return Deny("nobody can see whether a function or DO block reads masked columns", "mask", hint)
-    if statement.copy == "out" and (touched or flows):
-        return Deny("COPY would carry masked columns unmasked", "mask", "use SELECT, whose answer can be masked")
-    if touched and statement.dangerous:
-        return Deny("the statement could carry masked columns past the answer", "mask")
-    if _reshapes(statement, touched):
-        return Deny("the statement changes a table with masked columns so that they could be read unmasked", "mask")
-    if _stores(statement, hidden, touched, flows=flows):
-        return Deny("the statement would store masked columns where nothing masks them", "mask")
-    return None
-
-
-def _reshapes(statement: StatementFacts, touched: list[TableUse]) -> bool:
-    """Would it make columns that are found by name go by another one, or send their rows elsewhere?"""
-    if _RENAMING_ALL in statement.kinds:
-        return True
-    # A rule or trigger gets each row that is written, by the names `new` and `old`.
-    hooks = any(use.action == "ddl" for use in touched) and not _HOOKS.isdisjoint(statement.kinds)
-    return hooks or (bool(touched) and not _RESHAPING.isdisjoint(statement.kinds))
-
-
-def _stores(statement: StatementFacts, hidden: Hidden, touched: list[TableUse], *, flows: bool) -> bool:
-    """Would a hidden value be kept outside of the answer? What nobody can look into may hold any."""
-    # What a new table or view holds is read later under a name of its own, so here even a plain `*` is too much.
-    makes = "ddl" in statement.actions and statement.kinds != {"create-table"}
-    keeps = makes or (flows and not _STORING.isdisjoint(statement.actions))
-    aside = not _ASIDE.isdisjoint(statement.actions)
-    if _may_read(statement, hidden):
-        return keeps or "ddl" in statement.actions or (aside and statement.indirect is None)
+    for statement in facts:
+        if refused := refusal(statement, hidden):
+            return refused
+    quiet = any(_is_quiet(statement, hidden) for statement in facts)
+    if len(facts) != 1:
+        # The answers of several statements come one after the other, and are not told apart here.
+        if any(statement.copy == "out" and _reaches(statement, hidden) for statement in facts):
+            return _COPY_IS_CLOSED
+        doubt = any(_reaches(statement, hidden) for statement in facts)
+        return Plan(hidden, None, doubt, quiet, is_open_copy=True)
+    (statement,) = facts
     if statement.indirect is not None:
-        return keeps
-    reads = any(use.action == "read" for use in touched)
-    return reads and (keeps or aside or _sets_sequence(statement, hidden, touched))
+        return _indirect(hidden, meant)
+    return _copying(statement, hidden, quiet=quiet) if statement.copy == "out" else _answering(statement, hidden, quiet)
 
 
-def _may_read(statement: StatementFacts, hidden: Hidden) -> bool:
-    """Does it call what may read any table: a function of the target's own, or one that is not known?"""
-    if statement.kinds == {
-        "create-trigger"
-    }:  # what a trigger calls gets the rows of its table, and those are not hidden
-        return False
-    called = statement.doubtful | {
-        function.name for function in statement.functions if function.name in hidden.functions
-    }
-    return not called <= hidden.computing
+def _answering(statement: StatementFacts, hidden: Hidden, quiet: bool) -> Plan:
+    columns = _columns(statement, hidden)
+    doubt = _reaches(statement, hidden)
+    knows_new = any(use.schema == _TEMPORARY for use in statement.tables)
+    return Plan(hidden, columns, doubt, quiet, knows_new=knows_new)
 
 
-def _sets_sequence(statement: StatementFacts, hidden: Hidden, touched: list[TableUse]) -> bool:
-    """`setval` keeps a number, and a WHERE is enough to feed it."""
-    columns = frozenset[str]().union(*(_columns(use, hidden) or frozenset() for use in touched))
-    sets = any(function.name == "setval" for function in statement.functions)
-    return sets and (statement.whole_rows or not columns.isdisjoint(statement.mentioned))
+def _indirect(hidden: Hidden, meant: Sequence[StatementFacts]) -> Plan:
+    """A name that stood for one statement all the time runs that one."""
+    if len(meant) != 1:
+        return doubting(hidden)
+    return Plan(hidden, _columns(meant[0], hidden), doubt=True, quiet=True)
+
+
+def _copying(statement: StatementFacts, hidden: Hidden, *, quiet: bool) -> Plan | Deny:
+    if not _reaches(statement, hidden):
+        return Plan(hidden, quiet=quiet, is_open_copy=True)
+    lineage, columns = statement.lineage, _columns(statement, hidden)
+    if lineage is None or lineage.outputs is None or columns is None or statement.copy_style is None:
+        return _COPY_IS_CLOSED
+    types = tuple(
+        next((hidden.types.get(column, _NO_TYPE) for column in flow.columns), _NO_TYPE) if flow.is_plain else _NO_TYPE
+        for flow in lineage.outputs
+    )
+    return Plan(hidden, columns, quiet=quiet, copy=statement.copy_style, types=types)
+
+
+def _columns(statement: StatementFacts, hidden: Hidden) -> tuple[Hiding | None, ...] | None:
+    lineage = statement.lineage
+    if lineage is None:
+        return None
+    if statement.kind == "explain":
+        # A plan shows no rows, but how many there are of which values: what conditions look at, it tells of.
+        return (WHOLE if any(probe.column in hidden.columns for probe in lineage.probes) else None,)
+    if lineage.outputs is None:
+        return None
+    found = tuple(hidden.hiding(flow) for flow in lineage.outputs)
+    # What runs unseen, or reads by other ways than queries, may put anything into a value that is no plain column.
+    return tuple(each or UNSURE for each in found) if lineage.is_doubtful or statement.dangerous else found
+
+
+def _reaches(statement: StatementFacts, hidden: Hidden) -> bool:
+    """May a hidden value reach the answer at all?"""
+    if statement.indirect is not None or statement.dangerous:
+        return True
+    lineage = statement.lineage or Lineage()
+    return lineage.is_doubtful or is_hidden(lineage.reach, hidden)
+
+
+def _is_quiet(statement: StatementFacts, hidden: Hidden) -> bool:
+    """What the server says of it may quote hidden values: of a row that breaks a constraint, all of them."""
+    return bool(touched(statement, hidden)) or _reaches(statement, hidden)

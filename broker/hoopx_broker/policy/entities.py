@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from hoopx_broker.policy.names import DEFAULT_SCHEMA
+from hoopx_broker.policy.lookup import DEFAULT_SCHEMA
 from hoopx_broker.terms.facts import FunctionName, Volatility
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.targets import ColumnName, Target

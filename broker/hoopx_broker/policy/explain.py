@@ -61,10 +61,15 @@ def explain(
     if isinstance(reading, Unreadable):
         hint = "only what PostgreSQL's grammar reads is forwarded"
         return Explanation(Deny(f"the statement cannot be read: {reading.reason}", "parse", hint))
-    facts = resolved(reading, known)
+    facts = resolved(reading, known, target.classify)
     ruling = judge.statements(who, target, facts, circumstances)
     try:
-        answers = [judge.inquiry.statements(who, target, [one], circumstances) for one in facts]
+        hidden = judge.hidden(who, target)
+        answers = [
+            judge.inquiry.statements(who, target, [one], circumstances)
+            + judge.inquiry.probing(who, target, [one], hidden, circumstances)
+            for one in facts
+        ]
     except (Stumbled, Unanswerable):
         return Explanation(ruling)
     explained = (Explained(one, _decided(found)) for one, found in zip(facts, answers, strict=True))

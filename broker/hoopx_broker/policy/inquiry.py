@@ -16,6 +16,8 @@ from hoopx_broker.policy.questions import (
     columns_used,
     doubtful,
     opening_context,
+    probes,
+    probing_context,
     questions,
     revealing_context,
     statement_contexts,
@@ -50,6 +52,26 @@ class Inquiry:
             asked += [Asking(question, contexts[question.through]) for question in found]
         more = self._named(target, facts) + self._of_now(circumstances)
         return ask(self._policies, who.user, ground(who, target), more, asked) if asked else []
+
+    def probing(
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        hidden: Collection[ColumnName],
+        circumstances: Circumstances,
+    ) -> list[Answer]:
+        """May the values of hidden columns decide what these statements would have them decide?"""
+        asked = [
+            Asking(_probe(target, column), probing_context(one, uses, circumstances))
+            for one in facts
+            for column, uses in probes(one, hidden)
+        ]
+        if not asked:
+            return []
+        columns = {column for one in facts for column, _ in probes(one, hidden)}
+        more = named(target, set(), [], columns) + self._of_now(circumstances)
+        return ask(self._policies, who.user, ground(who, target), more, asked)
 
     def revealing(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
         """May each classified column be seen raw? In the order of `target.classify`."""
@@ -114,3 +136,8 @@ class Inquiry:
         if sum(len(value or "") for value in circumstances.parameters) > MAX_PARAMETERS:
             raise Unanswerable("the parameters are too large for rules to look at")
         return [*clocks, bound(circumstances.parameters, circumstances.pending)]
+
+
+def _probe(target: Target, column: ColumnName) -> Question:
+    """It needs no permit, but may be forbidden."""
+    return Question("probe", column_of(target, column), weighed="forbids")

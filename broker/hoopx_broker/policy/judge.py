@@ -50,10 +50,18 @@ class CedarJudge:
         return self._rule(who, target, circumstances, answers)
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
+        masked = hidden if hidden is not None else self.hidden(who, target)
+
         def answers(now: Circumstances) -> list[Answer]:
-            return self.inquiry.statements(who, target, facts, now)
+            found = self.inquiry.statements(who, target, facts, now)
+            return found + self.inquiry.probing(who, target, facts, masked, now)
 
         return self._rule(who, target, circumstances, answers)
 

@@ -4,55 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct, structs
+from msgspec import structs
 
+from hoopx_broker.policy.catalogued import Catalogued
 from hoopx_broker.policy.facts.functions import is_harmless
-from hoopx_broker.policy.facts.relations import TEMPORARY
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
+from hoopx_broker.policy.lineage import TooMuch, lineage
+from hoopx_broker.policy.lookup import ANYWHERE, SYSTEM_SCHEMAS, Bearings, Lookup
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import ColumnUse, FunctionName, Mention, StatementFacts, TableName, TableUse
+from hoopx_broker.terms.lineage import ANYTHING, NOTHING, Lineage
 
-# Where a name that nothing is known of is taken to be, and one without a schema that nobody resolved.
-DEFAULT_SCHEMA = "public"
-SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 # What is done to the tables behind a view or above a partition. Their structure is changed by their own names only.
 _REACHES = frozenset({"read", "insert", "update", "delete", "truncate", "lock"})
-
-
-class Bearings(Struct, frozen=True):
-    """How a connection looks for names without a schema.
-
-    `paths` are all search paths that may hold by now; None where nobody can tell, and a name then means everything of
-    that name. `user` is the schema `"$user"`. `temporary` are relations that the session may have made for itself: they
-    come before all others of their name.
-    """
-
-    paths: tuple[tuple[str, ...], ...] | None = None
-    user: str = ""
-    temporary: frozenset[str] = frozenset()
-
-
-ANYWHERE = Bearings()
 
 
 def resolve(
     facts: Iterable[StatementFacts], catalog: Catalog, bearings: Bearings = ANYWHERE
 ) -> tuple[StatementFacts, ...]:
     """Every table, column and function that may be meant, those behind views and partitions included."""
-    names = _Names(catalog, bearings)
+    names = _Names(Lookup(catalog, bearings))
     return tuple(names.resolved(statement) for statement in facts)
 
 
 class _Names:
-    def __init__(self, catalog: Catalog, bearings: Bearings) -> None:
-        self._catalog = catalog
-        self._paths = _effective(bearings)
-        self._temporary = bearings.temporary
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._catalog = lookup.catalog
 
     def resolved(self, statement: StatementFacts) -> StatementFacts:
         tables = set(self._tables(statement.tables))
         behind = {use for each in tables for use in self._behind(each)}
         called = set(self._called(statement, tables | behind))
+        lineage = self._lineage(statement, called) if self._catalog.flows else None
         columns = set(self._columns(statement.mentions))
         return structs.replace(
             statement,
@@ -60,39 +44,32 @@ class _Names:
             columns=tuple(sorted(columns)),
             functions=_functions({self._named_by_server(name) for name in statement.functions}, called),
             actions=statement.actions | {"call"} if called else statement.actions,
+            lineage=lineage,
         )
+
+    # Values.
+
+    def _lineage(self, statement: StatementFacts, called: set[FunctionName]) -> Lineage:
+        if statement.outline is None:
+            calls = bool(called) or "call" in statement.actions or statement.indirect is not None
+            return Lineage(None, ANYTHING if calls else NOTHING, is_doubtful=calls)
+        try:
+            found = lineage(statement.outline, Catalogued(self._lookup))
+        except TooMuch:
+            return Lineage(None, ANYTHING, is_doubtful=True, is_whole=False)
+        named = {name.name for name in statement.functions} | self._catalog.computing
+        return structs.replace(found, is_doubtful=any(function.name not in named for function in called))
 
     # Tables.
 
     def _tables(self, uses: Iterable[TableUse]) -> Iterator[TableUse]:
         for use in uses:
-            for table in self._meant(TableName(use.schema, use.name)):
+            for table in self._lookup.meant(TableName(use.schema, use.name)):
                 yield structs.replace(use, schema=table.schema)
-
-    def _meant(self, table: TableName) -> list[TableName]:
-        """Each table that a name may stand for, with its schema."""
-        if table.schema is not None:
-            return [table]
-        found = {relation.schema for relation in self._candidates(table.name)}
-        if table.name in self._temporary:
-            found.add(TEMPORARY)
-        return [TableName(schema, table.name) for schema in sorted(found or {DEFAULT_SCHEMA})]
-
-    def _candidates(self, name: str) -> tuple[Relation, ...]:
-        known = self._catalog.by_name.get(name, ())
-        if self._paths is None or not known:
-            return known
-        by_schema = {relation.schema: relation for relation in known}
-        first = (next((by_schema[schema] for schema in path if schema in by_schema), None) for path in self._paths)
-        return tuple(dict.fromkeys(relation for relation in first if relation is not None))
-
-    def _relation(self, table: TableName) -> Relation | None:
-        known = self._catalog.by_name.get(table.name, ())
-        return next((relation for relation in known if relation.schema == table.schema), None)
 
     def _behind(self, use: TableUse) -> Iterator[TableUse]:
         """What is reached by way of a relation: the tables of a view, partitions, and what they are parts of."""
-        relation = self._relation(TableName(use.schema, use.name))
+        relation = self._lookup.relation(TableName(use.schema, use.name))
         if relation is None or use.through or use.action not in _REACHES or relation.schema in SYSTEM_SCHEMAS:
             return
         through = (f"{use.schema}.{use.name}",)
@@ -127,8 +104,8 @@ class _Names:
     def _column(self, mention: Mention) -> Iterator[ColumnUse]:
         """A column is of the innermost tables that have it; one that the catalog does not know may have any."""
         for level in mention.levels:
-            meant = [table for each in level for table in self._meant(each)]
-            if mention.unless and any(mention.unless in (self._columns_of(table) or ()) for table in meant):
+            meant = [table for each in level for table in self._lookup.meant(each)]
+            if mention.unless and any(mention.unless in (self._lookup.columns_of(table) or ()) for table in meant):
                 continue
             having = [table for table in meant if self._has(table, mention.column)]
             for table in having:
@@ -138,20 +115,16 @@ class _Names:
                 return
 
     def _has(self, table: TableName, column: str) -> bool:
-        known = self._columns_of(table)
+        known = self._lookup.columns_of(table)
         return known is None or column == ALL_COLUMNS or column in known
 
     def _named(self, table: TableName, column: str) -> tuple[str, ...]:
-        known = self._columns_of(table)
+        known = self._lookup.columns_of(table)
         return known if column == ALL_COLUMNS and known is not None else (column,)
-
-    def _columns_of(self, table: TableName) -> tuple[str, ...] | None:
-        relation = self._relation(table)
-        return None if relation is None else self._catalog.columns.get(relation.oid)
 
     def _columns_behind(self, use: ColumnUse) -> Iterator[ColumnUse]:
         """The same column in partitions and parents; of what a view reads, the classified columns."""
-        relation = self._relation(TableName(use.schema, use.table))
+        relation = self._lookup.relation(TableName(use.schema, use.table))
         if relation is None:
             return
         through = (f"{use.schema}.{use.table}",)
@@ -170,16 +143,16 @@ class _Names:
         catalog = self._catalog
         for name in statement.functions:
             for own in catalog.functions.get(name.name, ()):
-                if name.schema == own.schema or (name.schema is None and self._is_visible(own)):
+                if name.schema == own.schema or (name.schema is None and self._lookup.is_visible(own)):
                     yield own
         for attribute in self._attributes(statement):
-            yield from filter(self._is_visible, catalog.functions[attribute])
+            yield from filter(self._lookup.is_visible, catalog.functions[attribute])
         for operator in statement.operators & catalog.operators.keys():
-            yield from filter(self._is_visible, catalog.operators[operator])
+            yield from filter(self._lookup.is_visible, catalog.operators[operator])
         for kind in statement.types & catalog.types.keys():
             yield from catalog.types[kind]
         for use in tables:
-            relation = self._relation(TableName(use.schema, use.name))
+            relation = self._lookup.relation(TableName(use.schema, use.name))
             for function in catalog.calls.get(relation.oid, ()) if relation is not None else ():
                 # What a view computes is its owner's affair; that a read of it writes, is not.
                 if function.volatility == "volatile":
@@ -195,11 +168,8 @@ class _Names:
         return (statement.dotted & self._catalog.attributes) | lacking
 
     def _is_column(self, mention: Mention) -> bool:
-        tables = [table for level in mention.levels for each in level for table in self._meant(each)]
-        return all(mention.column in (self._columns_of(table) or ()) for table in tables)
-
-    def _is_visible(self, function: FunctionName) -> bool:
-        return self._paths is None or any(function.schema in path for path in self._paths)
+        tables = [table for level in mention.levels for each in level for table in self._lookup.meant(each)]
+        return all(mention.column in (self._lookup.columns_of(table) or ()) for table in tables)
 
     def _named_by_server(self, name: FunctionName) -> FunctionName:
         volatility = self._catalog.server.get(name.name)
@@ -219,11 +189,3 @@ def _functions(named: set[FunctionName], called: set[FunctionName]) -> tuple[Fun
         and (name.schema, name.name) not in known
     }
     return tuple(sorted(kept | called, key=lambda each: (each.schema or "", each.name)))
-
-
-def _effective(bearings: Bearings) -> tuple[tuple[str, ...], ...] | None:
-    """Paths as the server searches them: its own schema comes first, unless the path says where it comes."""
-    if bearings.paths is None:
-        return None
-    paths = (tuple(bearings.user if name == "$user" else name for name in path) for path in bearings.paths)
-    return tuple(path if "pg_catalog" in path else ("pg_catalog", *path) for path in paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from hoopx_broker.policy.entities import (
 )
 from hoopx_broker.policy.facts.functions import is_harmless
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS
-from hoopx_broker.policy.names import DEFAULT_SCHEMA
+from hoopx_broker.policy.lookup import DEFAULT_SCHEMA
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.facts import ColumnUse, FunctionName, StatementFacts
 from hoopx_broker.terms.targets import ColumnName, Target
@@ -106,6 +106,20 @@ def doubtful(facts: StatementFacts) -> list[FunctionName]:
 def opening_context(circumstances: Circumstances) -> str:
     """The context of `connect`, as Cedar's JSON."""
     return json.dumps(_circumstances(circumstances))
+
+
+def probes(facts: StatementFacts, hidden: Container[ColumnName]) -> list[tuple[ColumnName, list[str]]]:
+    """The hidden columns whose values decide something in a statement, and how."""
+    found: dict[ColumnName, list[str]] = {}
+    for probe in facts.lineage.probes if facts.lineage is not None else ():
+        if probe.column in hidden:
+            found.setdefault(probe.column, []).append(probe.use)
+    return list(found.items())
+
+
+def probing_context(facts: StatementFacts, uses: Sequence[str], circumstances: Circumstances) -> str:
+    """The context of `probe`, as Cedar's JSON."""
+    return json.dumps({**_circumstances(circumstances), "statement_kind": facts.kind, "uses": list(uses)})
 
 
 def revealing_context(circumstances: Circumstances) -> str:

@@ -9,6 +9,7 @@ from msgspec import structs
 from hoopx_broker.policy.names import resolve
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import FunctionName, Mention, StatementFacts, TableName, Volatility
+from hoopx_broker.terms.lineage import Flow
 from hoopx_broker.terms.targets import ColumnName
 
 NOTHING_KNOWN = Catalog()
@@ -61,9 +62,36 @@ def _parts(name: str) -> tuple[str, ...]:
     return parts
 
 
-def resolved(facts: Iterable[StatementFacts], known: Catalog = NOTHING_KNOWN) -> tuple[StatementFacts, ...]:
-    """Names without a schema that the catalog does not know: those that begin with `pg_` are PostgreSQL's own."""
-    return resolve((_at_home(one) for one in facts), known)
+def resolved(
+    facts: Iterable[StatementFacts], known: Catalog = NOTHING_KNOWN, classified: Iterable[ColumnName] = ()
+) -> tuple[StatementFacts, ...]:
+    """Names without a schema that the catalog does not know: those that begin with `pg_` are PostgreSQL's own.
+
+    Tables that hold `classified` columns are taken to be there.
+    """
+    return resolve((_at_home(one) for one in facts), _with_classes(known, tuple(classified)))
+
+
+def _with_classes(known: Catalog, classified: tuple[ColumnName, ...]) -> Catalog:
+    """The catalog with what flows into classified columns, and into the views that are said to read those."""
+    flows: dict[int, dict[str, Flow]] = {}
+    for column in classified:
+        known, oid = _with_relation(known, TableName(column.schema, column.table))
+        flows.setdefault(oid, {})[column.column] = Flow(frozenset({column}), is_plain=True)
+    for view, columns in known.views.items():
+        for column in columns & set(classified):
+            flows.setdefault(view, {})[column.column] = Flow(frozenset({column}), is_plain=True)
+    return structs.replace(known, flows=flows)
+
+
+def _with_relation(known: Catalog, table: TableName) -> tuple[Catalog, int]:
+    there = known.by_name.get(table.name, ())
+    for relation in there:
+        if relation.schema == table.schema:
+            return known, relation.oid
+    made = Relation(max(known.relations, default=0) + 1, table.schema or "", table.name, "r")
+    relations, by_name = known.relations | {made.oid: made}, known.by_name | {table.name: (*there, made)}
+    return structs.replace(known, relations=relations, by_name=by_name), made.oid
 
 
 def _at_home(facts: StatementFacts) -> StatementFacts:

@@ -69,11 +69,15 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])
-    facts = resolved(reading, case.on.as_catalog())
+    facts = resolved(reading, case.on.as_catalog(), target.classify)
     ruling = judge.statements(who, target, facts, now)
     if isinstance(ruling, Deny) and ruling.rule == "judge":
         return _outcome(ruling, [])
-    return _outcome(ruling, [*judge.inquiry.statements(who, target, facts, now), *revealing])
+    answers = [
+        *judge.inquiry.statements(who, target, facts, now),
+        *judge.inquiry.probing(who, target, facts, judge.hidden(who, target), now),
+    ]
+    return _outcome(ruling, [*answers, *revealing])
 
 
 def _outcome(ruling: Ruling, answers: Iterable[Answer]) -> _Outcome:

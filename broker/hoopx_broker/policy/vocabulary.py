@@ -18,6 +18,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "set": ("Database",),
     "session": ("Database",),
     "admin": ("Database",),
+    "probe": ("Column",),
     "reveal": ("Column", "DataClass"),
     "session.view": ("Target",),
     "session.kill": ("Target",),

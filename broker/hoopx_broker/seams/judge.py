@@ -45,9 +45,17 @@ class Judge(Protocol):
         """May this session be opened?"""
 
     def statements(
-        self, who: Principal, target: Target, facts: Sequence[StatementFacts], circumstances: Circumstances
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
     ) -> Ruling:
-        """May these statements, sent as one, run? The tables' schemas are already resolved."""
+        """May these statements, sent as one, run? The tables' schemas are already resolved.
+
+        `hidden` are the columns that `who` does not see raw now, where approvals make it another answer than policy's.
+        """
 
     def hidden(
         self,

@@ -9,7 +9,8 @@ from msgspec import structs
 from hoopx_broker.policy.facts.functions import is_harmless
 from hoopx_broker.policy.facts.relations import TEMPORARY
 from hoopx_broker.policy.facts.settings import listed
-from hoopx_broker.policy.names import ANYWHERE, Bearings, resolve
+from hoopx_broker.policy.lookup import ANYWHERE, Bearings
+from hoopx_broker.policy.names import resolve
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 
-from hoopx_broker.masking.labels import MAX_TEXT, Label, class_of
+from hoopx_broker.policy.views import suspects, with_views
 from hoopx_broker.seams.libpq import keywords
-from hoopx_broker.terms.catalog import Catalog, Relation
+from hoopx_broker.session.catalog_rows import (
+    Connection,
+    read_catalog,
+    read_definitions,
+    read_function,
+    read_search_path,
+)
+from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.facts import FunctionName, Volatility
+from hoopx_broker.terms.facts import FunctionName, Unreadable
 from hoopx_broker.terms.leases import Credential
-from hoopx_broker.terms.targets import ColumnName, Target
+from hoopx_broker.terms.outline import Outline
+from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 
 CONNECT_SECONDS = 10
@@ -23,149 +32,49 @@ QUERY_MILLISECONDS = 10_000
 # Migrations change the catalog every few milliseconds, and a login takes longer than reading it does.
 KEPT_SECONDS = 3.0
 
-_RELATIONS = """
-select c.oid::int8, n.nspname, c.relname, c.relkind::text
-from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-  and n.nspname !~ '^pg_(toast|temp_|toast_temp_)'
-"""
-_COLUMNS = """
-select a.attrelid::int8, array_agg(a.attname::text)
-from pg_catalog.pg_attribute a
-join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm', 'f')
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where a.attnum > 0 and not a.attisdropped and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-group by a.attrelid
-"""
-# What is said of columns, as far as it may classify them; one character more than is read tells that there is more.
-_LABELS = f"""
-select n.nspname, c.relname, a.attname, l.provider, left(l.said, {MAX_TEXT + 1})
-from (
-  select d.objoid, d.objsubid, '' as provider, d.description as said from pg_catalog.pg_description d
-  where d.classoid = 'pg_catalog.pg_class'::regclass and d.description ~* 'hoopx:'
-  union all
-  select s.objoid, s.objsubid, s.provider, s.label from pg_catalog.pg_seclabel s
-  where s.classoid = 'pg_catalog.pg_class'::regclass and s.label ~* '(hoopx:|masked)') l
-join pg_catalog.pg_class c on c.oid = l.objoid and c.relkind in ('r', 'p', 'v', 'm', 'f')
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = l.objsubid and not a.attisdropped
-where l.objsubid > 0 and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-order by n.nspname, c.relname, a.attnum
-"""
-# A classified column stands in its table, in the children that inherit it and in the parents that show it.
-_PLACES = """
-with recursive
-wanted(nsp, rel, att) as (select * from unnest(%s::text[], %s::text[], %s::text[])),
-base(nsp, rel, att, oid) as (
-  select w.nsp, w.rel, w.att, c.oid from wanted w
-  join pg_catalog.pg_namespace n on n.nspname = w.nsp
-  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.rel),
-below(nsp, rel, att, oid) as (
-  select * from base
-  union select b.nsp, b.rel, b.att, i.inhrelid from below b join pg_catalog.pg_inherits i on i.inhparent = b.oid),
-above(nsp, rel, att, oid) as (
-  select * from base
-  union select a.nsp, a.rel, a.att, i.inhparent from above a join pg_catalog.pg_inherits i on i.inhrelid = a.oid),
-places as (select * from below union select * from above)
-select p.nsp, p.rel, p.att, p.oid::int8, a.attnum::int8
-from places p join pg_catalog.pg_attribute a on a.attrelid = p.oid and a.attname = p.att and not a.attisdropped
-"""
-_INHERITANCE = "select inhrelid::int8, inhparent::int8 from pg_catalog.pg_inherits"
-# What the rule of each view reads; attribute 0 is the whole row.
-_VIEWS = """
-select distinct r.ev_class::int8, d.refobjid::int8, d.refobjsubid::int8
-from pg_catalog.pg_rewrite r
-join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
-join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname not in ('pg_catalog', 'information_schema')
-join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
-where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
-"""
-# A function in C belongs to an extension, and those that run queries are known by name as dangerous.
-_FUNCTIONS = """
-select p.proname::text, n.nspname::text, max(p.provolatile::text),
-  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1),
-  bool_and(l.lanname in ('c', 'internal') or p.provolatile = 'i')
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-join pg_catalog.pg_language l on l.oid = p.prolang
-where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
-group by p.proname, n.nspname
-"""
-_FUNCTION = """
-select n.nspname::text, p.proname::text, p.provolatile::text
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where p.oid = %s::oid
-"""
-_SERVER_FUNCTIONS = """
-select p.proname::text, max(p.provolatile::text) from pg_catalog.pg_proc p
-where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
-"""
-# Functions that run where no statement names them: inside of views, behind operators, casts and domains. What only
-# computes (in C, or declared immutable) is left out: extensions would otherwise make every comparison a call. So is the
-# far side of a cast to or from a type of PostgreSQL's: one to text would make each `::text` a call.
-_WILD = """
-select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-join pg_catalog.pg_language l on l.oid = p.prolang
-where n.nspname not in ('pg_catalog', 'information_schema')
-  and l.lanname not in ('c', 'internal') and p.provolatile <> 'i'
-"""
-_HIDDEN_CALLS = f"""
-with wild as ({_WILD})
-select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
-from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
-join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
-union
-select 'operator', 0, o.oprname::text, w.nsp, w.fn, w.vol
-from wild w join pg_catalog.pg_operator o on o.oprcode = w.oid
-union
-select 'type', 0, t.typname::text, w.nsp, w.fn, w.vol
-from wild w join pg_catalog.pg_cast c on c.castfunc = w.oid
-join pg_catalog.pg_type t on t.oid in (c.castsource, c.casttarget)
-where t.typnamespace <> 'pg_catalog'::regnamespace
-union
-select 'type', 0, t.typname::text, w.nsp, w.fn, w.vol
-from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
-join pg_catalog.pg_constraint k on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = k.oid
-join pg_catalog.pg_type t on t.oid = k.contypid
-"""
-_VOLATILITY: dict[str, Volatility] = {"i": "immutable", "s": "stable", "v": "volatile"}
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
 
 class CatalogReader:
     """Reads with the lease's own login. The connection is kept for the next reading, if one comes soon."""
 
-    def __init__(self, target: Target, credential: Credential, crew: Crew) -> None:
+    def __init__(self, target: Target, credential: Credential, crew: Crew, reader: StatementReader) -> None:
         self._target = target
+        self._reader = reader
         self._credential = credential
         self._crew = crew
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
 
     async def catalog(self, before: Catalog | None = None) -> Catalog:
         """The whole catalog; what never changes in it is taken from `before`. Raises `BackendFailed`."""
         async with self._connected() as connection:
-            return await _read(connection, self._target, before)
+            catalog = await read_catalog(connection, self._target, before)
+            return await self._with_views(connection, catalog, before) if catalog.flows else catalog
+
+    async def _with_views(self, connection: Connection, catalog: Catalog, before: Catalog | None) -> Catalog:
+        views = suspects(catalog)
+        texts = await read_definitions(connection, views)
+        known = before.definitions if before is not None else {}
+        outlines = {text: known[text] if text in known else await self._outline(text) for text in texts.values()}
+        catalog = msgspec.structs.replace(catalog, definitions=outlines)
+        return with_views(catalog, {view: outlines[texts[view]] if view in texts else None for view in views})
+
+    async def _outline(self, definition: str) -> Outline | None:
+        facts = await self._reader.read(definition.encode())
+        return facts[0].outline if not isinstance(facts, Unreadable) and len(facts) == 1 else None
 
     async def search_path(self) -> str:
         """The path that connections of this login start with, as the server writes it. Raises `BackendFailed`."""
         async with self._connected() as connection:
-            ((path,),) = await _rows(
-                connection, "select reset_val from pg_catalog.pg_settings where name = 'search_path'"
-            )
-            return str(path)
+            return await read_search_path(connection)
 
     async def function(self, oid: int) -> FunctionName | None:
         """The function of this oid. Raises `BackendFailed`."""
         async with self._connected() as connection:
-            found = await _rows(connection, _FUNCTION, oid)
-            return _function(*found[0]) if found else None
+            return await read_function(connection, oid)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def _connected(self) -> AsyncIterator[Connection]:
         async with self._turn:
             if self._closing is not None:
                 self._closing.cancel()
@@ -184,7 +93,7 @@ class CatalogReader:
                 raise
             self._closing = self._crew.start(self._close_soon(), "catalog connection")
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+    async def _connect(self) -> Connection:
         connection = await psycopg.AsyncConnection.connect(
             **keywords(self._target),
             dbname=self._target.database,
@@ -213,105 +122,6 @@ class CatalogReader:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-
-async def _read(connection: psycopg.AsyncConnection[Any], target: Target, before: Catalog | None) -> Catalog:
-    relations = {row[0]: Relation(*row) for row in await _rows(connection, _RELATIONS)}
-    labelled = _labelled(await _rows(connection, _LABELS))
-    classified = await _places(connection, {**labelled, **target.classify}, relations)
-    views = await _rows(connection, _VIEWS)
-    functions = await _rows(connection, _FUNCTIONS)
-    inheritance = await _rows(connection, _INHERITANCE)
-    hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
-    return Catalog(
-        relations,
-        _grouped((relation.name, relation) for relation in relations.values()),
-        classified,
-        _views_over(classified, views, relations) if classified else {},
-        _grouped((name, _function(schema, name, kind)) for name, schema, kind, *_ in functions),
-        before.server if before is not None else await _server_functions(connection),
-        frozenset(name for name, _, _, takes_one, _ in functions if takes_one),
-        _computing(functions),
-        {oid: tuple(names) for oid, names in await _rows(connection, _COLUMNS)},
-        reads=_grouped((view, relation) for view, relation, _ in views),
-        calls=_grouped((oid, _function(*function)) for kind, oid, _, *function in hidden if kind == "view"),
-        children=_grouped((parent, child) for child, parent in inheritance),
-        parents=_grouped(inheritance),
-        operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
-        types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
-        labelled=labelled,
-    )
-
-
-def _labelled(said: list[tuple[Any, ...]]) -> dict[ColumnName, str]:
-    of_column = _grouped((ColumnName(*column), Label(provider, text)) for *column, provider, text in said)
-    found = ((column, class_of(labels)) for column, labels in of_column.items())
-    return {column: kind for column, kind in found if kind is not None}
-
-
-async def _server_functions(connection: psycopg.AsyncConnection[Any]) -> dict[str, Volatility]:
-    return {name: _VOLATILITY[kind] for name, kind in await _rows(connection, _SERVER_FUNCTIONS)}
-
-
-def _function(schema: str, name: str, volatility: str) -> FunctionName:
-    return FunctionName(schema, name, _VOLATILITY[volatility])
-
-
-def _computing(functions: list[tuple[Any, ...]]) -> frozenset[str]:
-    """Names whose every function, in whatever schema, only computes."""
-    others = {name for name, _, _, _, computes in functions if not computes}
-    return frozenset(name for name, *_ in functions if name not in others)
-
-
-def _grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, tuple[_Value, ...]]:
-    found: dict[_Key, dict[_Value, None]] = {}
-    for key, value in pairs:
-        found.setdefault(key, {})[value] = None
-    return {key: tuple(values) for key, values in found.items()}
-
-
-async def _rows(connection: psycopg.AsyncConnection[Any], text: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    cursor = await connection.execute(text.encode(), parameters or None)
-    return await cursor.fetchall()
-
-
-async def _places(
-    connection: psycopg.AsyncConnection[Any], columns: Iterable[ColumnName], relations: Container[int]
-) -> dict[ColumnName, tuple[tuple[int, int], ...]]:
-    wanted = list(columns)
-    if not wanted:
-        return {}
-    names = ([c.schema for c in wanted], [c.table for c in wanted], [c.column for c in wanted])
-    found: dict[ColumnName, list[tuple[int, int]]] = {column: [] for column in wanted}
-    for schema, table, column, oid, attribute in await _rows(connection, _PLACES, *names):
-        # Somebody's temporary table may inherit from this one. What is not known to be harmless is hidden anyway.
-        if oid in relations:
-            found[ColumnName(schema, table, column)].append((oid, attribute))
-    return {column: tuple(places) for column, places in found.items()}
-
-
-def _views_over(
-    classified: dict[ColumnName, tuple[tuple[int, int], ...]],
-    reads: list[tuple[Any, ...]],
-    relations: dict[int, Relation],
-) -> dict[int, frozenset[ColumnName]]:
-    """Follow views over views until nothing changes. A view that reads any part of a tainted view is tainted."""
-    # A database may label thousands of columns: they are looked up by place, attribute 0 standing for all of a table.
-    at: dict[tuple[int, int], set[ColumnName]] = {}
-    for column, places in classified.items():
-        for place in ((oid, number) for oid, attribute in places for number in (0, attribute)):
-            at.setdefault(place, set()).add(column)
-    shows: dict[int, set[ColumnName]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for view, relation, attribute in reads:
-            columns = shows.get(relation, set()) | at.get((relation, attribute), set())
-            known = shows.setdefault(view, set())
-            if not columns <= known:
-                known |= columns
-                changed = True
-    return {view: frozenset(columns) for view, columns in shows.items() if columns and view in relations}
 
 
 def _first_line(error: Exception) -> str:

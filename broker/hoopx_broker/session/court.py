@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.masking.plan import OPEN, Hidden, Plan, hide, plan
+from hoopx_broker.masking.hidden import Hidden, hide
+from hoopx_broker.masking.plan import OPEN, Plan, doubting, plan
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
@@ -185,12 +186,12 @@ class Court:
 
     def _look_up_hidden(self) -> None:
         policy = self._bench.judge()
-        self._kept_from_storing = hide(policy.hidden(self._who, self._target), self._catalog)
+        masks = self._target.masks
+        self._kept_from_storing = hide(policy.hidden(self._who, self._target), self._catalog, masks)
         self._hidden = self._kept_from_storing
         if self._unmasked.holding:
-            self._hidden = hide(self._unmasked.hidden(policy, self._who, self._target), self._catalog)
-        kept = self._kept_from_storing
-        self.doubt = OPEN if kept is None else Plan(kept, derived=True, quiet=True)
+            self._hidden = hide(self._unmasked.hidden(policy, self._who, self._target), self._catalog, masks)
+        self.doubt = doubting(self._kept_from_storing)
 
     def known(self, asked: Judge, hearing: Hearing) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
@@ -238,11 +239,11 @@ class Court:
         if isinstance(meant, Deny):
             return meant
         resolved = hearing.compass.read(facts, self._catalog)
-        judged = (*resolved, *hearing.compass.read(meant, self._catalog))
-        ruling = self._judge(asked, judged, frozenset())
+        run = hearing.compass.read(meant, self._catalog)
+        ruling = self._judge(asked, (*resolved, *run), frozenset())
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, resolved, ruling, say, hearing)
-        settled = self._settle(resolved, ruling, hearing)
+        settled = self._settle(resolved, ruling, hearing, run=run)
         if isinstance(settled, Passage):
             hearing.prepared.learn(facts)  # as they were said: the server looks their names up again at each run
             if not asked.executes and self._is_about_values(asked):
@@ -254,7 +255,8 @@ class Court:
         values = parameters.as_text(asked) if self._is_about_values(asked) else ()
         pending = not asked.executes
         circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values, pending)
-        return self._bench.judge().statements(self._who, self._target, facts, circumstances)
+        hidden = self._hidden.columns if self._hidden is not None else {}
+        return self._bench.judge().statements(self._who, self._target, facts, circumstances, hidden)
 
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say, hearing: Hearing) -> Passage | Deny:
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
@@ -273,15 +275,16 @@ class Court:
         return self._settle(facts, ruling, hearing, request)
 
     def _settle(
-        self, facts: Facts, ruling: Allow | Deny, hearing: Hearing, request: str | None = None
+        self, facts: Facts, ruling: Allow | Deny, hearing: Hearing, request: str | None = None, run: Facts = ()
     ) -> Passage | Deny:
+        """`run` are the statements that EXECUTE and FETCH among `facts` stand for."""
         if isinstance(ruling, Deny):
             return ruling
         # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept.
-        kept = plan(facts, self._kept_from_storing)
+        kept = plan(facts, self._kept_from_storing, run)
         if isinstance(kept, Deny):
             return kept
-        planned = plan(facts, self._hidden) if self._unmasked.holding else kept
+        planned = plan(facts, self._hidden, run) if self._unmasked.holding else kept
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from hoopx_broker.policy.names import Bearings
+from hoopx_broker.policy.lookup import Bearings
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.effects import Passage

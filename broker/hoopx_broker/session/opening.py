@@ -114,7 +114,7 @@ class Opening:
         opened = self._describe(applicant, target, permission)
         order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
         lease, credential = await self._services.keeper.lease(order)
-        reader = CatalogReader(target, credential, self._services.crew)
+        reader = CatalogReader(target, credential, self._services.crew, self._services.reader)
         try:
             return await self._begin(opened, target, lease, credential, reader, notify)
         except BaseException:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from hoopx_broker.terms.facts import FunctionName, Volatility
+from hoopx_broker.terms.lineage import Flow
+from hoopx_broker.terms.outline import Outline
 from hoopx_broker.terms.targets import ColumnName
 
 
@@ -15,6 +17,14 @@ class Relation(Struct, frozen=True):
     schema: str
     name: str
     kind: str
+
+
+class Attribute(Struct, frozen=True):
+    """A column as the server numbers it, and the oid of its type (of a domain, the one that it is made of)."""
+
+    name: str
+    number: int
+    type: int
 
 
 class Catalog(Struct, frozen=True):
@@ -49,3 +59,9 @@ class Catalog(Struct, frozen=True):
     operators: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
     types: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
     labelled: dict[ColumnName, str] = field(default_factory=dict)
+    # What flows into the columns of the relations that hold classified values, views and generated columns included; a
+    # column that is not there holds none. And how those relations are laid out.
+    flows: dict[int, dict[str, Flow]] = field(default_factory=dict)
+    layout: dict[int, tuple[Attribute, ...]] = field(default_factory=dict)
+    # The outlines of view definitions by their text, None for those that cannot be read.
+    definitions: dict[str, Outline | None] = field(default_factory=dict)

@@ -6,6 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hoopx_broker.terms.lineage import Lineage
+from hoopx_broker.terms.outline import Outline
+
 TableAction = Literal["read", "insert", "update", "delete", "truncate", "ddl", "lock"]
 ColumnAction = Literal["read", "insert", "update"]
 Volatility = Literal["immutable", "stable", "volatile", "unknown"]
@@ -61,6 +64,21 @@ class FunctionName(Struct, frozen=True, order=True):
     volatility: Volatility = "unknown"
 
 
+class CopyStyle(Struct, frozen=True):
+    """How a COPY writes its rows, the server's own defaults filled in. Binary has no use for any but `columns`.
+
+    `columns` is the list of `COPY t (a, b)`, empty for all columns and for queries.
+    """
+
+    format: Literal["text", "csv", "binary"]
+    delimiter: str
+    null: str
+    header: bool
+    quote: str
+    escape: str
+    columns: tuple[str, ...] = ()
+
+
 class StatementFacts(Struct, frozen=True):
     """What one statement does, nested statements (CTEs, EXPLAIN ANALYZE, PREPARE, cursors) included.
 
@@ -92,22 +110,22 @@ class StatementFacts(Struct, frozen=True):
     has_limit: bool = False
     # Server-side reach: files, programs, other servers, large-object files; `dangerous` names what was found.
     dangerous: tuple[str, ...] = ()
-    # What may flow into the answer: names of columns in output positions at any depth (target lists, RETURNING,
-    # FROM-clause functions, VALUES, USING), but not in WHERE, HAVING, ORDER BY, GROUP BY, join conditions or LIMIT.
-    shown: frozenset[str] = frozenset()
     # Names of columns anywhere in the statement.
     mentioned: frozenset[str] = frozenset()
     # A whole row may flow into the answer by other ways than a plain top-level `*`: a row reference, a nested or
     # set-operation `*`, a natural join, `TABLE x`.
     whole_rows: bool = False
-    # For a plain query over tables, the names that each output column is made of; None for what is not plain to see.
-    outputs: tuple[frozenset[str] | None, ...] | None = None
+    # How values flow, as far as the grammar tells; and by the catalog, None where nothing is classified in it.
+    outline: Outline | None = None
+    lineage: Lineage | None = None
     # The answer comes from elsewhere: EXECUTE, FETCH. Its origin is unknown to this statement.
     indirect: str | None = None
     # What this statement names for later use by EXECUTE or FETCH.
     defines: str | None = None
     # Rows leave or enter by COPY: `out`, `in`, or None.
     copy: Literal["in", "out"] | None = None
+    # How a COPY `out` writes its rows; None where that is not sure, and then nobody can read them.
+    copy_style: CopyStyle | None = None
 
 
 class Fault(Struct, frozen=True):

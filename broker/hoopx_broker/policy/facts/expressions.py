@@ -36,15 +36,9 @@ def column_ref(walk: Walk, body: Node, place: Place) -> None:
             found.dotted.add(fields[-1])
         found.attribute(fields[-1])
         found.whole_rows |= place.shown and takes_rows(fields[-1])
-    _mention(walk, fields[-1], place)
+    walk.found.mentioned.add(fields[-1])
     if place.shown:
         found.references.add(fields[-1])
-
-
-def _mention(walk: Walk, column: str, place: Place) -> None:
-    walk.found.mentioned.add(column)
-    if place.shown:
-        walk.found.shown.add(column)
 
 
 def indirection(walk: Walk, body: Node, place: Place) -> None:
@@ -53,7 +47,7 @@ def indirection(walk: Walk, body: Node, place: Place) -> None:
         for name in names([step]):
             walk.found.attribute(name)
             walk.found.dotted.add(name)
-            _mention(walk, name, place)
+            walk.found.mentioned.add(name)
         if "A_Star" in step:
             walk.found.whole_rows |= place.shown
     walk.parts("A_Indirection", {"steps": [step for step in body["indirection"] if "A_Indices" in step]}, place)
@@ -65,7 +59,7 @@ def function_call(walk: Walk, body: Node, place: Place) -> None:
     walk.found.function(schema, name)
     arguments = body.get("args", [])
     if len(arguments) == 1:
-        _mention(walk, name, place)  # `email(customers)` is `customers.email`
+        walk.found.mentioned.add(name)  # `email(customers)` is `customers.email`
     _act(walk, name, arguments)
     # WITHIN GROUP (ORDER BY x) gives back an x, so the order of an aggregate counts as its argument.
     walk.parts("FuncCall", body, place, without=("funcname", "agg_filter", "over"))

@@ -16,6 +16,7 @@ from hoopx_broker.policy.facts.functions import (
 )
 from hoopx_broker.terms.facts import (
     ColumnAction,
+    CopyStyle,
     FunctionName,
     Mention,
     StatementFacts,
@@ -23,6 +24,7 @@ from hoopx_broker.terms.facts import (
     TableName,
     TableUse,
 )
+from hoopx_broker.terms.outline import Outline
 
 # Aliases that PostgreSQL itself gives to rows: in ON CONFLICT, RETURNING and rules.
 _ROWS_OF_THE_SERVER = ("excluded", "old", "new")
@@ -39,7 +41,6 @@ class Findings:
     doubtful: set[str] = field(default_factory=set)
     settings: set[str] = field(default_factory=set)
     dangerous: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
     mentions: set[Mention] = field(default_factory=set)
     dotted: set[str] = field(default_factory=set)
@@ -51,13 +52,14 @@ class Findings:
     references: set[str] = field(default_factory=set)
     whole_rows: bool = False
     stars: bool = False
-    outputs: tuple[frozenset[str] | None, ...] | None = None
+    outline: Outline | None = None
     has_where: bool = True
     has_limit: bool = False
     indirect: str | None = None
     defines: str | None = None
     copies_out: bool = False
     copies_in: bool = False
+    copy_style: CopyStyle | None = None
 
     def table(self, schema: str | None, name: str, action: TableAction) -> None:
         self.tables.add(TableUse(schema, name, action))
@@ -114,13 +116,13 @@ class Findings:
             has_where=self.has_where,
             has_limit=self.has_limit,
             dangerous=tuple(sorted(self.dangerous)),
-            shown=frozenset(self.shown),
             mentioned=frozenset(self.mentioned),
             whole_rows=shows_rows,
-            outputs=self.outputs,
+            outline=self.outline,
             indirect=self.indirect,
             defines=self.defines,
             copy="out" if self.copies_out else "in" if self.copies_in else None,
+            copy_style=self.copy_style,
         )
         return structs.replace(facts, fingerprint=blake2b(_canonical(facts), digest_size=8).hexdigest())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hoopx_broker.policy.facts.blocks import assignment, do
+from hoopx_broker.policy.facts.copying import copy_style
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, table_name
 from hoopx_broker.policy.facts.statement import Statement
@@ -20,9 +21,9 @@ def _copy(walk: Walk, body: Node, place: Place) -> None:
         walk.field("CopyStmt", body, "relation", place.nested().using("insert"))
     else:
         found.copies_out = True
+        found.copy_style = copy_style(body)
         walk.field("CopyStmt", body, "relation", place.nested().using("read"))
         walk.field("CopyStmt", body, "query", place.nested())
-        found.shown.update(_columns(body))
         found.whole_rows |= "relation" in body and not _columns(body)
     found.mentioned.update(_columns(body))
     for column in _columns(body) or {ALL_COLUMNS}:

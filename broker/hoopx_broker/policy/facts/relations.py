@@ -57,9 +57,7 @@ def join(walk: Walk, body: Node, place: Place) -> None:
         found.mentions.update(Mention(column, "read", ((table,),)) for table in inside.tables)
     if body.get("isNatural"):  # joined by whatever columns they share
         found.mentions.update(everything(inside, []))
-    if place.shown:
-        found.shown.update(shared)
-        found.whole_rows |= bool(body.get("isNatural"))
+    found.whole_rows |= place.shown and bool(body.get("isNatural"))
     using = body.get("join_using_alias", {})
     if "aliasname" in using:
         found.rows.add(using["aliasname"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hoopx_broker.policy.facts import definitions, expressions, maintenance, queries, relations, session_commands
 from hoopx_broker.policy.facts.grammar import Node, fingerprint, statements
 from hoopx_broker.policy.facts.guards import Refused, guard
-from hoopx_broker.policy.facts.outputs import outputs
+from hoopx_broker.policy.facts.outlines import outline
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk
 from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
@@ -53,6 +53,5 @@ def _facts(own: bytes, node: Node) -> StatementFacts:
         walk.found.actions.add("admin")
         return walk.found.facts(kind, fingerprint(own))
     walk.wrapped(node, Place())
-    if kind == "SelectStmt":
-        walk.found.outputs = outputs(body)
+    walk.found.outline = outline(node)
     return walk.found.facts(known.kind_of(body), fingerprint(own))

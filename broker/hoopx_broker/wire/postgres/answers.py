@@ -12,6 +12,7 @@ from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Note, Send, Side
 from hoopx_broker.wire.postgres import frames, messages, rows
+from hoopx_broker.wire.postgres.copying import CopyOut
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.names import Change, Portal, Prepared
 
@@ -71,7 +72,20 @@ class Exchange:
     due.
     """
 
-    __slots__ = ("answered", "change", "fields", "kind", "masks", "n", "plan", "portal", "prepared", "refusal", "rows")
+    __slots__ = (
+        "answered",
+        "change",
+        "copy",
+        "fields",
+        "kind",
+        "masks",
+        "n",
+        "plan",
+        "portal",
+        "prepared",
+        "refusal",
+        "rows",
+    )
 
     def __init__(
         self,
@@ -95,6 +109,8 @@ class Exchange:
         self.rows = 0
         self.fields: tuple[messages.Field, ...] | None = None
         self.masks: tuple[Mask | None, ...] | None = None
+        # Hides what a COPY sends, while one does that needs it.
+        self.copy: CopyOut | None = None
 
     def skipped(self) -> None:
         """The server did not do it."""
@@ -211,9 +227,13 @@ class Answers:
                 exchange.prepared.types[:] = messages.parameter_types(frame)
             case frames.COPY_IN:
                 self._copy_in_begins(exchange)
+            case frames.COPY_OUT:
+                exchange.copy = _copy_out(exchange.plan, messages.copy_columns(frame))
             case frames.COPY_DATA:
-                note = Note(entries.CopyData(self._stream, exchange.n, "out", frame.data))
-                return [note, Send(Side.CLIENT, frame.data)]
+                return self._copied(exchange, frame)
+            case frames.COPY_DONE if exchange.copy is not None:
+                exchange.copy.end()
+                exchange.copy = None
             case frames.READY:
                 self._copying_in = False
                 self._hushed = self._hushed and frame.data[-1] != IDLE
@@ -254,6 +274,12 @@ class Answers:
         effects.append(Note(entries.Rows(self._stream, exchange.n, frame.count, data)))
         effects.append(Send(Side.CLIENT, data))
         return effects
+
+    def _copied(self, exchange: Exchange, frame: Frame) -> list[Effect]:
+        data = frame.data if exchange.copy is None else exchange.copy.hide(frame.data)
+        if not data:  # no row is whole yet
+            return []
+        return [Note(entries.CopyData(self._stream, exchange.n, "out", data)), Send(Side.CLIENT, data)]
 
     def _late_columns(self, exchange: Exchange) -> list[Effect]:
         """The rows of an Execute: their description came with an earlier Describe, if with any."""
@@ -342,3 +368,13 @@ def _describe(exchange: Exchange, fields: tuple[messages.Field, ...]) -> None:
 def _notification(frame: Frame) -> str:
     channel, _, payload = frame.data[9:].rstrip(b"\0").partition(b"\0")
     return f"{channel.decode(errors='replace')}: {payload.decode(errors='replace')}"
+
+
+def _copy_out(plan: Plan, columns: int) -> CopyOut | None:
+    """What hides the rows of a COPY; None where nothing in them is hidden."""
+    if not plan.hides or plan.is_open_copy:
+        return None
+    masks = plan.copy_masks() if plan.copy is not None else ()
+    if plan.copy is None or len(masks) != columns:
+        raise BrokenPeer("the rows of a COPY came that cannot be masked")
+    return CopyOut(plan.copy, masks) if any(masks) else None

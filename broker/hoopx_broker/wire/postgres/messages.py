@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from hoopx_broker.masking.plan import Origin
+from hoopx_broker.masking.hidden import Origin
 from hoopx_broker.wire.cursor import BrokenPeer, Cursor
 from hoopx_broker.wire.postgres import frames
 from hoopx_broker.wire.postgres.frames import Frame, message
@@ -239,6 +239,16 @@ def executed(frame: Frame) -> bytes:
     cursor.int32()
     cursor.finish()
     return portal
+
+
+def copy_columns(frame: Frame) -> int:
+    """How many columns the rows of a CopyOutResponse have."""
+    cursor = Cursor(frame.data, 5)
+    cursor.byte()
+    count = cursor.uint16()
+    cursor.take(2 * count)
+    cursor.finish()
+    return count
 
 
 def fields(frame: Frame) -> tuple[Field, ...]:

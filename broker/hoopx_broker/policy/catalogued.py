@@ -1,0 +1,64 @@
+"""What a target's catalog knows of the relations and functions that values flow through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hoopx_broker.policy.facts.relations import TEMPORARY
+from hoopx_broker.policy.lookup import SYSTEM_SCHEMAS, Lookup
+from hoopx_broker.policy.rows import Rows, listed
+from hoopx_broker.terms.facts import TableName
+from hoopx_broker.terms.lineage import ANYTHING, NOTHING, Flow, together
+from hoopx_broker.terms.outline import Call
+
+# Columns that every table has, and that hold nothing of anybody's.
+_OF_THE_SERVER = dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), NOTHING)
+# What a session makes for itself holds nothing classified: what would put it there is refused.
+_CLEAN_SCHEMAS = SYSTEM_SCHEMAS | {TEMPORARY}
+
+
+class Catalogued:
+    """`policy.lineage.Tables` by a catalog, and the search paths that may hold."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    def rows_of(self, table: TableName) -> Rows:
+        found = [self._rows(each) for each in self._lookup.meant(table)]
+        return found[0] if len(found) == 1 else _any_of(found)
+
+    def _rows(self, table: TableName) -> Rows:
+        relation = self._lookup.relation(table)
+        if relation is None:
+            return Rows("", None, {}, NOTHING if table.schema in _CLEAN_SCHEMAS else ANYTHING)
+        flows = self._lookup.catalog.flows.get(relation.oid, {})
+        columns = self._lookup.catalog.columns.get(relation.oid)
+        if columns is None:
+            return Rows("", None, flows, NOTHING)
+        found = listed("", tuple((name, flows.get(name, NOTHING)) for name in columns))
+        return found._replace(known={**_OF_THE_SERVER, **found.known})
+
+    def is_home(self, table: TableName, column: str, flow: Flow) -> bool:
+        homes = [self._rows(each).known.get(column, NOTHING) for each in self._lookup.meant(table)]
+        return not flow.anything and all(home.is_plain and flow.columns == home.columns for home in homes)
+
+    def returned_by(self, call: Call) -> Flow:
+        catalog = self._lookup.catalog
+        own = [
+            function
+            for function in catalog.functions.get(call.name, ())
+            if call.schema == function.schema or (call.schema is None and self._lookup.is_visible(function))
+        ]
+        if own:
+            return NOTHING if call.name in catalog.computing else ANYTHING
+        is_server = call.schema in (None, *SYSTEM_SCHEMAS) and call.name in catalog.server
+        return NOTHING if is_server else ANYTHING
+
+
+def _any_of(found: Iterable[Rows]) -> Rows:
+    """A name that may stand for several relations: a column may be that of each."""
+    found = tuple(found)
+    names = {name for rows in found for name in rows.known}
+    known = {name: together(rows.find(name) or NOTHING for rows in found).derived for name in names}
+    rests = [rows.rest for rows in found if rows.rest is not None]
+    return Rows("", None, known, together(rests) if rests else None)

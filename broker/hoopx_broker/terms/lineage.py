@@ -1,0 +1,82 @@
+"""Where the values of a statement come from, by the target's catalog: which classified columns flow where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from hoopx_broker.terms.outline import Use
+from hoopx_broker.terms.targets import ColumnName
+
+
+class Flow(Struct, frozen=True):
+    """The classified columns that flow into a value. `anything` where nobody can tell whether that is all.
+
+    `is_plain` where the value is a copy of the one column.
+    """
+
+    columns: frozenset[ColumnName] = frozenset()
+    anything: bool = False
+    is_plain: bool = False
+
+    def __or__(self, other: Flow) -> Flow:
+        if not self.columns and not self.anything:
+            return other
+        if (not other.columns and not other.anything) or self == other:
+            return self
+        is_plain = self.is_plain and other.is_plain
+        return Flow(self.columns | other.columns, self.anything or other.anything, is_plain)
+
+    @property
+    def derived(self) -> Flow:
+        """The same, computed with."""
+        return Flow(self.columns, self.anything) if self.is_plain else self
+
+
+NOTHING = Flow()
+ANYTHING = Flow(anything=True)
+
+
+def together(flows: Iterable[Flow]) -> Flow:
+    found = NOTHING
+    for flow in flows:
+        found = found | flow
+    return found
+
+
+class Probe(Struct, frozen=True, order=True):
+    """A classified column whose values decide something: which rows come, in which order, or whether it fails."""
+
+    column: ColumnName
+    use: Use
+
+
+class Kept(Struct, frozen=True):
+    """What is written to a table; `column` is `*` where it may be any of them."""
+
+    schema: str | None
+    table: str
+    column: str
+    flow: Flow
+
+
+class Lineage(Struct, frozen=True):
+    """`outputs` has each column of the answer, None where their number is not known; `reach` is all of them.
+
+    `is_doubtful` where something runs unseen that may read any table; `is_whole` is false where the statement was too
+    much to be followed to its end.
+    """
+
+    outputs: tuple[Flow, ...] | None = ()
+    reach: Flow = NOTHING
+    probes: tuple[Probe, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    is_doubtful: bool = False
+    is_whole: bool = True
+
+    @property
+    def touched(self) -> frozenset[ColumnName]:
+        """Every classified column that has a part in the statement."""
+        stored = (kept.flow.columns for kept in self.kept)
+        return self.reach.columns.union((probe.column for probe in self.probes), *stored)
