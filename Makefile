@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers-postgres regress check fuzz lock clean environment
+.PHONY: help demo test peers-postgres regress check fuzz canaries lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -12,6 +12,7 @@ help:
 	@echo 'make regress PostgreSQL'"'"'s own regression suite through the broker: slow (ARGS="--keep DIRECTORY" keeps outputs)'
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
+	@echo 'make canaries random databases and statements that try to get a hidden value out (ARGS="--minutes 30 --seed 7")'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
 	@echo 'make clean   remove what the others made'
@@ -44,6 +45,10 @@ check: environment
 
 fuzz: environment
 	@$(VENV)/python -m tests.fuzz $(ARGS)
+
+canaries: environment
+	@.ci/peers
+	@$(VENV)/python -m tests.canaries $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip cannot; it lives apart and is asked only here.
 # It reads no pip configuration, so pip's own index is handed on.
