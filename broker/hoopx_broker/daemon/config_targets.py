@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast, get_args
 
+from msgspec.structs import replace
+
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_detect import read_detectors
 from hoopx_broker.daemon.config_masks import read_masks
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import issuer_class
@@ -37,7 +40,7 @@ def _target(name: str, section: Section) -> Target:
         source=source,
         labels=_labels(section.section_or_none("labels")),
         classify=_classes(section.section_or_none("classify")),
-        masks=read_masks(section),
+        masks=replace(read_masks(section), detectors=read_detectors(section)),
         credentials=credentials,
         ttl=ttl,
         idle=section.parsed_or("idle", values.idle, None),

@@ -136,6 +136,22 @@ class Section:
             return default
         return tuple(self._parsed(item, str) for item in found.value)
 
+    def word_or_entries(
+        self, key: str, alone: Callable[[str], list[T]], word: Callable[[str], T], section: Callable[[Section], T]
+    ) -> list[T]:
+        """One word that stands for a list, or a list of words and sections; empty where the key is absent."""
+        found = self._required(key) if self._asks(key) else None
+        if found is None:
+            return []
+        if not isinstance(found.value, list):
+            return self._parsed(found, alone) or []
+        if not found.value:
+            self._wrong(found, "is empty", "add at least one entry, or take the key out")
+        return [
+            section(self._section(item)) if isinstance(item.value, dict) else self._parsed(item, word)
+            for item in found.value
+        ]
+
     def pairs(self, name: Callable[[str], T], value: Callable[[str], D]) -> Iterator[tuple[str, T, D]]:
         """All keys of a section of texts: each as written, as `name` reads it, and its value as `value` reads it."""
         for written, marked in self._values.items():
