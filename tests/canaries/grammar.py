@@ -4,7 +4,7 @@ In expressions: `{T}` text, `{N}` number, `{D}` date, `{U}` uuid, `{I}` inet, `{
 `{any}` of any sort, `{bool}`, `{row}` a whole row, `{q}` and `{qN}` a query of one text or number, `{col}` a column's
 name and `{key}` the same as a literal, `{own}` and `{own_number}` a call of a function of the database's own.
 
-In scenes: `{query}` any query, `{one}` a query of one text, `{table}` a table or view with hidden columns, `{base}` a
+In scenes: `{query}` any query, `{one}` a query of one text, `{sum}` of one number, `{table}` a table or view with hidden columns, `{base}` a
 table with hidden columns, `{hidden}` one of these and `{columns}` all of its columns, `{back}` something of its row `r`,
 `{other}` any table, `{plain}` a table without hidden columns and `{open}` a text in it, `{name}` a new name.
 """
@@ -287,6 +287,8 @@ LATERAL jsonb_each_text(to_jsonb({row})) AS {f}(a, b)
 LATERAL jsonb_to_record(to_jsonb({row})) AS {f}(email text, name text)
 LATERAL json_array_elements_text(json_build_array(({q}))) AS {f}(a)
 LATERAL jsonb_path_query(to_jsonb({row}), '$.*') AS {f}(j)
+LATERAL jsonb_populate_record(NULL::public.defaults, to_jsonb({row})) AS {f}(n, b)
+xmltable('/a' PASSING xmlelement(name a, ({q})) COLUMNS a text PATH '.') AS {f}(a)
 regexp_split_to_table(({q}), '') AS {f}(a)
 string_to_table(({q}), 'j') AS {f}(a)
 upper(({q})) AS {f}(a)
@@ -406,6 +408,15 @@ ALTER SCHEMA public RENAME TO other;;SELECT * FROM other.people;;SELECT * FROM o
 ALTER TABLE {table} RENAME TO {name};;SELECT * FROM {name};;SELECT * FROM public.{name}
 ALTER TABLE public.parts DETACH PARTITION public.parts_low;;TABLE public.parts_low
 ALTER TABLE {base} ALTER {hidden} TYPE text USING {hidden}::text || '';;SELECT {hidden} FROM {base}
+ALTER TABLE {plain} ADD COLUMN {name} text DEFAULT peek();;TABLE {plain}
+ALTER TABLE {plain} ALTER {open} SET DEFAULT peek();;INSERT INTO {plain} (id) VALUES (95) RETURNING {open};;TABLE {plain}
+ALTER TABLE {plain} ALTER {open} TYPE text USING peek();;TABLE {plain}
+ALTER FUNCTION peek() RENAME TO {name};;SELECT {name}()
+ALTER FUNCTION shout(text) RENAME TO {name};;SELECT {name}(t::text) FROM {base} t
+COMMENT ON COLUMN {base}.{hidden} IS 'plain';;SELECT {hidden} FROM {base}
+CREATE OPERATOR ### (LEFTARG = text, RIGHTARG = integer, FUNCTION = repeat);;SELECT {hidden}::text ### 1 FROM {base}
+CREATE SCHEMA s{name} CREATE VIEW v AS SELECT * FROM {base};;SELECT * FROM s{name}.v
+CREATE TABLE public.{name} PARTITION OF public.parts FOR VALUES FROM (2000) TO (3000);;TABLE public.{name}
 ALTER TABLE {base} DROP COLUMN {hidden} CASCADE;;SELECT * FROM {base}
 DROP TABLE {base} CASCADE;;CREATE TABLE {base} AS SELECT 1 AS id;;TABLE {base}
 """)),
@@ -421,6 +432,17 @@ SELECT burst()
 SELECT set_config('a.b', ({one}), false);;SHOW a.b;;SELECT current_setting('a.b')
 SELECT 1 FROM {table} t WHERE set_config('a.b', t::text, false) <> '';;SHOW a.b
 SELECT set_config('application_name', left(({one}), 60), false);;SHOW application_name
+SELECT 1 FROM {plain} WHERE tattle(({one})) = ''
+SELECT 1 FROM {plain} WHERE tattle(peek()) = ''
+SELECT 1 FROM {plain} ORDER BY tattle(peek())
+SELECT pg_advisory_xact_lock(({sum})::bigint);;SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory'
+SELECT 1 FROM {table} t WHERE pg_try_advisory_lock(length(t::text));;SELECT l::text FROM pg_locks l
+SELECT lo_create(({sum})::bigint::oid);;SELECT oid FROM pg_largeobject_metadata
+SELECT lo_from_bytea(12345, ({one})::bytea);;SELECT lo_get(12345)
+SELECT pg_replication_origin_create(({one}));;SELECT roname FROM pg_replication_origin
+SELECT pg_create_physical_replication_slot(({one})::name);;SELECT slot_name FROM pg_replication_slots
+CREATE SEQUENCE {name};;SELECT setval('{name}', ({sum})::bigint);;SELECT last_value FROM {name};;SELECT lastval()
+SELECT pg_cancel_backend(({sum})::integer)
 SET client_min_messages = debug5;;{query}
 """)),
     (4, _lines("""

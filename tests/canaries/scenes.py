@@ -15,7 +15,7 @@ Scene = tuple[Turn, ...]
 # How deep queries are nested at most.
 _DEPTH = 3
 _HOLE = re.compile(
-    r"\{(query|one|back|table|table_text|base|base_name|base_schema|hidden|columns|other|plain|open|name)\}"
+    r"\{(query|one|sum|back|table|table_text|base|base_name|base_schema|hidden|columns|other|plain|open|name)\}"
 )
 _WAYS: tuple[Way, ...] = ("simple", "simple", "extended", "binary", "binary", "prepared", "portal")
 # What may run once only: the other ways run it again.
@@ -77,6 +77,8 @@ class Scenes:
             return self._queries.select(self._random.randint(0, _DEPTH)).text
         if hole == "one":
             return self._queries.query((), "text", self._random.randint(0, 2))
+        if hole == "sum":
+            return self._queries.query((), "number", self._random.randint(0, 2))
         return self._back(names)
 
     def _back(self, names: dict[str, str]) -> str:

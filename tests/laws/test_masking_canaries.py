@@ -109,6 +109,14 @@ def test_no_canary_comes_out_whatever_is_asked(server: Postgres, seed: int, *, p
 FOUND: list[tuple[str, tuple[tuple[Way, str], ...]]] = [
     ("a view of whole rows", (("simple", "TABLE whole_people"),)),
     ("a view of whole rows, in binary", (("binary", "SELECT email FROM whole_people"),)),
+    (
+        "an error of what a function read, in WHERE",
+        (("prepared", "SELECT WHERE (SELECT f FROM peek() f)::uuid IS NULL"),),
+    ),
+    (
+        "a notice of what a function read, in WHERE",
+        (("simple", "SELECT 1 FROM orders WHERE tattle(peek()) = ''"),),
+    ),
     ("a default that reads", (("simple", "INSERT INTO defaults DEFAULT VALUES RETURNING got"),)),
     (
         "a default that reads, stored",
@@ -123,6 +131,8 @@ FOUND: list[tuple[str, tuple[tuple[Way, str], ...]]] = [
     ),
 ]
 OPEN = {
+    "an error of what a function read, in WHERE": "nobody says that a function's own reading is to be kept quiet there",
+    "a notice of what a function read, in WHERE": "as above",
     "a default that reads": "nobody looks at what a column's default calls",
     "a default that reads, stored": "as above",
     "a default that reads, by UPDATE": "as above",
