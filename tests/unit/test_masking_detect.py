@@ -426,6 +426,19 @@ def test_a_pattern_is_looked_for_without_what_stands_around_it(pattern: str, loo
     assert without_assertions(pattern) == loose
 
 
+def test_a_hit_is_not_lost_to_what_follows_its_cell() -> None:
+    """A row begins with a letter and NULL is written with what could be letters, so a loose match may go on there."""
+    covered = [(TEXT, 0), (TEXT, 0)]
+    for text, shown in [
+        ("x@a.bc.x", "*****.x"),
+        ("a@bc.de.f", "*****.f"),
+        ("12345678 12345678Z 12345678", "12345678 ***** 12345678"),
+    ]:
+        for rest in (None, "", "x" * 64, "x" * 68):
+            data = row(text, rest) + row(rest, text) + row(text, text) + row("x", rest)
+            assert hide(data, ALL, covered) == row(shown, rest) + row(rest, shown) + row(shown, shown) + row("x", rest)
+
+
 def test_rows_without_hits_pass_as_they_came() -> None:
     data = row("a", "b") + row(None, "c")
     assert hide(data, ALL, [(TEXT, 0), (TEXT, 0)]) is data

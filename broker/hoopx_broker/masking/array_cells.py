@@ -8,7 +8,13 @@ from hoopx_broker.masking.expressions import every, over_bytes
 
 # An element in quotes, or one without: it begins and ends where no blank is.
 _ELEMENTS = over_bytes(r'(?s)"(?:[^"\\]|\\.)*"|(?:[^{},"\\\s]|\\.)(?:[^{},"\\]|\\.)*')
-_NULL = b"NULL"
+# A range begins with a bracket too.
+_BOUNDED = over_bytes(r"(?:\[-?[0-9]+:-?[0-9]+\])+=\{")
+
+
+def is_one(cell: bytes) -> bool:
+    """Does it begin as an array, where its type does not tell?"""
+    return cell.startswith(b"{") or _BOUNDED.match(cell) is not None
 
 
 def rewritten(cell: bytes, look: Callable[[bytes], bytes]) -> bytes:

@@ -13,11 +13,10 @@ from msgspec import Struct
 from hoopx_broker.masking import array_cells, binary_cells, byte_cells, json_cells
 from hoopx_broker.masking.character_numbers import written_plainly
 from hoopx_broker.masking.checksums import behind_escape
-from hoopx_broker.masking.detectors import NUMERIC, loose_patterns, searches_of
+from hoopx_broker.masking.detectors import NUMERIC, Looks, loose_patterns
 from hoopx_broker.masking.expressions import Expression, anywhere, every, over_bytes, over_text, without_assertions
 from hoopx_broker.masking.keys import SECRET_KEY
 from hoopx_broker.masking.looked_into import ELEMENTS, RECORD, is_encoded, is_foreign, is_looked_into
-from hoopx_broker.masking.patterns import Search
 from hoopx_broker.masking.shapes import TEXT_FORMAT, Mask, mask_for
 from hoopx_broker.masking.typed import BYTEA, JSON, JSONB, JSONB_VERSION, STARS, TEXTS, XML
 from hoopx_broker.masking.typed import TEXT as TEXT_TYPE
@@ -68,9 +67,8 @@ class Detection:
     def __init__(self, detectors: Sequence[Detector], shapes: Mapping[str, Shape] = {}, key: bytes = b"") -> None:
         """Raises `BadPattern` where a detector's own pattern cannot be used."""
         self.names = tuple(detector.name for detector in detectors)
-        self._searches: list[tuple[Search, ...]] = [searches_of(detector) for detector in detectors]
+        self._looks = Looks(detectors)
         self._masks = [_mask(detector.name, shapes, key) for detector in detectors]
-        self._gates = [_gate(detector) for detector in detectors]
         self._sights = _sights(detectors)
         # A pattern of somebody else may match anything, even from one row into the next.
         self.crosses = any(detector.pattern for detector in detectors)
@@ -125,10 +123,10 @@ class Detection:
     def _hidden(self, cell: bytes, type_oid: int, wire_format: int, depth: int) -> bytes | None:
         if depth > _MAX_DEPTH:
             return mask_for(type_oid, wire_format).value
-        if not self.covers(type_oid, wire_format) or not self.sees(cell, encoded=is_encoded(type_oid)):
-            return cell
         if type_oid in TEXTS:
             return self._text(cell)
+        if not self.covers(type_oid, wire_format) or not self.sees(cell, encoded=is_encoded(type_oid)):
+            return cell
         if type_oid == XML:
             return self._text(cell, _MARKUP)
         if type_oid == JSONB and wire_format != TEXT_FORMAT and cell.startswith(JSONB_VERSION):
@@ -143,7 +141,7 @@ class Detection:
         """Of the other types, in the text format."""
         if type_oid == BYTEA:
             return byte_cells.written(cell, self._text)
-        if (type_oid in ELEMENTS or is_foreign(type_oid)) and cell[:1] in (b"{", b"["):
+        if type_oid in ELEMENTS or (is_foreign(type_oid) and array_cells.is_one(cell)):
             element = ELEMENTS.get(type_oid, 0)
             return array_cells.rewritten(cell, partial(self._element, type_oid=element, depth=depth + 1))
         try:
@@ -194,12 +192,14 @@ class Detection:
         """No hit becomes something with `avoided` bytes in it. Raises `_Entangled` where one has `crossing` bytes."""
         if not self.sees(cell):
             return cell
-        if b"\\" in cell and not avoided and cell.lstrip()[:1] in _JSON_BEGINS:
-            shown = json_cells.rewritten(cell, self._below_key)
-            if shown is not None:
-                return shown
-        cell = self._in_hex(cell)
-        plain = written_plainly(cell)
+        plain = cell
+        if b"\\" in cell or b"&#" in cell:
+            if not avoided and cell.lstrip()[:1] in _JSON_BEGINS:
+                shown = json_cells.rewritten(cell, self._below_key)
+                if shown is not None:
+                    return shown
+            cell = self._in_hex(cell)
+            plain = written_plainly(cell)
         hits = self._hits(plain)
         return self._without(plain, hits, avoided, crossing) if hits else cell
 
@@ -218,9 +218,7 @@ class Detection:
         """In order, and none over another: what lies over each other is hidden as one."""
         found = sorted(
             _Hit(behind_escape(cell, start), -end, place)
-            for place, gate in enumerate(self._gates)
-            if gate is None or gate.match(cell) is not None
-            for search in self._searches[place]
+            for place, search in self._looks.worth_it(cell)
             for start, end in search.spans(cell)
         )
         apart: list[_Hit] = []
@@ -257,11 +255,6 @@ def classes_in(text: str, detectors: Sequence[Detector]) -> frozenset[str]:
 
 def _mask(name: str, shapes: Mapping[str, Shape], key: bytes) -> Mask:
     return mask_for(TEXT_TYPE, TEXT_FORMAT, shapes.get(name, REDACT), key=key, data_class=name)
-
-
-def _gate(detector: Detector) -> Expression | None:
-    """What tells quickly that none of a built-in detector's searches finds anything."""
-    return None if detector.pattern else anywhere(loose_patterns([detector]), over_bytes)
 
 
 def _sights(detectors: Sequence[Detector]) -> tuple[Expression, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, cast
 
 import re2
 
@@ -18,6 +18,10 @@ MAX_FINDS = 500_000
 
 _EMPTY = "(?:)"
 _NO_WIDTH = frozenset("bBAz")
+
+
+# Of longer texts each pattern is looked for by itself: all at once, their states are too many.
+MAX_CHOOSING = 4096
 
 
 class Found(Protocol):
@@ -64,11 +68,31 @@ def every(expression: Expression, text: bytes) -> Iterator[tuple[int, int]]:
 
 def over_bytes(pattern: str) -> Expression:
     """A pattern of our own, in which each character is one byte."""
+    return cast(Expression, re2.compile(pattern.encode("latin-1"), _options()))
+
+
+def _options() -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = MAX_MEMORY
     options.log_errors = False
-    return cast(Expression, re2.compile(pattern.encode("latin-1"), options))
+    return options
+
+
+class Chooser:
+    """Tells which of some patterns of our own are in a text, by one pass over it."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._count = len(patterns)
+        self._set = re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            self._set.Add(pattern.encode("latin-1"))
+        self._set.Compile()
+
+    def among(self, text: bytes) -> Iterable[int]:
+        """By their places. All of them where none is found: RE2 says no more where its memory was exhausted."""
+        found = self._set.Match(text) if self._count and len(text) <= MAX_CHOOSING else None
+        return found or range(self._count)
 
 
 def checked(pattern: str) -> Expression:

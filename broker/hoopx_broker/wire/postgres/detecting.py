@@ -37,14 +37,33 @@ def hide(data: bytes, detection: Detection, covered: Covered) -> bytes:
         raise BrokenPeer("a row ends before its cells do") from error
 
 
+class _Hints:
+    """Where in the data something may be hidden next: `upcoming` is where it ends, beyond everything if nowhere."""
+
+    def __init__(self, data: bytes, detection: Detection, *, encoded: bool) -> None:
+        self._data = data
+        self._detection = detection
+        self._encoded = encoded
+        self._known: dict[int, int] = {}
+        self.upcoming = 0
+
+    def pass_over(self, place: int) -> int:
+        """The next that ends behind this place."""
+        if self.upcoming <= place:
+            found = self._detection.next_hint(self._data, place, self._known, encoded=self._encoded)
+            self.upcoming = found if found >= 0 else len(self._data) * 2
+        return self.upcoming
+
+
 def _hinted_rows(data: bytes, detection: Detection, covered: Covered, *, encoded: bool) -> bytes:
     """Go from hint to hint, and pass over the rows between."""
     out: list[bytes] = []
-    known: dict[int, int] = {}
+    hints = _Hints(data, detection, encoded=encoded)
     at = kept = 0
-    while (hint := detection.next_hint(data, at, known, encoded=encoded)) > 0:
-        start, stop = _row_at(data, at, hint)
-        shown = _row(data, start, stop, detection, covered)
+    while at < len(data) and (hint := hints.pass_over(at)) <= len(data):
+        # The first byte of the next row looks like a letter, so a hint may end behind it and be meant for this row.
+        start, stop = _row_at(data, at, hint - 1)
+        shown = _row(data, start, stop, detection, covered, hints)
         if shown is not None:
             out += (data[kept:start], shown)
             kept = stop
@@ -57,7 +76,7 @@ def _each_row(data: bytes, detection: Detection, covered: Covered) -> bytes:
     at = kept = 0
     while at < len(data):
         start, at = _row_at(data, at, at + 1)
-        shown = _row(data, start, at, detection, covered)
+        shown = _row(data, start, at, detection, covered, None)
         if shown is not None:
             out += (data[kept:start], shown)
             kept = at
@@ -76,8 +95,8 @@ def _row_at(data: bytes, at: int, place: int) -> tuple[int, int]:
         at = stop
 
 
-def _row(data: bytes, at: int, stop: int, detection: Detection, covered: Covered) -> bytes | None:
-    """None where nothing is found."""
+def _row(data: bytes, at: int, stop: int, detection: Detection, covered: Covered, hints: _Hints | None) -> bytes | None:
+    """None where nothing is found. Without hints every cell is looked into."""
     if _HEAD.unpack_from(data, at)[2] != len(covered):
         raise BrokenPeer("a row has other columns than its description")
     cells: list[bytes] = []
@@ -88,7 +107,8 @@ def _row(data: bytes, at: int, stop: int, detection: Detection, covered: Covered
         following = at + 4 + max(size, 0)
         if size < -1 or following > stop:
             raise BrokenPeer("a cell's length does not fit its row")
-        if column is not None and size > 0:
+        # A hint may end in the length behind the cell that it is meant for.
+        if column is not None and size > 0 and (hints is None or hints.pass_over(at + 4) <= following + 4):
             cell = data[at + 4 : following]
             shown = detection.hide(cell, *column)
             if shown is not cell:
