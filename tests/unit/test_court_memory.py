@@ -47,8 +47,31 @@ class Bookkeeper:
             return Ask("payments need a second pair of eyes", ("payments",), {"dba": 1})
         return Allow(("reading",))
 
-    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+    def hidden(
+        self,
+        who: Principal,
+        target: Target,
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> dict[ColumnName, str]:
         return {}
+
+    def hidden_classes(
+        self,
+        who: Principal,
+        target: Target,
+        classes: Collection[str],
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> frozenset[str]:
+        return frozenset()
+
+    def unmasking(
+        self, who: Principal, target: Target, classes: Collection[str], circumstances: Circumstances
+    ) -> Ruling:
+        return Allow()
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         return Allow()

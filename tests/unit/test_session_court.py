@@ -46,7 +46,14 @@ class Hiding(Bookkeeper):
 
     hides = True
 
-    def hidden(self, who: Principal, target: Target) -> dict[ColumnName, str]:
+    def hidden(
+        self,
+        who: Principal,
+        target: Target,
+        approvals: frozenset[str] = frozenset(),
+        reason: str = "",
+        ticket: str = "",
+    ) -> dict[ColumnName, str]:
         return {EMAIL: "email"} if self.hides else {}
 
 

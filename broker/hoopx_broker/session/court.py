@@ -280,11 +280,12 @@ class Court:
         """`run` are the statements that EXECUTE and FETCH among `facts` stand for."""
         if isinstance(ruling, Deny):
             return ruling
-        # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept.
+        # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept. COPY keeps.
         kept = plan(facts, self._kept_from_storing, run)
         if isinstance(kept, Deny):
             return kept
-        planned = plan(facts, self._hidden, run) if self._unmasked.holding else kept
+        is_shown = bool(self._unmasked.holding) and not any(statement.copy == "out" for statement in facts)
+        planned = plan(facts, self._hidden, run) if is_shown else kept
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
@@ -292,7 +293,7 @@ class Court:
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         relexes = any(may_relex(statement) for statement in facts)
-        shows = bool(self._unmasked.holding) and kept.quiet
+        shows = is_shown and kept.quiet
         return Passage(ruling, planned, defines, request, runs, may_relex=relexes, shows_unmasked=shows)
 
     def _note_changes(self, actions: set[str]) -> None:

@@ -86,8 +86,7 @@ class Pump:
         self._to_backend: list[bytes] = []
         self._todo: list[StartTls | Cancel] = []
         self._ruling: asyncio.Task[None] | None = None
-        # Whether an answer under way may show what an approval alone reveals, and what its client is still to be told.
-        self._shows_unmasked = False
+        self._shows_unmasked = False  # whether an answer under way may show what an approval alone reveals
         self._untold: list[str] = []
         limit = around.target.idle
         self._idle = IdleWatch(limit, self._is_busy, self._end_idle) if limit is not None else None
@@ -133,10 +132,8 @@ class Pump:
             self._turn(self._end, "what this answer shows is masked again")
 
     def _tell_untold(self) -> None:
-        if self._engine.phase is Phase.READY:
-            untold, self._untold = self._untold, []
-            for text in untold:
-                self._perform(self._engine.tell(text))
+        while self._untold and self._engine.phase is Phase.READY:
+            self._perform(self._engine.tell(self._untold.pop(0)))
 
     def _is_busy(self) -> bool:
         """Something is under way that the client may rightly wait for."""
@@ -193,10 +190,8 @@ class Pump:
             self._perform(self._engine.on_frame(Side.BACKEND, frame))
         if self._engine.phase is not Phase.LOGIN:
             self._logged_in.set()
-        if self._untold:
-            self._tell_untold()
-        if self._shows_unmasked and self._engine.is_quiet:
-            self._shows_unmasked = False
+        self._tell_untold()
+        self._shows_unmasked = self._shows_unmasked and not self._engine.is_quiet
         self._go_on()
 
     def _abandon(self) -> None:
