@@ -26,7 +26,7 @@ _SORTS = {
     "row": ("text", "row(1)"),
 }
 _SHORT = {"T": "text", "N": "number", "D": "date", "U": "uuid", "I": "inet", "J": "jsonb", "B": "bytea", "A": "texts"}
-_HOLE = re.compile(r"\{(T|N|D|U|I|J|B|A|any|bool|row|q|qN|own|own_number|key|col)\}")
+_HOLE = re.compile(r"\{(T|N|D|U|I|J|B|A|any|bool|row|star|q|qN|own|own_number|key|col)\}")
 
 
 class Source(Struct, frozen=True):
@@ -112,6 +112,11 @@ class Expressions:
             return f"row({name})"
         return self.random.choice((name, name, f"({name})", f"row({name}.*)", f"({name}.*)"))
 
+    def _star_of(self, scope: Scope) -> str:
+        """A row as the only argument of something, which makes one value of it."""
+        rows = [source.name for source in scope if not source.is_scalar]
+        return f"{quoted(self.random.choice(rows))}.*" if rows else "row(1)"
+
     def written(self, form: str, scope: Scope, depth: int) -> str:
         """The form with its holes filled."""
         return _HOLE.sub(lambda hole: self._fill(hole[1], scope, depth), form)
@@ -123,6 +128,7 @@ class Expressions:
             "any": lambda: self.any(scope, depth),
             "bool": lambda: self.boolean(scope, depth),
             "row": lambda: self.row(scope),
+            "star": lambda: self._star_of(scope),
             "q": lambda: self.query(scope, "text", depth),
             "qN": lambda: self.query(scope, "number", depth),
             "own": lambda: self.random.choice(self.schema.functions["text"]),

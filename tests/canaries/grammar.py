@@ -1,7 +1,7 @@
 """What the grammar is made of, one form a line: `{T}` and its like are holes, `;;` parts messages.
 
 In expressions: `{T}` text, `{N}` number, `{D}` date, `{U}` uuid, `{I}` inet, `{J}` jsonb, `{B}` bytea, `{A}` text[],
-`{any}` of any sort, `{bool}`, `{row}` a whole row, `{q}` and `{qN}` a query of one text or number, `{col}` a column's
+`{any}` of any sort, `{bool}`, `{row}` a whole row, `{star}` its `t.*`, `{q}` and `{qN}` a query of one text or number, `{col}` a column's
 name and `{key}` the same as a literal, `{own}` and `{own_number}` a call of a function of the database's own.
 
 In scenes: `{query}` any query, `{one}` a query of one text, `{sum}` of one number, `{table}` a table or view with hidden columns, `{base}` a
@@ -62,6 +62,9 @@ to_jsonb({any}) #>> '{}'
 row_to_json({row})::text
 to_jsonb({row})->>{key}
 ({row})::text
+to_json({star})::text
+format('%s', {star})
+({star})::text
 row({any}, {any})::text
 (row({any}, {T})).f1::text
 {row}.{col}::text

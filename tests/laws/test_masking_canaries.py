@@ -117,6 +117,26 @@ FOUND: list[tuple[str, tuple[tuple[Way, str], ...]]] = [
         "a notice of what a function read, in WHERE",
         (("simple", "SELECT 1 FROM orders WHERE tattle(peek()) = ''"),),
     ),
+    (
+        "an error of what a function read, in ORDER BY",
+        (("portal", "SELECT id FROM orders ORDER BY burst()"),),
+    ),
+    (
+        "a star inside of an expression, under a new name",
+        (("simple", "SELECT s.x FROM (SELECT CASE WHEN true THEN t.* END FROM people t) s(x)"),),
+    ),
+    (
+        "a star inside of a function, under a new name",
+        (("binary", "SELECT y, x FROM (SELECT id, to_json(t.*) FROM people t) s(y, x)"),),
+    ),
+    (
+        "a star inside of a cast, in a CTE with names",
+        (("extended", "WITH s(y, x) AS (SELECT id, (t.*)::text FROM people t) SELECT x FROM s"),),
+    ),
+    (
+        "a star inside of a row, in a join with names",
+        (("simple", "SELECT u.x FROM ((SELECT row(t.*) FROM people t) s(x) CROSS JOIN orders o) u(x)"),),
+    ),
     ("a default that reads", (("simple", "INSERT INTO defaults DEFAULT VALUES RETURNING got"),)),
     (
         "a default that reads, stored",
@@ -131,6 +151,11 @@ FOUND: list[tuple[str, tuple[tuple[Way, str], ...]]] = [
     ),
 ]
 OPEN = {
+    "an error of what a function read, in ORDER BY": "as in WHERE",
+    "a star inside of an expression, under a new name": "it is one column of the subquery, and is taken for many",
+    "a star inside of a function, under a new name": "as above",
+    "a star inside of a cast, in a CTE with names": "as above",
+    "a star inside of a row, in a join with names": "as above",
     "an error of what a function read, in WHERE": "nobody says that a function's own reading is to be kept quiet there",
     "a notice of what a function read, in WHERE": "as above",
     "a default that reads": "nobody looks at what a column's default calls",
