@@ -7,8 +7,9 @@ from collections import Counter
 from random import Random
 from typing import cast
 
-from tests.canaries.harness import Broker, Heard, Turn, Way
+from tests.canaries.harness import Broker
 from tests.canaries.scenes import Scenes
+from tests.canaries.turns import Heard, Turn, Way
 from tests.fuzz.lane import Case
 
 _CHANGES = re.compile(r"\b(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|MERGE|INTO|DO|CALL|ANALYZE)\b")

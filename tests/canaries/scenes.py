@@ -7,9 +7,9 @@ from random import Random
 
 from tests.canaries.expressions import Source
 from tests.canaries.grammar import SCENES
-from tests.canaries.harness import Turn, Way
 from tests.canaries.queries import Queries
 from tests.canaries.schemas import Schema, Table, quoted
+from tests.canaries.turns import Turn, Way
 
 Scene = tuple[Turn, ...]
 # How deep queries are nested at most.

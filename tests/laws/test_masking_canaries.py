@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from tests.canaries.harness import Broker, Direct, Heard, Turn, Way
+from tests.canaries.harness import Broker, Direct
 from tests.canaries.lane import CanaryLane
 from tests.canaries.schemas import random_schema, shop
+from tests.canaries.turns import Heard, Turn, Way
 from tests.canaries.values import TYPES, Watch, canary
 from tests.fuzz.lane import broken_law
 from tests.peers.postgres import Foundry, Postgres, installations

@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 
-from tests.canaries.harness import Broker, Heard, Turn, Way
+from tests.canaries.harness import Broker
 from tests.canaries.schemas import shop
+from tests.canaries.turns import Heard, Turn, Way
 from tests.peers.postgres import Foundry, Postgres, installations
 
 # The rule that stands in the way of computing with what is hidden, where that may fail for some values.
