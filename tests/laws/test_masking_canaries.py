@@ -151,28 +151,10 @@ FOUND: list[tuple[str, tuple[tuple[Way, str], ...]]] = [
         ),
     ),
 ]
-OPEN = {
-    "an error of what a function read, in ORDER BY": "as in WHERE",
-    "a star inside of an expression, under a new name": "it is one column of the subquery, and is taken for many",
-    "a star inside of a function, under a new name": "as above",
-    "a star inside of a cast, in a CTE with names": "as above",
-    "a star inside of a row, in a join with names": "as above",
-    "an error of what a function read, in WHERE": "nobody says that a function's own reading is to be kept quiet there",
-    "a notice of what a function read, in WHERE": "as above",
-    "a default that reads": "nobody looks at what a column's default calls",
-    "a default that reads, stored": "as above",
-    "a default that reads, by UPDATE": "as above",
-}
 
 
 @pytest.mark.parametrize("only_masks", [False, True], ids=["shipped policies", "masks alone"])
-@pytest.mark.parametrize(
-    "scene",
-    [
-        pytest.param(scene, id=name, marks=[pytest.mark.xfail(strict=True, reason=OPEN[name])] if name in OPEN else [])
-        for name, scene in FOUND
-    ],
-)
+@pytest.mark.parametrize("scene", [pytest.param(scene, id=name) for name, scene in FOUND])
 def test_what_let_a_canary_out_once_does_so_no_more(
     broker: Broker, masks_alone: Broker, scene: tuple[tuple[Way, str], ...], *, only_masks: bool
 ) -> None:

@@ -41,9 +41,9 @@ HIDDEN = Hidden(
     },
     names=frozenset({("public", "customers")}),
 )
-PLAIN = Plan(HIDDEN, columns=None)
+PLAIN = Plan(HIDDEN, columns=None, is_open_copy=True)
 DERIVED = doubting(HIDDEN)
-QUIET = Plan(HIDDEN, columns=None, quiet=True)
+QUIET = Plan(HIDDEN, columns=None, quiet=True, is_open_copy=True)
 
 Ruler = Callable[[Judge], Passage | Deny | None]
 

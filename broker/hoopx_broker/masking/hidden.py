@@ -33,7 +33,8 @@ class Origin(Struct, frozen=True):
 class Hidden(Struct, frozen=True):
     """The hidden columns with their class, and the places (oid, attribute number) that show them.
 
-    `names` are the relations that these are in. `relations` are all that the catalog knows.
+    `names` are the relations that these are in. `relations` are all that the catalog knows. `notifies` where a function
+    of the target's own may send notifications, of whatever rows.
     """
 
     columns: dict[ColumnName, str]
@@ -44,6 +45,7 @@ class Hidden(Struct, frozen=True):
     names: frozenset[tuple[str, str]] = frozenset()
     functions: frozenset[str] = frozenset()
     computing: frozenset[str] = frozenset()
+    notifies: bool = False
 
     def hiding(self, flow: Flow) -> Hiding | None:
         """How to hide what this flows into; None where nothing hidden does."""
@@ -95,6 +97,7 @@ def hide(columns: Mapping[ColumnName, str], catalog: Catalog, masks: Masks = Mas
         frozenset((relation.schema, relation.name) for relation in relations),
         frozenset(catalog.functions),
         catalog.computing,
+        catalog.notifies,
     )
 
 

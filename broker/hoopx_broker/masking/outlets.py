@@ -89,15 +89,15 @@ def _stores(statement: StatementFacts, lineage: Lineage, uses: list[TableUse], h
     structure = not _STRUCTURE.isdisjoint(statement.actions)
     if structure and not follows and any(use.action == "read" for use in uses):
         return True
-    if _may_read(statement, hidden) and structure:
+    if may_read(statement, hidden) and structure:
         return True
-    reads = bool(lineage.touched & hidden.columns.keys()) or _may_read(statement, hidden)
+    reads = bool(lineage.touched & hidden.columns.keys()) or may_read(statement, hidden)
     aside = not _ASIDE.isdisjoint(statement.actions) and statement.indirect is None
     sets_sequence = any(function.name == "setval" for function in statement.functions)
     return reads and (aside or sets_sequence)
 
 
-def _may_read(statement: StatementFacts, hidden: Hidden) -> bool:
+def may_read(statement: StatementFacts, hidden: Hidden) -> bool:
     """Does it call what may read any table: a function of the target's own, or one that is not known?"""
     if statement.kinds == {"create-trigger"}:
         # What a trigger calls gets the rows of its table, and those are not hidden.

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from hoopx_broker.masking.detect import Detection
 from hoopx_broker.masking.hidden import UNSURE, WHOLE, Hidden, Hiding, Origin, touched
-from hoopx_broker.masking.outlets import is_hidden, refusal
+from hoopx_broker.masking.outlets import is_hidden, may_read, refusal
 from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.terms.facts import CopyStyle, StatementFacts
 from hoopx_broker.terms.lineage import Lineage
 from hoopx_broker.terms.rulings import Deny
+
+# Of each column the type and format to look into, or None.
+Covered = tuple[tuple[int, int] | None, ...]
 
 # The schema of what a session made for itself, whose oids no catalog knows.
 _TEMPORARY = "pg_temp"
@@ -31,7 +35,7 @@ class Plan(Struct, frozen=True):
 
     Then `doubt` hides what has no origin. `quiet` takes the values out of errors and notices. `copy` is how COPY writes
     rows and `types` what they hold, where they are to be masked; `is_open_copy` where COPY reads nothing hidden.
-    `knows_new` where relations that no catalog knows are the session's own.
+    `knows_new` where relations that no catalog knows are the session's own. `look` looks into what is not hidden.
     """
 
     hidden: Hidden | None = None
@@ -42,11 +46,17 @@ class Plan(Struct, frozen=True):
     types: tuple[int, ...] = ()
     is_open_copy: bool = False
     knows_new: bool = False
+    look: Detection | None = None
 
     @property
     def hides(self) -> bool:
-        """Whether any answer under this plan may have hidden columns."""
-        return self.hidden is not None
+        """Whether any answer under this plan may have something to hide."""
+        return self.hidden is not None or self.look is not None
+
+    @property
+    def is_masking(self) -> bool:
+        """Whether something in the answer is hidden, as far as can be told before it comes."""
+        return self.look is not None or (self.doubt if self.columns is None else any(self.columns))
 
     def masks(self, origins: Sequence[Origin]) -> tuple[Mask | None, ...] | None:
         """A mask or None for each column; None where nothing at all is hidden."""
@@ -62,10 +72,22 @@ class Plan(Struct, frozen=True):
         )
         return found if any(found) else None
 
+    def covered(self, origins: Sequence[Origin], masks: Sequence[Mask | None] | None) -> Covered | None:
+        """Type and format of each column to look into, None for those that are hidden; None where there is none."""
+        look = self.look
+        if look is None:
+            return None
+        hidden = masks or (None,) * len(origins)
+        found = tuple(
+            (origin.type, origin.format) if mask is None and look.covers(origin.type, origin.format) else None
+            for origin, mask in zip(origins, hidden, strict=True)
+        )
+        return found if any(found) else None
+
     def copy_masks(self) -> tuple[Mask | None, ...]:
         """The same for the rows of a COPY, which come without a description."""
         assert self.copy is not None
-        if self.hidden is None or self.columns is None:
+        if self.hidden is None or self.columns is None or not self.types:
             return ()
         wire_format = _BINARY_FORMAT if self.copy.format == "binary" else _TEXT_FORMAT
         return tuple(
@@ -93,18 +115,36 @@ class Plan(Struct, frozen=True):
 OPEN = Plan()
 
 
-def doubting(hidden: Hidden | None) -> Plan:
+def doubting(hidden: Hidden | None, look: Detection | None = None) -> Plan:
     """The plan for an answer whose statement is not known."""
-    return OPEN if hidden is None else Plan(hidden, columns=None, doubt=True, quiet=True)
+    if hidden is None:
+        return OPEN if look is None else Plan(columns=None, look=look)
+    return Plan(hidden, columns=None, doubt=True, quiet=True, look=look)
 
 
-def plan(facts: Sequence[StatementFacts], hidden: Hidden | None, meant: Sequence[StatementFacts] = ()) -> Plan | Deny:
+def plan(
+    facts: Sequence[StatementFacts],
+    hidden: Hidden | None,
+    meant: Sequence[StatementFacts] = (),
+    look: Detection | None = None,
+) -> Plan | Deny:
     """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire.
 
-    `meant` are those that the names in them stand for, which EXECUTE and FETCH run.
+    `meant` are those that the names in them stand for, which EXECUTE and FETCH run. `look` looks into what is shown.
     """
-    if hidden is None:
-        return OPEN
+    found = _plan(facts, hidden, meant) if hidden is not None else OPEN
+    if look is None or isinstance(found, Deny):
+        return found
+    copies = [statement for statement in facts if statement.copy == "out"]
+    if not copies:
+        return structs.replace(found, look=look)
+    style = copies[0].copy_style
+    if len(facts) > 1 or style is None:
+        return _COPY_IS_CLOSED
+    return structs.replace(found, look=look, copy=style, is_open_copy=False)
+
+
+def _plan(facts: Sequence[StatementFacts], hidden: Hidden, meant: Sequence[StatementFacts]) -> Plan | Deny:
     for statement in facts:
         if refused := refusal(statement, hidden):
             return refused
@@ -172,4 +212,4 @@ def _reaches(statement: StatementFacts, hidden: Hidden) -> bool:
 
 def _is_quiet(statement: StatementFacts, hidden: Hidden) -> bool:
     """What the server says of it may quote hidden values: of a row that breaks a constraint, all of them."""
-    return bool(touched(statement, hidden)) or _reaches(statement, hidden)
+    return bool(touched(statement, hidden)) or _reaches(statement, hidden) or may_read(statement, hidden)

@@ -152,16 +152,20 @@ class _Follower:
         return found
 
     def _output(self, output: Output, scope: Scope, inner: _Inside) -> _Made:
-        match output.parts:
-            case (Reference(names=(*outer, last)),) if last == ALL:
-                if outer:
-                    return _Made(scope.columns_of(outer[-1]), scope.whole(outer[-1]))
-                return _Made(scope.all_columns(), scope.own())
-            case (Field(row=(*_, row), column=column),) if column == ALL:
-                return _Made(scope.columns_of(row), self._field(row, column, scope))
+        if output.is_star:
+            return self._star(output.parts[0], scope, inner)
         flow = self._parts(output.parts, scope, inner)
         flow = flow if output.is_plain else flow.derived
         return _Made(((output.name, flow),), flow)
+
+    def _star(self, part: Part, scope: Scope, inner: _Inside) -> _Made:
+        match part:
+            case Reference(names=(_,)):
+                return _Made(scope.all_columns(), scope.own())
+            case Reference(names=(*_, rows, _)) | Field(row=(*_, rows)):
+                return _Made(scope.columns_of(rows), self._part(part, scope, inner))
+            case _:  # all columns of a value that is a row
+                return _Made(None, self._part(part, scope, inner))
 
     def _parts(self, parts: Iterable[Part], scope: Scope, inner: _Inside) -> Flow:
         return together(self._part(part, scope, inner) for part in parts)

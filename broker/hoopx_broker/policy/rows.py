@@ -58,7 +58,8 @@ def renamed(found: Rows, names: Sequence[str], alias: str) -> Rows:
     own = listed(alias, columns, is_aside=found.is_aside)
     old = {name for name, _ in found.columns}
     # Columns that `*` leaves out keep their names.
-    return own._replace(known={name: flow for name, flow in found.known.items() if name not in old} | own.known)
+    kept = {name: flow for name, flow in found.known.items() if name not in old}
+    return own._replace(known={**kept, **own.known})
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import psycopg
 from hoopx_broker.masking.labels import MAX_TEXT, Label, class_of
 from hoopx_broker.terms.catalog import Attribute, Catalog, Relation
 from hoopx_broker.terms.facts import FunctionName, Volatility
-from hoopx_broker.terms.lineage import NOTHING, Flow
+from hoopx_broker.terms.lineage import ANYTHING, NOTHING, Flow
 from hoopx_broker.terms.targets import ColumnName, Target
 
 _RELATIONS = """
@@ -74,6 +74,10 @@ join pg_catalog.pg_attribute s on s.attrelid = a.attrelid and s.attnum = d.refob
 where a.attgenerated <> '' and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid
   and d.refobjsubid > 0 and d.refobjsubid <> a.attnum
 """
+_NOTIFYING = """
+select 1 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname not in ('pg_catalog', 'information_schema') and p.prosrc ~* 'notif' limit 1
+"""
 _SEARCH_PATH = "select reset_val from pg_catalog.pg_settings where name = 'search_path'"
 _DEFINITIONS = "select oid::int8, pg_catalog.pg_get_viewdef(oid) from pg_catalog.pg_class where oid::int8 = any(%s)"
 _INHERITANCE = "select inhrelid::int8, inhparent::int8 from pg_catalog.pg_inherits"
@@ -114,6 +118,18 @@ from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespa
 join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname not in ('pg_catalog', 'information_schema')
   and l.lanname not in ('c', 'internal') and p.provolatile <> 'i'
+"""
+# Columns whose default is made by a function that may read these tables: it says their names, or makes up its queries.
+_DEFAULTS = f"""
+with wild as ({_WILD})
+select distinct f.adrelid::int8, a.attname::text
+from wild w join pg_catalog.pg_proc p on p.oid = w.oid
+join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
+join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
+join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum
+where exists (
+  select from unnest(array['execute'] || %s::text[]) as word(said)
+  where position(lower(word.said) in lower(p.prosrc)) > 0)
 """
 _HIDDEN_CALLS = f"""
 with wild as ({_WILD})
@@ -168,8 +184,9 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
         labelled=labelled,
-        flows=_flows(classified, await _rows(connection, _GENERATED)) if classified else {},
+        flows=await _read_flows(connection, classified) if classified else {},
         layout=layout if classified else {},
+        notifies=bool(classified and await _rows(connection, _NOTIFYING)),
     )
 
 
@@ -186,6 +203,16 @@ async def read_function(connection: Connection, oid: int) -> FunctionName | None
 async def read_search_path(connection: Connection) -> str:
     ((path,),) = await _rows(connection, _SEARCH_PATH)
     return str(path)
+
+
+async def _read_flows(
+    connection: Connection, classified: dict[ColumnName, tuple[tuple[int, int], ...]]
+) -> dict[int, dict[str, Flow]]:
+    flows = _flows(classified, await _rows(connection, _GENERATED))
+    tables = list({column.table for column in classified})
+    for oid, column in await _rows(connection, _DEFAULTS, tables):
+        flows.setdefault(oid, {})[column] = ANYTHING
+    return flows
 
 
 def _flows(

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.masking.hidden import Hidden, hide
-from hoopx_broker.masking.plan import OPEN, Plan, doubting, plan
+from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
@@ -18,6 +17,7 @@ from hoopx_broker.session.bearings import Compass, may_relex
 from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
+from hoopx_broker.session.sight import Sight, introduction, sight
 from hoopx_broker.session.unmasked import Unmasked
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
@@ -136,12 +136,12 @@ class Court:
         self.memories = Memories()
         self._unmasked = Unmasked()
         self._unmaskings = 0
+        self._is_introduced = False
         self._era = self._now()
         self._catalog_as_of = self._era
         self._functions: dict[int, FunctionName] = {}
         # For the answer, and for what keeps values: what an approval shows may be seen, and never stored.
-        self._hidden: Hidden | None = None
-        self._kept_from_storing: Hidden | None = None
+        self._seen = self._kept = Sight()
         # For an answer whose statement is not known: all that may be hidden is, whatever approvals show.
         self.doubt: Plan = OPEN
         self._look_up_hidden()
@@ -149,7 +149,7 @@ class Court:
     @property
     def masked(self) -> tuple[str, ...]:
         """The hidden columns, for people to read."""
-        return tuple(str(column) for column in self._hidden.columns) if self._hidden else ()
+        return tuple(str(column) for column in self._seen.columns)
 
     @property
     def classified(self) -> dict[str, str]:
@@ -185,13 +185,18 @@ class Court:
         self._target = msgspec.structs.replace(self._configured, classify=classes)
 
     def _look_up_hidden(self) -> None:
-        policy = self._bench.judge()
-        masks = self._target.masks
-        self._kept_from_storing = hide(policy.hidden(self._who, self._target), self._catalog, masks)
-        self._hidden = self._kept_from_storing
-        if self._unmasked.holding:
-            self._hidden = hide(self._unmasked.hidden(policy, self._who, self._target), self._catalog, masks)
-        self.doubt = doubting(self._kept_from_storing)
+        seen = (self._bench.judge(), self._who, self._target, self._catalog)
+        self._kept = sight(*seen, before=self._kept)
+        self._seen = sight(*seen, self._unmasked, self._seen) if self._unmasked.holding else self._kept
+        self.doubt = self._kept.doubt
+
+    def introduction(self, plan: Plan) -> tuple[str, str] | None:
+        """What is masked here and how to ask, with the first answer of the session in which something is."""
+        if self._is_introduced or not plan.is_masking:
+            return None
+        self._is_introduced = True
+        now = Circumstances(int(self._bench.clock()) // 60 * 60, self._reason, self._ticket)
+        return introduction(self._bench.judge(), self._who, self._target, self._seen, now)
 
     def known(self, asked: Judge, hearing: Hearing) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
@@ -255,8 +260,7 @@ class Court:
         values = parameters.as_text(asked) if self._is_about_values(asked) else ()
         pending = not asked.executes
         circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values, pending)
-        hidden = self._hidden.columns if self._hidden is not None else {}
-        return self._bench.judge().statements(self._who, self._target, facts, circumstances, hidden)
+        return self._bench.judge().statements(self._who, self._target, facts, circumstances, self._seen.columns)
 
     async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say, hearing: Hearing) -> Passage | Deny:
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
@@ -281,11 +285,11 @@ class Court:
         if isinstance(ruling, Deny):
             return ruling
         # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept. COPY keeps.
-        kept = plan(facts, self._kept_from_storing, run)
+        kept = self._kept.plan(facts, run)
         if isinstance(kept, Deny):
             return kept
         is_shown = bool(self._unmasked.holding) and not any(statement.copy == "out" for statement in facts)
-        planned = plan(facts, self._hidden, run) if is_shown else kept
+        planned = self._seen.plan(facts, run) if is_shown else kept
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
@@ -293,14 +297,14 @@ class Court:
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         relexes = any(may_relex(statement) for statement in facts)
-        shows = is_shown and kept.quiet
+        shows = is_shown and (kept.quiet or self._seen.finds != self._kept.finds)
         return Passage(ruling, planned, defines, request, runs, may_relex=relexes, shows_unmasked=shows)
 
     def _note_changes(self, actions: set[str]) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""
         if not actions.isdisjoint(_CHANGES):
             self._bench.ground.changes += 1
-        elif "call" in actions and self._kept_from_storing is not None:
+        elif "call" in actions and self._kept.hidden is not None:
             # A function may change it too. Most do not, and where nothing is hidden, only a new label would hide more:
             # that is seen within the minute.
             self._own_changes += 1
@@ -360,6 +364,10 @@ class Hearing:
 
     async def function(self, oid: int) -> FunctionName | None:
         return await self._court.function(oid)
+
+    def introduction(self, plan: Plan) -> tuple[str, str] | None:
+        """As `Court.introduction`."""
+        return self._court.introduction(plan)
 
     def recall(self, text: bytes) -> Passage | Deny | None:
         return self._memory().by_text.get(text) or self._own.by_text.get(text)

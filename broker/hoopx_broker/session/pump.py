@@ -297,6 +297,8 @@ class Pump:
         if isinstance(ruling, Passage) and ruling.shows_unmasked:
             self._shows_unmasked = True
         self._engine.doubt = self._around.hearing.doubt
+        if isinstance(ruling, Passage) and (told := self._around.hearing.introduction(ruling.plan)):
+            self._perform(self._engine.tell(*told))
         self._perform(self._engine.on_ruling(ruling))
 
     def _say(self, text: str, hint: str) -> None:

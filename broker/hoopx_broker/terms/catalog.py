@@ -63,5 +63,7 @@ class Catalog(Struct, frozen=True):
     # column that is not there holds none. And how those relations are laid out.
     flows: dict[int, dict[str, Flow]] = field(default_factory=dict)
     layout: dict[int, tuple[Attribute, ...]] = field(default_factory=dict)
+    # Whether the text of a function of the target's own speaks of notifications, as triggers do.
+    notifies: bool = False
     # The outlines of view definitions by their text, None for those that cannot be read.
     definitions: dict[str, Outline | None] = field(default_factory=dict)

@@ -45,11 +45,15 @@ class Inner(Struct, frozen=True, tag="inner"):
 
 
 class Output(Struct, frozen=True):
-    """One column of an answer, or all that a `*` stands for. `is_plain` where it is a copy of its one part."""
+    """One column of an answer, or with `is_star` all that its one part stands for.
+
+    `is_plain` where it is a copy of its one part. The name is empty where nobody knows what the server calls it.
+    """
 
     name: str
     parts: tuple[Part, ...] = ()
     is_plain: bool = False
+    is_star: bool = False
 
 
 class Used(Struct, frozen=True):

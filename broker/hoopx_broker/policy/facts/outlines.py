@@ -6,7 +6,7 @@ from typing import Any
 
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.silent import makes_one_column
-from hoopx_broker.policy.facts.values import Value, Values, merged
+from hoopx_broker.policy.facts.values import Values, merged
 from hoopx_broker.policy.facts.walk import names, qualified
 from hoopx_broker.terms.outline import (
     ALL,
@@ -74,7 +74,7 @@ def _index(body: Node) -> Outline:
 
 
 def _star() -> Output:
-    return Output(ALL, (Reference((ALL,)),))
+    return Output("", (Reference((ALL,)),), is_star=True)
 
 
 # SELECT.
@@ -127,19 +127,15 @@ def _values(body: Node) -> Outline:
 def _output(target: Node, values: Values) -> Output:
     node = target.get("val", {})
     found = values.value(node)
-    if _is_star(found):
-        return Output(ALL, found.parts)
+    if _is_star(node):
+        return Output("", found.parts, is_star=True)
     return Output(target.get("name") or _name_of(node), found.parts, found.is_plain)
 
 
-def _is_star(found: Value) -> bool:
-    match found.parts:
-        case (Reference(names=[*_, last]),):
-            return last == ALL
-        case (part,):
-            return getattr(part, "column", None) == ALL
-        case _:
-            return False
+def _is_star(node: Node) -> bool:
+    """`*`, `t.*` and `(t).*` by themselves; inside of an expression they are one row."""
+    last = [*node.get("ColumnRef", {}).get("fields", []), *node.get("A_Indirection", {}).get("indirection", [])][-1:]
+    return bool(last) and "A_Star" in last[0]
 
 
 def _name_of(node: Any) -> str:
@@ -214,7 +210,7 @@ def _meant(node: Node, outputs: tuple[Output, ...]) -> list[int]:
     constant = node.get("A_Const", {})
     if "ival" in constant:
         number = constant["ival"].get("ival", 0)
-        counted = not any(output.name == ALL for output in outputs[:number])
+        counted = not any(output.is_star for output in outputs[:number])
         return [number if counted and 0 < number <= len(outputs) else EVERY]
     fields = names(node.get("ColumnRef", {}).get("fields", []))
     if len(fields) != 1:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from hoopx_broker.masking.plan import OPEN, Plan
-from hoopx_broker.masking.shapes import Mask
+from hoopx_broker.masking.detect import Detection
+from hoopx_broker.masking.plan import OPEN, Covered, Plan
+from hoopx_broker.masking.shapes import TEXT_FORMAT, Mask
+from hoopx_broker.masking.typed import BYTEA, JSON, TEXT
 from hoopx_broker.terms import entries
+from hoopx_broker.terms.facts import CopyStyle
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Note, Send, Side
-from hoopx_broker.wire.postgres import frames, messages, rows
+from hoopx_broker.wire.postgres import detecting, frames, messages, rows
 from hoopx_broker.wire.postgres.copying import CopyOut
+from hoopx_broker.wire.postgres.copying_cells import Look
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.names import Change, Portal, Prepared
 
@@ -21,6 +25,10 @@ MAX_PENDING = 100_000
 
 # The transaction status byte of ReadyForQuery, where no transaction is open.
 IDLE = ord("I")
+
+BINARY_FORMAT = 1
+# Types by how a value of theirs begins as text. One that is none of them after all is looked into as text.
+_WRITTEN_AS = {b"{": JSON, b"[": JSON, b'"': JSON, b"\\": BYTEA}
 
 WITHHELD = "the server's message is withheld, because the statement touches masked columns"
 
@@ -76,6 +84,7 @@ class Exchange:
         "answered",
         "change",
         "copy",
+        "covered",
         "fields",
         "kind",
         "masks",
@@ -109,6 +118,8 @@ class Exchange:
         self.rows = 0
         self.fields: tuple[messages.Field, ...] | None = None
         self.masks: tuple[Mask | None, ...] | None = None
+        # The columns to look into, if any.
+        self.covered: Covered | None = None
         # Hides what a COPY sends, while one does that needs it.
         self.copy: CopyOut | None = None
 
@@ -130,6 +141,8 @@ class Answers:
         self._copying_in = False
         # Something in this transaction touched masked columns: what its COMMIT or a deferred check says may quote them.
         self._hushed = False
+        # The plan for what belongs to no statement that is known.
+        self.doubt: Plan = OPEN
 
     @property
     def is_copying_in(self) -> bool:
@@ -228,7 +241,7 @@ class Answers:
             case frames.COPY_IN:
                 self._copy_in_begins(exchange)
             case frames.COPY_OUT:
-                exchange.copy = _copy_out(exchange.plan, messages.copy_columns(frame))
+                exchange.copy = _copy_out(exchange.plan, messages.copy_shape(frame))
             case frames.COPY_DATA:
                 return self._copied(exchange, frame)
             case frames.COPY_DONE if exchange.copy is not None:
@@ -253,6 +266,7 @@ class Answers:
     def _note_columns(self, exchange: Exchange, fields: tuple[messages.Field, ...]) -> Note:
         exchange.fields = fields
         exchange.masks = exchange.plan.masks(fields)
+        exchange.covered = exchange.plan.covered(fields, exchange.masks)
         masked = tuple(i for i, mask in enumerate(exchange.masks or ()) if mask is not None)
         return Note(
             entries.Columns(
@@ -269,7 +283,7 @@ class Answers:
         effects: list[Effect] = []
         if exchange.fields is None:
             effects += self._late_columns(exchange)
-        data = frame.data if exchange.masks is None else rows.hide(frame.data, exchange.masks)
+        data = _shown(exchange, frame.data)
         exchange.rows += frame.count
         effects.append(Note(entries.Rows(self._stream, exchange.n, frame.count, data)))
         effects.append(Send(Side.CLIENT, data))
@@ -293,8 +307,7 @@ class Answers:
     def _function_result(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         """One value, recorded and masked as a row of one column that has no origin."""
         columns = self._note_columns(exchange, exchange.fields or ())
-        row = messages.function_result(frame)
-        row = row if exchange.masks is None else rows.hide(row, exchange.masks)
+        row = _shown(exchange, messages.function_result(frame))
         shown = Note(entries.Rows(self._stream, exchange.n, 1, row))
         finished = Note(entries.Finished(self._stream, exchange.n, "", 1))
         return [columns, shown, finished, Send(Side.CLIENT, messages.as_function_result(row))]
@@ -302,7 +315,7 @@ class Answers:
     def _finished(self, exchange: Exchange, frame: Frame, tag: str) -> list[Effect]:
         note = Note(entries.Finished(self._stream, exchange.n, tag, exchange.rows))
         exchange.rows = 0
-        exchange.fields = exchange.masks = None
+        exchange.fields = exchange.masks = exchange.covered = None
         return [note, Send(Side.CLIENT, frame.data)]
 
     def _copy_in_begins(self, exchange: Exchange) -> None:
@@ -334,10 +347,7 @@ class Answers:
         if exchange is not None:
             exchange.answered = True
             self._hushed = self._hushed or exchange.plan.quiet
-        data = frame.data
-        if self._hushed:
-            said = said if said.is_about_text else messages.ErrorFields(said.severity, said.code, WITHHELD)
-            data = messages.error(said.severity, said.code, said.message, position=said.position)
+        said, data = self._shown_error(said, frame.data, exchange)
         n = exchange.n if exchange is not None else 0
         note = Note(entries.Failed(self._stream, n, said.severity, said.code, said.message))
         return [note, Send(Side.CLIENT, data)]
@@ -347,16 +357,52 @@ class Answers:
             self._pending.popleft().skipped()
         self._skipping = not self._pending
 
+    def _shown_error(
+        self, said: messages.ErrorFields, data: bytes, exchange: Exchange | None
+    ) -> tuple[messages.ErrorFields, bytes]:
+        """What may quote hidden values is withheld, and what detectors find in other errors is hidden."""
+        if self._hushed:
+            said = said if said.is_about_text else messages.ErrorFields(said.severity, said.code, WITHHELD)
+            return said, messages.error(said.severity, said.code, said.message, position=said.position)
+        look = self._look(exchange)
+        if look is None or not look.sees(data, encoded=True):
+            return said, data
+        said = messages.ErrorFields(said.severity, said.code, look.text(said.message), said.position)
+        return said, messages.error(said.severity, said.code, said.message, position=said.position)
+
+    def _look(self, exchange: Exchange | None) -> Detection | None:
+        return (exchange.plan if exchange is not None and exchange.plan.hides else self.doubt).look
+
     def _aside(self, frame: Frame) -> list[Effect]:
-        if frame.kind == frames.NOTIFICATION:
-            note = Note(entries.Notice(self._stream, "NOTIFICATION", "00000", _notification(frame)))
-            return [note, Send(Side.CLIENT, frame.data)]
-        said = messages.error_fields(frame)
-        data = frame.data
         exchange = self._head()
-        if self._hushed or (exchange is not None and exchange.plan.quiet):
+        quiet = self._hushed or (exchange is not None and exchange.plan.quiet)
+        return (
+            self._notified(frame, quiet=quiet)
+            if frame.kind == frames.NOTIFICATION
+            else self._noticed(frame, quiet=quiet)
+        )
+
+    def _notified(self, frame: Frame, *, quiet: bool) -> list[Effect]:
+        """A trigger may notify of rows that nobody here has asked for."""
+        said, data = messages.notification(frame), frame.data
+        payload, look = said.payload, self.doubt.look
+        if payload and (quiet or (self.doubt.hidden is not None and self.doubt.hidden.notifies)):
+            payload = WITHHELD
+        elif look is not None:
+            payload = look.text(payload)
+        if payload is not said.payload:
+            data = messages.with_payload(frame, payload)
+        told = entries.Notice(self._stream, "NOTIFICATION", "00000", f"{said.channel}: {payload}")
+        return [Note(told), Send(Side.CLIENT, data)]
+
+    def _noticed(self, frame: Frame, *, quiet: bool) -> list[Effect]:
+        said, data, look = messages.error_fields(frame), frame.data, self._look(self._head())
+        if quiet:
             said = messages.ErrorFields(said.severity, said.code, WITHHELD)
             data = messages.notice(WITHHELD, code=said.code)
+        elif look is not None and look.sees(data, encoded=True):
+            said = messages.ErrorFields(said.severity, said.code, look.text(said.message))
+            data = messages.notice(said.message, code=said.code)
         return [Note(entries.Notice(self._stream, said.severity, said.code, said.message)), Send(Side.CLIENT, data)]
 
 
@@ -365,16 +411,35 @@ def _describe(exchange: Exchange, fields: tuple[messages.Field, ...]) -> None:
         exchange.portal.fields = fields
 
 
-def _notification(frame: Frame) -> str:
-    channel, _, payload = frame.data[9:].rstrip(b"\0").partition(b"\0")
-    return f"{channel.decode(errors='replace')}: {payload.decode(errors='replace')}"
+def _shown(exchange: Exchange, data: bytes) -> bytes:
+    """Rows as the client sees them."""
+    if exchange.masks is not None:
+        data = rows.hide(data, exchange.masks)
+    if exchange.covered is not None and exchange.plan.look is not None:
+        data = detecting.hide(data, exchange.plan.look, exchange.covered)
+    return data
 
 
-def _copy_out(plan: Plan, columns: int) -> CopyOut | None:
+def _copy_out(plan: Plan, shape: messages.CopyShape) -> CopyOut | None:
     """What hides the rows of a COPY; None where nothing in them is hidden."""
     if not plan.hides or plan.is_open_copy:
         return None
-    masks = plan.copy_masks() if plan.copy is not None else ()
-    if plan.copy is None or len(masks) != columns:
+    if plan.copy is None or (plan.copy.format == "binary") != shape.is_binary:
         raise BrokenPeer("the rows of a COPY came that cannot be masked")
-    return CopyOut(plan.copy, masks) if any(masks) else None
+    masks = plan.copy_masks() or (None,) * shape.columns
+    if len(masks) != shape.columns:
+        raise BrokenPeer("the rows of a COPY have other columns than its statement")
+    look = None if plan.look is None else _looking(plan.look, plan.copy)
+    return CopyOut(plan.copy, masks, look) if any(masks) or look is not None else None
+
+
+def _looking(detection: Detection, style: CopyStyle) -> Look:
+    """COPY tells no types. As text, a value is looked into as what it is written like."""
+
+    def into_text(cell: bytes, _column: int) -> bytes | None:
+        return detection.hide(cell, _WRITTEN_AS.get(cell[:1], TEXT), TEXT_FORMAT)
+
+    def into_binary(cell: bytes, _column: int) -> bytes | None:
+        return detection.hide(cell, TEXT, BINARY_FORMAT)
+
+    return into_binary if style.format == "binary" else into_text

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hoopx_broker.masking.shapes import Mask
 
-Look = Callable[[bytes, int], bytes]
+Look = Callable[[bytes, int], bytes | None]
 Rewrite = Callable[[bytes], bytes]
 
 

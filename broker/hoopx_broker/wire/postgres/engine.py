@@ -60,12 +60,19 @@ class Engine:
         self._called = b""
         self._count = 0
         self._lexing = Lexing()
-        # The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE.
-        self.doubt: Plan = OPEN
 
     @property
     def phase(self) -> Phase:
         return self._phase
+
+    @property
+    def doubt(self) -> Plan:
+        """The plan for answers whose statement is not known here, such as those of SQL-level EXECUTE."""
+        return self._answers.doubt
+
+    @doubt.setter
+    def doubt(self, plan: Plan) -> None:
+        self._answers.doubt = plan
 
     @property
     def key(self) -> bytes:

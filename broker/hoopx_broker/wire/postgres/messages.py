@@ -70,6 +70,19 @@ class Field(Origin, frozen=True):
     name: str
 
 
+class CopyShape(Struct, frozen=True):
+    is_binary: bool
+    columns: int
+
+
+class Notification(Struct, frozen=True):
+    """A NotificationResponse: who notified, on which channel, and of what."""
+
+    process: int
+    channel: str
+    payload: str
+
+
 class BindMessage(Struct, frozen=True):
     portal: bytes
     statement: bytes
@@ -241,14 +254,13 @@ def executed(frame: Frame) -> bytes:
     return portal
 
 
-def copy_columns(frame: Frame) -> int:
-    """How many columns the rows of a CopyOutResponse have."""
+def copy_shape(frame: Frame) -> CopyShape:
+    """What a CopyOutResponse says of the rows to come."""
     cursor = Cursor(frame.data, 5)
-    cursor.byte()
-    count = cursor.uint16()
+    is_binary, count = cursor.byte() == 1, cursor.uint16()
     cursor.take(2 * count)
     cursor.finish()
-    return count
+    return CopyShape(is_binary, count)
 
 
 def fields(frame: Frame) -> tuple[Field, ...]:
@@ -266,6 +278,20 @@ def _field(cursor: Cursor) -> Field:
     table, attribute, kind = cursor.uint32(), cursor.int16(), cursor.uint32()
     cursor.take(6)
     return Field(table, attribute, kind, cursor.int16(), name)
+
+
+def notification(frame: Frame) -> Notification:
+    cursor = Cursor(frame.data, 5)
+    process = cursor.uint32()
+    channel, payload = cursor.cstring(), cursor.cstring()
+    cursor.finish()
+    return Notification(process, channel.decode(errors="replace"), payload.decode(errors="replace"))
+
+
+def with_payload(frame: Frame, payload: str) -> bytes:
+    """The same NotificationResponse with another payload."""
+    channel = frame.data[9 : frame.data.index(b"\0", 9) + 1]
+    return message(frames.NOTIFICATION, frame.data[5:9] + channel + payload.encode() + b"\0")
 
 
 def error_fields(frame: Frame) -> ErrorFields:
