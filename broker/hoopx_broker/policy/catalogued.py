@@ -23,11 +23,11 @@ class Catalogued:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
 
-    def rows_of(self, table: TableName) -> Rows:
-        found = [self._rows(each) for each in self._lookup.meant(table)]
+    def rows_of(self, table: TableName, *, is_copied: bool) -> Rows:
+        found = [self._rows(each, is_copied=is_copied) for each in self._lookup.meant(table)]
         return found[0] if len(found) == 1 else _any_of(found)
 
-    def _rows(self, table: TableName) -> Rows:
+    def _rows(self, table: TableName, *, is_copied: bool = False) -> Rows:
         relation = self._lookup.relation(table)
         if relation is None:
             return Rows("", None, {}, NOTHING if table.schema in _CLEAN_SCHEMAS else ANYTHING)
@@ -35,7 +35,8 @@ class Catalogued:
         columns = self._lookup.catalog.columns.get(relation.oid)
         if columns is None:
             return Rows("", None, flows, NOTHING)
-        found = listed("", tuple((name, flows.get(name, NOTHING)) for name in columns))
+        left_out = self._lookup.catalog.generated.get(relation.oid, ()) if is_copied else ()
+        found = listed("", tuple((name, flows.get(name, NOTHING)) for name in columns if name not in left_out))
         return found._replace(known={**_OF_THE_SERVER, **found.known})
 
     def is_home(self, table: TableName, column: str, flow: Flow) -> bool:

@@ -57,8 +57,8 @@ class _Made(NamedTuple):
 class Tables(Protocol):
     """What the catalog knows of relations and functions, as a statement names them."""
 
-    def rows_of(self, table: TableName) -> Rows:
-        """The rows of a relation."""
+    def rows_of(self, table: TableName, *, is_copied: bool) -> Rows:
+        """The rows of a relation, without generated columns where it `is_copied`."""
         ...
 
     def is_home(self, table: TableName, column: str, flow: Flow) -> bool:
@@ -292,7 +292,8 @@ class _Follower:
     def _table(self, table: Table, withs: Withs) -> Rows:
         if table.schema is None and not table.is_aside and table.name in withs:
             return renamed(self._named(withs[table.name]), table.columns, table.alias)
-        found = self._tables.rows_of(TableName(table.schema, table.name))._replace(is_aside=table.is_aside)
+        found = self._tables.rows_of(TableName(table.schema, table.name), is_copied=table.is_copied)
+        found = found._replace(is_aside=table.is_aside)
         return renamed(found, table.columns, table.alias)
 
     def _computed(self, source: Computed, scope: Scope, inner: _Inside) -> Rows:

@@ -67,12 +67,13 @@ _GENERATED = """
 select a.attrelid::int8, a.attname::text, s.attname::text
 from pg_catalog.pg_attribute a
 left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
-join pg_catalog.pg_depend d
-  on (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = a.attrelid and d.objsubid = a.attnum)
-  or (d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid)
-join pg_catalog.pg_attribute s on s.attrelid = a.attrelid and s.attnum = d.refobjsubid
-where a.attgenerated <> '' and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid
-  and d.refobjsubid > 0 and d.refobjsubid <> a.attnum
+left join pg_catalog.pg_depend d
+  on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid
+  and d.refobjsubid > 0 and d.refobjsubid <> a.attnum and (
+    (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = a.attrelid and d.objsubid = a.attnum)
+    or (d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid))
+left join pg_catalog.pg_attribute s on s.attrelid = a.attrelid and s.attnum = d.refobjsubid
+where a.attgenerated <> ''
 """
 _NOTIFYING = """
 select 1 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
@@ -164,6 +165,7 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
     classified = await _places(connection, {**labelled, **target.classify}, relations)
     views = await _rows(connection, _VIEWS)
     layout = {oid: tuple(map(Attribute, *columns)) for oid, *columns in await _rows(connection, _COLUMNS)}
+    generated = await _rows(connection, _GENERATED) if classified else []
     functions = await _rows(connection, _FUNCTIONS)
     inheritance = await _rows(connection, _INHERITANCE)
     hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
@@ -184,7 +186,8 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
         labelled=labelled,
-        flows=await _read_flows(connection, classified) if classified else {},
+        flows=await _read_flows(connection, classified, generated) if classified else {},
+        generated=_grouped((oid, column) for oid, column, _ in generated),
         layout=layout if classified else {},
         notifies=bool(classified and await _rows(connection, _NOTIFYING)),
     )
@@ -206,9 +209,11 @@ async def read_search_path(connection: Connection) -> str:
 
 
 async def _read_flows(
-    connection: Connection, classified: dict[ColumnName, tuple[tuple[int, int], ...]]
+    connection: Connection,
+    classified: dict[ColumnName, tuple[tuple[int, int], ...]],
+    generated: list[tuple[Any, ...]],
 ) -> dict[int, dict[str, Flow]]:
-    flows = _flows(classified, await _rows(connection, _GENERATED))
+    flows = _flows(classified, generated)
     tables = list({column.table for column in classified})
     for oid, column in await _rows(connection, _DEFAULTS, tables):
         flows.setdefault(oid, {})[column] = ANYTHING

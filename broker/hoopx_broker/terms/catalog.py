@@ -60,9 +60,10 @@ class Catalog(Struct, frozen=True):
     types: dict[str, tuple[FunctionName, ...]] = field(default_factory=dict)
     labelled: dict[ColumnName, str] = field(default_factory=dict)
     # What flows into the columns of the relations that hold classified values, views and generated columns included; a
-    # column that is not there holds none. And how those relations are laid out.
+    # column that is not there holds none. How relations are laid out, and which of their columns are generated.
     flows: dict[int, dict[str, Flow]] = field(default_factory=dict)
     layout: dict[int, tuple[Attribute, ...]] = field(default_factory=dict)
+    generated: dict[int, tuple[str, ...]] = field(default_factory=dict)
     # Whether the text of a function of the target's own speaks of notifications, as triggers do.
     notifies: bool = False
     # The outlines of view definitions by their text, None for those that cannot be read.

@@ -70,7 +70,8 @@ class Used(Struct, frozen=True):
 class Table(Struct, frozen=True, tag="table"):
     """A relation, or a WITH query where one of that name is in sight. `columns` are the new names that `t(a, b)` gives.
 
-    `is_aside` where its columns are only found by its name (`old`, `excluded`), and `*` is without them.
+    `is_aside` where its columns are only found by its name (`old`, `excluded`), and `*` is without them. `is_copied`
+    where COPY reads it as a whole, which leaves out generated columns.
     """
 
     schema: str | None
@@ -78,6 +79,7 @@ class Table(Struct, frozen=True, tag="table"):
     alias: str
     columns: tuple[str, ...] = ()
     is_aside: bool = False
+    is_copied: bool = False
 
 
 class Subquery(Struct, frozen=True, tag="subquery"):

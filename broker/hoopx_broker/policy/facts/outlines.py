@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.silent import makes_one_column
 from hoopx_broker.policy.facts.values import Values, merged
@@ -61,7 +63,8 @@ def _copy(body: Node) -> Outline | None:
         return None
     columns = names(body.get("attlist", []))
     outputs = tuple(Output(name, (Reference((name,)),), is_plain=True) for name in columns)
-    return Outline(outputs or (_star(),), (_table(body["relation"]),))
+    table = structs.replace(_table(body["relation"]), is_copied=True)
+    return Outline(outputs or (_star(),), (table,))
 
 
 def _index(body: Node) -> Outline:
