@@ -44,7 +44,7 @@ def shape(said: str | dict[str, str | int]) -> Shape:
 
 
 def the_broker(postgres: Postgres, *, permissive: bool) -> Broker:
-    said = yaml.safe_load(example("yaml"))
+    said = yaml.safe_load(example("yml"))
     classify = {ColumnName(*name.split(".")): kind for name, kind in said["classify"].items()}
     masks = Masks({name: shape(each) for name, each in said["masks"].items()})
     schema = Schema([example("sql")], classify=classify)
