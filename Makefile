@@ -14,6 +14,8 @@ help:
 	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
 	@echo 'make canaries random databases and statements that try to get a hidden value out (ARGS="--minutes 30 --seed 7")'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
+	@echo 'make compiled   the loops over rows, compiled in place by mypyc (needs a C compiler)'
+	@echo 'make wheels  a wheel for every platform and a compiled one for this, in dist/'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
 	@echo 'make clean   remove what the others made'
 
@@ -61,8 +63,19 @@ lock: environment
 	  --no-header $(UPGRADE) -o requirements.lock >/dev/null
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/regress/source
+	find broker -name '*.so' -delete
+	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Compiled, the loops over rows take a fourth to a tenth of the time. `make clean` takes it away.
+.PHONY: compiled wheels
+compiled: environment
+	@$(VENV)/python hatch_build.py
+
+wheels: environment
+	@$(VENV)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@HOOPX_COMPILE=1 $(VENV)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist
 
 .PHONY: bench
 bench: environment

@@ -45,6 +45,8 @@ def cases(home: Path, seconds: int) -> list[Case]:
             for measure in [_pgbench(script, mode, clients, seconds)]
         ),
         Case(f"{WIDE_ROWS:,} rows of 6 text columns", "read", _repeated(b"SELECT a, b, c, d, e, f FROM wide", 1)),
+        Case(f"{WIDE_ROWS:,} rows, 1 of 6 columns masked", "read", _repeated(b"SELECT * FROM wide_masked", 1)),
+        Case(f"COPY of {WIDE_ROWS:,} rows, 1 of 6 columns masked", "read", _copied(b"COPY wide_masked TO STDOUT", 1)),
         Case(f"{PEOPLE:,} rows, 2 of 4 columns masked", "read", _repeated(b"SELECT * FROM people", 40)),
         Case("a statement seen before", "statement", _repeated(b"SELECT 1", 400)),
         Case("the same statement with new constants", "statement", _new(counted.constant, 200)),
@@ -88,6 +90,20 @@ def _repeated(sql: bytes, times: int) -> Measure:
             begun = time.perf_counter()
             for _ in range(times):
                 _run(connection, sql)
+            return (time.perf_counter() - begun) / times
+
+    return measure
+
+
+def _copied(sql: bytes, times: int) -> Measure:
+    def measure(way: Way) -> float:
+        with _connected(way) as connection:
+            begun = time.perf_counter()
+            for _ in range(times):
+                result = connection.exec_(sql)
+                assert result.status == ExecStatus.COPY_OUT, result.error_message
+                while connection.get_copy_data(0)[0] > 0:
+                    pass
             return (time.perf_counter() - begun) / times
 
     return measure

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psycopg
 from msgspec import Struct
-from tests.journeys.stage import Running, Stage
+from tests.journeys.stage import Running, Stage, running
 from tests.journeys.tokens import AUDIENCE, ISSUER
 from tests.peers.postgres import Foundry, Postgres, installations
 
 from benchmarks.ways import Way, haproxy, pgbouncer
 
-TARGET = "bench"
+TARGET, LOOKED_INTO = "bench", "bench-detect"
 ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
 WIDE_ROWS = 200_000
 PEOPLE = 1_000
@@ -26,9 +26,10 @@ CREATE TABLE accounts (aid integer PRIMARY KEY, bid integer, abalance integer, f
 INSERT INTO accounts SELECT n, 1, 0, '' FROM generate_series(1, {ACCOUNTS}) n;
 CREATE TABLE wide AS SELECT 'first ' || n AS a, 'second ' || n AS b, 'third column of row ' || n AS c,
   repeat('x', n % 40) AS d, md5(n::text) AS e, md5((n + 1)::text) AS f FROM generate_series(1, {WIDE_ROWS}) n;
+CREATE TABLE wide_masked AS SELECT * FROM wide;
 CREATE TABLE people AS SELECT n AS id, 'Person ' || n AS name, 'person' || n || '@example.com' AS email,
   '000-12-' || to_char(n, 'FM0000') AS ssn FROM generate_series(1, {PEOPLE}) n;
-GRANT SELECT ON accounts, wide, people TO app_read;
+GRANT SELECT ON accounts, wide, wide_masked, people TO app_read;
 ANALYZE;
 """
 # The tests' server logs every statement and knows few buffers; a database's own settings win over its command line.
@@ -62,6 +63,15 @@ targets:
       public.people.email: email
       public.people.ssn: national-id
       public.customers.email: email
+      public.wide_masked.c: note
+  {LOOKED_INTO}:
+    kind: postgres
+    address: {self.postgres.host}:{self.postgres.port}
+    database: {self.postgres.database}
+    tls: {{mode: verify-full, ca: {self.postgres.ca}}}
+    labels: {{env: prod}}
+    credentials: {{from: postgres-role, user: {self.postgres.admin}, password: file:admin-password, roles: [app_read]}}
+    detect: all
 """
 
 
@@ -94,18 +104,20 @@ def _with_broker(home: Path, postgres: Postgres) -> Iterator[Ground]:
     stage = BenchStage(home / "stage", postgres)
     try:
         stage.start_broker()
-        command = stage.begin("connect", TARGET, "-o", "json")
-        try:
-            with pgbouncer(home, postgres) as pooled, haproxy(home, postgres) as spliced:
-                ways = {
-                    "direct": _direct(postgres),
-                    "hoopx": _through(command),
-                    "pgbouncer": pooled,
-                    "haproxy": spliced,
-                }
-                yield Ground(stage, ways)
-        finally:
-            command.close()
+        with (
+            running(stage, "connect", TARGET, "-o", "json") as command,
+            running(stage, "connect", LOOKED_INTO, "-o", "json") as looking,
+            pgbouncer(home, postgres) as pooled,
+            haproxy(home, postgres) as spliced,
+        ):
+            ways = {
+                "direct": _direct(postgres),
+                "hoopx": _through(command),
+                "hoopx, detectors": _through(looking),
+                "pgbouncer": pooled,
+                "haproxy": spliced,
+            }
+            yield Ground(stage, ways)
     finally:
         stage.close()
 

@@ -2,17 +2,72 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from hoopx_broker.masking.shapes import NOTHING, Mask, mask_for
 from hoopx_broker.terms.masks import Shape, ShapeKind
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.postgres.rows import hide
+from hoopx_broker.wire.postgres import native
+from hoopx_broker.wire.postgres.frames import message, run_in_python
+from hoopx_broker.wire.postgres.rows import hide_in_python
 from tests.unit.wire_stage import row
+
+SOURCES = Path(str(native.__file__)).parent
+Hide = Callable[[bytes, Sequence[Mask | None]], bytes]
+
+
+class Loops(Struct, frozen=True):
+    hide: Hide
+    run: Callable[[bytes, int, int], tuple[int, int]]
+
+
+@pytest.fixture(scope="module", params=["in python", "native, as python", "native, compiled"])
+def loops(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loops:
+    """Every form of them keeps the same laws."""
+    if request.param == "in python":
+        return Loops(hide_in_python, run_in_python)
+    if request.param == "native, as python":
+        return _loaded(SOURCES / "native.py")
+    if shutil.which("cc") is None:
+        pytest.skip("a C compiler is missing: apt-get install gcc")
+    return _loaded(_compiled(tmp_path_factory.mktemp("compiled")))
+
+
+@pytest.fixture(scope="module")
+def hide(loops: Loops) -> Hide:
+    return loops.hide
+
+
+def _compiled(place: Path) -> Path:
+    source = (SOURCES / "native.py").read_text()
+    (place / "compiled_native.py").write_text(source)
+    command = [sys.executable, "-m", "mypyc", "compiled_native.py"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = place.glob("compiled_native.*.so")
+    return built
+
+
+def _loaded(path: Path) -> Loops:
+    spec = importlib.util.spec_from_file_location("compiled_native", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Loops(module.hide, module.run)
+
 
 cells = st.none() | st.binary(max_size=12)
 masks = st.sampled_from(
@@ -46,21 +101,23 @@ def seen(cell: bytes | None, mask: Mask | None) -> bytes | None:
 
 
 @given(results())
-def test_each_cell_is_its_mask_or_itself(result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
+def test_each_cell_is_its_mask_or_itself(
+    hide: Hide, result: tuple[list[list[bytes | None]], list[Mask | None]]
+) -> None:
     rows, masks = result
     expected = [row(*map(seen, cells, masks)) for cells in rows]
     assert hide(b"".join(row(*cells) for cells in rows), masks) == b"".join(expected)
 
 
 @given(results())
-def test_without_masks_nothing_changes(result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
+def test_without_masks_nothing_changes(hide: Hide, result: tuple[list[list[bytes | None]], list[Mask | None]]) -> None:
     rows, masks = result
     data = b"".join(row(*cells) for cells in rows)
     assert hide(data, [None] * len(masks)) == data
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.text("ab", min_size=6, max_size=9))
-def test_a_hidden_value_leaves_no_byte(before: int, after: int, secret: str) -> None:
+def test_a_hidden_value_leaves_no_byte(hide: Hide, before: int, after: int, secret: str) -> None:
     data = row(*["x"] * before, secret, *["y"] * after)
     for kind in get_args(ShapeKind):
         mask = mask_for(25, 0, Shape(kind, text="z", last=2), key=b"k" * 16)
@@ -68,14 +125,14 @@ def test_a_hidden_value_leaves_no_byte(before: int, after: int, secret: str) -> 
 
 
 @given(st.binary(max_size=60), st.lists(masks, max_size=5))
-def test_garbage_is_a_broken_peer(data: bytes, masks: list[Mask | None]) -> None:
+def test_garbage_is_a_broken_peer(hide: Hide, data: bytes, masks: list[Mask | None]) -> None:
     with suppress(BrokenPeer):
         hide(data, masks)
 
 
 @given(results(), st.integers(0, 200), st.integers(0, 255))
 def test_a_row_that_lies_is_a_broken_peer_or_keeps_its_length(
-    result: tuple[list[list[bytes | None]], list[Mask | None]], place: int, value: int
+    hide: Hide, result: tuple[list[list[bytes | None]], list[Mask | None]], place: int, value: int
 ) -> None:
     rows, masks = result
     data = bytearray(b"".join(row(*cells) for cells in rows))
@@ -84,3 +141,13 @@ def test_a_row_that_lies_is_a_broken_peer_or_keeps_its_length(
     with suppress(BrokenPeer):
         hidden = hide(bytes(data), [None] * len(masks))
         assert len(hidden) == len(data)
+
+
+@given(st.lists(st.binary(max_size=5), max_size=8), st.binary(max_size=12))
+def test_a_run_is_as_long_as_whole_messages_of_its_kind_go_on(loops: Loops, bodies: list[bytes], rest: bytes) -> None:
+    run = b"".join(message(ord("D"), body) for body in (b"first", *bodies))
+    first = len(message(ord("D"), b"first"))
+    stop, count = loops.run(run + rest, ord("D"), first)
+    assert (stop, count) == run_in_python(run + rest, ord("D"), first)
+    assert stop >= len(run)
+    assert count >= 1 + len(bodies)

@@ -98,6 +98,9 @@ class Bench:
             raise found
         return found
 
+    def introduction(self, plan: Plan) -> tuple[str, str] | None:
+        return None
+
 
 class Server:
     """A PostgreSQL that says what the scene wants."""

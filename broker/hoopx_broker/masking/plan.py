@@ -193,8 +193,10 @@ def _columns(statement: StatementFacts, hidden: Hidden) -> tuple[Hiding | None, 
     if lineage is None:
         return None
     if statement.kind == "explain":
-        # A plan shows no rows, but how many there are of which values: what conditions look at, it tells of.
-        return (WHOLE if any(probe.column in hidden.columns for probe in lineage.probes) else None,)
+        # A plan shows no rows, but how many there are of which values: what conditions look at, it tells of. And what
+        # a function gave that was called to make it.
+        tells = any(probe.column in hidden.columns for probe in lineage.probes) or may_read(statement, hidden)
+        return (WHOLE if tells else None,)
     if lineage.outputs is None:
         return None
     found = tuple(hidden.hiding(flow) for flow in lineage.outputs)

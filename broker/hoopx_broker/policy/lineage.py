@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, assert_never
 
+from msgspec import structs
+
 from hoopx_broker.policy.rows import Columns, Rows, Scope, listed, renamed, unknown
 from hoopx_broker.terms.facts import TableName
-from hoopx_broker.terms.lineage import NOTHING, Flow, Kept, Lineage, Probe, together
+from hoopx_broker.terms.lineage import MADE, NOTHING, Flow, Kept, Lineage, Probe, together
 from hoopx_broker.terms.outline import (
     ALL,
     Call,
@@ -154,7 +156,7 @@ class _Follower:
     def _output(self, output: Output, scope: Scope, inner: _Inside) -> _Made:
         if output.is_star:
             return self._star(output.parts[0], scope, inner)
-        flow = self._parts(output.parts, scope, inner)
+        flow = self._parts(output.parts, scope, inner) if output.parts or output.is_constant else MADE
         flow = flow if output.is_plain else flow.derived
         return _Made(((output.name, flow),), flow)
 
@@ -201,7 +203,7 @@ class _Follower:
         for each in used:
             is_column = each.part is not None and self._in_sight(each, scope)
             if each.part is not None and is_column is not False:
-                self.probe(each.use, self._part(each.part, scope, inner))
+                self.probe(each.use, self._part(each.part, scope, inner), self._parts(each.against, scope, inner))
             if each.column and is_column is not True:
                 self._use_output(each, made)
 
@@ -218,9 +220,9 @@ class _Follower:
             case _:
                 return True
 
-    def probe(self, use: Use, flow: Flow) -> None:
-        """Equality of what is computed from a value is not that of the value."""
-        if not flow.is_plain and use in _OF_PLAIN_VALUES:
+    def probe(self, use: Use, flow: Flow, against: Flow = NOTHING) -> None:
+        """Equality of what is computed from a value is not that of the value, nor is equality with any of many."""
+        if use in _OF_PLAIN_VALUES and (not flow.is_plain or flow.is_made or against.is_made):
             use = "computed"
         self.probes.update(Probe(column, use) for column in flow.columns)
 
@@ -252,6 +254,8 @@ class _Follower:
             named.rows = self._called(named, self.query(query.arms[0], named.outer, named.withs))
         for _ in range(MAX_ROUNDS):
             found = self._called(named, self.query(query, named.outer, named.withs))
+            if query.arms and named.query.is_recursive:
+                found = _counting(found)
             if found == named.rows or not named.query.is_recursive:
                 break
             named.rows = found
@@ -297,7 +301,7 @@ class _Follower:
         return renamed(found, table.columns, table.alias)
 
     def _computed(self, source: Computed, scope: Scope, inner: _Inside) -> Rows:
-        flow = self._parts(source.parts, scope, inner).derived
+        flow = self._parts(source.parts, scope, inner).derived | MADE
         if source.columns is None:
             return unknown(source.alias, flow)
         return listed(source.alias, tuple((name, flow) for name in source.columns))
@@ -329,9 +333,12 @@ class _Follower:
     def _join_by(self, shared: tuple[str, ...] | None, both: list[Rows]) -> None:
         """Columns that two sides share are compared; where nobody knows which they are, any may be."""
         for each in both:
-            found = [each.find(name) for name in shared] if shared is not None else [each.whole]
-            for flow in found:
-                self.probe("equality", flow or NOTHING)
+            if shared is None:
+                self.probe("equality", each.whole)
+        for name in shared or ():
+            flows = [each.find(name) or NOTHING for each in both]
+            for flow in flows:
+                self.probe("equality", flow, together(flows))
 
 
 class _Inside:
@@ -368,10 +375,18 @@ def _united(left: Rows, right: Rows) -> Rows:
     return listed("", tuple((name, _either(one, other)) for (name, one), (_, other) in pairs))
 
 
+def _counting(found: Rows) -> Rows:
+    """A recursive query may count from its first value on to any other."""
+    if found.columns is None:
+        return found
+    return listed(found.alias, tuple((name, flow | MADE if flow == NOTHING else flow) for name, flow in found.columns))
+
+
 def _either(one: Flow, other: Flow) -> Flow:
     """A copy of one or of the other; what nothing flows into is a copy of nothing."""
-    is_plain = all(flow.is_plain or flow == NOTHING for flow in (one, other))
-    return Flow(one.columns | other.columns, one.anything or other.anything, is_plain)
+    both = one | other
+    is_plain = bool(both.columns) and all(flow.is_plain or flow == NOTHING for flow in (one, other))
+    return structs.replace(both, is_plain=is_plain)
 
 
 def _shared(join: Join, left: Columns | None, right: Columns | None) -> tuple[str, ...] | None:

@@ -77,7 +77,10 @@ where a.attgenerated <> ''
 """
 _NOTIFYING = """
 select 1 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where n.nspname not in ('pg_catalog', 'information_schema') and p.prosrc ~* 'notif' limit 1
+join pg_catalog.pg_language l on l.oid = p.prolang
+where n.nspname not in ('pg_catalog', 'information_schema') and p.prokind in ('f', 'p')
+  and (case when l.lanname in ('sql', 'plpgsql') then pg_catalog.pg_get_functiondef(p.oid) else p.prosrc end) ~* 'notif'
+limit 1
 """
 _SEARCH_PATH = "select reset_val from pg_catalog.pg_settings where name = 'search_path'"
 _DEFINITIONS = "select oid::int8, pg_catalog.pg_get_viewdef(oid) from pg_catalog.pg_class where oid::int8 = any(%s)"
@@ -120,18 +123,38 @@ join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname not in ('pg_catalog', 'information_schema')
   and l.lanname not in ('c', 'internal') and p.provolatile <> 'i'
 """
-# Columns whose default is made by a function that may read these tables: it says their names, or makes up its queries.
+# Functions of SQL and PL/pgSQL that may read these tables: their text names one, makes up queries, or calls another.
+_READING = f"""
+wild as ({_WILD}),
+told as materialized (
+  select p.oid, p.proname::text as fn, p.provolatile::text as vol,
+    lower(case when p.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(p.oid) else '' end) as said
+  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  join pg_catalog.pg_language l on l.oid = p.prolang
+  where n.nspname not in ('pg_catalog', 'information_schema') and l.lanname not in ('c', 'internal')),
+words(maker, word) as (
+  select 0::oid, word from unnest(array['execute'] || %s::text[]) as word union select w.oid, w.fn from wild w),
+reading as (
+  select t.oid, t.fn, t.vol from told t where exists (
+    select from words w where w.maker <> t.oid
+    and t.said ~ ('\\m' || regexp_replace(lower(w.word), '[^[:alnum:]_]', '.', 'g') || '\\M')))
+"""
+# Columns whose default, or whose domain's, is made by such a function.
 _DEFAULTS = f"""
-with wild as ({_WILD})
-select distinct f.adrelid::int8, a.attname::text
-from wild w join pg_catalog.pg_proc p on p.oid = w.oid
-join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
+with {_READING}
+select f.adrelid::int8, a.attname::text
+from reading r join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = r.oid
 join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
 join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum
-where exists (
-  select from unnest(array['execute'] || %s::text[]) as word(said)
-  where position(lower(word.said) in lower(p.prosrc)) > 0)
+where r.vol <> 'i'
+union
+select a.attrelid::int8, a.attname::text
+from reading r join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = r.oid
+join pg_catalog.pg_attribute a on d.classid = 'pg_catalog.pg_type'::regclass and a.atttypid = d.objid
+where r.vol <> 'i' and a.attnum > 0 and not a.attisdropped
 """
+# Functions that are declared immutable and yet may read these tables.
+_LYING = f"with {_READING} select distinct r.fn from reading r where r.vol = 'i'"
 _HIDDEN_CALLS = f"""
 with wild as ({_WILD})
 select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
@@ -167,6 +190,10 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
     layout = {oid: tuple(map(Attribute, *columns)) for oid, *columns in await _rows(connection, _COLUMNS)}
     generated = await _rows(connection, _GENERATED) if classified else []
     functions = await _rows(connection, _FUNCTIONS)
+    lying = frozenset[str]()
+    if classified:
+        names = list({column.table for column in classified})
+        lying = frozenset(name for (name,) in await _rows(connection, _LYING, names))
     inheritance = await _rows(connection, _INHERITANCE)
     hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
     return Catalog(
@@ -177,7 +204,7 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
         _grouped((name, _function(schema, name, kind)) for name, schema, kind, *_ in functions),
         before.server if before is not None else await _server_functions(connection),
         frozenset(name for name, _, _, takes_one, _ in functions if takes_one),
-        _computing(functions),
+        _computing(functions) - lying,
         {oid: tuple(attribute.name for attribute in attributes) for oid, attributes in layout.items()},
         reads=_grouped((view, relation) for view, relation, _ in views),
         calls=_grouped((oid, _function(*function)) for kind, oid, _, *function in hidden if kind == "view"),
@@ -214,8 +241,7 @@ async def _read_flows(
     generated: list[tuple[Any, ...]],
 ) -> dict[int, dict[str, Flow]]:
     flows = _flows(classified, generated)
-    tables = list({column.table for column in classified})
-    for oid, column in await _rows(connection, _DEFAULTS, tables):
+    for oid, column in await _rows(connection, _DEFAULTS, list({column.table for column in classified})):
         flows.setdefault(oid, {})[column] = ANYTHING
     return flows
 

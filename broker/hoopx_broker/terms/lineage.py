@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hoopx_broker.terms.outline import Use
 from hoopx_broker.terms.targets import ColumnName
@@ -13,29 +13,36 @@ from hoopx_broker.terms.targets import ColumnName
 class Flow(Struct, frozen=True):
     """The classified columns that flow into a value. `anything` where nobody can tell whether that is all.
 
-    `is_plain` where the value is a copy of the one column.
+    `is_plain` where the value is a copy of the one column. `is_made` where the statement makes up as many values as it
+    likes: comparing those with a column asks about all of them at once.
     """
 
     columns: frozenset[ColumnName] = frozenset()
     anything: bool = False
     is_plain: bool = False
+    is_made: bool = False
 
     def __or__(self, other: Flow) -> Flow:
-        if not self.columns and not self.anything:
+        if self in (NOTHING, other):
             return other
-        if (not other.columns and not other.anything) or self == other:
+        if other == NOTHING:
             return self
-        is_plain = self.is_plain and other.is_plain
-        return Flow(self.columns | other.columns, self.anything or other.anything, is_plain)
+        return Flow(
+            self.columns | other.columns,
+            self.anything or other.anything,
+            self.is_plain and other.is_plain,
+            self.is_made or other.is_made,
+        )
 
     @property
     def derived(self) -> Flow:
         """The same, computed with."""
-        return Flow(self.columns, self.anything) if self.is_plain else self
+        return structs.replace(self, is_plain=False) if self.is_plain else self
 
 
 NOTHING = Flow()
 ANYTHING = Flow(anything=True)
+MADE = Flow(is_made=True)
 
 
 def together(flows: Iterable[Flow]) -> Flow:

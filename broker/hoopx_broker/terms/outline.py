@@ -47,24 +47,27 @@ class Inner(Struct, frozen=True, tag="inner"):
 class Output(Struct, frozen=True):
     """One column of an answer, or with `is_star` all that its one part stands for.
 
-    `is_plain` where it is a copy of its one part. The name is empty where nobody knows what the server calls it.
+    `is_plain` where it is a copy of its one part, `is_constant` where it is one value that the statement says. The
+    name is empty where nobody knows what the server calls it.
     """
 
     name: str
     parts: tuple[Part, ...] = ()
     is_plain: bool = False
     is_star: bool = False
+    is_constant: bool = False
 
 
 class Used(Struct, frozen=True):
     """A value that decides something: a part, or an output of the same query by its number from 1, or `EVERY` one.
 
-    With both it is the part if that is a column in sight, and else the output.
+    With both it is the part if that is a column in sight, and else the output. `against` is what it is compared with.
     """
 
     use: Use
     part: Part | None = None
     column: int = 0
+    against: tuple[Part, ...] = ()
 
 
 class Table(Struct, frozen=True, tag="table"):

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.silent import makes_one_column
-from hoopx_broker.policy.facts.values import Values, merged
+from hoopx_broker.policy.facts.values import Value, Values, merged
 from hoopx_broker.policy.facts.walk import names, qualified
 from hoopx_broker.terms.outline import (
     ALL,
@@ -117,9 +117,9 @@ def _leftmost(arm: Outline) -> Outline:
 
 def _values(body: Node) -> Outline:
     values = Values(query)
-    rows = [[values.value(each).parts for each in row["List"]["items"]] for row in body["valuesLists"]]
+    rows = [[values.value(each) for each in row["List"]["items"]] for row in body["valuesLists"]]
     columns = tuple(
-        Output(f"column{number}", merged(row[number - 1] for row in rows if len(row) >= number))
+        _values_column(number, [row[number - 1] for row in rows if len(row) >= number])
         for number in range(1, max(map(len, rows)) + 1)
     )
     _sorting(body, columns, values)
@@ -127,12 +127,19 @@ def _values(body: Node) -> Outline:
     return Outline(columns, (), values.used, (), _withs(body), values.queries)
 
 
+def _values_column(number: int, found: list[Value]) -> Output:
+    """A list of several values is as good as a question for each of them."""
+    is_constant = len(found) == 1 and found[0].is_constant
+    return Output(f"column{number}", merged(value.parts for value in found), is_constant=is_constant)
+
+
 def _output(target: Node, values: Values) -> Output:
     node = target.get("val", {})
     found = values.value(node)
     if _is_star(node):
         return Output("", found.parts, is_star=True)
-    return Output(target.get("name") or _name_of(node), found.parts, found.is_plain)
+    name = target.get("name") or _name_of(node)
+    return Output(name, found.parts, found.is_plain, is_constant=found.is_constant)
 
 
 def _is_star(node: Node) -> bool:

@@ -60,11 +60,12 @@ _SILENT_NODES = frozenset(
 
 
 class Value(NamedTuple):
-    """Its parts; whether it is a copy of its one part; whether comparing it is comparing that part."""
+    """Its parts; is it a copy of its one part, is comparing it comparing that part, is it a value that is said?"""
 
     parts: tuple[Part, ...] = ()
     is_plain: bool = False
     is_comparable: bool = False
+    is_constant: bool = False
 
 
 NOTHING = Value()
@@ -94,9 +95,9 @@ class Values:
     def queries(self) -> tuple[Outline, ...]:
         return tuple(self._queries)
 
-    def use(self, use: Use, parts: Iterable[Part]) -> None:
+    def use(self, use: Use, parts: Iterable[Part], against: tuple[Part, ...] = ()) -> None:
         for part in parts:
-            self._used[Used(use, part)] = None
+            self._used[Used(use, part, 0, against)] = None
 
     def use_output(self, use: Use, column: int) -> None:
         self._used[Used(use, None, column)] = None
@@ -213,9 +214,17 @@ class Values:
         operands = [*self._operands(body.get("lexpr")), *self._operands(body.get("rexpr"))]
         use = _use_of(body)
         if use is not None:
-            for each in operands:
-                self.use(use if each.is_comparable or use != "equality" else "computed", each.parts)
+            self._compare(use, operands)
         return Value(merged(each.parts for each in operands))
+
+    def _compare(self, use: Use, operands: list[Value]) -> None:
+        for each in operands:
+            if use != "equality":
+                self.use(use, each.parts)
+            elif not each.is_comparable:
+                self.use("computed", each.parts)
+            else:
+                self.use(use, each.parts, merged(other.parts for other in operands if other is not each))
 
     def _operands(self, node: Any) -> list[Value]:
         """One operand, or those of a list: `IN (…)`, `BETWEEN … AND …`."""
@@ -231,8 +240,9 @@ class Values:
         is_text = names(kind.get("names", []))[-1:] and names(kind["names"])[-1] in _TEXTS
         if not is_text or "arrayBounds" in kind:
             self.use("cast", found.parts)
-            return Value(found.parts)
-        return Value(found.parts, is_comparable=found.is_comparable and not _shortens(kind))
+            return Value(found.parts, is_constant=found.is_constant)
+        comparable = found.is_comparable and not _shortens(kind)
+        return Value(found.parts, is_comparable=comparable, is_constant=found.is_constant)
 
     def subquery(self, body: Node) -> Value:
         inner = self.inner(self._query(body["subselect"]))
@@ -244,8 +254,7 @@ class Values:
         tested = self.value(body.get("testexpr"))
         operator = names(body.get("operName", []))[-1:] or ["="]
         use = _COMPARISONS.get(operator[0], "computed")
-        self.use(use if tested.is_comparable or use != "equality" else "computed", tested.parts)
-        self.use(use, (inner,))
+        self._compare(use, [tested, Value((inner,), is_comparable=True)])
         return Value(merged((tested.parts, (inner,))))
 
     def case(self, body: Node) -> Value:
@@ -262,8 +271,7 @@ class Values:
             self.choice(node)
             return self.value(node).parts
         compared = self.value(node)
-        for each in (tested, compared):
-            self.use("equality" if each.is_comparable else "computed", each.parts)
+        self._compare("equality", [tested, compared])
         return compared.parts
 
     def null_test(self, body: Node) -> Value:
@@ -288,6 +296,9 @@ class Values:
     def collate(self, body: Node) -> Value:
         """Another collation may call other values equal."""
         return Value(self.value(body.get("arg")).parts)
+
+    def constant(self, _body: Any) -> Value:
+        return Value(is_comparable=True, is_constant=True)
 
     def nothing(self, _body: Any) -> Value:
         return NOTHING
@@ -328,11 +339,9 @@ _HANDLERS: dict[str, Handler] = {
     "BooleanTest": Values.boolean,
     "SortBy": Values.sort_by,
     "CollateClause": Values.collate,
+    **dict.fromkeys(("A_Const", "ParamRef", "SQLValueFunction"), Values.constant),
     **dict.fromkeys(
         (
-            "A_Const",
-            "ParamRef",
-            "SQLValueFunction",
             "SetToDefault",
             "CurrentOfExpr",
             "MergeSupportFunc",

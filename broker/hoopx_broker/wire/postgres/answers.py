@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
+from functools import partial
 
 from hoopx_broker.masking.detect import Detection
 from hoopx_broker.masking.plan import OPEN, Covered, Plan
@@ -27,6 +28,7 @@ MAX_PENDING = 100_000
 IDLE = ord("I")
 
 BINARY_FORMAT = 1
+_UNKNOWN = 0  # no type has this oid
 # Types by how a value of theirs begins as text. One that is none of them after all is looked into as text.
 _WRITTEN_AS = {b"{": JSON, b"[": JSON, b'"': JSON, b"\\": BYTEA}
 
@@ -430,7 +432,8 @@ def _copy_out(plan: Plan, shape: messages.CopyShape) -> CopyOut | None:
     if len(masks) != shape.columns:
         raise BrokenPeer("the rows of a COPY have other columns than its statement")
     look = None if plan.look is None else _looking(plan.look, plan.copy)
-    return CopyOut(plan.copy, masks, look) if any(masks) or look is not None else None
+    sees = None if plan.look is None else partial(plan.look.sees, encoded=True)
+    return CopyOut(plan.copy, masks, look, sees) if any(masks) or look is not None else None
 
 
 def _looking(detection: Detection, style: CopyStyle) -> Look:
@@ -440,6 +443,7 @@ def _looking(detection: Detection, style: CopyStyle) -> Look:
         return detection.hide(cell, _WRITTEN_AS.get(cell[:1], TEXT), TEXT_FORMAT)
 
     def into_binary(cell: bytes, _column: int) -> bytes | None:
-        return detection.hide(cell, TEXT, BINARY_FORMAT)
+        # No text has a zero byte. What has one is made of parts with lengths, or of nothing that is looked for.
+        return detection.hide(cell, _UNKNOWN if b"\0" in cell else TEXT, BINARY_FORMAT)
 
     return into_binary if style.format == "binary" else into_text

@@ -11,7 +11,7 @@ from hoopx_broker.terms.facts import CopyStyle
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.postgres import frames
 from hoopx_broker.wire.postgres.copying_binary import Binary
-from hoopx_broker.wire.postgres.copying_cells import Look
+from hoopx_broker.wire.postgres.copying_cells import Look, Sees
 from hoopx_broker.wire.postgres.copying_csv import Csv
 from hoopx_broker.wire.postgres.copying_lines import Lines
 from hoopx_broker.wire.postgres.copying_text import Text
@@ -39,11 +39,14 @@ class CopyOut:
     """The data of one COPY: one mask or None for each column.
 
     `look` is told each value that no mask covers and its column, from 0, and gives what to send instead. Values are in
-    the wire format of the COPY: as text without quotes and backslashes, or as binary.
+    the wire format of the COPY: as text without quotes and backslashes, or as binary. `sees` is asked first, of whole
+    rows of text as they are written.
     """
 
-    def __init__(self, style: CopyStyle, masks: Sequence[Mask | None], look: Look | None = None) -> None:
-        self._rows = _rows(style, masks, look)
+    def __init__(
+        self, style: CopyStyle, masks: Sequence[Mask | None], look: Look | None = None, sees: Sees | None = None
+    ) -> None:
+        self._rows = _rows(style, masks, look, sees)
         self._held = bytearray()
 
     def hide(self, data: bytes) -> bytes:
@@ -93,11 +96,11 @@ def _payloads(data: bytes) -> list[bytes]:
     return payloads
 
 
-def _rows(style: CopyStyle, masks: Sequence[Mask | None], look: Look | None) -> Rows:
+def _rows(style: CopyStyle, masks: Sequence[Mask | None], look: Look | None, sees: Sees | None) -> Rows:
     match style.format:
         case "binary":
             return Binary(masks, look)
         case "csv":
-            return Lines(Csv(style), masks, look, header=style.header)
+            return Lines(Csv(style), masks, look, sees, header=style.header)
         case "text":
-            return Lines(Text(style), masks, look, header=style.header)
+            return Lines(Text(style), masks, look, sees, header=style.header)

@@ -8,7 +8,10 @@ from typing import Protocol
 from hoopx_broker.masking.shapes import Mask
 
 Look = Callable[[bytes, int], bytes | None]
+# May there be anything to look at in these bytes? False is certain.
+Sees = Callable[[bytes], bool]
 Rewrite = Callable[[bytes], bytes]
+Rewrites = tuple[tuple[int, Rewrite], ...]
 
 
 class Spelling(Protocol):
@@ -23,7 +26,7 @@ class Spelling(Protocol):
     def write(self, value: bytes | None) -> bytes: ...
 
 
-def rewrites(spelling: Spelling, masks: Sequence[Mask | None], look: Look | None) -> tuple[tuple[int, Rewrite], ...]:
+def rewrites(spelling: Spelling, masks: Sequence[Mask | None], look: Look | None) -> Rewrites:
     """Each column, from 0, whose cells may not pass as they are, and what makes the new cell of the old one."""
     found = ((column, _rewrite(spelling, mask, look, column)) for column, mask in enumerate(masks))
     return tuple((column, rewrite) for column, rewrite in found if rewrite is not None)

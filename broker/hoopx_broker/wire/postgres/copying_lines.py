@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.postgres.copying_cells import Look, Spelling, rewrites
+from hoopx_broker.wire.postgres.copying_cells import Look, Rewrites, Sees, Spelling, rewrites
 
 
 class LineSpelling(Spelling, Protocol):
@@ -33,12 +33,21 @@ class Lines:
     """Most rows are split at their delimiters. Only where a value may hold one too, a pattern finds the cells."""
 
     def __init__(
-        self, spelling: LineSpelling, masks: Sequence[Mask | None], look: Look | None, *, header: bool
+        self,
+        spelling: LineSpelling,
+        masks: Sequence[Mask | None],
+        look: Look | None,
+        sees: Sees | None,
+        *,
+        header: bool,
     ) -> None:
         self._spelling = spelling
         self._delimiter = spelling.delimiter
         self._width = len(masks)
         self._rewrites = rewrites(spelling, masks, look)
+        # What is left to do where there is nothing to look at.
+        self._hidden = rewrites(spelling, masks, None)
+        self._sees = sees
         self._in_header = header
         self._is_over = False
         self._ends_row = spelling.follow()
@@ -68,15 +77,21 @@ class Lines:
     def _by_splitting(self, data: bytes) -> tuple[list[bytes], int]:
         delimiter, width = self._delimiter, self._width
         *lines, rest = data.split(b"\n")
+        if self._sees is not None and not self._rewrites_for(data):
+            return ([data[: len(data) - len(rest)]] if lines else []), len(data) - len(rest)
         rows: list[bytes] = []
         for line in lines:
             cells = line.split(delimiter, width)  # one more than fits is enough to know
             if len(cells) != width:
                 self._check_none(line)
-            for column, rewrite in self._rewrites:
+            for column, rewrite in self._rewrites_for(line):
                 cells[column] = rewrite(cells[column])
             rows.append(delimiter.join(cells) + b"\n")
         return rows, len(data) - len(rest)
+
+    def _rewrites_for(self, data: bytes) -> Rewrites:
+        """What is to be done to the cells in whole rows."""
+        return self._rewrites if self._sees is None or self._sees(data) else self._hidden
 
     def _by_pattern(self, data: bytes) -> tuple[list[bytes], int]:
         rows: list[bytes] = []

@@ -6,6 +6,7 @@ import struct
 
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Side
+from hoopx_broker.wire.postgres import native
 
 # The limit of PostgreSQL's own server for a start-up packet (MAX_STARTUP_PACKET_LENGTH).
 MAX_STARTUP = 10_000
@@ -150,12 +151,7 @@ class Framer:
             if in_run:
                 if stop - at < _HEADER:
                     self._check(kind, stop - at - 1)
-                while end - stop >= _HEADER and data[stop] == kind:
-                    following = stop + 1 + unpack(data, stop + 1)[0]
-                    if following > end or following - stop < _HEADER:
-                        break
-                    stop = following
-                    count += 1
+                stop, count = run(data, kind, stop)
             frames.append(Frame(kind, data[at:stop], count))
             at = stop
         self._needed = _HEADER
@@ -167,6 +163,22 @@ class Framer:
         limit = MAX_LARGE if kind in self._large else MAX_SMALL
         if not 4 <= length <= limit:
             raise BrokenPeer(f"a message of type {chr(kind)} with length {length}, allowed are 4 to {limit}")
+
+
+def run_in_python(data: bytes, kind: int, stop: int) -> tuple[int, int]:
+    """How far whole messages of one kind go on behind one that ends at `stop`, and how many they are with it."""
+    end, count = len(data), 1
+    unpack = _LENGTH.unpack_from
+    while end - stop >= _HEADER and data[stop] == kind:
+        following = stop + 1 + unpack(data, stop + 1)[0]
+        if following > end or following - stop < _HEADER:
+            break
+        stop = following
+        count += 1
+    return stop, count
+
+
+run = native.run if native.IS_COMPILED else run_in_python
 
 
 def message(kind: int, body: bytes) -> bytes:

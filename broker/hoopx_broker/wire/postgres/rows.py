@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.postgres import native
 
 _HEAD = struct.Struct("!cIH")
 _SIZE = struct.Struct("!i")
@@ -14,7 +15,7 @@ _NULL = _SIZE.pack(-1)
 _ROW_HEAD = 7
 
 
-def hide(data: bytes, masks: Sequence[Mask | None]) -> bytes:
+def hide_in_python(data: bytes, masks: Sequence[Mask | None]) -> bytes:
     """`data` holds whole DataRow messages. Raises `BrokenPeer` where a row does not have one cell for each mask."""
     replacements = [None if mask is None else _replacement(mask) for mask in masks]
     width = len(replacements)
@@ -67,3 +68,6 @@ def _replacement(mask: Mask) -> tuple[bytes, bytes | None, Mask | None]:
 
 def _cell(value: bytes | None) -> bytes:
     return _NULL if value is None else _SIZE.pack(len(value)) + value
+
+
+hide = native.hide if native.IS_COMPILED else hide_in_python
