@@ -31,7 +31,6 @@ _THERE = [
     "CREATE TABLE alone (item text)",
     "INSERT INTO alone VALUES ('plain')",
     "CREATE SCHEMA postgres",  # of the name of the login, so that it comes before `public` in the path
-    "CREATE TABLE postgres.people (id integer, name text, email text)",
     "CREATE TABLE many AS SELECT n FROM generate_series(1, 500) n",
 ]
 
@@ -53,8 +52,7 @@ def broker(request: pytest.FixtureRequest, foundry: Foundry) -> Iterator[Broker]
 
 
 def heard(broker: Broker, *said: str | Turn) -> list[Heard]:
-    """What all of these say, on a stream of their own. `people` means the classified table."""
-    broker.say(Turn("DROP TABLE IF EXISTS postgres.people"))
+    """What all of these say, on a stream of their own."""
     found = [broker.say(each if isinstance(each, Turn) else Turn(each)) for each in said]
     broker.hang_up()
     return found
@@ -63,6 +61,10 @@ def heard(broker: Broker, *said: str | Turn) -> list[Heard]:
 def opened(reason: str, *texts: str | Turn, since: int = 0) -> object:
     """A case that is open. `since` is the version of PostgreSQL that has its syntax."""
     return pytest.param(texts, since, marks=pytest.mark.xfail(strict=True, reason=reason), id=str(texts[-1])[:60])
+
+
+def closed(*texts: str | Turn, since: int = 0) -> object:
+    return pytest.param(texts, since, id=str(texts[-1])[:60])
 
 
 def skip_before(broker: Broker, since: int) -> None:
@@ -153,14 +155,12 @@ RAW = [
     opened(f"{_UNSEEN}: a view over such an aggregate", "SELECT x FROM by_aggregate"),
     opened(f"{_UNSEEN}: a view over an operator depends on pg_operator, not on pg_proc", "SELECT x FROM by_operator"),
     opened(f"{_UNSEEN}: a function of the target's own with the name of a harmless one", "SELECT lower(1)"),
-    opened(f"{_UNSEEN}: a function that says IMMUTABLE and reads all the same", "SELECT mail_of(1)"),
-    opened(f"{_UNSEEN}: folded into the plan", "EXPLAIN VERBOSE SELECT mail_of(1)"),
-    opened(
-        f"{_UNSEEN}: BEGIN ATOMIC has no prosrc to look for names in",
+    closed("SELECT mail_of(1)"),
+    closed("EXPLAIN VERBOSE SELECT mail_of(1)"),
+    closed(
         "INSERT INTO by_default (id) VALUES (1) RETURNING one || ''",
     ),
-    opened(
-        f"{_UNSEEN}: a default whose function calls another one that reads",
+    closed(
         "INSERT INTO by_default (id) VALUES (1) RETURNING two || ''",
     ),
     opened(
@@ -186,7 +186,22 @@ RAW = [
         "FETCH ALL c",
     ),
     opened(
-        _EQUALS,
+        f"{_EQUALS}: made up in one statement, compared in the next",
+        "CREATE TEMP TABLE days AS SELECT d::date FROM"
+        " generate_series(date '2000-01-01', date '9999-01-01', interval '1 day') d",
+        "SELECT p.id, d FROM people p JOIN days ON d = p.born",
+    ),
+    opened(
+        f"{_EQUALS}: made up of numbers that any table holds",
+        "SELECT p.id, d FROM people p JOIN"
+        " (SELECT date '4291-01-01' + oid::integer AS d FROM pg_proc"
+        " UNION ALL SELECT date '4291-01-01' + attnum FROM pg_attribute) s ON d = p.born",
+    ),
+    closed(
+        "SELECT p.id, d FROM people p JOIN (SELECT date '2000-01-01' + row_number() OVER ()::integer AS d"
+        " FROM pg_attribute a, pg_attribute b LIMIT 2900000) s ON d = p.born",
+    ),
+    closed(
         "SELECT p.id, d FROM people p"
         " JOIN generate_series(date '2000-01-01', date '9999-01-01', interval '1 day') d ON d = p.born",
     ),
@@ -211,16 +226,24 @@ _NULL = "what may be null by its content decides whether the rest is computed"
 
 GUESSES = [
     opened(f"COALESCE: {_NULL}", "SELECT coalesce(substring(email from '^{x}'), (1 / (id - id))::text) FROM {one}"),
-    opened(f"a strict function with a bad constant: {_NULL}", "SELECT substr(substring(email from '^{x}'), 1, -1) FROM {one}"),
+    opened(
+        f"a strict function with a bad constant: {_NULL}",
+        "SELECT substr(substring(email from '^{x}'), 1, -1) FROM {one}",
+    ),
     opened(f"json_build_object: {_NULL}", "SELECT json_build_object(substring(email from '^{x}'), 1) FROM {one}"),
     opened(f"format %I: {_NULL}", "SELECT format('%I', substring(email from '^{x}')) FROM {one}"),
-    opened(f"format %*s takes a width: {_SILENT}", "SELECT format('%*s', translate(left(email, 1), '{x}', '1'), 'y') FROM {one}"),
+    opened(
+        f"format %*s takes a width: {_SILENT}",
+        "SELECT format('%*s', translate(left(email, 1), '{x}', '1'), 'y') FROM {one}",
+    ),
     opened(
         f"repeat: {_SILENT}, by the size of its result",
-        "SELECT repeat(replace(left(email, 1), '{x}', ''), 200000000) || repeat('y', 1000000000) FROM {none}",
         "SELECT repeat(replace(left(email, 1), '{x}', rpad('y', 100, 'y')), 20000000) FROM {one}",
     ),
-    opened(f"ARRAY of arrays: {_SILENT}", "SELECT ARRAY[string_to_array(left(email, 1), '{x}'), ARRAY['a', 'b']] FROM {one}"),
+    opened(
+        f"ARRAY of arrays: {_SILENT}",
+        "SELECT ARRAY[string_to_array(left(email, 1), '{x}'), ARRAY['a', 'b']] FROM {one}",
+    ),
     opened(f"|| of arrays: {_SILENT}", "SELECT string_to_array(left(email, 1), '{x}') || ARRAY[['a', 'b']] FROM {one}"),
     opened(
         f"array_agg of arrays: {_SILENT}",
@@ -294,13 +317,13 @@ GUESSES = [
         "SELECT id FROM {one} WHERE email::bpchar = '^{x}'::text",
     ),
 ]
-_ONE, _NONE = "(SELECT * FROM ONLY people p OFFSET 0) p WHERE id = 1", "people WHERE false"
+# The one row that is guessed at.
+_ONE = "(SELECT * FROM ONLY people WHERE id = 1) p"
 
 
 def _guessed(broker: Broker, letter: str, texts: tuple[str, ...]) -> tuple[object, ...]:
     """What is to be heard of each statement, beside values that are hidden."""
-    one = "(SELECT * FROM ONLY people WHERE id = 1) p"
-    filled = [text.replace("{x}", letter).replace("{one}", one).replace("{none}", _NONE) for text in texts]
+    filled = [text.replace("{x}", letter).replace("{one}", _ONE) for text in texts]
     found = heard(broker, *filled)
     broker.renew()
     assert all("syntax error" not in error["M"] for each in found for error in each.errors), filled
@@ -332,7 +355,7 @@ ORDERS = [
     ),
     opened(
         "ORDER BY a column that a `*` of a row brings, where FROM has another of that name",
-        "SELECT (q.r).*, (q.r).id FROM (SELECT p AS r FROM people p) q, (SELECT 1 AS email) x ORDER BY email",
+        "SELECT q.id, (q.r).* FROM (SELECT id, p AS r FROM people p) q, (SELECT 1 AS email) x ORDER BY email",
     ),
     opened(
         "ORDER BY a name behind a UNION whose first side has a `*`",
@@ -344,8 +367,7 @@ ORDERS = [
     ),
     opened(
         f"{_GROUPS}: PARTITION BY, by every plan",
-        "SELECT id, count(*) OVER (PARTITION BY email) FROM"
-        " (SELECT id, email FROM people UNION ALL SELECT 0, 'm') s",
+        "SELECT id, count(*) OVER (PARTITION BY email) FROM (SELECT id, email FROM people UNION ALL SELECT 0, 'm') s",
     ),
     opened(f"{_GROUPS}: DISTINCT ON", "SELECT DISTINCT ON (email) id FROM people"),
     opened(f"{_GROUPS}: GROUP BY", "SET enable_hashagg = off", "SELECT min(id) FROM people GROUP BY email"),
@@ -377,9 +399,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("texts", "since"), ORDERS)
-def test_rows_do_not_come_in_the_order_of_hidden_values(
-    broker: Broker, texts: tuple[str, ...], since: int
-) -> None:
+def test_rows_do_not_come_in_the_order_of_hidden_values(broker: Broker, texts: tuple[str, ...], since: int) -> None:
     skip_before(broker, since)
     ordered = [
         str(number)
@@ -388,7 +408,7 @@ def test_rows_do_not_come_in_the_order_of_hidden_values(
         )
     ]
     last = heard(broker, *texts)[-1]
-    numbers = [row[0] for row in last.texts] if last.texts and len(last.texts[0]) < 10 else [r[-1] for r in last.texts]
+    numbers = [row[0] for row in last.texts]
     broker.renew()
     assert not numbers or numbers != [each for each in ordered if each in numbers]
 
@@ -426,6 +446,11 @@ ORDINARY = [
         marks=pytest.mark.xfail(strict=True, reason="a new column, a default or NOT NULL shows no row by another name"),
     ),
     pytest.param(
+        ("SELECT id, name FROM people WHERE email IN (VALUES ('a'), ('b'))",),
+        (),
+        marks=pytest.mark.xfail(strict=True, reason="a list of constants in VALUES is no more than one in IN"),
+    ),
+    pytest.param(
         ("SELECT id, name FROM people ORDER BY email IS NULL, id",),
         (),
         marks=pytest.mark.xfail(strict=True, reason="to order by whether there is a value is the use `null`"),
@@ -443,9 +468,7 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize(("texts", "hidden"), ORDINARY)
-def test_an_ordinary_statement_is_done(
-    broker: Broker, texts: tuple[str, ...], hidden: tuple[int, ...] | None
-) -> None:
+def test_an_ordinary_statement_is_done(broker: Broker, texts: tuple[str, ...], hidden: tuple[int, ...] | None) -> None:
     last = heard(broker, *texts)[-1]
     broker.renew()
     assert last.is_done, last.errors
