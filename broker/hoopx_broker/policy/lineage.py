@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, assert_never
 
-from msgspec import structs
-
-from hoopx_broker.policy.rows import Columns, Rows, Scope, listed, renamed, unknown
+from hoopx_broker.policy.rows import Columns, Rows, Scope, counting, listed, renamed, united, unknown
 from hoopx_broker.terms.facts import TableName
 from hoopx_broker.terms.lineage import MADE, NOTHING, Flow, Kept, Lineage, Probe, together
 from hoopx_broker.terms.outline import (
@@ -139,7 +137,7 @@ class _Follower:
 
     def _arms(self, outline: Outline, outer: Scope | None, withs: Withs) -> Rows:
         left, right = (self.query(arm, outer, withs) for arm in outline.arms)
-        found = _united(left, right)
+        found = united(left, right)
         scope = Scope(outer)
         inner = _Inside(self, outline.queries, scope, withs)
         columns = found.columns if found.columns is not None else ()
@@ -255,7 +253,7 @@ class _Follower:
         for _ in range(MAX_ROUNDS):
             found = self._called(named, self.query(query, named.outer, named.withs))
             if query.arms and named.query.is_recursive:
-                found = _counting(found)
+                found = counting(found)
             if found == named.rows or not named.query.is_recursive:
                 break
             named.rows = found
@@ -365,28 +363,6 @@ def _answer(made: Sequence[_Made]) -> Rows:
         known = listed("", tuple(column for each in made if each.columns is not None for column in each.columns))
         return known._replace(columns=None, rest=together(each.flow for each in made).derived)
     return listed("", tuple(column for each in made for column in each.columns or ()))
-
-
-def _united(left: Rows, right: Rows) -> Rows:
-    """The answers of both sides of a set operation, by position; the names are those of the left one."""
-    if left.columns is None or right.columns is None or len(left.columns) != len(right.columns):
-        return unknown("", left.whole | right.whole)
-    pairs = zip(left.columns, right.columns, strict=True)
-    return listed("", tuple((name, _either(one, other)) for (name, one), (_, other) in pairs))
-
-
-def _counting(found: Rows) -> Rows:
-    """A recursive query may count from its first value on to any other."""
-    if found.columns is None:
-        return found
-    return listed(found.alias, tuple((name, flow | MADE if flow == NOTHING else flow) for name, flow in found.columns))
-
-
-def _either(one: Flow, other: Flow) -> Flow:
-    """A copy of one or of the other; what nothing flows into is a copy of nothing."""
-    both = one | other
-    is_plain = bool(both.columns) and all(flow.is_plain or flow == NOTHING for flow in (one, other))
-    return structs.replace(both, is_plain=is_plain)
 
 
 def _shared(join: Join, left: Columns | None, right: Columns | None) -> tuple[str, ...] | None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hoopx_broker.terms.lineage import NOTHING, Flow, together
+from msgspec import structs
+
+from hoopx_broker.terms.lineage import MADE, NOTHING, Flow, together
 
 # Stands where nobody knows which name the server gives to a column.
 NAMELESS = ""
@@ -133,3 +135,25 @@ class Scope:
 
     def with_more(self, rows: Iterable[Rows]) -> Scope:
         return Scope(self.outer, [*self.rows, *rows], self.star)
+
+
+def united(left: Rows, right: Rows) -> Rows:
+    """The answers of both sides of a set operation, by position; the names are those of the left one."""
+    if left.columns is None or right.columns is None or len(left.columns) != len(right.columns):
+        return unknown("", left.whole | right.whole)
+    pairs = zip(left.columns, right.columns, strict=True)
+    return listed("", tuple((name, _either(one, other)) for (name, one), (_, other) in pairs))
+
+
+def counting(found: Rows) -> Rows:
+    """A recursive query may count from its first value on to any other."""
+    if found.columns is None:
+        return found
+    return listed(found.alias, tuple((name, flow | MADE if flow == NOTHING else flow) for name, flow in found.columns))
+
+
+def _either(one: Flow, other: Flow) -> Flow:
+    """A copy of one or of the other; what nothing flows into is a copy of nothing."""
+    both = one | other
+    is_plain = bool(both.columns) and all(flow.is_plain or flow == NOTHING for flow in (one, other))
+    return structs.replace(both, is_plain=is_plain)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from functools import partial
 
 from hoopx_broker.masking.detect import Detection
 from hoopx_broker.masking.plan import OPEN, Covered, Plan
-from hoopx_broker.masking.shapes import TEXT_FORMAT, Mask
-from hoopx_broker.masking.typed import BYTEA, JSON, TEXT
+from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.terms import entries
-from hoopx_broker.terms.facts import CopyStyle
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Note, Send, Side
-from hoopx_broker.wire.postgres import detecting, frames, messages, rows
+from hoopx_broker.wire.postgres import frames, messages, showing
 from hoopx_broker.wire.postgres.copying import CopyOut
-from hoopx_broker.wire.postgres.copying_cells import Look
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.names import Change, Portal, Prepared
 
@@ -26,11 +22,6 @@ MAX_PENDING = 100_000
 
 # The transaction status byte of ReadyForQuery, where no transaction is open.
 IDLE = ord("I")
-
-BINARY_FORMAT = 1
-_UNKNOWN = 0  # no type has this oid
-# Types by how a value of theirs begins as text. One that is none of them after all is looked into as text.
-_WRITTEN_AS = {b"{": JSON, b"[": JSON, b'"': JSON, b"\\": BYTEA}
 
 WITHHELD = "the server's message is withheld, because the statement touches masked columns"
 
@@ -243,7 +234,7 @@ class Answers:
             case frames.COPY_IN:
                 self._copy_in_begins(exchange)
             case frames.COPY_OUT:
-                exchange.copy = _copy_out(exchange.plan, messages.copy_shape(frame))
+                exchange.copy = showing.copy_out(exchange.plan, messages.copy_shape(frame))
             case frames.COPY_DATA:
                 return self._copied(exchange, frame)
             case frames.COPY_DONE if exchange.copy is not None:
@@ -285,7 +276,7 @@ class Answers:
         effects: list[Effect] = []
         if exchange.fields is None:
             effects += self._late_columns(exchange)
-        data = _shown(exchange, frame.data)
+        data = showing.shown(frame.data, exchange.plan, exchange.masks, exchange.covered)
         exchange.rows += frame.count
         effects.append(Note(entries.Rows(self._stream, exchange.n, frame.count, data)))
         effects.append(Send(Side.CLIENT, data))
@@ -309,7 +300,7 @@ class Answers:
     def _function_result(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         """One value, recorded and masked as a row of one column that has no origin."""
         columns = self._note_columns(exchange, exchange.fields or ())
-        row = _shown(exchange, messages.function_result(frame))
+        row = showing.shown(messages.function_result(frame), exchange.plan, exchange.masks, exchange.covered)
         shown = Note(entries.Rows(self._stream, exchange.n, 1, row))
         finished = Note(entries.Finished(self._stream, exchange.n, "", 1))
         return [columns, shown, finished, Send(Side.CLIENT, messages.as_function_result(row))]
@@ -411,39 +402,3 @@ class Answers:
 def _describe(exchange: Exchange, fields: tuple[messages.Field, ...]) -> None:
     if exchange.portal is not None:
         exchange.portal.fields = fields
-
-
-def _shown(exchange: Exchange, data: bytes) -> bytes:
-    """Rows as the client sees them."""
-    if exchange.masks is not None:
-        data = rows.hide(data, exchange.masks)
-    if exchange.covered is not None and exchange.plan.look is not None:
-        data = detecting.hide(data, exchange.plan.look, exchange.covered)
-    return data
-
-
-def _copy_out(plan: Plan, shape: messages.CopyShape) -> CopyOut | None:
-    """What hides the rows of a COPY; None where nothing in them is hidden."""
-    if not plan.hides or plan.is_open_copy:
-        return None
-    if plan.copy is None or (plan.copy.format == "binary") != shape.is_binary:
-        raise BrokenPeer("the rows of a COPY came that cannot be masked")
-    masks = plan.copy_masks() or (None,) * shape.columns
-    if len(masks) != shape.columns:
-        raise BrokenPeer("the rows of a COPY have other columns than its statement")
-    look = None if plan.look is None else _looking(plan.look, plan.copy)
-    sees = None if plan.look is None else partial(plan.look.sees, encoded=True)
-    return CopyOut(plan.copy, masks, look, sees) if any(masks) or look is not None else None
-
-
-def _looking(detection: Detection, style: CopyStyle) -> Look:
-    """COPY tells no types. As text, a value is looked into as what it is written like."""
-
-    def into_text(cell: bytes, _column: int) -> bytes | None:
-        return detection.hide(cell, _WRITTEN_AS.get(cell[:1], TEXT), TEXT_FORMAT)
-
-    def into_binary(cell: bytes, _column: int) -> bytes | None:
-        # No text has a zero byte. What has one is made of parts with lengths, or of nothing that is looked for.
-        return detection.hide(cell, _UNKNOWN if b"\0" in cell else TEXT, BINARY_FORMAT)
-
-    return into_binary if style.format == "binary" else into_text
