@@ -8,7 +8,7 @@ from hoopx_broker.policy.facts.relations import TEMPORARY
 from hoopx_broker.policy.lookup import SYSTEM_SCHEMAS, Lookup
 from hoopx_broker.policy.rows import Rows, listed
 from hoopx_broker.terms.facts import TableName
-from hoopx_broker.terms.lineage import ANYTHING, NOTHING, Flow, together
+from hoopx_broker.terms.lineage import ANYTHING, MADE, NOTHING, Flow, together
 from hoopx_broker.terms.outline import Call
 
 # Columns that every table has, and that hold nothing of anybody's.
@@ -30,7 +30,8 @@ class Catalogued:
     def _rows(self, table: TableName, *, is_copied: bool = False) -> Rows:
         relation = self._lookup.relation(table)
         if relation is None:
-            return Rows("", None, {}, NOTHING if table.schema in _CLEAN_SCHEMAS else ANYTHING)
+            # A table of the session's own may hold all values that there could be, to be compared with.
+            return Rows("", None, {}, MADE if table.schema in _CLEAN_SCHEMAS else ANYTHING)
         flows = self._lookup.catalog.flows.get(relation.oid, {})
         columns = self._lookup.catalog.columns.get(relation.oid)
         if columns is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, assert_never
 
-from hoopx_broker.policy.rows import Columns, Rows, Scope, counting, listed, renamed, united, unknown
+from hoopx_broker.policy.rows import NAMELESS, Columns, Rows, Scope, counting, listed, renamed, united, unknown
 from hoopx_broker.terms.facts import TableName
 from hoopx_broker.terms.lineage import MADE, NOTHING, Flow, Kept, Lineage, Probe, together
 from hoopx_broker.terms.outline import (
@@ -155,14 +155,16 @@ class _Follower:
         if output.is_star:
             return self._star(output.parts[0], scope, inner)
         flow = self._parts(output.parts, scope, inner) if output.parts or output.is_constant else MADE
-        flow = flow if output.is_plain else flow.derived
+        flow = flow if output.is_plain or output.is_constant else flow.derived | MADE
         return _Made(((output.name, flow),), flow)
 
     def _star(self, part: Part, scope: Scope, inner: _Inside) -> _Made:
         match part:
             case Reference(names=(_,)):
                 return _Made(scope.all_columns(), scope.own())
-            case Reference(names=(*_, rows, _)) | Field(row=(*_, rows)):
+            case Reference(names=(rows, _)):
+                return _Made(scope.columns_of(rows), self._part(part, scope, inner))
+            case Field(row=(rows,)) if scope.has(rows) is False:
                 return _Made(scope.columns_of(rows), self._part(part, scope, inner))
             case _:  # all columns of a value that is a row
                 return _Made(None, self._part(part, scope, inner))
@@ -175,16 +177,20 @@ class _Follower:
         match part:
             case Reference(names=(name,)):
                 return scope.everything() if name == ALL else scope.column(name)
-            case Reference(names=(*_, rows, name)):
+            case Reference(names=(rows, name)):
+                if name != ALL and not scope.may_have(rows, name):
+                    self.probe("computed", scope.whole(rows))  # a dot calls any function of one argument
                 return scope.whole(rows) if name == ALL else scope.of_rows(rows, name)
+            case Reference(names=(*_, rows, name)):
+                return scope.of_any_rows(rows, name)
             case Field(row=(name,), column=column):
                 return self._field(name, column, scope)
             case Field(row=(*_, rows, name)):
-                return scope.of_rows(rows, name).derived
+                return scope.of_any_rows(rows, name).derived
             case Call():
                 return self._tables.returned_by(part)
             case Inner(number=number):
-                found = inner.rows(number)
+                found = inner.rows(number, scope)
                 return found.columns[0][1] if found.columns is not None and len(found.columns) == 1 else found.whole
             case _:
                 raise TooMuch  # a reference to nothing
@@ -192,6 +198,7 @@ class _Follower:
     def _field(self, name: str, column: str, scope: Scope) -> Flow:
         """`(name).column`: of the rows of this name, or of a column that holds a row."""
         holding = [each.known[name] for level in scope.levels() for each in level.rows if name in each.known]
+        self.probe("computed", together(holding))  # a field, or a function of one argument
         flow = scope.whole(name) if column == ALL else scope.of_rows(name, column)
         return together([flow, *holding]).derived
 
@@ -267,6 +274,7 @@ class _Follower:
         called = renamed(found, named.query.columns, named.query.name)
         if not named.query.more:
             return called
+        self.probe("order", called.whole)  # SEARCH and CYCLE compare rows
         if called.columns is None:
             return unknown(named.query.name, called.whole)
         more = tuple((name, called.whole) for name in named.query.more)
@@ -292,7 +300,7 @@ class _Follower:
         return [rows], rows.columns
 
     def _table(self, table: Table, withs: Withs) -> Rows:
-        if table.schema is None and not table.is_aside and table.name in withs:
+        if table.schema is None and not (table.is_aside or table.is_written) and table.name in withs:
             return renamed(self._named(withs[table.name]), table.columns, table.alias)
         found = self._tables.rows_of(TableName(table.schema, table.name), is_copied=table.is_copied)
         found = found._replace(is_aside=table.is_aside)
@@ -343,19 +351,20 @@ class _Inside:
     """The queries in the expressions of one query, each followed once, in the scope that it is first needed in."""
 
     def __init__(self, follower: _Follower, queries: tuple[Outline, ...], scope: Scope, withs: Withs) -> None:
-        self._follow: Callable[[Outline], Rows] = lambda query: follower.query(query, scope, withs)
+        self._follow: Callable[[Outline, Scope], Rows] = lambda query, scope: follower.query(query, scope, withs)
         self._queries = queries
+        self._scope = scope
         self._rows: dict[int, Rows] = {}
 
-    def rows(self, number: int) -> Rows:
+    def rows(self, number: int, scope: Scope) -> Rows:
         if number not in self._rows:
-            self._rows[number] = self._follow(self._queries[number])
+            self._rows[number] = self._follow(self._queries[number], scope)
         return self._rows[number]
 
     def finish(self) -> None:
         """Those whose values go nowhere decide something all the same."""
         for number in range(len(self._queries)):
-            self.rows(number)
+            self.rows(number, self._scope)
 
 
 def _answer(made: Sequence[_Made]) -> Rows:
@@ -367,6 +376,9 @@ def _answer(made: Sequence[_Made]) -> Rows:
 
 def _shared(join: Join, left: Columns | None, right: Columns | None) -> tuple[str, ...] | None:
     """The columns that the two sides are joined by; None where nobody knows them."""
+    by_name = join.is_natural or join.shared
+    if by_name and any(name == NAMELESS for name, _ in (*(left or ()), *(right or ()))):
+        return None
     if not join.is_natural:
         return join.shared
     if left is None or right is None:

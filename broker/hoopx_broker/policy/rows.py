@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from hoopx_broker.terms.lineage import MADE, NOTHING, Flow, together
+from hoopx_broker.terms.lineage import ANYTHING, MADE, NOTHING, Flow, together
+from hoopx_broker.terms.outline import ALL
 
 # Stands where nobody knows which name the server gives to a column.
 NAMELESS = ""
@@ -83,9 +84,9 @@ class Scope:
         perhaps: list[Flow] = []
         for level in self.levels():
             exact = [rows.known[name] for rows in level.rows if not rows.is_aside and name in rows.known]
-            perhaps += [rows.rest for rows in level.rows if not rows.is_aside and rows.rest is not None]
-            if exact:
+            if exact:  # two columns of one name beside each other are an error
                 return together([*exact, *perhaps])
+            perhaps += [rows.rest for rows in level.rows if not rows.is_aside and rows.rest is not None]
         whole = [rows.whole for rows in self._named(name)]
         return together([*whole, *perhaps]).derived if whole or perhaps else self.everything()
 
@@ -111,6 +112,19 @@ class Scope:
         known = [flow for flow in flows if flow is not None]
         return together(known) if known else together(rows.whole for rows in found)
 
+    def of_any_rows(self, alias: str, name: str) -> Flow:
+        """`schema.rows.name`: only of tables that are called so, which may be further out than an alias that is."""
+        found = [rows for level in self.levels() for rows in level.rows if rows.alias == alias]
+        if name == ALL:
+            return together(rows.whole for rows in found) if found else self.everything()
+        flows = [rows.find(name) or rows.whole for rows in found]
+        return together(flows) if flows else self.everything()
+
+    def may_have(self, alias: str, name: str) -> bool:
+        """May `rows.name` be a column?"""
+        found = self._named(alias)
+        return not found or any(rows.find(name) is not None for rows in found)
+
     def columns_of(self, alias: str) -> Columns | None:
         """`rows.*` as columns."""
         found = self._named(alias)
@@ -131,7 +145,8 @@ class Scope:
         return together(rows.whole for rows in found) if found else self.everything()
 
     def everything(self) -> Flow:
-        return together(rows.whole for level in self.levels() for rows in level.rows).derived
+        """What is not found may be anything."""
+        return together(rows.whole for level in self.levels() for rows in level.rows).derived | ANYTHING
 
     def with_more(self, rows: Iterable[Rows]) -> Scope:
         return Scope(self.outer, [*self.rows, *rows], self.star)

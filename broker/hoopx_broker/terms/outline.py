@@ -74,7 +74,8 @@ class Table(Struct, frozen=True, tag="table"):
     """A relation, or a WITH query where one of that name is in sight. `columns` are the new names that `t(a, b)` gives.
 
     `is_aside` where its columns are only found by its name (`old`, `excluded`), and `*` is without them. `is_copied`
-    where COPY reads it as a whole, which leaves out generated columns.
+    where COPY reads it as a whole, which leaves out generated columns, `is_written` where the statement writes to it,
+    which is never a WITH query.
     """
 
     schema: str | None
@@ -83,6 +84,7 @@ class Table(Struct, frozen=True, tag="table"):
     columns: tuple[str, ...] = ()
     is_aside: bool = False
     is_copied: bool = False
+    is_written: bool = False
 
 
 class Subquery(Struct, frozen=True, tag="subquery"):

@@ -106,7 +106,7 @@ def _set_operation(body: Node) -> Outline:
     arms = (_select(body["larg"]), _select(body["rarg"]))
     if not (body["op"] == "SETOP_UNION" and body.get("all")):
         values.use_output(_SET_OPERATIONS[body["op"]], EVERY)
-    _sorting(body, _leftmost(arms[0]).outputs, values)
+    _sorting(body, _leftmost(arms[0]).outputs, values, of_arms=True)
     _limits(body, values)
     return Outline((), (), values.used, arms, _withs(body), values.queries)
 
@@ -149,33 +149,66 @@ def _is_star(node: Node) -> bool:
 
 
 def _name_of(node: Any) -> str:
-    """How the server names a column that nobody named; empty for the kinds of expressions where that is not known."""
+    """How the server names a column that nobody named; empty for kinds of expressions where that is not known.
+
+    As `FigureColname` in PostgreSQL's parse_target.c.
+    """
+    return _named(node)[0]
+
+
+# How sure the server is of a name: a weak one gives way to that of a type around it.
+_NONE, _WEAK, _STRONG = 0, 1, 2
+_NO_NAME = "?column?"
+
+
+def _named(node: Any) -> tuple[str, int]:
     if not isinstance(node, dict) or not node:
-        return ""
+        return _NO_NAME, _NONE
     ((kind, body),) = node.items()
     match kind:
         case "ColumnRef":
-            return names(body["fields"])[-1]
+            return names(body["fields"])[-1], _STRONG
         case "A_Indirection":
-            return (names(body["indirection"]) or [_name_of(body.get("arg"))])[-1]
+            fields = names(body["indirection"])
+            return (fields[-1], _STRONG) if fields else _named(body.get("arg"))
         case "FuncCall":
-            return qualified(body["funcname"])[1]
+            return qualified(body["funcname"])[1], _STRONG
         case "TypeCast":
-            inner = _name_of(body.get("arg"))
-            return names(body["typeName"]["names"])[-1] if inner == _NO_NAME else inner
-        case "A_Expr" if body.get("kind") == "AEXPR_OP":
-            return _NO_NAME
+            name, strength = _named(body.get("arg"))
+            return (names(body["typeName"]["names"])[-1], _WEAK) if strength <= _WEAK else (name, strength)
+        case "CollateClause":
+            return _named(body.get("arg"))
+        case "CaseExpr":
+            name, strength = _named(body.get("defresult"))
+            return ("case", _WEAK) if strength <= _WEAK else (name, strength)
+        case "A_Expr":
+            return ("nullif", _STRONG) if body.get("kind") == "AEXPR_NULLIF" else (_NO_NAME, _NONE)
+        case "SubLink" if body["subLinkType"] == "EXPR_SUBLINK":
+            return _named_by(query(body["subselect"]))
+        case "SubLink":
+            return _SUBLINKS.get(body["subLinkType"], (_NO_NAME, _NONE))
+        case "MinMaxExpr":
+            return ("least" if body.get("op") == "IS_LEAST" else "greatest"), _STRONG
         case _:
-            return _NAMES.get(kind, "")
+            return _NAMES.get(kind, ("", _STRONG))
 
 
-_NO_NAME = "?column?"
+def _named_by(inner: Outline) -> tuple[str, int]:
+    """By the one column of a subquery; a star has the name of a column that only the catalog knows."""
+    outputs = _leftmost(inner).outputs
+    return (outputs[0].name, _STRONG) if outputs else ("", _STRONG)
+
+
+_SUBLINKS = {"EXISTS_SUBLINK": ("exists", _STRONG), "ARRAY_SUBLINK": ("array", _STRONG)}
 _NAMES = {
-    "A_Const": _NO_NAME,
-    "ParamRef": _NO_NAME,
-    "CoalesceExpr": "coalesce",
-    "RowExpr": "row",
-    "A_ArrayExpr": "array",
+    "A_ArrayExpr": ("array", _STRONG),
+    "A_Const": (_NO_NAME, _NONE),
+    "BoolExpr": (_NO_NAME, _NONE),
+    "BooleanTest": (_NO_NAME, _NONE),
+    "CoalesceExpr": ("coalesce", _STRONG),
+    "NullTest": (_NO_NAME, _NONE),
+    "ParamRef": (_NO_NAME, _NONE),
+    "RowExpr": ("row", _STRONG),
 }
 
 
@@ -184,8 +217,8 @@ def _grouping(body: Node, outputs: tuple[Output, ...], values: Values) -> None:
         for each in item["GroupingSet"].get("content", []) if "GroupingSet" in item else [item]:
             _group(each, outputs, values)
     for item in body.get("distinctClause", []):
-        if item:
-            _group(item, outputs, values)
+        if item:  # DISTINCT ON sorts by them
+            _sort(item, outputs, values)
         else:
             values.use_output("group", EVERY)
 
@@ -205,14 +238,37 @@ def _group(node: Node, outputs: tuple[Output, ...], values: Values) -> None:
     values.group(node)
 
 
-def _sorting(body: Node, outputs: tuple[Output, ...], values: Values) -> None:
+def _sorting(body: Node, outputs: tuple[Output, ...], values: Values, *, of_arms: bool = False) -> None:
+    """ORDER BY. The answer of a set operation is sorted by its own columns only."""
     for item in body.get("sortClause", []):
         node = item["SortBy"]["node"]
-        meant = _meant(node, outputs)
-        for number in meant:
-            values.use_output("order", number)
-        if not meant:
-            values.order(node)
+        if not of_arms:
+            _sort(node, outputs, values)
+        elif any(output.is_star or not output.name for output in outputs):
+            values.use_output("order", EVERY)
+        else:
+            for number in _meant(node, outputs) or [EVERY]:
+                values.use_output("order", number)
+
+
+def _sort(node: Node, outputs: tuple[Output, ...], values: Values) -> None:
+    meant = _meant(node, outputs)
+    for number in meant or _perhaps(node, outputs):
+        values.use_output("order", number)
+    if not meant:
+        values.order(node)
+
+
+def _perhaps(node: Node, outputs: tuple[Output, ...]) -> list[int]:
+    """The outputs that a bare name may stand for, because nobody knows what the server calls them."""
+    if len(names(node.get("ColumnRef", {}).get("fields", []))) != 1:
+        return []
+    return [number for number, output in enumerate(outputs, 1) if not output.name and not _is_of_rows(output)]
+
+
+def _is_of_rows(output: Output) -> bool:
+    """`*` and `t.*`, whose columns a bare name finds in FROM as well."""
+    return output.is_star and isinstance(output.parts[0], Reference)
 
 
 def _meant(node: Node, outputs: tuple[Output, ...]) -> list[int]:
@@ -257,7 +313,7 @@ def _source(node: Node, values: Values) -> Source:
         case "RangeVar":
             return _table(body)
         case "RangeTableSample":
-            values.use("computed", values.value(body.get("args", [])).parts)
+            values.use("computed", values.value([body.get("args", []), body.get("repeatable")]).parts)
             return _source(body["relation"], values)
         case "RangeSubselect":
             return Subquery(name, query(body["subquery"]), columns, bool(body.get("lateral")))
@@ -276,6 +332,10 @@ def _table(body: Node, *also: str) -> Table:
     name = also[0] if also else alias.get("aliasname") or body["relname"]
     columns = tuple(names(alias.get("colnames", [])))
     return Table(body.get("schemaname"), body["relname"], name, columns, is_aside=bool(also))
+
+
+def _target(relation: Node) -> Table:
+    return structs.replace(_table(relation), is_written=True)
 
 
 def _join(body: Node, values: Values, alias: str, columns: tuple[str, ...]) -> Join:
@@ -317,13 +377,13 @@ def _insert(body: Node) -> Outline:
     conflict = body.get("onConflictClause", {})
     values.choice(conflict.get("whereClause"))
     stored += _assignments(relation, conflict.get("targetList", []), values)
-    sources = (_table(relation), _table(relation, "excluded"))
+    sources = (_target(relation), _table(relation, "excluded"))
     return _written(body, sources, values, stored)
 
 
 def _update(body: Node) -> Outline:
     values = Values(query)
-    sources = (_table(body["relation"]), *(_source(item, values) for item in body.get("fromClause", [])))
+    sources = (_target(body["relation"]), *(_source(item, values) for item in body.get("fromClause", [])))
     stored = _assignments(body["relation"], body.get("targetList", []), values)
     values.choice(body.get("whereClause"))
     return _written(body, sources, values, stored)
@@ -331,14 +391,14 @@ def _update(body: Node) -> Outline:
 
 def _delete(body: Node) -> Outline:
     values = Values(query)
-    sources = (_table(body["relation"]), *(_source(item, values) for item in body.get("usingClause", [])))
+    sources = (_target(body["relation"]), *(_source(item, values) for item in body.get("usingClause", [])))
     values.choice(body.get("whereClause"))
     return _written(body, sources, values, [])
 
 
 def _merge(body: Node) -> Outline:
     values = Values(query)
-    sources = (_source(body["sourceRelation"], values), _table(body["relation"]))
+    sources = (_source(body["sourceRelation"], values), _target(body["relation"]))
     values.choice(body.get("joinCondition"))
     stored: list[Stored] = []
     for item in body.get("mergeWhenClauses", []):

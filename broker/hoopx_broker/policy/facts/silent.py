@@ -21,14 +21,16 @@ _ONE_COLUMN = frozenset(
         "string_to_table",
     ]
 )
-# `format` only minds what its first argument is.
-_FORMAT = "format"
+# With a second one, the encoding that the first must be of.
+_ALONE = "length"
 
 
-def is_silent(name: str, argument: int) -> bool:
-    """Whether argument number `argument` (from 0) of PostgreSQL's function `name` may be any value."""
+def is_silent(name: str, argument: int, arguments: int) -> bool:
+    """Whether argument number `argument` (from 0) of PostgreSQL's function `name`, called with so many, is free."""
     known = _names("silent.txt")
-    return name in known or f"{name}:{argument}" in known or (name == _FORMAT and argument > 0)
+    if name == _ALONE and arguments > 1:
+        return False
+    return name in known or f"{name}:{argument}" in known
 
 
 def makes_rows(name: str) -> bool:

@@ -34,24 +34,22 @@ _KINDS: dict[str, Use] = {
     "AEXPR_NULLIF": "equality",
 }
 # Types whose text is the value itself, so that a cast to them neither fails nor changes what is compared.
-_TEXTS = frozenset({"text", "varchar", "bpchar"})
+_TEXTS = frozenset((schema, name) for schema in (None, "pg_catalog") for name in ("text", "varchar", "bpchar"))
+_SEARCHES = frozenset(
+    [
+        "json_extract_path",
+        "json_extract_path_text",
+        "jsonb_extract_path",
+        "jsonb_extract_path_text",
+        "regexp_match",
+        "regexp_substr",
+    ]
+)
 # Expressions that give a value for any values inside of them.
 _SILENT_NODES = frozenset(
     [
-        "A_ArrayExpr",
         "CoalesceExpr",
-        "CollateClause",
         "GroupingFunc",
-        "JsonAggConstructor",
-        "JsonArrayAgg",
-        "JsonArrayConstructor",
-        "JsonArrayQueryConstructor",
-        "JsonKeyValue",
-        "JsonObjectAgg",
-        "JsonObjectConstructor",
-        "JsonOutput",
-        "JsonScalarExpr",
-        "JsonValueExpr",
         "List",
         "MinMaxExpr",
         "NamedArgExpr",
@@ -60,12 +58,19 @@ _SILENT_NODES = frozenset(
 
 
 class Value(NamedTuple):
-    """Its parts; is it a copy of its one part, is comparing it comparing that part, is it a value that is said?"""
+    """Its parts; is it a copy of its one part, is comparing it comparing that part, is it a value that is said?
+
+    `is_nullable` where the values in it decide whether there is one, `is_array` where it may be an array, whose form
+    they decide, `is_collated` where a collation says what equals what.
+    """
 
     parts: tuple[Part, ...] = ()
     is_plain: bool = False
     is_comparable: bool = False
     is_constant: bool = False
+    is_nullable: bool = False
+    is_array: bool = False
+    is_collated: bool = False
 
 
 NOTHING = Value()
@@ -110,7 +115,7 @@ class Values:
     def value(self, node: Any) -> Value:
         """An expression whose value goes somewhere: into the answer, a column, another expression."""
         if isinstance(node, list):
-            return Value(merged(self.value(item).parts for item in node))
+            return _joined([self.value(item) for item in node])
         if not isinstance(node, dict) or not node:
             return NOTHING
         if id(node) not in self._read:
@@ -124,13 +129,20 @@ class Values:
                 return _HANDLERS[kind](self, body)
             if kind[0].isupper():
                 return self._inside(kind, body)
-        return Value(merged(self.value(each).parts for each in node.values()))
+        return self.value(list(node.values()))
 
     def _inside(self, kind: str, body: Any) -> Value:
         found = self.value(list(body.values()) if isinstance(body, dict) else body)
-        if kind not in _SILENT_NODES:
+        if kind not in _SILENT_NODES or found.is_nullable:
             self.use("computed", found.parts)
         return found
+
+    def array(self, body: Node) -> Value:
+        """Arrays in an array must be of one form."""
+        found = [self.value(each) for each in body.get("elements", [])]
+        if any(each.is_array for each in found):
+            self.use("computed", merged(each.parts for each in found))
+        return _joined(found)._replace(is_array=True)
 
     def choice(self, node: Any) -> None:
         """A condition: whatever it looks at decides which rows there are."""
@@ -159,11 +171,14 @@ class Values:
             self._used[Used("group", part, column)] = None
 
     def order(self, node: Any) -> None:
-        self.use("order", self.value(node).parts)
+        if isinstance(node, dict) and "NullTest" in node:
+            self.choice(node)
+        else:
+            self.use("order", self.value(node).parts)
 
     def window(self, body: Node) -> None:
-        for each in body.get("partitionClause", []):
-            self.group(each)
+        for each in body.get("partitionClause", []):  # the server sorts by these
+            self.order(each)
         for each in body.get("orderClause", []):
             self.order(each)
         self.use("computed", self.value([body.get("startOffset"), body.get("endOffset")]).parts)
@@ -186,11 +201,15 @@ class Values:
         if is_row and len(steps) == 1 and "A_Indices" not in steps[0]:
             column = ALL if "A_Star" in steps[0] else names(steps)[0]
             return Value((Field(tuple(names(fields)), column),))
-        return Value(merged((self.value(argument).parts, index.parts)))
+        found = self.value(argument)
+        if names(steps):  # a dot calls any function of one argument
+            self.use("computed", found.parts)
+        return Value(merged((found.parts, index.parts)), is_nullable=True)
 
     def call(self, body: Node) -> Value:
         schema, name = qualified(body["funcname"])
-        arguments = [self.value(each).parts for each in body.get("args", [])]
+        values = [self.value(each) for each in body.get("args", [])]
+        arguments = [value.parts for value in values]
         ordered = [self.value(each.get("SortBy", {}).get("node")).parts for each in body.get("agg_order", [])]
         for parts in ordered:
             self.use("order", parts)
@@ -203,28 +222,34 @@ class Values:
         if not is_harmless(FunctionName(schema, name)):
             self.use("computed", parts)
             return Value((Call(schema, name), *parts))
-        for number, each in enumerate(arguments):
-            if not is_silent(name, number):
-                self.use("computed", each)
+        for number, each in enumerate(values):
+            # Another function than `concat` may fail beside a NULL, and not beside a value, or the other way round.
+            if not is_silent(name, number, len(values)) or (each.is_nullable and not name.startswith("concat")):
+                self.use("computed", each.parts)
+            if name == "array_agg" and each.is_array:
+                self.use("computed", each.parts)
         if makes_rows(name):
             self.use("computed", parts)
-        return Value(parts)
+        return Value(parts, is_nullable=_is_nullable(name, body), is_array="array" in name)
 
     def operator(self, body: Node) -> Value:
         operands = [*self._operands(body.get("lexpr")), *self._operands(body.get("rexpr"))]
         use = _use_of(body)
+        if use is None and any(each.is_array for each in operands):
+            use = "computed"
         if use is not None:
             self._compare(use, operands)
-        return Value(merged(each.parts for each in operands))
+        return _joined(operands)._replace(is_nullable=use is None and names(body["name"]) != ["||"])
 
     def _compare(self, use: Use, operands: list[Value]) -> None:
         for each in operands:
+            others = [other for other in operands if other is not each]
             if use != "equality":
                 self.use(use, each.parts)
-            elif not each.is_comparable:
+            elif not each.is_comparable or not all(_is_said(other) for other in others):
                 self.use("computed", each.parts)
             else:
-                self.use(use, each.parts, merged(other.parts for other in operands if other is not each))
+                self.use(use, each.parts, merged(other.parts for other in others))
 
     def _operands(self, node: Any) -> list[Value]:
         """One operand, or those of a list: `IN (…)`, `BETWEEN … AND …`."""
@@ -237,12 +262,12 @@ class Values:
     def cast(self, body: Node) -> Value:
         found = self.value(body.get("arg"))
         kind = body.get("typeName", {})
-        is_text = names(kind.get("names", []))[-1:] and names(kind["names"])[-1] in _TEXTS
+        # `public.text` is whatever that schema has.
+        is_text = kind.get("names") and qualified(kind["names"]) in _TEXTS
+        is_plain = found.is_comparable and bool(is_text) and not _shortens(kind)
         if not is_text or "arrayBounds" in kind:
             self.use("cast", found.parts)
-            return Value(found.parts, is_constant=found.is_constant)
-        comparable = found.is_comparable and not _shortens(kind)
-        return Value(found.parts, is_comparable=comparable, is_constant=found.is_constant)
+        return found._replace(is_plain=False, is_comparable=is_plain or found.is_constant)
 
     def subquery(self, body: Node) -> Value:
         inner = self.inner(self._query(body["subselect"]))
@@ -250,8 +275,13 @@ class Values:
         if kind == "EXISTS_SUBLINK":  # that there is a row shows nothing of it
             return NOTHING
         if kind not in ("ANY_SUBLINK", "ALL_SUBLINK"):
-            return Value((inner,))
-        tested = self.value(body.get("testexpr"))
+            return Value((inner,), is_comparable=kind == "EXPR_SUBLINK")
+        tested, listed = self.value(body.get("testexpr")), body["subselect"].get("SelectStmt", {})
+        if "valuesLists" in listed and not self.queries[inner.number].queries:
+            # `IN (VALUES …)` is a list as any other.
+            inner_value = Value((inner,), is_comparable=True)
+            self._compare("equality", [tested, inner_value._replace(parts=())])
+            return Value(merged((tested.parts, (inner,))))
         operator = names(body.get("operName", []))[-1:] or ["="]
         use = _COMPARISONS.get(operator[0], "computed")
         self._compare(use, [tested, Value((inner,), is_comparable=True)])
@@ -264,7 +294,7 @@ class Values:
             when = each["CaseWhen"]
             condition = self._case_condition(when.get("expr"), tested)
             parts += [condition, self.value(when.get("result")).parts]
-        return Value(merged([*parts, self.value(body.get("defresult")).parts]))
+        return Value(merged([*parts, self.value(body.get("defresult")).parts]), is_nullable=True)
 
     def _case_condition(self, node: Any, tested: Value) -> tuple[Part, ...]:
         if not tested.parts:
@@ -295,7 +325,7 @@ class Values:
 
     def collate(self, body: Node) -> Value:
         """Another collation may call other values equal."""
-        return Value(self.value(body.get("arg")).parts)
+        return Value(self.value(body.get("arg")).parts, is_collated=True)
 
     def constant(self, _body: Any) -> Value:
         return Value(is_comparable=True, is_constant=True)
@@ -320,6 +350,29 @@ def _use_of(body: Node) -> Use | None:
     return "arithmetic" if is_prefix and operator[0] == "~" else _COMPARISONS.get(operator[0], "computed")
 
 
+def _joined(found: list[Value]) -> Value:
+    """What several values are made of together."""
+    parts = merged(each.parts for each in found)
+    return Value(
+        parts,
+        is_nullable=any(each.is_nullable for each in found),
+        is_array=any(each.is_array for each in found),
+        is_collated=any(each.is_collated for each in found),
+    )
+
+
+def _is_said(value: Value) -> bool:
+    """Is it one value, or a column as it is? What is computed of columns may be any of many."""
+    return (not value.parts or value.is_comparable) and not value.is_collated
+
+
+def _is_nullable(name: str, body: Node) -> bool:
+    """Does it look for something in a value, and give NULL where it is not?"""
+    if name == "substring":  # with a pattern, not with a place
+        return any("sval" in each.get("A_Const", {}) for each in body.get("args", [])[1:])
+    return name in _SEARCHES
+
+
 def _shortens(kind: Node) -> bool:
     """`varchar(1)` is the first letter."""
     return bool(kind.get("typmods"))
@@ -335,6 +388,7 @@ _HANDLERS: dict[str, Handler] = {
     "CaseExpr": Values.case,
     "NullTest": Values.null_test,
     "RowExpr": Values.row,
+    "A_ArrayExpr": Values.array,
     "BoolExpr": Values.boolean,
     "BooleanTest": Values.boolean,
     "SortBy": Values.sort_by,

@@ -355,8 +355,10 @@ class Answers:
     ) -> tuple[messages.ErrorFields, bytes]:
         """What may quote hidden values is withheld, and what detectors find in other errors is hidden."""
         if self._hushed:
-            said = said if said.is_about_text else messages.ErrorFields(said.severity, said.code, WITHHELD)
-            return said, messages.error(said.severity, said.code, said.message, position=said.position)
+            if said.is_about_text:
+                return said, data
+            said = messages.ErrorFields(said.severity, said.code, WITHHELD)
+            return said, messages.error(said.severity, said.code, said.message)
         look = self._look(exchange)
         if look is None or not look.sees(data, encoded=True):
             return said, data
