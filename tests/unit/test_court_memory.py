@@ -94,6 +94,7 @@ class Scene:
     async def says(self, text: str) -> Passage | Deny:
         """What the pump does with a statement."""
         asked = Judge(text.encode(), executes=True)
+        self.court.transaction_ended()  # the server has answered what was said before
         return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
 
     async def _catalog(self, before: Catalog | None) -> Catalog:

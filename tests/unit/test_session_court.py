@@ -79,7 +79,9 @@ class Scene:
 
     async def says(self, court: Hearing, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
-        return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+        ruling = court.known(asked) or await court.rule(asked, lambda text, hint: None)
+        court.transaction_ended()  # the server has answered
+        return ruling
 
 
 async def _nobody(*_: object) -> Deny:

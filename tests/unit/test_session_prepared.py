@@ -133,19 +133,23 @@ def executes(name: str) -> StatementFacts:
     return StatementFacts("execute", frozenset(), frozenset(), "", indirect=name)
 
 
+def learn(known: PreparedStatements, facts: list[StatementFacts]) -> None:
+    known.learn(facts, facts)
+
+
 def test_a_session_remembers_so_many_names_and_refuses_what_it_forgot() -> None:
     known = PreparedStatements()
-    known.learn([prepared(f"s{n}") for n in range(MAX_NAMES)])
+    learn(known, [prepared(f"s{n}") for n in range(MAX_NAMES)])
     assert known.meant([executes("s0")]) == (prepared("s0"),)
     assert known.meant([executes("never")]) == ()
-    known.learn([prepared("one more")])
+    learn(known, [prepared("one more")])
     assert known.meant([executes("s0")]) == FORGOTTEN
     assert known.meant([executes("s1")]) == (prepared("s1"),)
 
 
 def test_a_name_means_all_that_it_was_given_lately() -> None:
     known = PreparedStatements()
-    known.learn([prepared("p", str(n)) for n in range(MAX_MEANINGS + 1)])
+    learn(known, [prepared("p", str(n)) for n in range(MAX_MEANINGS + 1)])
     meant = known.meant([executes("p")])
     assert isinstance(meant, tuple)
     assert [each.fingerprint for each in meant] == [str(n) for n in range(1, MAX_MEANINGS + 1)]
@@ -153,9 +157,9 @@ def test_a_name_means_all_that_it_was_given_lately() -> None:
 
 def test_the_same_again_is_no_news() -> None:
     known = PreparedStatements()
-    known.learn([prepared("p")])
+    learn(known, [prepared("p")])
     turns = known.turns
-    known.learn([prepared("p"), executes("p")])
+    learn(known, [prepared("p"), executes("p")])
     assert known.turns == turns
 
 

@@ -98,6 +98,9 @@ class Bench:
             raise found
         return found
 
+    def transaction_ended(self) -> None:
+        pass
+
     def introduction(self, plan: Plan) -> tuple[str, str] | None:
         return None
 

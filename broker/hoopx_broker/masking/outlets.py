@@ -19,7 +19,9 @@ _WRITING = frozenset({"insert", "update", "delete", "truncate"})
 # Schemas are names too: after this every classified column in it would have another.
 _RENAMING_ALL = "rename-schema"
 # What these hold runs later or unseen, so nobody can tell whether it reads masked columns.
-_OPAQUE = frozenset({"do", "create-function", "alter-function"})
+_OPAQUE = frozenset(
+    {"do", "create-function", "alter-function", "define", "create-cast", "create-operator-class", "cluster"}
+)
 _HOOKS = frozenset({"create-rule", "create-trigger"})
 # What these say of a column may be what classifies it.
 _LABELLING = frozenset({"comment", "security-label"})
@@ -38,7 +40,7 @@ def refusal(statement: StatementFacts, hidden: Hidden) -> Deny | None:
         return Deny("the statistics of the planner hold values of masked columns", "mask")
     if not _OPAQUE.isdisjoint(statement.kinds):
         hint = "whoever may see the columns of this target unmasked may send it"
-        return Deny("nobody can see whether a function or DO block reads masked columns", "mask", hint)
+        return Deny("nobody can see what a function, operator, cast or DO block does with masked columns", "mask", hint)
     if not lineage.is_whole:
         return Deny("the statement is too large to tell where masked columns flow", "mask", "split it, or name less")
     if uses and statement.dangerous:

@@ -21,12 +21,18 @@ from hoopx_broker.terms.rulings import Deny
 # Of each column the type and format to look into, or None.
 Covered = tuple[tuple[int, int] | None, ...]
 
-# The schema of what a session made for itself, whose oids no catalog knows.
-_TEMPORARY = "pg_temp"
 _NO_TYPE = 0
 _TEXT_FORMAT, _BINARY_FORMAT = 0, 1
 _COPY_IS_CLOSED = Deny(
     "COPY would carry masked columns unmasked", "mask", "use SELECT, or COPY with named columns and common options"
+)
+
+
+_STORING = frozenset({"insert", "update", "merge", "create-table-as", "create-view"})
+_STRUCTURE_CHANGED = Deny(
+    "the transaction has changed what names mean, so nobody can tell where masked columns flow",
+    "mask",
+    "commit, and then send it",
 )
 
 
@@ -127,12 +133,17 @@ def plan(
     hidden: Hidden | None,
     meant: Sequence[StatementFacts] = (),
     look: Detection | None = None,
+    *,
+    is_turned: bool = False,
 ) -> Plan | Deny:
     """The plan for statements sent as one, or a refusal where hiding cannot be done on the wire.
 
     `meant` are those that the names in them stand for, which EXECUTE and FETCH run. `look` looks into what is shown.
+    With `is_turned` the transaction has changed what names mean, and lineage is not to be trusted.
     """
     found = _plan(facts, hidden, meant) if hidden is not None else OPEN
+    if is_turned and hidden is not None and not isinstance(found, Deny):
+        found = _turned(facts, hidden, found)
     if look is None or isinstance(found, Deny):
         return found
     copies = [statement for statement in facts if statement.copy == "out"]
@@ -142,6 +153,15 @@ def plan(
     if len(facts) > 1 or style is None:
         return _COPY_IS_CLOSED
     return structs.replace(found, look=look, copy=style, is_open_copy=False)
+
+
+def _turned(facts: Sequence[StatementFacts], hidden: Hidden, found: Plan) -> Plan | Deny:
+    """Plain columns are known by their origin. What keeps anything of a table with hidden columns is refused."""
+    for statement in facts:
+        stores = statement.copy == "out" or not _STORING.isdisjoint(statement.kinds)
+        if stores and any(use.action == "read" for use in touched(statement, hidden)):
+            return _STRUCTURE_CHANGED
+    return structs.replace(found, columns=None, doubt=True, quiet=True, copy=None)
 
 
 def _plan(facts: Sequence[StatementFacts], hidden: Hidden, meant: Sequence[StatementFacts]) -> Plan | Deny:
@@ -164,7 +184,7 @@ def _plan(facts: Sequence[StatementFacts], hidden: Hidden, meant: Sequence[State
 def _answering(statement: StatementFacts, hidden: Hidden, quiet: bool) -> Plan:
     columns = _columns(statement, hidden)
     doubt = _reaches(statement, hidden)
-    knows_new = any(use.schema == _TEMPORARY for use in statement.tables)
+    knows_new = statement.lineage is not None and statement.lineage.knows_new
     return Plan(hidden, columns, doubt, quiet, knows_new=knows_new)
 
 
@@ -194,8 +214,9 @@ def _columns(statement: StatementFacts, hidden: Hidden) -> tuple[Hiding | None, 
         return None
     if statement.kind == "explain":
         # A plan shows no rows, but how many there are of which values: what conditions look at, it tells of. And what
-        # a function gave that was called to make it.
-        tells = any(probe.column in hidden.columns for probe in lineage.probes) or may_read(statement, hidden)
+        # a function gave that was called to make it; and with ANALYZE, how much memory the values took.
+        runs = "explain-analyze" in statement.kinds and bool(lineage.touched & hidden.columns.keys())
+        tells = runs or any(probe.column in hidden.columns for probe in lineage.probes) or may_read(statement, hidden)
         return (WHOLE if tells else None,)
     if lineage.outputs is None:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hoopx_broker.policy.facts.relations import TEMPORARY
 from hoopx_broker.policy.lookup import SYSTEM_SCHEMAS, Lookup
 from hoopx_broker.policy.rows import Rows, listed
 from hoopx_broker.terms.facts import TableName
@@ -13,8 +12,6 @@ from hoopx_broker.terms.outline import Call
 
 # Columns that every table has, and that hold nothing of anybody's.
 _OF_THE_SERVER = dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), NOTHING)
-# What a session makes for itself holds nothing classified: what would put it there is refused.
-_CLEAN_SCHEMAS = SYSTEM_SCHEMAS | {TEMPORARY}
 
 
 class Catalogued:
@@ -30,8 +27,10 @@ class Catalogued:
     def _rows(self, table: TableName, *, is_copied: bool = False) -> Rows:
         relation = self._lookup.relation(table)
         if relation is None:
-            # A table of the session's own may hold all values that there could be, to be compared with.
-            return Rows("", None, {}, MADE if table.schema in _CLEAN_SCHEMAS else ANYTHING)
+            # What a session makes for itself holds nothing classified: what would put it there is refused. But it may
+            # hold all values that there could be, to be compared with.
+            is_clean = table.schema in SYSTEM_SCHEMAS or self._lookup.is_own(table)
+            return Rows("", None, {}, MADE if is_clean else ANYTHING)
         flows = self._lookup.catalog.flows.get(relation.oid, {})
         columns = self._lookup.catalog.columns.get(relation.oid)
         if columns is None:

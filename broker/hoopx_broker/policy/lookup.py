@@ -18,12 +18,13 @@ class Bearings(Struct, frozen=True):
 
     `paths` are all search paths that may hold by now; None where nobody can tell, and a name then means everything of
     that name. `user` is the schema `"$user"`. `temporary` are relations that the session may have made for itself: they
-    come before all others of their name.
+    come before all others of their name. `made` are others that it has made, which no catalog may know yet.
     """
 
     paths: tuple[tuple[str, ...], ...] | None = None
     user: str = ""
     temporary: frozenset[str] = frozenset()
+    made: frozenset[TableName] = frozenset()
 
 
 ANYWHERE = Bearings()
@@ -36,6 +37,7 @@ class Lookup:
         self.catalog = catalog
         self._paths = _effective(bearings)
         self._temporary = bearings.temporary
+        self._made = bearings.made
 
     def meant(self, table: TableName) -> list[TableName]:
         """Each table that a name may stand for, with its schema."""
@@ -57,6 +59,10 @@ class Lookup:
     def relation(self, table: TableName) -> Relation | None:
         known = self.catalog.by_name.get(table.name, ())
         return next((relation for relation in known if relation.schema == table.schema), None)
+
+    def is_own(self, table: TableName) -> bool:
+        """Did the session make it, so that no catalog knows it yet?"""
+        return self.relation(table) is None and (table.schema == TEMPORARY or table in self._made)
 
     def columns_of(self, table: TableName) -> tuple[str, ...] | None:
         """The names of its columns in order, None where they are not known."""

@@ -57,8 +57,13 @@ class _Names:
             found = lineage(statement.outline, Catalogued(self._lookup))
         except TooMuch:
             return Lineage(None, ANYTHING, is_doubtful=True, is_whole=False)
-        named = {name.name for name in statement.functions} | self._catalog.computing
-        return structs.replace(found, is_doubtful=any(function.name not in named for function in called))
+        # A function of the target's own with the name of a harmless one is no part of any column.
+        named = {name.name for name in statement.functions if not is_harmless(name)} | self._catalog.computing
+        return structs.replace(
+            found,
+            is_doubtful=any(function.name not in named for function in called),
+            knows_new=any(self._lookup.is_own(TableName(use.schema, use.name)) for use in statement.tables),
+        )
 
     # Tables.
 

@@ -12,11 +12,12 @@ from hoopx_broker.policy.facts.settings import listed
 from hoopx_broker.policy.lookup import ANYWHERE, Bearings
 from hoopx_broker.policy.names import resolve
 from hoopx_broker.terms.catalog import Catalog
-from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.facts import StatementFacts, TableName
 
 # Paths and temporary tables that one stream may have; with more, a name means everything of that name.
 MAX_PATHS = 64
 MAX_TEMPORARY = 4_096
+_MAKING = frozenset({"create-table", "create-table-as", "create-view"})
 # What runs statements of its own, which may set a path and use it at once.
 _BLOCK = "do"
 # Settings that decide how the server reads the texts that come after.
@@ -67,6 +68,7 @@ def may_relex(statement: StatementFacts) -> bool:
 def _after(bearings: Bearings, statement: StatementFacts) -> Bearings:
     if _may_set_unseen(statement):
         bearings = structs.replace(bearings, paths=None)
+    bearings = _with_made(bearings, statement)
     made = {use.name for use in statement.tables if use.schema == TEMPORARY and use.action == "ddl"}
     if made <= bearings.temporary:
         return bearings
@@ -74,6 +76,16 @@ def _after(bearings: Bearings, statement: StatementFacts) -> Bearings:
     if len(temporary) > MAX_TEMPORARY:  # then a name means everything, and the names that only these have mean `public`
         return structs.replace(bearings, paths=None)
     return structs.replace(bearings, temporary=temporary)
+
+
+def _with_made(bearings: Bearings, statement: StatementFacts) -> Bearings:
+    """Tables and views that it makes. With too many of them, the others wait until the catalog is read again."""
+    if _MAKING.isdisjoint(statement.kinds):
+        return bearings
+    made = {TableName(use.schema, use.name) for use in statement.tables if use.action == "ddl"} - bearings.made
+    if not made or len(made) + len(bearings.made) > MAX_TEMPORARY:
+        return bearings
+    return structs.replace(bearings, made=bearings.made | made)
 
 
 def _after_setting(bearings: Bearings, paths: Paths) -> Bearings:

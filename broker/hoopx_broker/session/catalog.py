@@ -29,6 +29,8 @@ from hoopx_broker.tunnel.crew import Crew
 
 CONNECT_SECONDS = 10
 QUERY_MILLISECONDS = 10_000
+# A migration may hold a table for minutes, and every new statement would wait for it.
+LOCK_MILLISECONDS = 200
 # Migrations change the catalog every few milliseconds, and a login takes longer than reading it does.
 KEPT_SECONDS = 3.0
 
@@ -53,10 +55,14 @@ class CatalogReader:
 
     async def _with_views(self, connection: Connection, catalog: Catalog, before: Catalog | None) -> Catalog:
         views = suspects(catalog)
-        texts = await read_definitions(connection, views)
+        try:
+            texts = await read_definitions(connection, views)
+        except psycopg.errors.LockNotAvailable:
+            # Somebody changes a table under a view. Until that is done, the view is what it was.
+            texts = before.texts if before is not None else {}
         known = before.definitions if before is not None else {}
         outlines = {text: known[text] if text in known else await self._outline(text) for text in texts.values()}
-        catalog = msgspec.structs.replace(catalog, definitions=outlines)
+        catalog = msgspec.structs.replace(catalog, definitions=outlines, texts=texts)
         return with_views(catalog, {view: outlines[texts[view]] if view in texts else None for view in views})
 
     async def _outline(self, definition: str) -> Outline | None:
@@ -100,7 +106,7 @@ class CatalogReader:
             user=self._credential.user,
             password=self._credential.password.reveal(),
             connect_timeout=CONNECT_SECONDS,
-            options=f"-c statement_timeout={QUERY_MILLISECONDS}",
+            options=f"-c statement_timeout={QUERY_MILLISECONDS} -c lock_timeout={LOCK_MILLISECONDS}",
             application_name="hoopx catalog",
             autocommit=True,
         )

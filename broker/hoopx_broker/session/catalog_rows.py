@@ -95,10 +95,20 @@ join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
 """
 # A function in C belongs to an extension, and those that run queries are known by name as dangerous.
-_FUNCTIONS = """
+# An aggregate is as good as the functions that it is made of.
+_WILD_PARTS = """
+exists (
+  select from pg_catalog.pg_aggregate g join pg_catalog.pg_proc f
+  on f.oid in (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
+    g.aggminvtransfn, g.aggmfinalfn)
+  join pg_catalog.pg_language fl on fl.oid = f.prolang
+  where g.aggfnoid = p.oid and fl.lanname not in ('c', 'internal') and f.provolatile <> 'i')
+"""
+_FUNCTIONS = f"""
 select p.proname::text, n.nspname::text, max(p.provolatile::text),
   bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1),
-  bool_and(l.lanname in ('c', 'internal') or p.provolatile = 'i')
+  bool_and(case when p.prokind = 'a' then not {_WILD_PARTS}
+    else l.lanname in ('c', 'internal') or p.provolatile = 'i' end)
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
@@ -116,12 +126,13 @@ where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
 # Functions that run where no statement names them: inside of views, behind operators, casts and domains. What only
 # computes (in C, or declared immutable) is left out: extensions would otherwise make every comparison a call. So is the
 # far side of a cast to or from a type of PostgreSQL's: one to text would make each `::text` a call.
-_WILD = """
+_WILD = f"""
 select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname not in ('pg_catalog', 'information_schema')
-  and l.lanname not in ('c', 'internal') and p.provolatile <> 'i'
+  and case when p.prokind = 'a' then {_WILD_PARTS}
+    else l.lanname not in ('c', 'internal') and p.provolatile <> 'i' end
 """
 # Functions of SQL and PL/pgSQL that may read these tables: their text names one, makes up queries, or calls another.
 _READING = f"""
@@ -159,6 +170,11 @@ _HIDDEN_CALLS = f"""
 with wild as ({_WILD})
 select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
 from wild w join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = w.oid
+join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+union
+select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
+from wild w join pg_catalog.pg_operator o on o.oprcode = w.oid
+join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid = o.oid
 join pg_catalog.pg_rewrite r on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
 union
 select 'operator', 0, o.oprname::text, w.nsp, w.fn, w.vol

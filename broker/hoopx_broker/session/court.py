@@ -18,6 +18,7 @@ from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.session.sight import Sight, introduction, sight
+from hoopx_broker.session.structure import Structure
 from hoopx_broker.session.unmasked import Unmasked
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
@@ -201,7 +202,9 @@ class Court:
     def known(self, asked: Judge, hearing: Hearing) -> Passage | Deny | None:
         """The remembered ruling, if there is one that still holds. This is the hot path."""
         self._enter(self._now())
-        return None if self._is_about_values(asked) else hearing.recall(asked.text)
+        if self._is_about_values(asked) or hearing.structure.is_turned:
+            return None
+        return hearing.recall(asked.text)
 
     def _is_about_values(self, asked: Judge) -> bool:
         """May the ruling be another one for other parameters, or once there are some?"""
@@ -228,13 +231,15 @@ class Court:
         """Rule on what is not remembered. May wait for people, as long as a request lives. Raises `HoopxError`."""
         async with self._bench.turn:
             facts = await self._bench.reader.read(asked.text)
-        await self._refresh()
+        if not hearing.structure.is_open:  # what is being changed cannot be read from another connection
+            await self._refresh()
         self._enter(self._now())  # all that took its time
         if isinstance(facts, Unreadable):
             return self._remember(asked, hearing, Deny(facts.reason, "parse", "", facts.fault))
         if not facts:
             return self._remember(asked, hearing, Passage(Allow(), self.doubt))
-        ruled = None if self._is_about_values(asked) else hearing.recall_facts(facts)
+        is_new = self._is_about_values(asked) or hearing.structure.is_turned
+        ruled = None if is_new else hearing.recall_facts(facts)
         if ruled is None:
             return await self._rule_on(asked, facts, say, hearing)
         return self._remember(asked, hearing, ruled)
@@ -248,9 +253,11 @@ class Court:
         ruling = self._judge(asked, (*resolved, *run), frozenset())
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, resolved, ruling, say, hearing)
-        settled = self._settle(resolved, ruling, hearing, run=run)
+        sure = run if hearing.prepared.is_sure(facts, run) else ()
+        settled = self._settle(resolved, ruling, hearing, run=sure)
         if isinstance(settled, Passage):
-            hearing.prepared.learn(facts)  # as they were said: the server looks their names up again at each run
+            # As they were said, too: the server looks the names in what is prepared up again at each run.
+            hearing.prepared.learn(facts, resolved)
             if not asked.executes and self._is_about_values(asked):
                 settled = msgspec.structs.replace(settled, is_pending=True)
         return self._remember(asked, hearing, settled, facts)
@@ -285,15 +292,17 @@ class Court:
         if isinstance(ruling, Deny):
             return ruling
         # What cannot be hidden is refused also where an approval shows it: that is to be seen, not kept. COPY keeps.
-        kept = self._kept.plan(facts, run)
+        turned = hearing.structure.is_turned
+        kept = self._kept.plan(facts, run, is_turned=turned)
         if isinstance(kept, Deny):
             return kept
         is_shown = bool(self._unmasked.holding) and not any(statement.copy == "out" for statement in facts)
-        planned = self._seen.plan(facts, run) if is_shown else kept
+        planned = self._seen.plan(facts, run, is_turned=turned) if is_shown else kept
         if isinstance(planned, Deny):
             return planned
         self._note_changes({action for statement in facts for action in statement.actions})
         hearing.compass.follow(facts)
+        hearing.structure.changes(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
         runs = tuple(statement.indirect for statement in facts if statement.indirect is not None)
         relexes = any(may_relex(statement) for statement in facts)
@@ -313,9 +322,13 @@ class Court:
         self, asked: Judge, hearing: Hearing, ruling: Passage | Deny, facts: Facts | None = None
     ) -> Passage | Deny:
         """Nothing waits between the beginning of the era and this; only what the statement itself changes ends it."""
-        if self._now() == self._era and not self._is_about_values(asked):
+        if self._now() == self._era and not self._is_about_values(asked) and not hearing.structure.is_turned:
             hearing.keep(asked.text, ruling, facts)
         return ruling
+
+    def structure_changed(self) -> None:
+        """What a transaction has changed is there for everybody to read."""
+        self._bench.ground.changes += 1
 
     async def _refresh(self) -> None:
         """Look at the catalog again after a change that went through here, and once a minute for those that did not."""
@@ -345,6 +358,7 @@ class Hearing:
         self._court = court
         self.compass = compass
         self.prepared = PreparedStatements()
+        self.structure = Structure()
         # What it shares with streams that look for names in the same way, and what its own names are in.
         self._shared: Memory | None = None
         self._own = Memory()
@@ -364,6 +378,12 @@ class Hearing:
 
     async def function(self, oid: int) -> FunctionName | None:
         return await self._court.function(oid)
+
+    def transaction_ended(self) -> None:
+        """The server is ready, outside of a transaction, and has answered all that it was asked."""
+        if self.structure.is_open:
+            self.structure = Structure()
+            self._court.structure_changed()
 
     def introduction(self, plan: Plan) -> tuple[str, str] | None:
         """As `Court.introduction`."""

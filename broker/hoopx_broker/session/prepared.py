@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hoopx_broker.terms.facts import StatementFacts
+from hoopx_broker.terms.lineage import Lineage
 from hoopx_broker.terms.rulings import Deny
 
 # Names that one stream may have prepared; the oldest are forgotten first.
@@ -24,14 +25,26 @@ class PreparedStatements:
     def __init__(self) -> None:
         self._meanings: dict[str, tuple[StatementFacts, ...]] = {}
         self._has_forgotten = False
+        # What cursors were bound to when they were declared, whatever the names in them mean by now.
+        self._bound: dict[str, Lineage | None] = {}
+        # A function of the target's own has run, which may have opened a cursor of any name.
+        self._may_be_others = False
         self.turns = 0
 
-    def learn(self, facts: Iterable[StatementFacts]) -> None:
-        """These statements will run, or perhaps fail."""
-        for statement in facts:
+    def learn(self, facts: Sequence[StatementFacts], resolved: Sequence[StatementFacts]) -> None:
+        """These statements will run, or perhaps fail; as they were said, and as their names are found now."""
+        self._may_be_others |= any("call" in statement.actions for statement in resolved)
+        for statement, now in zip(facts, resolved, strict=True):
             name = statement.defines
             if name is not None and statement not in self._meanings.get(name, ()):
                 self._add(name, statement)
+                self._bound[name] = now.lineage
+
+    def is_sure(self, facts: Sequence[StatementFacts], run: Sequence[StatementFacts]) -> bool:
+        """Is what these run for sure what was prepared under that name, and does it mean what it did then?"""
+        if self._may_be_others or len(facts) != 1 or len(run) != 1:
+            return False
+        return self._bound.get(facts[0].indirect or "") == run[0].lineage
 
     def _add(self, name: str, statement: StatementFacts) -> None:
         self.turns += 1
@@ -39,7 +52,9 @@ class PreparedStatements:
         self._has_forgotten |= len(known) == MAX_MEANINGS
         self._meanings[name] = (*known, statement)[-MAX_MEANINGS:]
         if len(self._meanings) > MAX_NAMES:
-            self._meanings.pop(next(iter(self._meanings)))
+            oldest = next(iter(self._meanings))
+            self._meanings.pop(oldest)
+            self._bound.pop(oldest, None)
             self._has_forgotten = True
 
     def meant(self, facts: Iterable[StatementFacts]) -> tuple[StatementFacts, ...] | Deny:

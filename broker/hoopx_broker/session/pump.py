@@ -81,6 +81,7 @@ class Pump:
         self._backend = Backend(around.target, self)
         self._connecting = False
         self._logged_in = asyncio.Event()
+        self._transactions = engine.transactions
         self._notes: list[Entry] = []
         self._to_client: list[bytes] = []
         self._to_backend: list[bytes] = []
@@ -188,6 +189,9 @@ class Pump:
     def _take_from_backend(self, data: bytes) -> None:
         for frame in self._from_backend.feed(data):
             self._perform(self._engine.on_frame(Side.BACKEND, frame))
+        if self._engine.transactions != self._transactions and self._engine.is_quiet:
+            self._transactions = self._engine.transactions
+            self._around.hearing.transaction_ended()
         if self._engine.phase is not Phase.LOGIN:
             self._logged_in.set()
         self._tell_untold()

@@ -47,9 +47,11 @@ class Sight(Struct, frozen=True):
         """The plan for an answer whose statement is not known: all that may be hidden is."""
         return doubting(self.hidden, self.look)
 
-    def plan(self, facts: Sequence[StatementFacts], run: Sequence[StatementFacts]) -> Plan | Deny:
-        """`run` are the statements that EXECUTE and FETCH among `facts` stand for."""
-        return plan(facts, self.hidden, run, self.look)
+    def plan(
+        self, facts: Sequence[StatementFacts], run: Sequence[StatementFacts], *, is_turned: bool = False
+    ) -> Plan | Deny:
+        """`run` are the statements that EXECUTE and FETCH among `facts` stand for. See `masking.plan.plan`."""
+        return plan(facts, self.hidden, run, self.look, is_turned=is_turned)
 
 
 def sight(

@@ -66,5 +66,6 @@ class Catalog(Struct, frozen=True):
     generated: dict[int, tuple[str, ...]] = field(default_factory=dict)
     # Whether the text of a function of the target's own speaks of notifications, as triggers do.
     notifies: bool = False
-    # The outlines of view definitions by their text, None for those that cannot be read.
+    # The outlines of view definitions by their text, None for those that cannot be read; and the texts by view.
     definitions: dict[str, Outline | None] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)

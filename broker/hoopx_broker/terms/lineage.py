@@ -72,7 +72,7 @@ class Lineage(Struct, frozen=True):
     """`outputs` has each column of the answer, None where their number is not known; `reach` is all of them.
 
     `is_doubtful` where something runs unseen that may read any table; `is_whole` is false where the statement was too
-    much to be followed to its end.
+    much to be followed to its end. `knows_new` where it uses relations that the session made and no catalog knows yet.
     """
 
     outputs: tuple[Flow, ...] | None = ()
@@ -81,6 +81,7 @@ class Lineage(Struct, frozen=True):
     kept: tuple[Kept, ...] = ()
     is_doubtful: bool = False
     is_whole: bool = True
+    knows_new: bool = False
 
     @property
     def touched(self) -> frozenset[ColumnName]:

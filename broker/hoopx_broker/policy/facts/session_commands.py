@@ -85,6 +85,8 @@ def _fetch(walk: Walk, body: Node, place: Place) -> None:
 
 def _explain(walk: Walk, body: Node, place: Place) -> None:
     """A plan shows names, never rows; judged as what it explains, since ANALYZE runs it."""
+    if any(item["DefElem"]["defname"] == "analyze" for item in body.get("options", [])):
+        walk.found.kinds.add("explain-analyze")
     walk.field("ExplainStmt", body, "query", place.hidden())
 
 

@@ -239,7 +239,11 @@ class Values:
             use = "computed"
         if use is not None:
             self._compare(use, operands)
-        return _joined(operands)._replace(is_nullable=use is None and names(body["name"]) != ["||"])
+        found = _joined(operands)._replace(is_nullable=use is None and names(body["name"]) != ["||"])
+        if len(body.get("name", [])) > 1 and qualified(body["name"])[0] != "pg_catalog":
+            # Whatever function that schema has for it: as views are told, the target's own operators all look so.
+            found = found._replace(parts=(Call(*qualified(body["name"])), *found.parts))
+        return found
 
     def _compare(self, use: Use, operands: list[Value]) -> None:
         for each in operands:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, assert_never
 
+from msgspec import structs
+
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.facts import FunctionName
@@ -60,6 +62,8 @@ class Engine:
         self._called = b""
         self._count = 0
         self._lexing = Lexing()
+        # How often the server was ready outside of a transaction.
+        self.transactions = 0
 
     @property
     def phase(self) -> Phase:
@@ -223,6 +227,8 @@ class Engine:
     def _pass(self, frame: Frame, passage: Passage) -> list[Effect]:
         for defined in passage.defines:
             self._names.doubt(defined.encode())
+        if any(self._names.was_said(name.encode()) for name in passage.runs):
+            passage = structs.replace(passage, plan=self.doubt)
         self._lexing.on_passage(may_relex=passage.may_relex, runs=frame.kind != frames.PARSE)
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage.allow.shadow)
@@ -351,6 +357,7 @@ class Engine:
         """The server has told every setting that has changed before it says that it is ready."""
         if ready.data[-1] == IDLE:
             self._names.transaction_ended()
+            self.transactions += 1
         if self._answers.is_quiet:
             self._lexing.on_quiet()
 

@@ -161,6 +161,7 @@ class Names:
     def __init__(self) -> None:
         self._statements: _Table[Prepared] = _Table()
         self._portals: _Table[Portal] = _Table()
+        self._said: set[bytes] = set()
 
     def statement(self, name: bytes, doubt: Plan) -> Prepared:
         found, doubted = self._statements.find(name)
@@ -188,10 +189,20 @@ class Names:
         bound = (portal.prepared for portal in self._portals.meanings(name))
         return any(prepared.is_pending for prepared in (*self._statements.meanings(name), *bound))
 
+    def was_said(self, name: bytes) -> bool:
+        """Did the protocol ever give this name to something, so that SQL may run that by it?"""
+        return name in self._said or len(self._said) >= MAX_NAMES
+
+    def _say(self, name: bytes) -> None:
+        if name and len(self._said) < MAX_NAMES:
+            self._said.add(name)
+
     def prepare(self, name: bytes, prepared: Prepared) -> Change[Prepared]:
+        self._say(name)
         return self._statements.change(name, prepared, len(prepared.text))
 
     def bind(self, name: bytes, portal: Portal) -> Change[Portal]:
+        self._say(name)
         return self._portals.change(name, portal, sum(len(value) for value in portal.parameters if value is not None))
 
     def close_statement(self, name: bytes) -> Change[Prepared]:
