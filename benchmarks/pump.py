@@ -13,7 +13,8 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.pump import Pump, Surroundings
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation

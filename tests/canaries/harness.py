@@ -14,7 +14,8 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
 from hoopx_broker.seams.judge import Judge
 from hoopx_broker.session.catalog import CatalogReader
-from hoopx_broker.session.court import Bench, Court, Ground, Start
+from hoopx_broker.session.court import Bench, Court, Start
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.pump import Pump, Surroundings
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms import entries

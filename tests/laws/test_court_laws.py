@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hoopx_broker.policy.facts import sql
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
-from hoopx_broker.session.court import Bench, Court, Ground, Hearing
+from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import Unreadable

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import structs
 
-from hoopx_broker.session.court import Bench, Court, Ground, Hearing
+from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.people import Principal

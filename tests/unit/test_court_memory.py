@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from hoopx_broker.policy.facts.sql import read
-from hoopx_broker.session.court import Bench, Court, Ground, Hearing
+from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import Unreadable

@@ -435,5 +435,12 @@ def test_queries_in_queries_are_followed_once_each() -> None:
     assert lineage(text).is_whole
 
 
+def test_queries_in_the_place_of_values_are_read_once_each() -> None:
+    text = "select email from c limit 1"
+    for _ in range(60):
+        text = f"select ({text})"
+    assert [told(flow) for flow in lineage(text).outputs or ()] == ["email~"]
+
+
 def test_what_is_too_much_to_follow_is_told() -> None:
     assert not lineage(f"select {', '.join(['email'] * 60_000)} from c").is_whole

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hoopx_broker.masking.plan import OPEN
-from hoopx_broker.session.court import Bench, Court, Ground, Hearing
+from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Attribute, Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed

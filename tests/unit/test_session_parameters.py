@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.court import Bench, Court, Ground
+from hoopx_broker.session.court import Bench, Court
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.parameters import as_text
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog

@@ -18,7 +18,8 @@ from hoopx_broker.masking.hidden import Origin
 from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import unmasking as room
-from hoopx_broker.session.court import Bench, Court, Ground, Hearing
+from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted

@@ -24,7 +24,8 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.catalog import CatalogReader
-from hoopx_broker.session.court import AskPeople, Bench, Court, Ground, Say, Start
+from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
+from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.reader import StatementReader

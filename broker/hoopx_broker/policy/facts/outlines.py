@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import structs
 
+from hoopx_broker.policy.facts.column_names import name_of
 from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.silent import makes_one_column
 from hoopx_broker.policy.facts.values import Value, Values, merged
@@ -138,7 +137,7 @@ def _output(target: Node, values: Values) -> Output:
     found = values.value(node)
     if _is_star(node):
         return Output("", found.parts, is_star=True)
-    name = target.get("name") or _name_of(node)
+    name = target.get("name") or name_of(node)
     return Output(name, found.parts, found.is_plain, is_constant=found.is_constant)
 
 
@@ -146,70 +145,6 @@ def _is_star(node: Node) -> bool:
     """`*`, `t.*` and `(t).*` by themselves; inside of an expression they are one row."""
     last = [*node.get("ColumnRef", {}).get("fields", []), *node.get("A_Indirection", {}).get("indirection", [])][-1:]
     return bool(last) and "A_Star" in last[0]
-
-
-def _name_of(node: Any) -> str:
-    """How the server names a column that nobody named; empty for kinds of expressions where that is not known.
-
-    As `FigureColname` in PostgreSQL's parse_target.c.
-    """
-    return _named(node)[0]
-
-
-# How sure the server is of a name: a weak one gives way to that of a type around it.
-_NONE, _WEAK, _STRONG = 0, 1, 2
-_NO_NAME = "?column?"
-
-
-def _named(node: Any) -> tuple[str, int]:
-    if not isinstance(node, dict) or not node:
-        return _NO_NAME, _NONE
-    ((kind, body),) = node.items()
-    match kind:
-        case "ColumnRef":
-            return names(body["fields"])[-1], _STRONG
-        case "A_Indirection":
-            fields = names(body["indirection"])
-            return (fields[-1], _STRONG) if fields else _named(body.get("arg"))
-        case "FuncCall":
-            return qualified(body["funcname"])[1], _STRONG
-        case "TypeCast":
-            name, strength = _named(body.get("arg"))
-            return (names(body["typeName"]["names"])[-1], _WEAK) if strength <= _WEAK else (name, strength)
-        case "CollateClause":
-            return _named(body.get("arg"))
-        case "CaseExpr":
-            name, strength = _named(body.get("defresult"))
-            return ("case", _WEAK) if strength <= _WEAK else (name, strength)
-        case "A_Expr":
-            return ("nullif", _STRONG) if body.get("kind") == "AEXPR_NULLIF" else (_NO_NAME, _NONE)
-        case "SubLink" if body["subLinkType"] == "EXPR_SUBLINK":
-            return _named_by(query(body["subselect"]))
-        case "SubLink":
-            return _SUBLINKS.get(body["subLinkType"], (_NO_NAME, _NONE))
-        case "MinMaxExpr":
-            return ("least" if body.get("op") == "IS_LEAST" else "greatest"), _STRONG
-        case _:
-            return _NAMES.get(kind, ("", _STRONG))
-
-
-def _named_by(inner: Outline) -> tuple[str, int]:
-    """By the one column of a subquery; a star has the name of a column that only the catalog knows."""
-    outputs = _leftmost(inner).outputs
-    return (outputs[0].name, _STRONG) if outputs else ("", _STRONG)
-
-
-_SUBLINKS = {"EXISTS_SUBLINK": ("exists", _STRONG), "ARRAY_SUBLINK": ("array", _STRONG)}
-_NAMES = {
-    "A_ArrayExpr": ("array", _STRONG),
-    "A_Const": (_NO_NAME, _NONE),
-    "BoolExpr": (_NO_NAME, _NONE),
-    "BooleanTest": (_NO_NAME, _NONE),
-    "CoalesceExpr": ("coalesce", _STRONG),
-    "NullTest": (_NO_NAME, _NONE),
-    "ParamRef": (_NO_NAME, _NONE),
-    "RowExpr": ("row", _STRONG),
-}
 
 
 def _grouping(body: Node, outputs: tuple[Output, ...], values: Values) -> None:
