@@ -437,7 +437,7 @@ def test_queries_in_queries_are_followed_once_each() -> None:
 
 def test_queries_in_the_place_of_values_are_read_once_each() -> None:
     text = "select email from c limit 1"
-    for _ in range(60):
+    for _ in range(25):
         text = f"select ({text})"
     assert [told(flow) for flow in lineage(text).outputs or ()] == ["email~"]
 
