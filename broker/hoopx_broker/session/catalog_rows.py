@@ -148,7 +148,8 @@ words(maker, word) as (
 reading as (
   select t.oid, t.fn, t.vol from told t where exists (
     select from words w where w.maker <> t.oid
-    and t.said ~ ('\\m' || regexp_replace(lower(w.word), '[^[:alnum:]_]', '.', 'g') || '\\M')))
+    and case when w.word ~ '^[[:alnum:]_]+$' then t.said ~ ('\\m' || lower(w.word) || '\\M')
+      else position(lower(replace(w.word, '"', '""')) in t.said) > 0 end))
 """
 # Columns whose default, or whose domain's, is made by such a function.
 _DEFAULTS = f"""
@@ -206,17 +207,17 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
     layout = {oid: tuple(map(Attribute, *columns)) for oid, *columns in await _rows(connection, _COLUMNS)}
     generated = await _rows(connection, _GENERATED) if classified else []
     functions = await _rows(connection, _FUNCTIONS)
-    lying = frozenset[str]()
-    if classified:
-        names = list({column.table for column in classified})
-        lying = frozenset(name for (name,) in await _rows(connection, _LYING, names))
+    shown_by = _views_over(classified, views, relations)
+    showing = {oid for places in classified.values() for oid, _ in places} | shown_by.keys()
+    names = sorted({relations[oid].name for oid in showing} | {column.table for column in classified})
+    lying = frozenset(name for (name,) in await _rows(connection, _LYING, names)) if classified else frozenset[str]()
     inheritance = await _rows(connection, _INHERITANCE)
     hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
     return Catalog(
         relations,
         _grouped((relation.name, relation) for relation in relations.values()),
         classified,
-        _views_over(classified, views, relations) if classified else {},
+        shown_by,
         _grouped((name, _function(schema, name, kind)) for name, schema, kind, *_ in functions),
         before.server if before is not None else await _server_functions(connection),
         frozenset(name for name, _, _, takes_one, _ in functions if takes_one),
@@ -229,7 +230,7 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
         labelled=labelled,
-        flows=await _read_flows(connection, classified, generated) if classified else {},
+        flows=await _read_flows(connection, _flows(classified, generated), names) if classified else {},
         generated=_grouped((oid, column) for oid, column, _ in generated),
         layout=layout if classified else {},
         notifies=bool(classified and await _rows(connection, _NOTIFYING)),
@@ -252,12 +253,10 @@ async def read_search_path(connection: Connection) -> str:
 
 
 async def _read_flows(
-    connection: Connection,
-    classified: dict[ColumnName, tuple[tuple[int, int], ...]],
-    generated: list[tuple[Any, ...]],
+    connection: Connection, flows: dict[int, dict[str, Flow]], showing: list[str]
 ) -> dict[int, dict[str, Flow]]:
-    flows = _flows(classified, generated)
-    for oid, column in await _rows(connection, _DEFAULTS, list({column.table for column in classified})):
+    """With the columns whose defaults may read the relations of these names."""
+    for oid, column in await _rows(connection, _DEFAULTS, showing):
         flows.setdefault(oid, {})[column] = ANYTHING
     return flows
 
