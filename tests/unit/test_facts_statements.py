@@ -215,7 +215,7 @@ def test_every_known_statement_needs_some_action(kind: str) -> None:
     ("sql", "kinds"),
     [
         ("with a as (delete from t where x returning *) select * from a", {"select", "delete"}),
-        ("explain analyze update t set x = 1", {"explain", "update"}),
+        ("explain analyze update t set x = 1", {"explain", "explain-analyze", "update"}),
         ("prepare p as insert into t values (1) on conflict (x) do update set y = 1", {"prepare", "insert", "update"}),
         ("declare c cursor for select 1", {"declare-cursor", "select"}),
         ("merge into a using b on true when matched then delete", {"merge", "delete"}),

@@ -154,6 +154,8 @@ def test_what_runs_unnamed_is_known_unless_it_only_computes(catalog: Catalog) ->
 
 @pytest.fixture
 def labelled(each_postgres: Postgres) -> Iterator[Catalog]:
+    if int(each_postgres.version.partition(".")[0]) < 13:
+        pytest.skip("before 13 only an option at the start of the server lets a test write security labels")
     each_postgres.sql(MADE + LABELS)
     try:
         yield asyncio.run(reading(each_postgres, CatalogReader.catalog))

@@ -246,14 +246,16 @@ class Values:
         return found
 
     def _compare(self, use: Use, operands: list[Value]) -> None:
-        for each in operands:
-            others = [other for other in operands if other is not each]
+        # Lists may be long, and nearly all of what is in them are constants.
+        made = [each for each in operands if each.parts]
+        unsaid = [each for each in operands if not _is_said(each)]
+        for each in made:
             if use != "equality":
                 self.use(use, each.parts)
-            elif not each.is_comparable or not all(_is_said(other) for other in others):
+            elif not each.is_comparable or any(other is not each for other in unsaid):
                 self.use("computed", each.parts)
             else:
-                self.use(use, each.parts, merged(other.parts for other in others))
+                self.use(use, each.parts, merged(other.parts for other in made if other is not each))
 
     def _operands(self, node: Any) -> list[Value]:
         """One operand, or those of a list: `IN (…)`, `BETWEEN … AND …`."""
