@@ -94,21 +94,20 @@ join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname not in ('
 join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
 """
-# A function in C belongs to an extension, and those that run queries are known by name as dangerous.
-# An aggregate is as good as the functions that it is made of.
-_WILD_PARTS = """
-exists (
-  select from pg_catalog.pg_aggregate g join pg_catalog.pg_proc f
-  on f.oid in (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
-    g.aggminvtransfn, g.aggmfinalfn)
-  join pg_catalog.pg_language fl on fl.oid = f.prolang
-  where g.aggfnoid = p.oid and fl.lanname not in ('c', 'internal') and f.provolatile <> 'i')
+# Reads no table: an aggregate is as good as the functions that it is made of. A function in C belongs to an extension,
+# and those that run queries are known by name as dangerous.
+_COMPUTES = """
+(case when p.prokind = 'a' then not exists (
+    select from pg_catalog.pg_aggregate g join pg_catalog.pg_proc f
+    on f.oid in (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,
+      g.aggminvtransfn, g.aggmfinalfn)
+    join pg_catalog.pg_language fl on fl.oid = f.prolang
+    where g.aggfnoid = p.oid and fl.lanname not in ('c', 'internal') and f.provolatile <> 'i')
+  else l.lanname in ('c', 'internal') or p.provolatile = 'i' end)
 """
 _FUNCTIONS = f"""
 select p.proname::text, n.nspname::text, max(p.provolatile::text),
-  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1),
-  bool_and(case when p.prokind = 'a' then not {_WILD_PARTS}
-    else l.lanname in ('c', 'internal') or p.provolatile = 'i' end)
+  bool_or(p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1), bool_and({_COMPUTES})
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
 where n.nspname <> 'pg_catalog' and (n.nspname <> 'information_schema' or p.proname !~ '^_pg_')
@@ -124,19 +123,19 @@ select p.proname::text, max(p.provolatile::text) from pg_catalog.pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace group by p.proname
 """
 # Functions that run where no statement names them: inside of views, behind operators, casts and domains. What only
-# computes (in C, or declared immutable) is left out: extensions would otherwise make every comparison a call. So is the
-# far side of a cast to or from a type of PostgreSQL's: one to text would make each `::text` a call.
+# computes is left out: extensions would otherwise make every comparison a call. So is the far side of a cast to or from
+# a type of PostgreSQL's: one to text would make each `::text` a call.
 _WILD = f"""
 select p.oid, p.proname::text as fn, n.nspname::text as nsp, p.provolatile::text as vol
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
-where n.nspname not in ('pg_catalog', 'information_schema')
-  and case when p.prokind = 'a' then {_WILD_PARTS}
-    else l.lanname not in ('c', 'internal') and p.provolatile <> 'i' end
+where n.nspname not in ('pg_catalog', 'information_schema') and not {_COMPUTES}
 """
 # Functions of SQL and PL/pgSQL that may read these tables: their text names one, makes up queries, or calls another.
+# Told are those that are declared immutable all the same, and the columns whose default, or whose domain's, another one
+# makes. All texts are searched for it, so it is asked once.
 _READING = f"""
-wild as ({_WILD}),
+with wild as ({_WILD}),
 told as materialized (
   select p.oid, p.proname::text as fn, p.provolatile::text as vol,
     lower(case when p.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(p.oid) else '' end) as said
@@ -150,23 +149,19 @@ reading as (
     select from words w where w.maker <> t.oid
     and case when w.word ~ '^[[:alnum:]_]+$' then t.said ~ ('\\m' || lower(w.word) || '\\M')
       else position(lower(replace(w.word, '"', '""')) in t.said) > 0 end))
-"""
-# Columns whose default, or whose domain's, is made by such a function.
-_DEFAULTS = f"""
-with {_READING}
-select f.adrelid::int8, a.attname::text
+select 'function', 0::int8, r.fn from reading r where r.vol = 'i'
+union
+select 'column', f.adrelid::int8, a.attname::text
 from reading r join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = r.oid
 join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
 join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum
 where r.vol <> 'i'
 union
-select a.attrelid::int8, a.attname::text
+select 'column', a.attrelid::int8, a.attname::text
 from reading r join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = r.oid
 join pg_catalog.pg_attribute a on d.classid = 'pg_catalog.pg_type'::regclass and a.atttypid = d.objid
 where r.vol <> 'i' and a.attnum > 0 and not a.attisdropped
 """
-# Functions that are declared immutable and yet may read these tables.
-_LYING = f"with {_READING} select distinct r.fn from reading r where r.vol = 'i'"
 _HIDDEN_CALLS = f"""
 with wild as ({_WILD})
 select 'view', r.ev_class::int8, '', w.nsp, w.fn, w.vol
@@ -210,7 +205,9 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
     shown_by = _views_over(classified, views, relations)
     showing = {oid for places in classified.values() for oid, _ in places} | shown_by.keys()
     names = sorted({relations[oid].name for oid in showing} | {column.table for column in classified})
-    lying = frozenset(name for (name,) in await _rows(connection, _LYING, names)) if classified else frozenset[str]()
+    reading = await _rows(connection, _READING, names) if classified else []
+    lying = frozenset(name for kind, _, name in reading if kind == "function")
+    filled = [(oid, name) for kind, oid, name in reading if kind == "column"]
     inheritance = await _rows(connection, _INHERITANCE)
     hidden = await _rows(connection, _HIDDEN_CALLS) if await _rows(connection, f"{_WILD} limit 1") else []
     return Catalog(
@@ -230,7 +227,7 @@ async def read_catalog(connection: Connection, target: Target, before: Catalog |
         operators=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "operator"),
         types=_grouped((name, _function(*function)) for kind, _, name, *function in hidden if kind == "type"),
         labelled=labelled,
-        flows=await _read_flows(connection, _flows(classified, generated), names) if classified else {},
+        flows=_flows(classified, generated, filled),
         generated=_grouped((oid, column) for oid, column, _ in generated),
         layout=layout if classified else {},
         notifies=bool(classified and await _rows(connection, _NOTIFYING)),
@@ -252,19 +249,12 @@ async def read_search_path(connection: Connection) -> str:
     return str(path)
 
 
-async def _read_flows(
-    connection: Connection, flows: dict[int, dict[str, Flow]], showing: list[str]
-) -> dict[int, dict[str, Flow]]:
-    """With the columns whose defaults may read the relations of these names."""
-    for oid, column in await _rows(connection, _DEFAULTS, showing):
-        flows.setdefault(oid, {})[column] = ANYTHING
-    return flows
-
-
 def _flows(
-    classified: dict[ColumnName, tuple[tuple[int, int], ...]], generated: list[tuple[Any, ...]]
+    classified: dict[ColumnName, tuple[tuple[int, int], ...]],
+    generated: list[tuple[Any, ...]],
+    filled: list[tuple[int, str]],
 ) -> dict[int, dict[str, Flow]]:
-    """What flows into the columns of tables: the classified ones, and what is generated from those."""
+    """What flows into the columns of tables: the classified ones, what is generated from those, and defaults."""
     found: dict[int, dict[str, Flow]] = {}
     for column, places in classified.items():
         for oid, _ in places:
@@ -273,6 +263,8 @@ def _flows(
     for oid, made, source in generated:
         if source in found.get(oid, {}):
             found[oid][made] = (found[oid].get(made, NOTHING) | found[oid][source]).derived
+    for oid, name in filled:
+        found.setdefault(oid, {})[name] = ANYTHING
     return found
 
 
