@@ -67,8 +67,8 @@ class Hidden(Struct, frozen=True):
         """What stands in the place of the values of a column."""
         if hiding in (WHOLE, UNSURE):
             return whole(type_oid, wire_format)
-        key = self.masks.key.reveal().encode() if self.masks.key is not None else b""
-        return mask_for(type_oid, wire_format, self.masks.shape_of(hiding), key=key, data_class=hiding)
+        shape = self.masks.shape_of(hiding)
+        return mask_for(type_oid, wire_format, shape, key=self.masks.key_bytes, data_class=hiding)
 
 
 def hide(columns: Mapping[ColumnName, str], catalog: Catalog, masks: Masks = Masks()) -> Hidden | None:

@@ -11,7 +11,6 @@ from hoopx_broker.terms.rulings import Deny
 _SAMPLES = frozenset({"pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic", "pg_statistic_ext_data"})
 # What keeps or passes on a value outside of the answer: settings and notifications. A WHERE is enough to feed them.
 _ASIDE = frozenset({"set", "session"})
-_STRUCTURE = frozenset({"ddl", "admin"})
 # Columns are classified by name: after these the name would be another, or another table would show the rows.
 _RESHAPING = frozenset({"rename", "set-schema", "alter-table"})
 # A superuser can write into the catalog, where names and comments are rows like any others.
@@ -88,10 +87,8 @@ def _stores(statement: StatementFacts, lineage: Lineage, uses: list[TableUse], h
         return True
     # Structure that has queries in it which are not followed: rules, policies, views inside of CREATE SCHEMA.
     follows = statement.outline is not None or statement.kinds == _EMPTY
-    structure = not _STRUCTURE.isdisjoint(statement.actions)
-    if structure and not follows and any(use.action == "read" for use in uses):
-        return True
-    if may_read(statement, hidden) and structure:
+    is_unseen = not follows and any(use.action == "read" for use in uses)
+    if statement.changes_structure and (is_unseen or may_read(statement, hidden)):
         return True
     reads = bool(lineage.touched & hidden.columns.keys()) or may_read(statement, hidden)
     aside = not _ASIDE.isdisjoint(statement.actions) and statement.indirect is None

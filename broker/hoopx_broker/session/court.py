@@ -35,9 +35,6 @@ AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | D
 # Gives the function of an oid, or None where there is none.
 FindFunction = Callable[[int], Awaitable[FunctionName | None]]
 
-# Actions that change what every session on the target sees.
-_CHANGES = frozenset({"ddl", "admin"})
-
 # An approval is for one run with known values.
 _PREPARES = Deny(
     "a statement that needs an approval cannot be prepared by SQL, to be run many times with other values",
@@ -266,7 +263,7 @@ class Court:
         planned = self._seen.plan(facts, run, is_turned=turned) if is_shown else kept
         if isinstance(planned, Deny):
             return planned
-        self._note_changes({action for statement in facts for action in statement.actions})
+        self._note_changes(facts)
         hearing.compass.follow(facts)
         hearing.structure.changes(facts)
         defines = tuple(statement.defines for statement in facts if statement.defines is not None)
@@ -275,11 +272,11 @@ class Court:
         shows = is_shown and (kept.quiet or self._seen.finds != self._kept.finds)
         return Passage(ruling, planned, defines, request, runs, may_relex=relexes, shows_unmasked=shows)
 
-    def _note_changes(self, actions: set[str]) -> None:
+    def _note_changes(self, facts: Facts) -> None:
         """What may change the catalog ends the era, so that what follows is read against the change."""
-        if not actions.isdisjoint(_CHANGES):
+        if any(statement.changes_structure for statement in facts):
             self._bench.ground.changes += 1
-        elif "call" in actions and self._kept.hidden is not None:
+        elif any("call" in statement.actions for statement in facts) and self._kept.hidden is not None:
             # A function may change it too. Most do not, and where nothing is hidden, only a new label would hide more:
             # that is seen within the minute.
             self._own_changes += 1

@@ -77,8 +77,7 @@ def _looking(
         return None
     if before is not None and frozenset(before.names) == hidden:
         return before
-    key = masks.key.reveal().encode() if masks.key is not None else b""
-    return Detection([each for each in masks.detectors if each.name in hidden], masks.shapes, key)
+    return Detection([each for each in masks.detectors if each.name in hidden], masks.shapes, masks.key_bytes)
 
 
 def introduction(policy: Policy, who: Principal, target: Target, seen: Sight, now: Circumstances) -> tuple[str, str]:
@@ -88,10 +87,8 @@ def introduction(policy: Policy, who: Principal, target: Target, seen: Sight, no
     parts += [f"what looks like {_listed(found)}"] if found else []
     text = f"hoopx masks here what you may not see raw: {'; '.join(parts)}"
     if isinstance(policy.unmasking(who, target, seen.classes, now), Ask):
-        return (
-            text,
-            f"ask to see it for a while: hoopx request {target.name} --unmask {','.join(seen.classes)} --for 30m",
-        )
+        command = f"hoopx request {target.name} --unmask {','.join(seen.classes)} --for 30m"
+        return text, f"ask to see it for a while: {command}"
     return text, "whoever keeps the policies of hoopx decides who sees it"
 
 

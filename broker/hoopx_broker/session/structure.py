@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from hoopx_broker.terms.facts import StatementFacts
 
-_CHANGES = frozenset({"ddl", "admin"})
 # What these make is new, so that every name goes on to mean what it did.
 _NEW = frozenset(
     [
@@ -37,6 +36,6 @@ class Structure:
     def changes(self, facts: Iterable[StatementFacts]) -> None:
         """These statements will run, or perhaps fail."""
         for statement in facts:
-            if not statement.actions.isdisjoint(_CHANGES):
+            if statement.changes_structure:
                 self.is_open = True
                 self.is_turned |= statement.kind not in _NEW

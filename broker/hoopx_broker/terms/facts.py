@@ -79,6 +79,9 @@ class CopyStyle(Struct, frozen=True):
     columns: tuple[str, ...] = ()
 
 
+_STRUCTURE = frozenset({"ddl", "admin"})
+
+
 class StatementFacts(Struct, frozen=True):
     """What one statement does, nested statements (CTEs, EXPLAIN ANALYZE, PREPARE, cursors) included.
 
@@ -126,6 +129,11 @@ class StatementFacts(Struct, frozen=True):
     copy: Literal["in", "out"] | None = None
     # How a COPY `out` writes its rows; None where that is not sure, and then nobody can read them.
     copy_style: CopyStyle | None = None
+
+    @property
+    def changes_structure(self) -> bool:
+        """Whether it may change what every session on the target sees."""
+        return not self.actions.isdisjoint(_STRUCTURE)
 
 
 class Fault(Struct, frozen=True):

@@ -42,5 +42,10 @@ class Masks(Struct, frozen=True):
     key: Secret | None = None
     detectors: tuple[Detector, ...] = ()
 
+    @property
+    def key_bytes(self) -> bytes:
+        """The key of hashes; empty where there is none."""
+        return self.key.reveal().encode() if self.key is not None else b""
+
     def shape_of(self, data_class: str) -> Shape:
         return self.shapes.get(data_class, REDACT)
