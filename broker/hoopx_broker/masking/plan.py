@@ -15,7 +15,7 @@ from hoopx_broker.masking.hidden import UNSURE, WHOLE, Hidden, Hiding, Origin, t
 from hoopx_broker.masking.outlets import is_hidden, may_read, refusal
 from hoopx_broker.masking.shapes import Mask
 from hoopx_broker.terms.facts import CopyStyle, StatementFacts
-from hoopx_broker.terms.lineage import Lineage
+from hoopx_broker.terms.lineage import Flow, Lineage
 from hoopx_broker.terms.rulings import Deny
 
 # Of each column the type and format to look into, or None.
@@ -26,8 +26,6 @@ _TEXT_FORMAT, _BINARY_FORMAT = 0, 1
 _COPY_IS_CLOSED = Deny(
     "COPY would carry masked columns unmasked", "mask", "use SELECT, or COPY with named columns and common options"
 )
-
-
 _STORING = frozenset({"insert", "update", "merge", "create-table-as", "create-view"})
 _STRUCTURE_CHANGED = Deny(
     "the transaction has changed what names mean, so nobody can tell where masked columns flow",
@@ -69,9 +67,10 @@ class Plan(Struct, frozen=True):
         if self.hidden is None:
             return None
         # An answer of another width than its statement has columns was misread somewhere: then nothing is known.
-        is_known = self.columns is not None and len(self.columns) == len(origins)
-        columns = self.columns if is_known and self.columns is not None else (UNSURE,) * len(origins)
-        doubt = self.doubt or not (is_known or self.columns is None)
+        columns, doubt = self.columns, self.doubt
+        if columns is not None and len(columns) != len(origins):
+            columns, doubt = None, True
+        columns = (UNSURE,) * len(origins) if columns is None else columns
         found = tuple(
             self._mask(self.hidden, self._hiding(self.hidden, lineage, origin, doubt=doubt), origin)
             for lineage, origin in zip(columns, origins, strict=True)
@@ -178,10 +177,12 @@ def _plan(facts: Sequence[StatementFacts], hidden: Hidden, meant: Sequence[State
     (statement,) = facts
     if statement.indirect is not None:
         return _indirect(hidden, meant)
-    return _copying(statement, hidden, quiet=quiet) if statement.copy == "out" else _answering(statement, hidden, quiet)
+    if statement.copy == "out":
+        return _copying(statement, hidden, quiet=quiet)
+    return _answering(statement, hidden, quiet=quiet)
 
 
-def _answering(statement: StatementFacts, hidden: Hidden, quiet: bool) -> Plan:
+def _answering(statement: StatementFacts, hidden: Hidden, *, quiet: bool) -> Plan:
     columns = _columns(statement, hidden)
     doubt = _reaches(statement, hidden)
     knows_new = statement.lineage is not None and statement.lineage.knows_new
@@ -201,11 +202,15 @@ def _copying(statement: StatementFacts, hidden: Hidden, *, quiet: bool) -> Plan 
     lineage, columns = statement.lineage, _columns(statement, hidden)
     if lineage is None or lineage.outputs is None or columns is None or statement.copy_style is None:
         return _COPY_IS_CLOSED
-    types = tuple(
-        next((hidden.types.get(column, _NO_TYPE) for column in flow.columns), _NO_TYPE) if flow.is_plain else _NO_TYPE
-        for flow in lineage.outputs
-    )
+    types = tuple(_type_of(flow, hidden) for flow in lineage.outputs)
     return Plan(hidden, columns, quiet=quiet, copy=statement.copy_style, types=types)
+
+
+def _type_of(flow: Flow, hidden: Hidden) -> int:
+    """The oid of the type of a plain column, as far as it is one of those that are hidden."""
+    if not flow.is_plain:
+        return _NO_TYPE
+    return next((hidden.types.get(column, _NO_TYPE) for column in flow.columns), _NO_TYPE)
 
 
 def _columns(statement: StatementFacts, hidden: Hidden) -> tuple[Hiding | None, ...] | None:

@@ -38,7 +38,6 @@ MAX_STEPS = 50_000
 # A recursive query is followed until nothing more flows; each round adds a column, and few have more than this.
 MAX_ROUNDS = 50
 
-
 # Uses that say nothing of a value but whether it is the same as another.
 _OF_PLAIN_VALUES: tuple[Use, ...] = ("equality", "null", "group")
 
@@ -338,10 +337,11 @@ class _Follower:
 
     def _join_by(self, shared: tuple[str, ...] | None, both: list[Rows]) -> None:
         """Columns that two sides share are compared; where nobody knows which they are, any may be."""
-        for each in both:
-            if shared is None:
+        if shared is None:
+            for each in both:
                 self.probe("equality", each.whole)
-        for name in shared or ():
+            return
+        for name in shared:
             flows = [each.find(name) or NOTHING for each in both]
             for flow in flows:
                 self.probe("equality", flow, together(flows))

@@ -26,14 +26,8 @@ from hoopx_broker.terms.outline import (
     With,
 )
 
-# Statements that hold another one, by the part that it is.
-_AROUND = {
-    "ExplainStmt": "query",
-    "PrepareStmt": "query",
-    "DeclareCursorStmt": "query",
-    "CreateTableAsStmt": "query",
-    "ViewStmt": "query",
-}
+# Statements that hold another one as their `query`.
+_AROUND = frozenset({"ExplainStmt", "PrepareStmt", "DeclareCursorStmt", "CreateTableAsStmt", "ViewStmt"})
 _SET_OPERATIONS: dict[str, Use] = {"SETOP_UNION": "group", "SETOP_INTERSECT": "equality", "SETOP_EXCEPT": "equality"}
 
 
@@ -41,7 +35,7 @@ def outline(node: Node) -> Outline | None:
     """The outline of a statement; None for one in which no query is."""
     ((kind, body),) = node.items()
     if kind in _AROUND:
-        return outline(body[_AROUND[kind]]) if body.get(_AROUND[kind]) else None
+        return outline(body["query"]) if body.get("query") else None
     if kind == "CopyStmt":
         return _copy(body)
     if kind == "IndexStmt":
@@ -149,8 +143,7 @@ def _is_star(node: Node) -> bool:
 
 def _grouping(body: Node, outputs: tuple[Output, ...], values: Values) -> None:
     for item in body.get("groupClause", []):
-        for each in item["GroupingSet"].get("content", []) if "GroupingSet" in item else [item]:
-            _group(each, outputs, values)
+        _group(item, outputs, values)
     for item in body.get("distinctClause", []):
         if item:  # DISTINCT ON sorts by them
             _sort(item, outputs, values)
@@ -160,8 +153,7 @@ def _grouping(body: Node, outputs: tuple[Output, ...], values: Values) -> None:
 
 def _group(node: Node, outputs: tuple[Output, ...], values: Values) -> None:
     if "GroupingSet" in node or "RowExpr" in node:
-        parts = node.get("GroupingSet", {}).get("content") or node.get("RowExpr", {}).get("args", [])
-        for each in parts:
+        for each in node.get("GroupingSet", {}).get("content") or node.get("RowExpr", {}).get("args", []):
             _group(each, outputs, values)
         return
     meant = _meant(node, outputs)

@@ -161,7 +161,7 @@ class Values:
         self.use("equality" if found.is_comparable else "computed", found.parts)
 
     def group(self, node: Any) -> None:
-        """GROUP BY, DISTINCT ON, PARTITION BY: equal values come together."""
+        """GROUP BY: equal values come together."""
         found = self.value(node)
         self.use("group" if found.is_comparable else "computed", found.parts)
 
@@ -177,9 +177,8 @@ class Values:
             self.use("order", self.value(node).parts)
 
     def window(self, body: Node) -> None:
-        for each in body.get("partitionClause", []):  # the server sorts by these
-            self.order(each)
-        for each in body.get("orderClause", []):
+        # The server sorts by both.
+        for each in (*body.get("partitionClause", []), *body.get("orderClause", [])):
             self.order(each)
         self.use("computed", self.value([body.get("startOffset"), body.get("endOffset")]).parts)
 
@@ -269,11 +268,11 @@ class Values:
         found = self.value(body.get("arg"))
         kind = body.get("typeName", {})
         # `public.text` is whatever that schema has.
-        is_text = kind.get("names") and qualified(kind["names"]) in _TEXTS
-        is_plain = found.is_comparable and bool(is_text) and not _shortens(kind)
+        is_text = bool(kind.get("names")) and qualified(kind["names"]) in _TEXTS
+        is_same = found.is_comparable and is_text and not _shortens(kind)
         if not is_text or "arrayBounds" in kind:
             self.use("cast", found.parts)
-        return found._replace(is_plain=False, is_comparable=is_plain or found.is_constant)
+        return found._replace(is_plain=False, is_comparable=is_same or found.is_constant)
 
     def subquery(self, body: Node) -> Value:
         inner = self.inner(self._query(body["subselect"]))
@@ -285,12 +284,11 @@ class Values:
         tested, listed = self.value(body.get("testexpr")), body["subselect"].get("SelectStmt", {})
         if "valuesLists" in listed and not self.queries[inner.number].queries:
             # `IN (VALUES …)` is a list as any other.
-            inner_value = Value((inner,), is_comparable=True)
-            self._compare("equality", [tested, inner_value._replace(parts=())])
-            return Value(merged((tested.parts, (inner,))))
-        operator = names(body.get("operName", []))[-1:] or ["="]
-        use = _COMPARISONS.get(operator[0], "computed")
-        self._compare(use, [tested, Value((inner,), is_comparable=True)])
+            self._compare("equality", [tested, Value(is_comparable=True)])
+        else:
+            operator = names(body.get("operName", []))[-1:] or ["="]
+            use = _COMPARISONS.get(operator[0], "computed")
+            self._compare(use, [tested, Value((inner,), is_comparable=True)])
         return Value(merged((tested.parts, (inner,))))
 
     def case(self, body: Node) -> Value:
