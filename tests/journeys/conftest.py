@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 import pytest
 
 from tests.journeys import native
 from tests.journeys.library import LibraryStage
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.postgres import Foundry, Postgres, installations
-
-Played = TypeVar("Played", bound=Stage)
 
 
 @pytest.fixture(scope="session")
 def stage(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One stage for all scenes that leave it as they found it."""
     found.require("psql")
-    yield from _play(Stage(tmp_path_factory.mktemp("stage"), postgres))
+    with playing(Stage(tmp_path_factory.mktemp("stage"), postgres)) as played:
+        yield played
 
 
 @pytest.fixture
 def own_stage(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage for one scene alone, with a PostgreSQL of its own: kill, stop and break what is on it."""
     found.require("psql")
-    yield from _play(Stage(tmp_path_factory.mktemp("own-stage"), own_postgres))
+    with playing(Stage(tmp_path_factory.mktemp("own-stage"), own_postgres)) as played:
+        yield played
 
 
 @pytest.fixture
@@ -47,14 +46,6 @@ def tidy(stage: Stage) -> Iterator[None]:
 def library(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibraryStage]:
     """A stage with a rich database, shared by all scenes that leave it as they found it."""
     found.require("psql")
-    with foundry.server(installations()[0]) as postgres:
-        yield from _play(LibraryStage(tmp_path_factory.mktemp("library"), postgres))
-
-
-def _play(stage: Played) -> Iterator[Played]:
-    stage.start_broker()
-    try:
-        yield stage
-    finally:
-        stage.close()
-    assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
+    home = tmp_path_factory.mktemp("library")
+    with foundry.server(installations()[0]) as postgres, playing(LibraryStage(home, postgres)) as played:
+        yield played

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
 from tests.peers import clients
@@ -285,6 +285,20 @@ class Running:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+Played = TypeVar("Played", bound=Stage)
+
+
+@contextmanager
+def playing(stage: Played) -> Iterator[Played]:
+    """The stage with its broker started, and closed after the scene; a broker that stumbled fails the play."""
+    stage.start_broker()
+    try:
+        yield stage
+    finally:
+        stage.close()
+    assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
 
 
 @contextmanager

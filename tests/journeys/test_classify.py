@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hoopx_broker.daemon.values import column
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.clients import Outcome
 from tests.peers.postgres import Foundry, installations
@@ -55,12 +55,8 @@ def rooms(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         postgres.sql(ROOMS)
         stage = Stage(tmp_path_factory.mktemp("rooms"), postgres)
         (stage.home / "policies" / "90-scene.cedar").write_text(RULES)
-        stage.start_broker()
-        try:
+        with playing(stage):
             yield stage
-        finally:
-            stage.close()
-        assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
 
 
 def proposed(outcome: Outcome) -> dict[str, str]:

@@ -9,7 +9,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from tests.journeys.stage import Stage, running
+from tests.journeys.stage import Stage, playing, running
 from tests.peers import clients
 from tests.peers.postgres import Postgres
 
@@ -37,11 +37,8 @@ def asking(tmp_path: Path, own_postgres: Postgres) -> Iterator[Stage]:
     """A broker with one rule more than the shipped ones."""
     stage = Stage(tmp_path / "asking", own_postgres)
     (stage.home / "policies" / "90-payments.cedar").write_text(RULE)
-    stage.start_broker()
-    try:
+    with playing(stage):
         yield stage
-    finally:
-        stage.close()
 
 
 def count(stage: Stage) -> int:

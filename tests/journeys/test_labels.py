@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, playing
 from tests.peers import clients, found
 from tests.peers.postgres import Foundry, installations
 
@@ -37,12 +37,8 @@ def labelled(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iter
         postgres.sql(LABELS)
         stage = Stage(tmp_path_factory.mktemp("labelled"), postgres)
         (stage.home / "policies" / "90-public.cedar").write_text(RULE)
-        stage.start_broker()
-        try:
+        with playing(stage):
             yield stage
-        finally:
-            stage.close()
-        assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
 
 
 def seen(stage: Stage, *sql: str, target: str = WRITE, who: str = "ann") -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hoopx_cli.signin import Prompt
-from tests.journeys.stage import Stage, running
+from tests.journeys.stage import Stage, playing, running
 from tests.peers import clients
 from tests.peers.oidc import Provider, Tokens, node_provider
 from tests.peers.postgres import Postgres
@@ -35,11 +35,8 @@ identity:
 """
     text = stage.config.read_text()
     stage.config.write_text(text[: text.index("identity:")] + people + text[text.index("targets:") :])
-    stage.start_broker()
-    try:
+    with playing(stage):
         yield stage
-    finally:
-        stage.close()
 
 
 def test_a_person_of_another_provider_logs_in_and_works(office: Stage, provider: Provider) -> None:

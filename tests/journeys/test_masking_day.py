@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.stage import CLASSIFY, Stage
+from tests.journeys.stage import CLASSIFY, Stage, playing
 from tests.peers import clients, found
 from tests.peers.postgres import Foundry, Postgres, installations
 
@@ -55,11 +55,8 @@ def shaped(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _play(server: Postgres, homes: pytest.TempPathFactory) -> Iterator[Shaped]:
     server.sql(MADE)
     stage = Shaped(homes.mktemp("shaped"), server)
-    stage.start_broker()
-    try:
+    with playing(stage):
         yield stage
-    finally:
-        stage.close()
     for raw in (EMAIL, SSN, CARD, IBAN, MAIL, "a key of more than sixteen bytes"):
         assert raw not in stage.broker_said()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.journeys.stage import Stage, running
+from tests.journeys.stage import Stage, playing, running
 from tests.journeys.test_bypasses import DSN, heard
 from tests.peers.postgres import Foundry, installations
 
@@ -72,12 +72,8 @@ def dsn(foundry: Foundry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for path in (stage.home / "policies").glob("*.cedar"):
             path.unlink()
         (stage.home / "policies" / "scene.cedar").write_text(RULES)
-        stage.start_broker()
-        try:
-            with running(stage, "connect", TARGET) as command:
-                yield command.says(DSN).group(0)
-        finally:
-            stage.close()
+        with playing(stage), running(stage, "connect", TARGET) as command:
+            yield command.says(DSN).group(0)
 
 
 DENIED = {

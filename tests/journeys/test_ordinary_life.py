@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, playing
 from tests.peers import clients, found
 from tests.peers.postgres import Foundry, Postgres
 
@@ -158,13 +158,10 @@ def test_the_whole_way_works_on_every_version_found(
     each_postgres: Postgres, foundry: Foundry, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     stage = Stage(tmp_path_factory.mktemp("versions"), each_postgres)
-    stage.start_broker()
-    try:
+    with playing(stage):
         seen = stage.psql("shop-prod", "SELECT current_user", "SELECT name, ssn FROM customers WHERE id = 1").fine().out
         assert seen.startswith("hoopx_")
         assert "Ann Example 1" in seen
         assert "000-12-0001" not in seen
         assert stage.psql("shop-dev", "UPDATE orders SET quantity = quantity WHERE id = 1").fine().out == "UPDATE 1\n"
         stage.nothing_remains()
-    finally:
-        stage.close()

@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 
-from tests.journeys.stage import CLASSIFY, Stage, running
+from tests.journeys.stage import CLASSIFY, Stage, playing, running
 from tests.peers import clients, found
 from tests.peers.clients import Outcome
 from tests.peers.postgres import Postgres
@@ -108,11 +108,8 @@ def psql(stage: Stage, target: str = "shop-prod", who: str = "ann") -> Iterator[
 def shop(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnmaskStage]:
     found.require("psql")
     stage = UnmaskStage(tmp_path_factory.mktemp("unmask"), postgres)
-    stage.start_broker()
-    try:
+    with playing(stage):
         yield stage
-    finally:
-        stage.close()
 
 
 def is_masked(answer: str) -> bool:
@@ -354,8 +351,7 @@ def test_the_recording_and_the_list_tell_what_was_seen_raw_and_by_whose_word(sho
 
 def test_a_changed_policy_ends_it(own_postgres: Postgres, tmp_path: Path) -> None:
     stage = UnmaskStage(tmp_path / "changed", own_postgres)
-    stage.start_broker()
-    try:
+    with playing(stage):
         request = stage.unmasked("--for", "10m")
         assert RAW_EMAIL in stage.psql("shop-prod", READ).fine().out
         stage.stop_broker()
@@ -368,5 +364,3 @@ def test_a_changed_policy_ends_it(own_postgres: Postgres, tmp_path: Path) -> Non
         stage.start_broker()
         assert is_masked(stage.psql("shop-prod", READ).fine().out)
         assert stage.listed("requests", "show", request)[0]["state"] == "approved"
-    finally:
-        stage.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.postgres import Foundry, Postgres, installations
 
@@ -48,11 +48,8 @@ def _play(server: Postgres, home: Path) -> Iterator[Upstream]:
         server.sql(f"GRANT app_read TO {user}")
         server.let_in(f"host all {user} 127.0.0.1/32 {method}")
     stage = Upstream(home, server)
-    stage.start_broker()
-    try:
+    with playing(stage):
         yield stage
-    finally:
-        stage.close()
     assert PASSWORD not in stage.broker_said()
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tests.journeys.stage import HOOPX, Stage
+from tests.journeys.stage import HOOPX, Stage, playing
 from tests.journeys.tokens import AUDIENCE, ISSUER
 from tests.peers import clients
 from tests.peers.found import program
@@ -194,12 +194,8 @@ def through(foundry: Foundry, suite: Suite, manner: Manner = PLAIN) -> Iterator[
     """With the directory of the broker's recordings."""
     with fresh_server(foundry, suite) as postgres, _ground() as ground, tempfile.TemporaryDirectory() as home:
         stage = Through(Path(home) / "stage", postgres)
-        stage.start_broker()
-        try:
+        with playing(stage):
             yield Course(suite, stage, ground, manner), stage.home / "recordings"
-        finally:
-            stage.close()
-        assert "Traceback" not in stage.broker_said(), stage.broker_said()[-4000:]
 
 
 @contextmanager
