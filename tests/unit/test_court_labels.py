@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import structs
@@ -12,10 +11,9 @@ from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
-from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+from tests.unit.court_scene import ANN, SHOP, Bookkeeper, nobody, with_reader
 
 EMAIL = ColumnName("public", "customers", "email")
 PHONE = ColumnName("public", "customers", "phone")
@@ -48,7 +46,7 @@ class Scene:
         self.now = 600.0
         self.labelled: dict[ColumnName, str] = {}
         target = structs.replace(SHOP, classify=dict(configured))
-        bench = Bench(Hiding, reader, self._read, _nobody, Ground(), lambda: self.now)
+        bench = Bench(Hiding, reader, self._read, nobody, Ground(), lambda: self.now)
         self.court = Court(bench, ANN, target, catalog({}))
         self.hearing: Hearing = self.court.hear()
 
@@ -63,19 +61,8 @@ class Scene:
         return ruling.plan.hides
 
 
-async def _nobody(*_: object) -> Deny:
-    return Deny("nobody is there", "people")
-
-
 def play(act: Callable[[Scene], Awaitable[None]], configured: Mapping[ColumnName, str] | None = None) -> None:
-    async def run() -> None:
-        reader = StatementReader()
-        try:
-            await act(Scene(reader, configured or {}))
-        finally:
-            await reader.close()
-
-    asyncio.run(run())
+    with_reader(lambda reader: act(Scene(reader, configured or {})))
 
 
 def test_a_label_hides_its_column_from_the_next_statement_on() -> None:

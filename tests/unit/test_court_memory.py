@@ -3,82 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 
-from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
-from hoopx_broker.terms.facts import StatementFacts
-from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
-from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.terms.rulings import Ask, Deny
 from hoopx_broker.wire.effects import Judge, Passage
-
-ANN = Principal("ann", "human")
-SHOP = Target("shop", "postgres", "db.internal", 5432, "app", UpstreamTls("disable", None), "static")
-
-
-class Bookkeeper:
-    """A policy that forbids the table `secrets`, asks about `payments`, and counts how often it is asked."""
-
-    version = "1"
-    asks_parameters = False
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
-        return Allow()
-
-    def statements(
-        self,
-        who: Principal,
-        target: Target,
-        facts: Sequence[StatementFacts],
-        circumstances: Circumstances,
-        hidden: Collection[ColumnName] | None = None,
-    ) -> Ruling:
-        self.asked += 1
-        names = {use.name for each in facts for use in each.tables}
-        if "secrets" in names:
-            return Deny("no secrets", "no-secrets")
-        if "payments" in names and "dba" not in circumstances.approvals:
-            return Ask("payments need a second pair of eyes", ("payments",), {"dba": 1})
-        return Allow(("reading",))
-
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
-        return {}
-
-    def hidden_classes(
-        self,
-        who: Principal,
-        target: Target,
-        classes: Collection[str],
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> frozenset[str]:
-        return frozenset()
-
-    def unmasking(
-        self, who: Principal, target: Target, classes: Collection[str], circumstances: Circumstances
-    ) -> Ruling:
-        return Allow()
-
-    def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
-        return Allow()
-
-    def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
-        return Allow()
+from tests.unit.court_scene import ANN, SHOP, Bookkeeper, with_reader
 
 
 class Scene:
@@ -110,14 +43,7 @@ class Scene:
 
 
 def play(act: Callable[[Scene], Awaitable[None]]) -> None:
-    async def run() -> None:
-        reader = StatementReader()
-        try:
-            await act(Scene(reader))
-        finally:
-            await reader.close()
-
-    asyncio.run(run())
+    with_reader(lambda reader: act(Scene(reader)))
 
 
 def test_texts_that_differ_in_constants_are_judged_once() -> None:

@@ -11,7 +11,7 @@ from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.wire.effects import Judge
-from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+from tests.unit.court_scene import ANN, SHOP, Bookkeeper
 
 
 class Busy(StatementReader):

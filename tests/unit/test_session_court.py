@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -18,7 +17,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 from hoopx_broker.wire.effects import Judge, Passage
-from tests.unit.test_court_memory import Bookkeeper
+from tests.unit.court_scene import Bookkeeper, nobody, with_reader
 
 EMAIL = ColumnName("public", "customers", "email")
 SHOP = Target(
@@ -67,7 +66,7 @@ class Scene:
         self.catalog = catalog(shows_emails=False)
         self.is_down = False
         self.read = 0
-        bench = Bench(lambda: self.policy, reader, self._read, _nobody, Ground(), lambda: self.now)
+        bench = Bench(lambda: self.policy, reader, self._read, nobody, Ground(), lambda: self.now)
         self.ann, self.bob = (
             Court(bench, Principal(name, "human"), SHOP, self.catalog).hear() for name in ("ann", "bob")
         )
@@ -85,19 +84,8 @@ class Scene:
         return ruling
 
 
-async def _nobody(*_: object) -> Deny:
-    return Deny("nobody is there", "people")
-
-
 def play(act: Callable[[Scene], Awaitable[None]]) -> None:
-    async def run() -> None:
-        reader = StatementReader()
-        try:
-            await act(Scene(reader))
-        finally:
-            await reader.close()
-
-    asyncio.run(run())
+    with_reader(lambda reader: act(Scene(reader)))
 
 
 async def _sees_raw(scene: Scene, court: Hearing) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Collection, Sequence
 
@@ -19,7 +18,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
-from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+from tests.unit.court_scene import ANN, SHOP, Bookkeeper, nobody, with_reader
 
 INT4, TEXT, BOOL = 23, 25, 16
 
@@ -66,27 +65,24 @@ class Guardian(Bookkeeper):
 
 
 def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
-    async def act() -> None:
-        reader, policy = StatementReader(), Guardian()
-        bench = Bench(lambda: policy, reader, _catalog, _nobody, Ground(), lambda: 600.0)
+    async def act(reader: StatementReader) -> None:
+        policy = Guardian()
+        bench = Bench(lambda: policy, reader, _catalog, nobody, Ground(), lambda: 600.0)
         court = Court(bench, ANN, SHOP, Catalog()).hear()
 
         async def says(*values: bytes) -> Passage | Deny:
             asked = Judge(b"SELECT $1", executes=True, parameters=values)
             return court.known(asked) or await court.rule(asked, lambda text, hint: None)
 
-        try:
-            assert isinstance(await says(), Passage)
-            for value, kind in ((b"a", Passage), (b"secret", Deny), (b"a", Passage), (b"secret", Deny)):
-                assert isinstance(await says(value), kind)
-            assert policy.asked == 5
-            policy.asks_parameters = False
-            assert isinstance(await says(b"a"), Passage)
-            assert policy.asked == 5
-        finally:
-            await reader.close()
+        assert isinstance(await says(), Passage)
+        for value, kind in ((b"a", Passage), (b"secret", Deny), (b"a", Passage), (b"secret", Deny)):
+            assert isinstance(await says(value), kind)
+        assert policy.asked == 5
+        policy.asks_parameters = False
+        assert isinstance(await says(b"a"), Passage)
+        assert policy.asked == 5
 
-    asyncio.run(act())
+    with_reader(act)
 
 
 class Patient(Guardian):
@@ -105,33 +101,25 @@ class Patient(Guardian):
 
 
 def test_what_was_let_through_to_be_prepared_is_asked_about_again_when_it_runs() -> None:
-    async def act() -> None:
-        reader = StatementReader()
-        bench = Bench(Patient, reader, _catalog, _nobody, Ground(), lambda: 600.0)
+    async def act(reader: StatementReader) -> None:
+        bench = Bench(Patient, reader, _catalog, nobody, Ground(), lambda: 600.0)
         court = Court(bench, ANN, SHOP, Catalog()).hear()
 
         async def says(text: bytes, *values: bytes, executes: bool) -> Passage | Deny:
             asked = Judge(text, executes=executes, parameters=values)
             return court.known(asked) or await court.rule(asked, lambda text, hint: None)
 
-        try:
-            prepared = await says(b"SELECT $1", executes=False)
-            assert isinstance(prepared, Passage)
-            assert prepared.is_pending  # so that EXECUTE and FETCH do not run it by its name
-            assert isinstance(await says(b"SELECT $1", b"7", executes=True), Passage)
-            assert isinstance(await says(b"SELECT $1", b"8", executes=True), Deny)
-            assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
-            assert isinstance(await says(b"SELECT '8'", executes=True), Deny)
-            assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
-        finally:
-            await reader.close()
+        prepared = await says(b"SELECT $1", executes=False)
+        assert isinstance(prepared, Passage)
+        assert prepared.is_pending  # so that EXECUTE and FETCH do not run it by its name
+        assert isinstance(await says(b"SELECT $1", b"7", executes=True), Passage)
+        assert isinstance(await says(b"SELECT $1", b"8", executes=True), Deny)
+        assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
+        assert isinstance(await says(b"SELECT '8'", executes=True), Deny)
+        assert isinstance(await says(b"SELECT '8'", executes=False), Passage)
 
-    asyncio.run(act())
+    with_reader(act)
 
 
 async def _catalog(before: Catalog | None) -> Catalog:
     return Catalog()
-
-
-async def _nobody(*_: object) -> Deny:
-    return Deny("nobody is there", "people")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
@@ -16,7 +15,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
-from tests.unit.test_court_memory import ANN, SHOP, Bookkeeper
+from tests.unit.court_scene import ANN, SHOP, Bookkeeper, with_reader
 
 OPEN, SHUT = Relation(1, "public", "t", "r"), Relation(2, "shop", "t", "r")
 
@@ -72,14 +71,7 @@ class Scene:
 
 
 def play(act: Callable[[Scene], Awaitable[None]], catalog: Catalog | None = None) -> None:
-    async def run() -> None:
-        reader = StatementReader()
-        try:
-            await act(Scene(reader, catalog or Catalog()))
-        finally:
-            await reader.close()
-
-    asyncio.run(run())
+    with_reader(lambda reader: act(Scene(reader, catalog or Catalog())))
 
 
 def test_what_was_prepared_while_it_was_allowed_is_judged_again_when_it_runs() -> None:

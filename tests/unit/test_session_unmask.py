@@ -36,8 +36,8 @@ from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.wire.effects import Judge, Passage
+from tests.unit.court_scene import Bookkeeper, with_reader
 from tests.unit.recording_scene import told
-from tests.unit.test_court_memory import Bookkeeper
 from tests.unit.test_session_pump import READY, STARTUP, complete, query
 from tests.unit.test_session_pump import Scene as Stream
 from tests.unit.test_session_pump import play as play_stream
@@ -126,14 +126,7 @@ def is_raw(passage: Passage) -> bool:
 
 
 def play(act: Callable[[Scene], Awaitable[None]]) -> None:
-    async def run() -> None:
-        reader = StatementReader()
-        try:
-            await act(Scene(reader))
-        finally:
-            await reader.close()
-
-    asyncio.run(run())
+    with_reader(lambda reader: act(Scene(reader)))
 
 
 def test_a_remembered_ruling_is_raw_up_to_the_very_moment_and_masked_from_it_on() -> None:
