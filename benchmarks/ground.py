@@ -11,7 +11,6 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 from tests.journeys.stage import Running, Stage, running
-from tests.journeys.tokens import AUDIENCE, ISSUER
 from tests.peers.postgres import Foundry, Postgres, installations
 
 from benchmarks.ways import Way, haproxy, pgbouncer
@@ -34,45 +33,24 @@ ANALYZE;
 """
 # The tests' server logs every statement and knows few buffers; a database's own settings win over its command line.
 _QUIET = "ALTER DATABASE app SET log_statement = 'none'"
-
-
-class BenchStage(Stage):
-    """A stage with one target, of which some columns are classified, as they are in earnest."""
-
-    def configuration(self) -> str:
-        return f"""\
-listen: 127.0.0.1:0
-state: sqlite:state.db
-recordings: file:recordings
-policies: policies
-identity:
-  - issuer: {ISSUER}
-    kind: workload
-    audience: {AUDIENCE}
-    jwks_file: keys.json
-    claims: {{user: sub, groups: groups}}
-targets:
-  {TARGET}:
-    kind: postgres
-    address: {self.postgres.host}:{self.postgres.port}
-    database: {self.postgres.database}
-    tls: {{mode: verify-full, ca: {self.postgres.ca}}}
-    labels: {{env: prod}}
-    credentials: {{from: postgres-role, user: {self.postgres.admin}, password: file:admin-password, roles: [app_read]}}
+_CLASSIFY = """\
     classify:
       public.people.email: email
       public.people.ssn: national-id
       public.customers.email: email
       public.wide_masked.c: note
-  {LOOKED_INTO}:
-    kind: postgres
-    address: {self.postgres.host}:{self.postgres.port}
-    database: {self.postgres.database}
-    tls: {{mode: verify-full, ca: {self.postgres.ca}}}
-    labels: {{env: prod}}
-    credentials: {{from: postgres-role, user: {self.postgres.admin}, password: file:admin-password, roles: [app_read]}}
-    detect: all
 """
+
+
+class BenchStage(Stage):
+    """A stage with two targets: some columns of the one are classified, as in earnest, and the other is looked into."""
+
+    def _targets(self) -> Iterator[str]:
+        reader = (
+            f"{{from: postgres-role, user: {self.postgres.admin}, password: file:admin-password, roles: [app_read]}}"
+        )
+        yield self._target(TARGET, "{env: prod}", reader) + _CLASSIFY
+        yield self._target(LOOKED_INTO, "{env: prod}", reader) + "    detect: all\n"
 
 
 class Ground(Struct, frozen=True):

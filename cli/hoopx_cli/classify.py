@@ -12,7 +12,7 @@ from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.masks import Detector
 from hoopx_cli.broker import demanding_extra
 from hoopx_cli.commands import YamlCommand, group
-from hoopx_cli.connect import For, Reason, Request, Ticket
+from hoopx_cli.connect import For, Reason, Request, Ticket, Wait
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
@@ -36,7 +36,7 @@ def classify(
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
-    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")] = "",
+    wait: Wait = "",
     request: Request = "",
 ) -> int:
     """Example: hoopx classify prod-db >> classes.yaml

@@ -10,7 +10,7 @@ from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.access import demand_distinct
 from hoopx_cli.commands import CommandWithChild, group
-from hoopx_cli.connect import For, Reason, Request, Ticket, command_of
+from hoopx_cli.connect import For, Reason, Request, Ticket, Wait, command_of
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import kit_of
 
@@ -24,7 +24,7 @@ def exec_(
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
-    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")] = "",
+    wait: Wait = "",
     request: Request = "",
 ) -> int:
     """Example: hoopx exec prod-db -- psql -c 'select 1'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -59,3 +60,19 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
         yield Stage(store)
     finally:
         await store.close()
+
+
+Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+
+
+def player(folder: Path) -> Play:
+    """Runs scenes on a stage whose store is in `folder`."""
+
+    def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
+        async def on_stage() -> None:
+            async with stage(folder) as s:
+                await scene(s)
+
+        asyncio.run(on_stage())
+
+    return play

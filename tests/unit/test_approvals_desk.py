@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
@@ -28,24 +28,16 @@ from tests.unit.approvals_stage import (
     ONE_DBA,
     OPENING,
     TWO_DBAS,
+    Play,
     Stage,
+    player,
     stage,
 )
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[[Callable[[Stage], Awaitable[None]]], None]:
-    def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
-        async def on_stage() -> None:
-            async with stage(tmp_path) as s:
-                await scene(s)
-
-        asyncio.run(on_stage())
-
-    return play
-
-
-Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+def play(tmp_path: Path) -> Play:
+    return player(tmp_path)
 
 
 # Asking

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -15,25 +14,15 @@ from hoopx_broker.storage.migrate import migrate, shipped
 from hoopx_broker.terms.errors import BadInput, Denied, StillPending, Unknown
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
-from tests.unit.approvals_stage import ANN, BOB, CID, EVE, OPENING, TWO_DBAS, Stage, stage
+from tests.unit.approvals_stage import ANN, BOB, CID, EVE, OPENING, TWO_DBAS, Play, Stage, player, stage
 
 EMAILS = matter_of("prod-db", "sha256:1", ["email"], 1800)
 ANNS_AGENT = Principal("bot", "agent", ("agents",), on_behalf_of="ann")
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[[Callable[[Stage], Awaitable[None]]], None]:
-    def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
-        async def on_stage() -> None:
-            async with stage(tmp_path) as s:
-                await scene(s)
-
-        asyncio.run(on_stage())
-
-    return play
-
-
-Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+def play(tmp_path: Path) -> Play:
+    return player(tmp_path)
 
 
 async def held(s: Stage) -> list[str]:
