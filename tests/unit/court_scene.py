@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Circumstances, Consent
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
@@ -44,24 +44,11 @@ class Bookkeeper:
             return Ask("payments need a second pair of eyes", ("payments",), {"dba": 1})
         return Allow(("reading",))
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
         return {}
 
     def hidden_classes(
-        self,
-        who: Principal,
-        target: Target,
-        classes: Collection[str],
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
+        self, who: Principal, target: Target, classes: Collection[str], consent: Consent = Consent()
     ) -> frozenset[str]:
         return frozenset()
 

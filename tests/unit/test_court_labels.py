@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import structs
 
+from hoopx_broker.seams.judge import Consent
 from hoopx_broker.session.court import Bench, Court, Hearing
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
@@ -28,14 +29,7 @@ def catalog(labelled: Mapping[ColumnName, str]) -> Catalog:
 class Hiding(Bookkeeper):
     """Hides all that is classified, but for the class `public`."""
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
         return {column: kind for column, kind in target.classify.items() if kind != "public"}
 
 

@@ -12,6 +12,7 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.problems import BadPolicies
 from hoopx_broker.policy.shipped import directory
+from hoopx_broker.seams.judge import Consent
 from hoopx_broker.terms.masks import Detector, Masks
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
@@ -20,7 +21,7 @@ from tests.unit.policy_stage import ANN, BOT, DAN, EMAIL, NOW, SSN, judge_of, sh
 
 ASKING = {"env": "prod", "unmask": "approval"}
 SHOP = target(labels=ASKING, email="email", ssn="national-id")
-PRIVACY = frozenset({"privacy"})
+PRIVACY = Consent(frozenset({"privacy"}))
 
 
 def test_the_classes_are_hidden_until_the_group_agreed_and_then_those_that_were_asked() -> None:
@@ -28,7 +29,7 @@ def test_the_classes_are_hidden_until_the_group_agreed_and_then_those_that_were_
     assert judge.hidden(ANN, SHOP) == {EMAIL: "email", SSN: "national-id"}
     assert judge.hidden(ANN, SHOP, PRIVACY) == {}
     assert judge.hidden(ANN, SHOP) == {EMAIL: "email", SSN: "national-id"}, "one answer is not kept for the other"
-    assert judge.hidden(ANN, SHOP, frozenset({"dba"})) == {EMAIL: "email", SSN: "national-id"}
+    assert judge.hidden(ANN, SHOP, Consent(frozenset({"dba"}))) == {EMAIL: "email", SSN: "national-id"}
     ruling = judge.unmasking(ANN, SHOP, ["email"], NOW)
     assert isinstance(ruling, Ask)
     assert (ruling.approvers, ruling.rules) == ({"privacy": 1}, ("raw-values-need-approval",))
@@ -41,10 +42,10 @@ def test_reason_and_ticket_are_those_of_the_request_alone(tmp_path: Path) -> Non
         ' when { context.ticket == "OPS-1" && context.reason != "" && context.approvals.contains("dba") };',
     )
     dba = frozenset({"dba"})
-    assert judge.hidden(ANN, SHOP, dba, "why", "OPS-1") == {}
+    assert judge.hidden(ANN, SHOP, Consent(dba, "why", "OPS-1")) == {}
     for wrong in [(dba, "why", "OPS-2"), (dba, "", "OPS-1"), (frozenset[str](), "why", "OPS-1")]:
-        assert judge.hidden(ANN, SHOP, *wrong) == SHOP.classify
-    assert judge.hidden(ANN, SHOP, dba, "why", "OPS-1") == {}
+        assert judge.hidden(ANN, SHOP, Consent(*wrong)) == SHOP.classify
+    assert judge.hidden(ANN, SHOP, Consent(dba, "why", "OPS-1")) == {}
 
 
 def test_agents_are_not_asked_for_and_an_approval_shows_them_nothing() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hoopx_broker.masking.plan import OPEN
+from hoopx_broker.seams.judge import Consent
 from hoopx_broker.session.court import Bench, Court, Hearing
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.reader import StatementReader
@@ -46,14 +47,7 @@ class Hiding(Bookkeeper):
 
     hides = True
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
         return {EMAIL: "email"} if self.hides else {}
 
 

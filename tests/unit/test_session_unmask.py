@@ -17,6 +17,7 @@ from hoopx_broker.approvals.unmasking import Unmasking, matter_of
 from hoopx_broker.masking.hidden import Origin
 from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.recording.failures import RecordingFailed
+from hoopx_broker.seams.judge import Consent
 from hoopx_broker.session import unmasking as room
 from hoopx_broker.session.court import Bench, Court, Hearing
 from hoopx_broker.session.ground import Ground
@@ -75,15 +76,8 @@ UNMASKING = Unmasking("r_1", ANN, "shop", "1", ("email",), frozenset({"dpo"}), (
 class Consenting(Bookkeeper):
     """A policy by which the group `dpo` lets classes be seen."""
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
-        return {} if (approvals, reason, ticket) == (frozenset({"dpo"}), "why", "T-1") else dict(target.classify)
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
+        return {} if consent == Consent(frozenset({"dpo"}), "why", "T-1") else dict(target.classify)
 
 
 # The court.

@@ -12,7 +12,7 @@ from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.rules import Rule
 from hoopx_broker.policy.shadow import effect
-from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Circumstances, Consent
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
@@ -65,35 +65,22 @@ class CedarJudge:
 
         return self._rule(who, target, circumstances, answers)
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
         """Any error hides everything, and is not remembered."""
-        key = (who, ground(who, target), tuple(target.classify.items()), approvals, reason, ticket)
+        key = (who, ground(who, target), tuple(target.classify.items()), consent)
         if key not in self._hidden:
             try:
-                answers = self.inquiry.revealing(who, target, _request_to_unmask(approvals, reason, ticket))
+                answers = self.inquiry.revealing(who, target, _under(consent))
             except Exception:
                 return dict(target.classify)  # fails closed, as `_rule` does
             self._keep(key, _revealed(answers), target)
         return dict(self._hidden[key])
 
     def hidden_classes(
-        self,
-        who: Principal,
-        target: Target,
-        classes: Collection[str],
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
+        self, who: Principal, target: Target, classes: Collection[str], consent: Consent = Consent()
     ) -> frozenset[str]:
         """Any error hides all of them."""
-        now = _request_to_unmask(approvals, reason, ticket)
+        now = _under(consent)
         try:
             return frozenset(classes) - _revealed(self.inquiry.revealing_classes(who, target, sorted(classes), now))
         except Exception:
@@ -205,9 +192,9 @@ class CedarJudge:
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
 
 
-def _request_to_unmask(approvals: frozenset[str], reason: str, ticket: str) -> Circumstances:
+def _under(consent: Consent) -> Circumstances:
     """What is revealed does not depend on the time."""
-    return Circumstances(0, reason, ticket, approvals=approvals)
+    return Circumstances(0, consent.reason, consent.ticket, approvals=consent.approvals)
 
 
 def _revealed(answers: Sequence[Answer]) -> set[str]:

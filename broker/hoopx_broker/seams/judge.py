@@ -30,6 +30,14 @@ class Circumstances(Struct, frozen=True):
     pending: bool = False
 
 
+class Consent(Struct, frozen=True):
+    """What people agreed to when they approved a request to unmask: their groups, and its reason and ticket."""
+
+    approvals: frozenset[str] = frozenset()
+    reason: str = ""
+    ticket: str = ""
+
+
 class Judge(Protocol):
     """Pure judging: no I/O, same answer for the same question. Any error inside is a `Deny` with rule `judge`."""
 
@@ -57,27 +65,11 @@ class Judge(Protocol):
         `hidden` are the columns that `who` does not see raw now, where approvals make it another answer than policy's.
         """
 
-    def hidden(
-        self,
-        who: Principal,
-        target: Target,
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
-    ) -> dict[ColumnName, str]:
-        """The classified columns that `who` may not see raw, with their class.
-
-        `approvals`, `reason` and `ticket` are those of a request to unmask, where one runs.
-        """
+    def hidden(self, who: Principal, target: Target, consent: Consent = Consent()) -> dict[ColumnName, str]:
+        """The classified columns that `who` may not see raw, with their class."""
 
     def hidden_classes(
-        self,
-        who: Principal,
-        target: Target,
-        classes: Collection[str],
-        approvals: frozenset[str] = frozenset(),
-        reason: str = "",
-        ticket: str = "",
+        self, who: Principal, target: Target, classes: Collection[str], consent: Consent = Consent()
     ) -> frozenset[str]:
         """Those of `classes` whose values `who` may not see raw, wherever they are found."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hoopx_broker.approvals.unmasking import Unmasking
+from hoopx_broker.seams.judge import Consent
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.terms.entries import Notice, Unmask
 from hoopx_broker.terms.people import Principal
@@ -34,7 +35,7 @@ class Unmasked:
         """As `Judge.hidden`, without the columns that these approvals show."""
         hidden = policy.hidden(who, target)
         for each in self._valid(policy):
-            still = policy.hidden(who, target, each.approvals, each.reason, each.ticket)
+            still = policy.hidden(who, target, _consent(each))
             hidden = {column: kind for column, kind in hidden.items() if kind not in each.classes or column in still}
         return hidden
 
@@ -43,7 +44,7 @@ class Unmasked:
         hidden = policy.hidden_classes(who, target, frozenset(classes))
         for each in self._valid(policy):
             asked = hidden & frozenset(each.classes)
-            hidden -= asked - policy.hidden_classes(who, target, asked, each.approvals, each.reason, each.ticket)
+            hidden -= asked - policy.hidden_classes(who, target, asked, _consent(each))
         return hidden
 
     def shows_beyond(self, other: Unmasked, policy: Policy, who: Principal, target: Target) -> bool:
@@ -56,6 +57,10 @@ class Unmasked:
     def _valid(self, policy: Policy) -> list[Unmasking]:
         """People agreed under one version of the policy; by another, others might have to be asked, or nobody could."""
         return [each for each in self.holding if each.policy == policy.version]
+
+
+def _consent(unmasking: Unmasking) -> Consent:
+    return Consent(unmasking.approvals, unmasking.reason, unmasking.ticket)
 
 
 def begins(unmasking: Unmasking) -> Unmask:
