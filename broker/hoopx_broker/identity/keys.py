@@ -84,7 +84,7 @@ def read_keys(data: bytes) -> KeySet:
     Keys that are no business of ours (encryption, symmetric, unknown curves) are passed over, so are keys that prove
     nothing: short ones, ones published with their private half, and several of one type under the same `kid`.
     """
-    keys = [key for entry in _entries(data) if (key := _read_key(entry)) is not None]
+    keys = [key for entry in _entries(data) if (key := read_key(entry)) is not None]
     names = Counter((key.kid, key.kty, key.curve, key.alg) for key in keys)
     usable = tuple(key for key in keys if names[key.kid, key.kty, key.curve, key.alg] == 1)
     if not usable:
@@ -100,7 +100,8 @@ def _entries(data: bytes) -> list[dict[str, Any]]:
         raise BadInput("the key set is not a JWKS document", 'it must look like {"keys": [{"kty": …}]}') from None
 
 
-def _read_key(entry: dict[str, Any]) -> Key | None:
+def read_key(entry: dict[str, Any]) -> Key | None:
+    """One public key as JWK (RFC 7517); None for what must not prove anything."""
     kty, alg, kid = entry.get("kty"), entry.get("alg"), entry.get("kid")
     curve = None if kty == "RSA" else entry.get("crv")
     tied = alg is None or (isinstance(alg, str) and ALGORITHMS.get(alg) == (kty, curve))

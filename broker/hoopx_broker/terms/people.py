@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 PrincipalKind = Literal["human", "job", "agent"]
 
 
 class Principal(Struct, frozen=True):
-    """A verified identity. `user` is unique within a broker; `groups` are as the token said at this grant."""
+    """A verified identity. `user` is unique within a broker; `groups` are as the token said at this grant.
+
+    An agent that acts for somebody has their name in `on_behalf_of` and their groups in `their_groups` (unset for all
+    others, so that recordings of version 1 stay as they are): it may do what policy allows to both of them.
+    """
 
     user: str
     kind: PrincipalKind
@@ -18,3 +22,9 @@ class Principal(Struct, frozen=True):
     issuer: str = ""
     subject: str = ""
     on_behalf_of: str | None = None
+    their_groups: tuple[str, ...] | UnsetType = UNSET
+
+
+def spoken(user: str, on_behalf_of: str | None) -> str:
+    """As people read it: `bot on behalf of ann`."""
+    return f"{user} on behalf of {on_behalf_of}" if on_behalf_of else user
