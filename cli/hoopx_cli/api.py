@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -23,10 +23,12 @@ from hoopx_broker.api.messages import (
     WhoAmI,
 )
 from hoopx_broker.terms.errors import HoopxError, Unreachable
-from hoopx_broker.terms.secret import Secret
 from hoopx_cli import trust
 from hoopx_cli.refusals import error_in
 from hoopx_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from hoopx_cli.credential import Credential
 
 T = TypeVar("T")
 
@@ -52,12 +54,12 @@ class _Sessions(Struct, frozen=True):
 
 
 class Api:
-    """The broker's API as one identity. `token` is asked for when a call first needs it."""
+    """The broker's API as one identity. `credential` is asked for when a call needs it."""
 
-    def __init__(self, settings: Settings, tls: ssl.SSLContext, token: Callable[[], Secret]) -> None:
+    def __init__(self, settings: Settings, tls: ssl.SSLContext, credential: Callable[[], Credential]) -> None:
         self._settings = settings
         self._tls = tls
-        self._token = token
+        self._credential = credential
 
     def about(self) -> About:
         return self._ask("GET", "/v1/about", About, signed=False)
@@ -117,7 +119,7 @@ class Api:
     @contextmanager
     def _answer(self, method: str, path: str, content: bytes, *, signed: bool) -> Iterator[HTTPResponse]:
         parts = urlsplit(self._settings.broker)
-        headers = self._headers(signed=signed)
+        headers = self._headers(method, path, signed=signed)
         connection = HTTPSConnection(
             parts.hostname or "",
             parts.port,
@@ -149,10 +151,10 @@ class Api:
             message = f"what answers at {self._settings.broker} breaks HTTP"
             raise Unreachable(message, "check the address: is it a hoopx broker?") from None
 
-    def _headers(self, *, signed: bool) -> Mapping[str, str]:
+    def _headers(self, method: str, path: str, *, signed: bool) -> Mapping[str, str]:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if signed:
-            headers["Authorization"] = f"Bearer {self._token().reveal()}"
+            headers |= self._credential().headers(method, self._settings.broker + path)
         return headers
 
 

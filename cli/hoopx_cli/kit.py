@@ -17,6 +17,8 @@ from hoopx_cli.output import Output
 from hoopx_cli.settings import Flags, Settings
 
 if TYPE_CHECKING:
+    from hoopx_broker.api.proof import ProofKey
+    from hoopx_cli.credential import Credential
     from hoopx_cli.keyring import Logins
 
 
@@ -40,7 +42,7 @@ class Kit:
 
     @cached_property
     def api(self) -> Api:
-        return Api(self.settings, self.tls, self.token)
+        return Api(self.settings, self.tls, self.credential)
 
     @property
     def logins(self) -> Logins:
@@ -48,6 +50,20 @@ class Kit:
         from hoopx_cli.keyring import Logins
 
         return Logins(self.settings.home, self.out.insist)
+
+    @cached_property
+    def _process_key(self) -> ProofKey:
+        """The key of this process, for tokens that are bound to no key: it binds the sessions opened with them."""
+        from hoopx_broker.api.proof import ProofKey
+
+        return ProofKey.create()
+
+    def credential(self) -> Credential:
+        """What a call to the broker carries. Raises `Unauthenticated`."""
+        # Cryptography costs 30 ms, which commands that call nobody need not wait for.
+        from hoopx_cli.credential import Credential
+
+        return Credential(self.token(), self._process_key, "Bearer")
 
     def token(self) -> Secret:
         """HOOPX_TOKEN, else what `hoopx login` keeps, renewed when it is near its end. Raises `Unauthenticated`."""

@@ -11,8 +11,19 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.terms.errors import BackendFailed, StillPending, Unreachable
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.tunnel.client import Broker, Control, Near, Stream, UpgradeRefused, open_control, open_stream
+from hoopx_broker.tunnel.client import (
+    SESSION,
+    STREAM,
+    Broker,
+    Control,
+    Near,
+    Stream,
+    UpgradeRefused,
+    open_control,
+    open_stream,
+)
 from hoopx_cli import trust
+from hoopx_cli.credential import Credential
 from hoopx_cli.output import Output, moment
 from hoopx_cli.refusals import error_in, error_of
 from hoopx_cli.settings import Settings
@@ -28,7 +39,7 @@ class Entrance(Struct, frozen=True):
 
     settings: Settings
     broker: Broker
-    token: Secret
+    credential: Credential
     out: Output
 
 
@@ -46,7 +57,9 @@ class Session:
         return await asyncio.shield(self._follower)
 
     async def dial(self, near: Near) -> Stream:
-        return await open_stream(self._entrance.broker, Secret(self.opened.grant), near)
+        broker = self._entrance.broker
+        grant = self._entrance.credential.of_grant(Secret(self.opened.grant))
+        return await open_stream(broker, grant.headers("GET", broker.url + STREAM), near)
 
     async def end(self) -> None:
         """Hang up and wait until the broker has revoked the lease, or has taken it on."""
@@ -98,7 +111,8 @@ async def open_session(entrance: Entrance, order: Open) -> AsyncIterator[Session
 
 async def _control(entrance: Entrance) -> Control:
     try:
-        return await open_control(entrance.broker, entrance.token)
+        headers = entrance.credential.headers("GET", entrance.broker.url + SESSION)
+        return await open_control(entrance.broker, headers)
     except UpgradeRefused as refused:
         raise error_in(refused.status, refused.body) from None
     except OSError as error:

@@ -13,11 +13,13 @@ import msgspec
 import pytest
 
 from hoopx_broker.api.messages import AskFor, Refusal, RequestView, SessionView, TargetView, WhoAmI
+from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.errors import Denied, HoopxError, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli import api as room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
+from hoopx_cli.credential import Credential
 from hoopx_cli.settings import Settings
 from tests.peers.certificates import Authority
 
@@ -82,9 +84,12 @@ def double(tmp_path: Path) -> Iterator[HttpDouble]:
         yield running
 
 
+KEY = ProofKey.create()
+
+
 def asking(double: HttpDouble, home: Path) -> Api:
     settings = Settings(double.url, str(double.ca), home)
-    return Api(settings, trust.context(settings), lambda: Secret("t0ken"))
+    return Api(settings, trust.context(settings), lambda: Credential(Secret("t0ken"), KEY, "Bearer"))
 
 
 def test_the_token_travels_in_a_header_and_never_in_the_address(double: HttpDouble, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -20,7 +21,6 @@ from picows import (
 
 from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.terms.errors import Unreachable
-from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.resume import resume_reading
 
 # TCP, TLS and the upgrade are five round trips; a broker that needs longer is as good as down.
@@ -33,6 +33,9 @@ MAX_STREAM_FRAME = 16 * 1024 * 1024
 MAX_CONTROL_FRAME = 1024 * 1024
 # Events are for people; a broker that sends more of them than anyone reads is slowed down by not being read.
 MAX_UNREAD = 256
+
+# Where a session is opened, and where its streams are.
+SESSION, STREAM = "/v1/session", "/v1/stream"
 
 FromBroker = Waiting | Opened | Refusal | Event | Ended
 _decode = msgspec.json.Decoder(FromBroker).decode
@@ -174,23 +177,25 @@ class Control(WSListener):
             await self._transport.wait_disconnected()
 
 
-async def open_control(broker: Broker, token: Secret) -> Control:
-    """Raises `OSError`, `UpgradeRefused` or `Unreachable`."""
+async def open_control(broker: Broker, headers: Mapping[str, str]) -> Control:
+    """`headers` say who opens the session. Raises `OSError`, `UpgradeRefused` or `Unreachable`."""
     control = Control()
     # The control channel is never held back for long, so silence on it means that the broker is gone. Streams are
     # not asked: a broker that waits for an approval does not read them, and would seem dead.
-    await _connect(broker, "/v1/session", token, control, MAX_CONTROL_FRAME, watch=True)
+    await _connect(broker, SESSION, headers, control, MAX_CONTROL_FRAME, watch=True)
     return control
 
 
-async def open_stream(broker: Broker, grant: Secret, near: Near) -> Stream:
-    """Raises `OSError`, `UpgradeRefused` or `Unreachable`."""
+async def open_stream(broker: Broker, headers: Mapping[str, str], near: Near) -> Stream:
+    """`headers` carry the session's grant. Raises `OSError`, `UpgradeRefused` or `Unreachable`."""
     stream = Stream(near)
-    await _connect(broker, "/v1/stream", grant, stream, MAX_STREAM_FRAME, watch=False)
+    await _connect(broker, STREAM, headers, stream, MAX_STREAM_FRAME, watch=False)
     return stream
 
 
-async def _connect(broker: Broker, path: str, bearer: Secret, listener: WSListener, limit: int, *, watch: bool) -> None:
+async def _connect(
+    broker: Broker, path: str, headers: Mapping[str, str], listener: WSListener, limit: int, *, watch: bool
+) -> None:
     url = "wss" + broker.url.removeprefix("https") + path
     try:
         async with asyncio.timeout(HANDSHAKE_SECONDS):
@@ -203,8 +208,8 @@ async def _connect(broker: Broker, path: str, bearer: Secret, listener: WSListen
                 auto_ping_idle_timeout=SILENCE_SECONDS,
                 auto_ping_reply_timeout=SILENCE_SECONDS,
                 max_frame_size=limit,
-                extra_headers={"Authorization": f"Bearer {bearer.reveal()}"},
-                # A redirect would carry the bearer token to another place.
+                extra_headers=dict(headers),
+                # A redirect would carry the token to another place.
                 max_redirects=0,
                 logger_name="hoopx",
             )
