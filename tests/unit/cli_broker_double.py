@@ -110,7 +110,7 @@ class BrokerDouble:
         self.bearers.append(bearer)
         if request.path == b"/v1/session" and bearer == f"Bearer {TOKEN}":
             return _ControlEnd(self)
-        if request.path == b"/v1/stream" and bearer == f"Bearer {GRANT}" and not self.refuses_streams:
+        if request.path == b"/v1/stream" and bearer == f"DPoP {GRANT}" and not self.refuses_streams:
             return _StreamEnd(self)
         refusal = {"error": Refusal("this token has expired", "log in with `hoopx login`", 11)}
         answer = WSUpgradeResponse.create_error_response(401, msgspec.json.encode(refusal))
