@@ -19,11 +19,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'token'|'ls'|'show'|'connect'|'exec'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'token'|'ls'|'show'|'connect'|'exec'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --ca --help --issuer -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -53,6 +53,10 @@ _hoopx() {
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy explain') words='' options='--approvals --as --at --classify --connect --groups --help --kind --label -o --on --output --policies -q --quiet --reason --recording --statement --ticket -v --verbose' kind='' ;;
+    'admin') words='revoke restore revoked' options='--help' kind='' ;;
+    'admin revoke') words='' options='--broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'admin restore') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'admin revoked') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
     'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -329,6 +329,36 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l statement
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
+complete -c hoopx -n "__hoopx_at 'admin'" -l help
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l broker
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l help
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -s o
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l output
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -s q
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l quiet
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l reason
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -s v
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l verbose
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l broker
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l help
+complete -c hoopx -n "__hoopx_at 'admin restore'" -s o
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l output
+complete -c hoopx -n "__hoopx_at 'admin restore'" -s q
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l quiet
+complete -c hoopx -n "__hoopx_at 'admin restore'" -s v
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l verbose
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l broker
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l help
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -s o
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l output
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -s q
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l quiet
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -s v
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c

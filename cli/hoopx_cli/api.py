@@ -16,7 +16,11 @@ from hoopx_broker.api.messages import (
     About,
     AskFor,
     AskToUnmask,
+    PassFor,
+    PassGiven,
     RequestView,
+    Revoke,
+    RevokedView,
     SessionView,
     TargetView,
     Vote,
@@ -49,6 +53,10 @@ class _Requests(Struct, frozen=True):
     requests: list[RequestView]
 
 
+class _Revoked(Struct, frozen=True):
+    revoked: list[RevokedView]
+
+
 class _Sessions(Struct, frozen=True):
     sessions: list[SessionView]
 
@@ -66,6 +74,18 @@ class Api:
 
     def whoami(self) -> WhoAmI:
         return self._ask("GET", "/v1/whoami", WhoAmI)
+
+    def give_pass(self, target: str) -> PassGiven:
+        return self._ask("POST", "/v1/passes", PassGiven, PassFor(target))
+
+    def revoke(self, user: str, reason: str) -> RevokedView:
+        return self._ask("POST", f"/v1/users/{quote(user, safe='')}/revoke", RevokedView, Revoke(reason))
+
+    def restore(self, user: str) -> RevokedView:
+        return self._ask("POST", f"/v1/users/{quote(user, safe='')}/restore", RevokedView)
+
+    def revoked(self) -> list[RevokedView]:
+        return self._ask("GET", "/v1/users/revoked", _Revoked).revoked
 
     def targets(self) -> list[TargetView]:
         return self._ask("GET", "/v1/targets", _Targets).targets

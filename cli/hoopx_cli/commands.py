@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("hoopx_cli.login", "Sign in by your identity provider."),
     "logout": ("hoopx_cli.login", "Sign out and forget the tokens."),
     "whoami": ("hoopx_cli.login", "Show as whom the broker knows you."),
-    "token": ("hoopx_cli.login", "Print a token: the password of native clients."),
+    "token": ("hoopx_cli.login", "Print a password for native clients of one target."),
     "ls": ("hoopx_cli.targets", "List the targets that you may see."),
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deny": ("hoopx_cli.requests", "Refuse a request."),
     "sessions": ("hoopx_cli.sessions", "Search, replay, prove and end sessions."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
+    "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),
     "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),
 }

@@ -91,18 +91,21 @@ def whoami(context: typer.Context) -> None:
 
 
 @app.command(cls=BrokerCommand)
-def token(context: typer.Context) -> None:
-    """Example: PGPASSWORD=$(hoopx token) psql "host=broker.example.com port=8443 user=ann dbname=prod-db sslmode=require"
+def token(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+) -> None:
+    """Example: PGPASSWORD=$(hoopx token prod-db) psql "host=broker.example.com port=8443 user=ann dbname=prod-db sslmode=require"
 
-    Print a token for the broker, renewed if need be: the password of clients that connect without hoopx. It acts as
-    you until it ends, so hand it to a program and never write it down.
+    Print a password for clients that connect to the broker without hoopx. It is for one target, opens one session
+    there, and must do so within five minutes. Until then it acts as you: hand it to a program and never write it down.
     """  # noqa: E501 - the example is one line for a shell
     kit = kit_of(context)
-    bearer = kit.token().reveal()
+    given = kit.api.give_pass(target)
     if kit.out.form is Form.JSON:
-        kit.out.json({"token": bearer})
+        kit.out.json(given)
     else:
-        kit.out.data(bearer)
+        kit.out.data(given.token)
 
 
 def _provider(kit: Kit, issuer: str) -> SignIn:

@@ -314,5 +314,5 @@ def test_tokens_lie_nowhere_after_all_this(stage: Stage) -> None:
 
 def test_who_is_logged_in_needs_nothing_but_hoopx_token(stage: Stage) -> None:
     connection = native.conninfo(stage, TARGET)
-    line = f'PGPASSWORD=$(hoopx token) {program("psql")} -XAtc "SELECT 40 + 2" "{connection}"'
+    line = f'PGPASSWORD=$(hoopx token shop-prod) {program("psql")} -XAtc "SELECT 40 + 2" "{connection}"'
     assert clients.run(["sh", "-c", line], stage.environment("ann")).fine().out == "42\n"

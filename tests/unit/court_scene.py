@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from hoopx_broker.seams.judge import Circumstances, Consent
+from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
@@ -58,6 +58,9 @@ class Bookkeeper:
         return Allow()
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+        return Allow()
+
+    def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return Allow()
 
     def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:

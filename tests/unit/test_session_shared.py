@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import uvloop
 from msgspec import structs
 
 from hoopx_broker.api.messages import Event, Open, Waiting
+from hoopx_broker.identity.identity import Identity, Login
+from hoopx_broker.identity.passes import Passes
 from hoopx_broker.session import shared as room
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.opening import Applicant
@@ -85,11 +88,15 @@ class Guest:
 
     async def _stay(self) -> None:
         try:
-            async with self._scene.shared.joined(self._purpose, "10.0.0.7:1", self.heard.append) as session:
+            async with self._scene.shared.joined(self._purpose, self._applicant(), self.heard.append) as session:
                 self.session = session
                 await self._leaves.wait()
         except Exception as error:
             self.error = error
+
+    def _applicant(self) -> Applicant:
+        who = self._purpose.who
+        return Applicant(Identity(who, Login(who.issuer, who.subject, 0), 0, 3600), "10.0.0.7:1")
 
     def leave(self) -> None:
         self._leaves.set()
@@ -100,9 +107,10 @@ class Guest:
 class Scene:
     def __init__(self) -> None:
         self.opening = Opening()
+        self.passes = Passes(lambda: 0.0, os.urandom)
         self.failures: list[BaseException] = []
         self.crew = Crew(lambda _, error: self.failures.append(error))
-        self.shared = SharedSessions(self.opening, self.crew, lambda: 0.0)  # type: ignore[arg-type]
+        self.shared = SharedSessions(self.opening, self.passes, self.crew, lambda: 0.0)  # type: ignore[arg-type]
 
     def guest(self, purpose: Purpose = PURPOSE) -> Guest:
         return Guest(self, purpose)

@@ -2,7 +2,8 @@
 
 One WebSocket at `/v1/session` lives as long as its session: the CLI sends `Open`, the broker answers with `Waiting`
 any number of times and then `Opened` or `Refusal`; later events follow until `Ended`. Each client connection is a
-WebSocket at `/v1/stream` with the grant of `Opened` as its bearer token, and carries the raw bytes of the protocol.
+WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes of the protocol. Each of
+them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ class Hangup(Struct, frozen=True, tag="hangup"):
     """The CLI is done: end the session now."""
 
 
+class Renew(Struct, frozen=True, tag="renew"):
+    """The CLI's token was renewed: the session goes on under it. `proof` is one for `GET` of `/v1/session`."""
+
+    token: str
+    scheme: str
+    proof: str
+
+
 class Waiting(Struct, frozen=True, tag="waiting"):
     """An approval is needed. `approvers` maps a group to how many of its people must agree."""
 
@@ -38,7 +47,7 @@ class Waiting(Struct, frozen=True, tag="waiting"):
 
 
 class Opened(Struct, frozen=True, tag="opened"):
-    """The session is open. `grant` is a secret: it opens streams of this session and nothing else.
+    """The session is open. `grant` is a secret: with the session's key it opens streams of it, and nothing else.
 
     `classified` has the classified columns with their class, `masked` those that are hidden: the first thousand each.
     """
@@ -105,6 +114,37 @@ class WhoAmI(Struct, frozen=True):
     issuer: str
     on_behalf_of: str | None = None
     token_expires_at: float = 0
+
+
+class PassFor(Struct, frozen=True):
+    """`POST /v1/passes`: a password for native clients of one target."""
+
+    target: str
+
+
+class PassGiven(Struct, frozen=True):
+    """`token` is a secret: it opens one session on `target` as `user`, until `expires_at`."""
+
+    token: str
+    user: str
+    target: str
+    expires_at: float
+
+
+class Revoke(Struct, frozen=True):
+    """`POST /v1/users/{user}/revoke`."""
+
+    reason: str = ""
+
+
+class RevokedView(Struct, frozen=True):
+    """A user who is not let in, and how many of their sessions that ended."""
+
+    user: str
+    at: float
+    by: str
+    reason: str = ""
+    sessions: int = 0
 
 
 class TargetView(Struct, frozen=True):

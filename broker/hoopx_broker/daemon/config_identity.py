@@ -69,6 +69,7 @@ def _oidc(section: Section, kind: Literal["human", "workload"], before: list[Oid
         scopes=section.texts_or("scopes", _DEFAULT.scopes) if human else (),
         jwks=jwks,
         ca=ca,
+        require_proof=section.flag_or("require_proof", _DEFAULT.require_proof),
     )
     twin = (issuer.issuer, issuer.audience, issuer.kind)
     if HOLE not in twin and twin in [(each.issuer, each.audience, each.kind) for each in before]:

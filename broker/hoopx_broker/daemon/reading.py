@@ -136,6 +136,16 @@ class Section:
             return default
         return tuple(self._parsed(item, str) for item in found.value)
 
+    def flag_or(self, key: str, default: bool) -> bool:
+        """Yes or no, as YAML writes it: `true` or `false`."""
+        if not self._asks(key):
+            return default
+        marked = self._values[key]
+        if not isinstance(marked.value, bool):
+            self._wrong(marked, f"must be yes or no, {_kind(marked.value)}", "write `true` or `false`")
+            return cast(bool, HOLE)
+        return marked.value
+
     def word_or_entries(
         self, key: str, alone: Callable[[str], list[T]], word: Callable[[str], T], section: Callable[[Section], T]
     ) -> list[T]:

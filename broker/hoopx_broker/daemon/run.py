@@ -18,44 +18,43 @@ import aiofastnet
 import structlog
 import uvloop
 from msgspec import Struct
-from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import About, SignIn
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, web
+from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
+from hoopx_broker.daemon.presented import origins
+from hoopx_broker.daemon.tunnels import Behind, Tunnels
+from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
-from hoopx_broker.identity.verify import Gate, Trust, trust
+from hoopx_broker.identity.passes import Passes
+from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.standing import Standing
+from hoopx_broker.identity.verify import Gate, Registers, Trust, trust
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.session.control import Attendance, attend
-from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import Sessions
-from hoopx_broker.session.native import Native, NativeClient
-from hoopx_broker.session.opening import Applicant, Opening, Services
+from hoopx_broker.session.loyalty import Loyalty
+from hoopx_broker.session.opening import Opening, Services
 from hoopx_broker.session.reader import StatementReader
-from hoopx_broker.session.shared import SharedSessions
-from hoopx_broker.session.streams import Streams
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
+from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.settings import BrokerConfig
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
-from hoopx_broker.tunnel.http import Entrance, Upgraded
 
 # A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
 STOP_SECONDS = 8.0
-
-_SESSION, _STREAM = b"/v1/session", b"/v1/stream"
 
 _log = structlog.get_logger()
 
@@ -108,12 +107,14 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     services, store = await _services(settings, keys, place, stack)
     embedded = await _embedded(settings, place, store)
-    gate = Gate(_trusted(settings, embedded), time.time, lambda why: _log.info("identity.refused", why=why))
-    sessions = Sessions()
+    gate = _gate(settings, place, embedded, store, services.standing)
+    sessions, passes = Sessions(), Passes(time.time, os.urandom)
+    loyalty = Loyalty(sessions, services.standing)
     about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded))
     opening = Opening(services, sessions)
-    api = web.Api(web.House(services, gate, sessions, store, about, opening))
-    tunnels = _Tunnels(gate, sessions, opening, services)
+    people = People(gate, services.standing, passes, sessions, services)
+    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
+    tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     door = Door(api.app(routes(embedded) if embedded else []), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
@@ -150,6 +151,7 @@ async def _services(settings: BrokerConfig, keys: Path, place: _Place, stack: As
         stored=StoredSessions(store),
         recordings=settings.recordings,
         evidence=evidence,
+        standing=await Standing.load(store, time.time),
         crew=crew,
         clock=time.time,
         steady=time.monotonic,
@@ -178,6 +180,14 @@ async def _embedded(settings: BrokerConfig, place: _Place, store: Store) -> Embe
     return await Embedded.create(settings.embedded, place.public_url, store)
 
 
+def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, store: Store, standing: Standing) -> Gate:
+    def note(why: str) -> None:
+        _log.info("identity.refused", why=why)
+
+    registers = Registers(Bindings(store), standing, Spent(time.time))
+    return Gate(_trusted(settings, embedded), time.time, note, registers, origins(place.public_url, settings.host))
+
+
 def _trusted(settings: BrokerConfig, embedded: Embedded | None) -> list[Trust]:
     known = [trust(issuer, time.time) for issuer in settings.identity]
     return [*known, embedded.trust()] if embedded else known
@@ -190,53 +200,6 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
         if issuer.client_id is not None
     ]
     return (*ways, *([embedded.sign_in()] if embedded else []))
-
-
-class _Tunnels:
-    """Who is behind the door: tunnels of the CLI, and native clients."""
-
-    def __init__(self, gate: Gate, sessions: Sessions, opening: Opening, services: Services) -> None:
-        self._gate = gate
-        self._sessions = sessions
-        self._opening = opening
-        self._services = services
-        shared = SharedSessions(opening, services.crew, services.clock)
-        native = Native(gate, shared, Streams(), services.crew)
-        self.entrance = Entrance(
-            self._upgrade,
-            frozenset({_SESSION}),
-            lambda peer, is_known: NativeClient(native, peer, is_known),
-            native.streams.cancel,
-        )
-
-    def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
-        header = str(request.headers.get("authorization", ""))
-        match request.path:
-            case path if path == _SESSION:
-                return ControlLink(lambda link: self._attend(link, header, peer))
-            case path if path == _STREAM:
-                return self._stream(header)
-            case _:
-                return None
-
-    def _attend(self, link: ControlLink, header: str, peer: str) -> None:
-        async def identify() -> Applicant:
-            who, _ = await self._gate.who(web.bearer(header))
-            return Applicant(who, peer)
-
-        needs = Attendance(identify, self._opening, self._services.crew, self._services.clock)
-        self._services.crew.start(attend(link, needs), "session")
-
-    def _stream(self, header: str) -> Upgraded:
-        try:
-            session = self._sessions.by_grant(web.bearer(header))
-            if session is None:
-                raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
-        except HoopxError as error:
-            return WSUpgradeResponseWithListener(
-                WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
-            )
-        return StreamLink(session.open_stream)
 
 
 async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:

@@ -17,18 +17,26 @@ from hoopx_broker.api.messages import (
     About,
     AskFor,
     AskToUnmask,
+    PassFor,
+    PassGiven,
     Refusal,
     RequestView,
+    Revoke,
+    RevokedView,
     SessionView,
     TargetView,
     Vote,
     WhoAmI,
 )
 from hoopx_broker.approvals.refusals import not_an_approver
+from hoopx_broker.daemon.people import People
+from hoopx_broker.daemon.presented import presented
+from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening, Services, ask_for_session, denial, duration_of, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -59,6 +67,8 @@ class House(Struct, frozen=True):
     store: Store
     about: About
     opening: Opening
+    people: People
+    loyalty: Loyalty
 
 
 class Api:
@@ -76,7 +86,12 @@ class Api:
         return [
             Route("/healthz", self._health),
             Route("/v1/about", self._about),
+            Route("/v1/logout", self._house.people.logout, methods=["POST"]),
             self._route("/v1/whoami", Api._whoami),
+            self._route("/v1/passes", Api._pass, "POST"),
+            self._route("/v1/users/{user}/revoke", Api._revoke, "POST"),
+            self._route("/v1/users/{user}/restore", Api._restore, "POST"),
+            self._route("/v1/users/revoked", Api._revoked),
             self._route("/v1/targets", Api._targets),
             self._route("/v1/targets/{name}", Api._target),
             self._route("/v1/requests", Api._requests),
@@ -92,8 +107,9 @@ class Api:
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
-            who, request.state.token_ends = await self._house.gate.who(bearer(request.headers.get("authorization", "")))
-            said = await call(self, request, who)
+            identity = request.state.identity = await self._house.gate.identify(_presented(request))
+            self._house.loyalty.learn(identity)
+            said = await call(self, request, identity.who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
         return Route(path, answer, methods=[method])
@@ -107,10 +123,24 @@ class Api:
     async def _about(self, _: Request) -> Response:
         return Response(_json(self._house.about), media_type="application/json")
 
-    # Targets.
+    # People.
+
+    async def _pass(self, request: Request, _: Principal) -> PassGiven:
+        return self._house.people.give_pass(request.state.identity, await _body(request, PassFor))
+
+    async def _revoke(self, request: Request, who: Principal) -> RevokedView:
+        return await self._house.people.revoke(who, request.path_params["user"], await _body(request, Revoke))
+
+    async def _restore(self, request: Request, who: Principal) -> RevokedView:
+        return await self._house.people.restore(who, request.path_params["user"])
+
+    async def _revoked(self, _: Request, who: Principal) -> dict[str, list[RevokedView]]:
+        return self._house.people.revoked(who)
 
     async def _whoami(self, request: Request, who: Principal) -> WhoAmI:
-        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, request.state.token_ends)
+        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, request.state.identity.expires_at)
+
+    # Targets.
 
     async def _targets(self, _: Request, who: Principal) -> dict[str, list[TargetView]]:
         views = [self._view(target, who) for target in self._services.targets.values()]
@@ -244,12 +274,9 @@ class Api:
         raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
 
 
-def bearer(header: str) -> str:
-    """The token of an Authorization header. Raises `Unauthenticated`."""
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("this call needs a token", "log in with `hoopx login`, or set HOOPX_TOKEN")
-    return token.strip()
+def _presented(request: Request) -> Presented:
+    headers, path = request.headers, request.scope["raw_path"].decode("latin-1")
+    return presented(headers.getlist("authorization"), headers.getlist("dpop"), request.method, path)
 
 
 def refusal(error: HoopxError) -> bytes:
@@ -284,7 +311,7 @@ async def _file(path: Path) -> AsyncIterator[bytes]:
 
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, HoopxError)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+    headers = {"WWW-Authenticate": "DPoP, Bearer"} if isinstance(error, Unauthenticated) else {}
     return Response(refusal(error), error.http_status, headers, media_type="application/json")
 
 

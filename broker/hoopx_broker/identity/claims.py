@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.jws import NotAccepted, shown
 from hoopx_broker.terms.people import Principal, PrincipalKind
 from hoopx_broker.terms.settings import OidcIssuer
@@ -46,20 +47,52 @@ def check_use(claims: dict[str, Any]) -> None:
     """Refuse tokens that a provider signs with the same key for another use than logging in."""
     if "events" in claims:
         raise NotAccepted("it tells of an event (a logout, a security event) and is no login")
-    if "cnf" in claims:
-        raise NotAccepted("it is bound to a key of its owner, which a bearer does not prove")
+
+
+def bound_to(claims: dict[str, Any]) -> str | None:
+    """The thumbprint of the key that the token is bound to by its provider (RFC 9449 section 6), None for none."""
+    if "cnf" not in claims:
+        return None
+    confirmation = claims["cnf"]
+    thumbprint = confirmation.get("jkt") if isinstance(confirmation, dict) else None
+    # A certificate (`x5t#S256`), or a key in whole: ways of binding that nobody proves here.
+    if not isinstance(thumbprint, str) or not thumbprint or len(confirmation) != 1:
+        raise NotAccepted("it is bound to a key in a way that cannot be proved here")
+    return thumbprint
+
+
+def login_of(claims: dict[str, Any], issuer: OidcIssuer) -> Login:
+    """The signing in that the token comes from."""
+    began_at = _moment(claims, "auth_time") or _moment(claims, "iat") or 0.0
+    sid = claims.get("sid")
+    return Login(issuer.issuer, _subject(claims), began_at, sid if isinstance(sid, str) else "")
+
+
+def issued_at(claims: dict[str, Any]) -> float:
+    """In seconds since the Unix epoch; 0 where the token does not say."""
+    return _moment(claims, "iat") or 0.0
+
+
+def client_of(claims: dict[str, Any]) -> str:
+    """The program that the token was given to, empty where it does not say."""
+    named = claims.get("client_id", claims.get("azp", ""))
+    return named if isinstance(named, str) else ""
 
 
 def principal(claims: dict[str, Any], issuer: OidcIssuer) -> Principal:
     """Who the bearer is, by the issuer's mapping of claims. Raises `NotAccepted`."""
-    subject = claims.get("sub")
     return Principal(
         user=_user(claims, issuer),
         kind=_KINDS[issuer.kind],
         groups=_groups(claims, issuer),
         issuer=issuer.issuer,
-        subject=_name(subject, "sub") if subject is not None else "",
+        subject=_subject(claims),
     )
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    subject = claims.get("sub")
+    return _name(subject, "sub") if subject is not None else ""
 
 
 def _audiences(claims: dict[str, Any]) -> list[str]:

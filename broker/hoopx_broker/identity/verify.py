@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hoopx_broker.identity.claims import check_times, check_use, is_meant_for, principal
+from hoopx_broker.identity import backchannel
+from hoopx_broker.identity.backchannel import Logout
+from hoopx_broker.identity.bindings import Bindings
+from hoopx_broker.identity.claims import (
+    bound_to,
+    check_times,
+    check_use,
+    client_of,
+    is_meant_for,
+    issued_at,
+    login_of,
+    principal,
+)
 from hoopx_broker.identity.discovery import OnlineKeys
 from hoopx_broker.identity.documents import fetcher
+from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.jws import NotAccepted, Token, prove, read_token, shown
 from hoopx_broker.identity.keys import Key, KeySource, PinnedKeys, read_keys
+from hoopx_broker.identity.proofs import Proof, Spent, WrongProof, read_proof
+from hoopx_broker.identity.standing import Standing
 from hoopx_broker.terms.errors import BadInput, Unauthenticated, Unreachable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -31,32 +47,135 @@ def trust(issuer: OidcIssuer, clock: Callable[[], float]) -> Trust:
     return Trust(issuer, OnlineKeys(issuer.issuer, fetcher(issuer.ca), clock))
 
 
-class Gate:
-    """The one place where a token becomes a `Principal`.
+class Registers(Struct, frozen=True):
+    """What the gate remembers between calls, beside the keys of issuers."""
 
+    bindings: Bindings
+    standing: Standing
+    spent: Spent
+
+
+class Gate:
+    """The one place where a token becomes an `Identity`.
+
+    `is_here` knows the URLs under which the broker can be reached: a proof for another one was made for somebody else.
     `note` hears why a token was refused, in words that hold neither the token nor anything of it but names.
     """
 
-    def __init__(self, trusted: Iterable[Trust], clock: Callable[[], float], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        trusted: Iterable[Trust],
+        clock: Callable[[], float],
+        note: Callable[[str], None],
+        registers: Registers | None = None,
+        is_here: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._trusted = tuple(trusted)
         self._clock = clock
         self._note = note
+        self._registers = registers
+        self._is_here = is_here
         _check_distinct([trust.issuer for trust in self._trusted])
 
     async def who(self, token: Secret | str) -> tuple[Principal, float]:
-        """The bearer, and when the token ends (seconds since the Unix epoch). Raises `Unauthenticated`."""
+        """The bearer, and when the token ends (seconds since the Unix epoch). Raises `Unauthenticated`.
+
+        For callers that can prove no key: a token that is bound to one is refused.
+        """
+        identity = await self.identify(Presented(token if isinstance(token, Secret) else Secret(token)))
+        return identity.who, identity.expires_at
+
+    async def identify(self, presented: Presented) -> Identity:
+        """Who calls. Raises `Unauthenticated`, which says no more than that, and what an honest caller may do."""
+        hint = "log in again with `hoopx login`"
         try:
-            return await self._judge(read_token(token.reveal() if isinstance(token, Secret) else token))
+            return await self._judge(presented, read_token(presented.token.reveal()))
+        except WrongProof as refusal:
+            self._note(f"token refused: {refusal}")
+            hint = refusal.hint
         except NotAccepted as refusal:
             self._note(f"token refused: {refusal}")
-        raise Unauthenticated("this token is not accepted", "log in again with `hoopx login`")
+        raise Unauthenticated("this token is not accepted", hint)
 
-    async def _judge(self, token: Token) -> tuple[Principal, float]:
+    async def _judge(self, presented: Presented, token: Token) -> Identity:
+        """First all that the token says of itself, then the proof that came with it; what was proved is spent last."""
         trust = self._trust_of(token)
         prove(token, await _key(trust, token))
         expires_at = check_times(token.claims, self._clock())
         check_use(token.claims)
-        return principal(token.claims, trust.issuer), expires_at
+        identity = Identity(
+            principal(token.claims, trust.issuer),
+            login_of(token.claims, trust.issuer),
+            issued_at(token.claims),
+            expires_at,
+            client=client_of(token.claims),
+        )
+        if self._registers is not None:
+            self._registers.standing.check(identity)
+        return await self._prove_key(presented, identity, bound_to(token.claims), trust.issuer)
+
+    async def _prove_key(
+        self, presented: Presented, identity: Identity, bound: str | None, issuer: OidcIssuer
+    ) -> Identity:
+        registers = self._registers
+        proof = self._proof(presented)
+        if bound is None and registers is not None:
+            bound = await registers.bindings.key_of(presented.token)
+        is_claimed = presented.scheme == "dpop"
+        if is_claimed and proof is None:
+            raise NotAccepted("it comes without a proof of its key")
+        if bound is not None and (proof is None or not is_claimed or proof.thumbprint != bound):
+            raise NotAccepted("it is bound to a key that whoever brings it did not prove")
+        if issuer.require_proof and not is_claimed:
+            raise NotAccepted("it comes as a bearer's, which its issuer's `require_proof` rules out")
+        if proof is None or registers is None:
+            return identity
+        registers.spent.spend(proof)
+        if is_claimed and bound is None:
+            bound = await registers.bindings.bind(presented.token, proof.thumbprint, identity.expires_at, self._clock())
+            if bound != proof.thumbprint:
+                raise NotAccepted("it was bound to another key at the same time")
+        return replace(identity, key=proof.thumbprint, is_bound=is_claimed)
+
+    def check_grant(self, presented: Presented, thumbprint: str | None) -> None:
+        """May whoever brings this grant use it? Raises `Unauthenticated` but for a proof of the session's key."""
+        try:
+            proof = self._proof(presented)
+            if proof is None or self._registers is None or presented.scheme != "dpop":
+                raise NotAccepted("the grant comes without a proof of its key")
+            if proof.thumbprint != thumbprint:
+                raise NotAccepted("the grant is bound to another key")
+            self._registers.spent.spend(proof)
+        except NotAccepted as refusal:
+            self._note(f"grant refused: {refusal}")
+            raise Unauthenticated("this grant is not accepted", "open a new session") from None
+
+    async def logout(self, raw: str) -> Logout:
+        """End what a logout token names, once. Raises `Unauthenticated`."""
+        try:
+            token = read_token(raw, backchannel.TYPES)
+            named = [trust for trust in self._trusted if trust.issuer.issuer == token.claims.get("iss")]
+            meant = [trust for trust in named if backchannel.is_meant_for(token.claims, trust.issuer)]
+            if len(meant) != 1 or self._registers is None:
+                raise NotAccepted("it is not from an issuer at whose client people log in here")
+            prove(token, await _key(meant[0], token))
+            logout = backchannel.read_logout(token, self._clock())
+            if not await self._registers.standing.logout(logout.revocation, logout.jti, logout.expires_at):
+                raise NotAccepted("it came before")
+        except NotAccepted as refusal:
+            self._note(f"logout token refused: {refusal}")
+            raise Unauthenticated("this token is not accepted") from None
+        return logout
+
+    def _proof(self, presented: Presented) -> Proof | None:
+        if presented.proof is None:
+            return None
+        here = self._is_here
+
+        def is_asked(url: str) -> bool:
+            return url.endswith(presented.path) and here(url.removesuffix(presented.path))
+
+        return read_proof(presented.proof, presented.method, is_asked, presented.token, self._clock())
 
     def _trust_of(self, token: Token) -> Trust:
         """The one trust that issuer and audience name; a token that means two of them means neither."""

@@ -100,12 +100,14 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     who: As = field(name="as")
-    on: On
     expect: Expect
+    on: On = On("")
     connect: bool = False
     sql: str | None = None
     view: str | None = None
     kill: str | None = None
+    revoke: str | None = None
+    restore: str | None = None
     reveal: tuple[str, ...] = ()
     circumstances: With = field(name="with", default_factory=With)
 
@@ -154,10 +156,14 @@ def _case(item: Any) -> Case:
     case.on.as_catalog()
     for name in case.expect.masks or ():
         column(name)
-    said = [case.connect, case.sql is not None, case.view is not None, case.kill is not None, bool(case.reveal)]
+    if not case.on.target and case.revoke is None and case.restore is None:
+        raise ValueError("say on what: `on: {target: prod-db}`")
+    named = (case.sql, case.view, case.kill, case.revoke, case.restore)
+    said = [case.connect, bool(case.reveal), *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
-            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `reveal: [CLASS]`"
+            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `revoke: USER`, "
+            "`restore: USER`, `reveal: [CLASS]`"
         )
     return case
 

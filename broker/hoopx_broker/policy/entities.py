@@ -50,6 +50,15 @@ def class_of(data_class: str) -> Resource:
     return Resource("DataClass", data_class, data_class)
 
 
+def person_of(user: str) -> Resource:
+    return Resource("Person", user, user)
+
+
+def person(user: str) -> dict[str, Any]:
+    """Somebody whom an action is about. Only the name is known: they need not be here."""
+    return _entity("Person", user, {"name": user}, [])
+
+
 def _inside(kind: str, target: Target, *names: str) -> Resource:
     dotted = ".".join(_part(name) for name in names)
     return Resource(kind, f"{target.name}/{dotted}", dotted)
@@ -67,7 +76,7 @@ def _read_part(text: str) -> str:
 
 def ground(who: Principal, target: Target) -> str:
     """Entities that every question of `who` about `target` needs, as Cedar's JSON."""
-    return json.dumps([_user(who), _target(target), _database(target)])
+    return json.dumps([user_of(who), _target(target), _database(target)])
 
 
 def named(
@@ -153,7 +162,8 @@ def _target(target: Target) -> dict[str, Any]:
     return {**entity, "tags": target.labels}
 
 
-def _user(who: Principal) -> dict[str, Any]:
+def user_of(who: Principal) -> dict[str, Any]:
+    """Who asks."""
     attributes = {"name": who.user, "kind": who.kind, "issuer": who.issuer}
     if who.on_behalf_of is not None:
         attributes["on_behalf_of"] = who.on_behalf_of

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from hoopx_broker.policy.clocks import clock_entities
 from hoopx_broker.policy.engine import Answer, Asking, ask
-from hoopx_broker.policy.entities import bound, class_of, classes, column_of, ground, named, target_of
+from hoopx_broker.policy.entities import (
+    bound,
+    class_of,
+    classes,
+    column_of,
+    ground,
+    named,
+    person,
+    person_of,
+    target_of,
+    user_of,
+)
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.questions import (
     ColumnInterest,
@@ -22,7 +34,7 @@ from hoopx_broker.policy.questions import (
     revealing_context,
     statement_contexts,
 )
-from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Circumstances, IdentityAction
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.targets import ColumnName, Target
@@ -119,6 +131,11 @@ class Inquiry:
         context = '{"own": true}' if who.user == owner else '{"own": false}'
         asking = Asking(Question(action, target_of(target)), context)
         return ask(self._policies, who.user, ground(who, target), [], [asking])
+
+    def identity(self, action: IdentityAction, who: Principal, user: str) -> list[Answer]:
+        context = '{"own": true}' if user in (who.user, who.on_behalf_of) else '{"own": false}'
+        asking = Asking(Question(action, person_of(user)), context)
+        return ask(self._policies, who.user, json.dumps([user_of(who)]), [person(user)], [asking])
 
     def _named(self, target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
         """Entities for the tables, columns and functions that these statements name or reach."""

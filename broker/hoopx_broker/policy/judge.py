@@ -12,7 +12,7 @@ from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.rules import Rule
 from hoopx_broker.policy.shadow import effect
-from hoopx_broker.seams.judge import Circumstances, Consent
+from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
@@ -112,6 +112,17 @@ class CedarJudge:
 
     def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         return self._about_session("session.kill", who, target, owner)
+
+    def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
+        try:
+            answers = self.inquiry.identity(action, who, user)
+            refused = next((answer for answer in answers if not answer.allowed), None)
+            if refused is None:
+                return Allow(_rules(answers))
+            rule = refused.rules[0] if refused.rules else "default"
+            return Deny(f"no rule permits you `{action}` on `{user}`", rule, "ask whoever may do it")
+        except Exception:
+            return _SURPRISE  # fails closed, as `_rule` does
 
     def _about_session(self, action: SessionAction, who: Principal, target: Target, owner: str) -> Ruling:
         try:

@@ -14,7 +14,7 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import Policies
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import resolved
-from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.seams.judge import Circumstances, IdentityAction
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 
@@ -66,6 +66,10 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     if case.kill is not None:
         answers = judge.inquiry.session("session.kill", who, target, case.kill)
         return _outcome(judge.may_kill_session(who, target, case.kill), answers)
+    if (user := case.revoke or case.restore) is not None:
+        action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
+        answers = judge.inquiry.identity(action, who, user)
+        return _outcome(judge.may_change_identity(action, who, user), answers)
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -36,6 +36,9 @@ class Consent(Struct, frozen=True):
     approvals: frozenset[str] = frozenset()
     reason: str = ""
     ticket: str = ""
+
+
+IdentityAction = Literal["identity.revoke", "identity.restore"]
 
 
 class Judge(Protocol):
@@ -80,6 +83,9 @@ class Judge(Protocol):
 
     def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         """May `who` see the recording of a session that `owner` had on `target`?"""
+
+    def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
+        """May `who` shut out the user of this name, or let them in again?"""
 
     def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
         """May `who` end a session that `owner` has on `target`?"""

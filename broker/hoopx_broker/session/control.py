@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
+from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.identity.identity import Identity
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
+from hoopx_broker.session.loyalty import lost_by_renewal
 from hoopx_broker.session.opening import Applicant, Opening
 from hoopx_broker.session.presence import unless_left, until_the_end
-from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
 from hoopx_broker.tunnel.crew import Crew
 
 # The CLI sends `Open` right after the upgrade.
@@ -25,16 +26,18 @@ FIRST_MESSAGE_SECONDS = 10.0
 MAX_TOLD = 1_000
 
 _UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
-_decode = msgspec.json.Decoder(Open | Hangup).decode
+_decode = msgspec.json.Decoder(Open | Renew | Hangup).decode
 _encode = msgspec.json.Encoder().encode
 
 Identify = Callable[[], Awaitable[Applicant]]
+Believe = Callable[[Renew], Awaitable[Identity]]
 
 
 class Attendance(Struct, frozen=True):
-    """What attending a session needs."""
+    """What attending a session needs. `believe` says whose a renewed token is, or raises `Unauthenticated`."""
 
     identify: Identify
+    believe: Believe
     opening: Opening
     crew: Crew
     clock: Callable[[], float]
@@ -43,9 +46,10 @@ class Attendance(Struct, frozen=True):
 async def attend(link: ControlLink, needs: Attendance) -> None:
     """Runs from the upgrade to the end of the session, and leaves no session behind, whatever happens."""
     try:
-        session = await _open(link, needs)
-        if session is not None:
-            await _see_through(link, session, needs)
+        applicant = await needs.identify()
+        ask = await _first(link)
+        if ask is not None:
+            await _attend(_Guest(link, needs, applicant.identity), ask, applicant)
     except HoopxError as error:
         link.send(_encode(Refusal.of(error)))
     except Exception as error:
@@ -55,14 +59,49 @@ async def attend(link: ControlLink, needs: Attendance) -> None:
         link.close()
 
 
-async def _open(link: ControlLink, needs: Attendance) -> LiveSession | None:
-    """None when the CLI left before the session was open; what was made until then is undone."""
-    applicant = await needs.identify()
-    ask = await _first(link)
-    if ask is None:
-        return None
+class _Guest:
+    """The CLI at the other end. It is here until it hangs up, is gone, or is not who it was."""
+
+    def __init__(self, link: ControlLink, needs: Attendance, identity: Identity) -> None:
+        self.link = link
+        self.needs = needs
+        self._identity = identity
+        self._why = ""
+
+    async def left(self) -> None:
+        """Returns when nobody is there any more to go on with."""
+        while (message := await self.link.receive()) is not None:
+            said = _read(message)
+            if not isinstance(said, Renew):
+                return
+            self._why = await self._renewed(said)
+            if self._why:
+                return
+
+    def why_left(self) -> str:
+        return self._why or "the client left"
+
+    async def _renewed(self, renewal: Renew) -> str:
+        """Why the session cannot go on under the renewed token; empty where it can."""
+        try:
+            identity = await self.needs.believe(renewal)
+        except Unauthenticated as error:
+            return error.message
+        why = lost_by_renewal(self._identity, identity)
+        if not why:
+            self._identity = identity
+        return why
+
+
+async def _attend(guest: _Guest, ask: Open, applicant: Applicant) -> None:
+    """When the CLI leaves before the session is open, what was made until then is undone."""
+    link, needs = guest.link, guest.needs
     opening = needs.opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e))
-    return await unless_left(partial(_gone, link), opening, needs.crew)
+    session = await unless_left(guest.left, opening, needs.crew)
+    if session is not None:
+        await _see_through(guest, session)
+    elif guest.why_left():
+        link.send(_encode(Refusal(f"the session was not opened: {guest.why_left()}", "log in again, and try again")))
 
 
 async def _first(link: ControlLink) -> Open | None:
@@ -80,26 +119,21 @@ async def _first(link: ControlLink) -> Open | None:
     return said if isinstance(said, Open) else None
 
 
-async def _gone(link: ControlLink) -> None:
-    """Returns when the CLI hangs up or is gone."""
-    while (message := await link.receive()) is not None:
-        if _is_hangup(message):
-            return
-
-
-def _is_hangup(message: bytes) -> bool:
+def _read(message: bytes) -> Open | Renew | Hangup:
     try:
-        return isinstance(_decode(message), Hangup)
+        said: Open | Renew | Hangup = _decode(message)
+        return said
     except msgspec.MsgspecError:
-        return True  # not a peer to go on with
+        return Hangup()  # not a peer to go on with
 
 
-async def _see_through(link: ControlLink, session: LiveSession, needs: Attendance) -> None:
+async def _see_through(guest: _Guest, session: LiveSession) -> None:
     """From the greeting to the end. What fails here ends the session; what fails in ending it, its crew reports."""
+    link, needs = guest.link, guest.needs
     reason, revoked = "hoopx failed", False
     try:
         _greet(link, session)
-        reason = await until_the_end(session, partial(_gone, link), "the client left", needs.crew, needs.clock)
+        reason = await until_the_end(session, guest.left, guest.why_left, needs.crew, needs.clock)
     except asyncio.CancelledError:
         reason = "the broker stops"
         raise

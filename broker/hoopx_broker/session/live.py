@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from hoopx_broker.api.messages import Event
 from hoopx_broker.approvals.unmasking import Unmasking
+from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.catalog import CatalogReader
@@ -43,6 +44,7 @@ def _nobody(_: Pump) -> None:
 class Parts(Struct, frozen=True):
     """What the opening sequence has made for one session."""
 
+    identity: Identity
     opened: Opened
     target: Target
     lease: LeaseId
@@ -72,6 +74,10 @@ class LiveSession:
         self.end_reason = ""
         self.over = asyncio.Event()
         self.grant = Secret(secrets.token_urlsafe(32))
+
+    @property
+    def identity(self) -> Identity:
+        return self._parts.identity
 
     @property
     def opened(self) -> Opened:

@@ -10,10 +10,13 @@ from msgspec import Struct
 
 from hoopx_broker.api.messages import Waiting
 from hoopx_broker.approvals.refusals import people_of
+from hoopx_broker.identity.identity import Identity, Presented
+from hoopx_broker.identity.passes import Passes, is_pass
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.live import LiveSession
-from hoopx_broker.session.opening import SessionDenied
+from hoopx_broker.session.loyalty import Loyalty
+from hoopx_broker.session.opening import Applicant, SessionDenied
 from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.shared import Purpose, SharedSessions
 from hoopx_broker.session.streams import Streams
@@ -28,7 +31,6 @@ from hoopx_broker.terms.errors import (
     Unknown,
     Unreachable,
 )
-from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.resume import resume_reading
@@ -40,7 +42,7 @@ from hoopx_broker.wire.postgres.frames import STARTUP, Frame
 from hoopx_broker.wire.postgres.hello import Unwelcome
 from hoopx_broker.wire.postgres.introduction import Introduction, introduce
 
-_FRESH_TOKEN = "the password is a fresh token: `PGPASSWORD=$(hoopx token) psql …`"
+_FRESH_PASS = "the password is a fresh token for one target: `PGPASSWORD=$(hoopx token prod-db) psql …`"
 _CODES: dict[type[HoopxError], str] = {
     Denied: "42501",
     Refused: "42501",
@@ -57,7 +59,9 @@ class Native(Struct, frozen=True):
     """What native clients need. `streams` are those of all of them: a cancel request names no session."""
 
     gate: Gate
+    passes: Passes
     sessions: SharedSessions
+    loyalty: Loyalty
     streams: Streams
     crew: Crew
 
@@ -185,25 +189,39 @@ class NativeClient(asyncio.Protocol):
 
     async def _stay_in_session(self, startup: bytes, token: Secret) -> None:
         guest = introduce(messages.parse_startup(Frame(STARTUP, startup)))
-        who = await self._identify(guest, token)
+        identity, pass_ = await self._identify(guest, token)
         self._is_known()
         self._transport.write(guest.answer + messages.AUTHENTICATION_OK)
         host, _, _ = self._peer.rpartition(":")
-        purpose = Purpose(who, guest.target, guest.reason, guest.ticket, host)
-        async with self._needs.sessions.joined(purpose, self._peer, self._tell_to_wait) as session:
+        purpose = Purpose(identity.who, guest.target, guest.reason, guest.ticket, host, pass_)
+        applicant = Applicant(identity, self._peer)
+        async with self._needs.sessions.joined(purpose, applicant, self._tell_to_wait) as session:
             self._begin(session, guest)
             await self._is_over.wait()
 
-    async def _identify(self, guest: Introduction, token: Secret) -> Principal:
-        """Raises `Unauthenticated`, or `Unwelcome`."""
-        try:
-            who, _ = await self._needs.gate.who(token)
-        except Unauthenticated as error:
-            raise Unauthenticated(error.message, _FRESH_TOKEN) from None
-        if who.user != guest.user:
+    async def _identify(self, guest: Introduction, token: Secret) -> tuple[Identity, str]:
+        """Who connects, and the id of their pass where they have one. Raises `Unauthenticated`, or `Unwelcome`."""
+        identity, pass_ = self._of_pass(guest, token) if is_pass(token) else (await self._of_token(token), "")
+        if identity.who.user != guest.user:
             hint = "connect as the user that `hoopx whoami` shows"
             raise Unwelcome("28000", "this token is not one of the user that the client names", hint)
-        return who
+        return identity, pass_
+
+    def _of_pass(self, guest: Introduction, word: Secret) -> tuple[Identity, str]:
+        found = self._needs.passes.find(word)
+        if found is None:
+            raise Unauthenticated("this token is not accepted", _FRESH_PASS)
+        if found.target != guest.target:
+            raise Unwelcome("28000", "this token is for another target", f"take one: `hoopx token {guest.target}`")
+        return found.identity, found.id
+
+    async def _of_token(self, token: Secret) -> Identity:
+        try:
+            identity = await self._needs.gate.identify(Presented(token))
+        except Unauthenticated as error:
+            raise Unauthenticated(error.message, _FRESH_PASS) from None
+        self._needs.loyalty.learn(identity)
+        return identity
 
     def _begin(self, session: LiveSession, guest: Introduction) -> None:
         streams = self._needs.streams

@@ -18,6 +18,8 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.identity.identity import Identity
+from hoopx_broker.identity.standing import Standing
 from hoopx_broker.masking.labels import UNREADABLE
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
@@ -63,6 +65,7 @@ class Services(Struct, frozen=True):
     stored: stored.Sessions
     recordings: Path
     evidence: EvidenceKey
+    standing: Standing
     crew: Crew
     clock: Callable[[], float]
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
@@ -71,8 +74,12 @@ class Services(Struct, frozen=True):
 class Applicant(Struct, frozen=True):
     """Who asks, and from where."""
 
-    who: Principal
+    identity: Identity
     peer: str
+
+    @property
+    def who(self) -> Principal:
+        return self.identity.who
 
 
 class SessionDenied(Denied):
@@ -112,12 +119,13 @@ class Opening:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
         target = target_for(self._services, applicant.who, ask.target)
         permission = await self._permit(ask, applicant.who, target, on_waiting)
+        _check_standing(self._services, applicant)
         opened = self._describe(applicant, target, permission)
         order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
         lease, credential = await self._services.keeper.lease(order)
         reader = CatalogReader(target, credential, self._services.crew, self._services.reader)
         try:
-            return await self._begin(opened, target, lease, credential, reader, notify)
+            return await self._begin(applicant, opened, target, lease, credential, reader, notify)
         except BaseException:
             await reader.close()
             await self._services.keeper.end(lease.id)
@@ -215,6 +223,7 @@ class Opening:
 
     async def _begin(
         self,
+        applicant: Applicant,
         opened: entries.Opened,
         target: Target,
         lease: Lease,
@@ -241,11 +250,16 @@ class Opening:
         opened = msgspec.structs.replace(opened, backend_user=credential.user)
         recorder = await self._record(opened)
         session = LiveSession(
-            Parts(opened, target, lease.id, credential, court, recorder, reader), services.crew, self._finish, notify
+            Parts(applicant.identity, opened, target, lease.id, credential, court, recorder, reader),
+            services.crew,
+            self._finish,
+            notify,
         )
         try:
             await self.unmaskings.admit(session)
+            _check_standing(services, applicant)  # what was revoked before it could be found ends it here
         except BaseException as error:
+            self._sessions.remove(session)
             why = error.message if isinstance(error, HoopxError) else "it did not open"
             await self._close_record(opened, recorder, why)
             raise
@@ -295,6 +309,12 @@ class Opening:
         finally:
             await session.catalog.close()
             await self._close_record(session.opened, session.recorder, reason)
+
+
+def _check_standing(services: Services, applicant: Applicant) -> None:
+    """Raises `Denied` for whoever was revoked while people were asked or the session was made."""
+    if services.standing.against(applicant.identity) is not None:
+        raise Denied(f"the access of `{applicant.who.user}` was revoked", "ask whoever runs the broker")
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

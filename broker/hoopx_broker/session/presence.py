@@ -35,9 +35,9 @@ async def _end_patience(leaving: Leaving, patience: asyncio.Timeout) -> None:
 
 
 async def until_the_end(
-    session: LiveSession, leaving: Leaving, left: str, crew: Crew, clock: Callable[[], float]
+    session: LiveSession, leaving: Leaving, left: Callable[[], str], crew: Crew, clock: Callable[[], float]
 ) -> str:
-    """Returns why the session ends: they have `left`, its time is over, or someone ended it."""
+    """Returns why the session ends: what `left` says when they have, its time is over, or someone ended it."""
     gone = crew.start(leaving(), "leaving")
     over = crew.start(session.over.wait(), "session over")
     seconds = max(0.0, session.opened.expires_at - clock())
@@ -48,4 +48,4 @@ async def until_the_end(
         over.cancel()
     if over in done:
         return session.end_reason
-    return left if gone in done else "its time is over"
+    return left() if gone in done else "its time is over"

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Open, Waiting
+from hoopx_broker.identity.passes import Passes
 from hoopx_broker.session.live import MAX_STREAMS, LiveSession
 from hoopx_broker.session.opening import Applicant, Opening
 from hoopx_broker.session.presence import unless_left, until_the_end
@@ -27,7 +28,8 @@ OnWaiting = Callable[[Waiting], None]
 class Purpose(Struct, frozen=True):
     """What connections must have in common to share a session: nobody joins one that he could not have opened.
 
-    `who` is all that the token said. `host` is the address they come from, because the recording names one.
+    `who` is all that the token said. `host` is the address they come from, because the recording names one. `pass_` is
+    the id of the pass that opens it, empty where a token does.
     """
 
     who: Principal
@@ -35,6 +37,7 @@ class Purpose(Struct, frozen=True):
     reason: str
     ticket: str
     host: str
+    pass_: str = ""
 
 
 class _Shared:
@@ -83,29 +86,32 @@ class _Shared:
 class SharedSessions:
     """`joined` is the only way in: the place is given back whatever happens."""
 
-    def __init__(self, opening: Opening, crew: Crew, clock: Callable[[], float]) -> None:
+    def __init__(self, opening: Opening, passes: Passes, crew: Crew, clock: Callable[[], float]) -> None:
         self._opening = opening
+        self._passes = passes
         self._crew = crew
         self._clock = clock
         self._by_purpose: dict[Purpose, _Shared] = {}
 
     @asynccontextmanager
-    async def joined(self, purpose: Purpose, peer: str, on_waiting: OnWaiting) -> AsyncIterator[LiveSession]:
+    async def joined(self, purpose: Purpose, applicant: Applicant, on_waiting: OnWaiting) -> AsyncIterator[LiveSession]:
         """The session for this purpose, opened if need be. Raises what the opening raises."""
         shared = self._by_purpose.get(purpose)
         if shared is None or shared.is_over:
+            if purpose.pass_:
+                self._passes.open_with(purpose.pass_)
             shared = self._by_purpose[purpose] = _Shared(purpose)
-            self._crew.start(self._host(shared, peer), "shared session")
+            self._crew.start(self._host(shared, applicant), "shared session")
         shared.enter(on_waiting)
         try:
             yield await asyncio.shield(shared.opened)
         finally:
             shared.leave(on_waiting)
 
-    async def _host(self, shared: _Shared, peer: str) -> None:
+    async def _host(self, shared: _Shared, applicant: Applicant) -> None:
         """Open the session and see it to its end, and leave none behind, whatever happens."""
         try:
-            session = await self._open(shared, Applicant(shared.purpose.who, peer))
+            session = await self._open(shared, applicant)
             if session is not None:
                 await self._see_through(shared, session)
         except asyncio.CancelledError:
@@ -115,6 +121,7 @@ class SharedSessions:
             _fail(shared, error)
         finally:
             shared.stop_linger()
+            self._passes.is_over(shared.purpose.pass_)
             if self._by_purpose.get(shared.purpose) is shared:
                 del self._by_purpose[shared.purpose]
 
@@ -132,8 +139,9 @@ class SharedSessions:
         reason = "hoopx failed"
         try:
             shared.opened.set_result(session)
-            left = "its last connection is gone"
-            reason = await until_the_end(session, shared.deserted.wait, left, self._crew, self._clock)
+            reason = await until_the_end(
+                session, shared.deserted.wait, lambda: "its last connection is gone", self._crew, self._clock
+            )
         except asyncio.CancelledError:
             reason = "the broker stops"
             raise

@@ -19,7 +19,10 @@ class Claims(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OidcIssuer(Struct, frozen=True):
-    """An identity provider. `jwks` is set where its keys are pinned from a file, so that no discovery call is made."""
+    """An identity provider. `jwks` is set where its keys are pinned from a file, so that no discovery call is made.
+
+    `require_proof` takes no token as a bearer's: who brings one proves that it is bound to a key of theirs.
+    """
 
     issuer: str
     audience: str
@@ -29,6 +32,7 @@ class OidcIssuer(Struct, frozen=True):
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access")
     jwks: bytes | None = None
     ca: Path | None = None
+    require_proof: bool = False
 
 
 class LocalUser(Struct, frozen=True):

@@ -1,0 +1,105 @@
+"""Who is behind the door: tunnels of the CLI, and native clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+
+from hoopx_broker.api.messages import Renew
+from hoopx_broker.daemon import web
+from hoopx_broker.daemon.presented import presented
+from hoopx_broker.identity.identity import Identity, Presented
+from hoopx_broker.identity.passes import Passes
+from hoopx_broker.identity.verify import Gate
+from hoopx_broker.session.control import Attendance, attend
+from hoopx_broker.session.links import ControlLink, StreamLink
+from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.loyalty import Loyalty
+from hoopx_broker.session.native import Native, NativeClient
+from hoopx_broker.session.opening import Applicant, Opening, Services
+from hoopx_broker.session.shared import SharedSessions
+from hoopx_broker.session.streams import Streams
+from hoopx_broker.terms.errors import HoopxError, Unauthenticated
+from hoopx_broker.tunnel.http import Entrance, Upgraded
+
+_SESSION, _STREAM = "/v1/session", "/v1/stream"
+
+
+class Behind(Struct, frozen=True):
+    """What tunnels lead to."""
+
+    gate: Gate
+    passes: Passes
+    loyalty: Loyalty
+    sessions: Sessions
+    opening: Opening
+    services: Services
+
+
+class Tunnels:
+    """`entrance` is what the door asks."""
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+        services = behind.services
+        shared = SharedSessions(behind.opening, behind.passes, services.crew, services.clock)
+        native = Native(behind.gate, behind.passes, shared, behind.loyalty, Streams(), services.crew)
+        self.entrance = Entrance(
+            self._upgrade,
+            frozenset({_SESSION.encode()}),
+            lambda peer, is_known: NativeClient(native, peer, is_known),
+            native.streams.cancel,
+        )
+
+    def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
+        match request.path.decode("latin-1"):
+            case path if path == _SESSION:
+                return ControlLink(lambda link: self._attend(link, request, peer))
+            case path if path == _STREAM:
+                return self._stream(request)
+            case _:
+                return None
+
+    def _attend(self, link: ControlLink, request: WSUpgradeRequest, peer: str) -> None:
+        async def identify() -> Applicant:
+            return Applicant(await self._believe(_presented(request, _SESSION)), peer)
+
+        async def believe(renewal: Renew) -> Identity:
+            said = presented([f"{renewal.scheme} {renewal.token}"], [renewal.proof], "GET", _SESSION)
+            return await self._believe(said)
+
+        behind = self._behind
+        needs = Attendance(identify, believe, behind.opening, behind.services.crew, behind.services.clock)
+        behind.services.crew.start(attend(link, needs), "session")
+
+    async def _believe(self, said: Presented) -> Identity:
+        """Who opens a session, or goes on with one: with a proof, because the grant is bound to its key."""
+        identity = await self._behind.gate.identify(said)
+        if identity.key is None:
+            raise Unauthenticated("a session is opened with a proof of a key", "upgrade hoopx")
+        self._behind.loyalty.learn(identity)
+        return identity
+
+    def _stream(self, request: WSUpgradeRequest) -> Upgraded:
+        try:
+            said = _presented(request, _STREAM)
+            session = self._behind.sessions.by_grant(said.token.reveal())
+            if session is None:
+                raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
+            self._behind.gate.check_grant(said, session.identity.key)
+        except HoopxError as error:
+            return WSUpgradeResponseWithListener(
+                WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
+            )
+        return StreamLink(session.open_stream)
+
+
+def _presented(request: WSUpgradeRequest, path: str) -> Presented:
+    return presented(_all(request, "authorization"), _all(request, "dpop"), "GET", path)
+
+
+def _all(request: WSUpgradeRequest, name: str) -> list[str]:
+    headers: Any = request.headers
+    return [str(value) for value in headers.getall(name, [])]

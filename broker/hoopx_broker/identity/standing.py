@@ -1,0 +1,141 @@
+"""Who is not let in any more: users that were revoked, and logins that their provider ended."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from hoopx_broker.identity.identity import Identity
+from hoopx_broker.identity.jws import NotAccepted
+from hoopx_broker.storage.store import Store
+
+# Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
+KEEP_LOGINS = 60 * 86_400.0
+
+Kind = Literal["user", "subject", "login"]
+
+
+class Revocation(Struct, frozen=True):
+    """A user is out until restored; of a subject or a login, what began until `at` (seconds since the Unix epoch)."""
+
+    kind: Kind
+    issuer: str
+    name: str
+    at: float
+    revoked_by: str
+    reason: str
+
+
+class Standing:
+    """Made by `load`. What it says is in memory: it is asked for every call. `on_change` hears after each change."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._held: dict[tuple[Kind, str, str], Revocation] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    @classmethod
+    async def load(cls, store: Store, clock: Callable[[], float]) -> Standing:
+        standing = cls(store, clock)
+        long_ago = clock() - KEEP_LOGINS
+        for revocation in await store.run(lambda connection: _read(connection, long_ago)):
+            standing._hold(revocation)
+        return standing
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def check(self, identity: Identity) -> None:
+        """Raises `NotAccepted` for whoever is out."""
+        revocation = self.against(identity)
+        if revocation is not None:
+            raise NotAccepted(f"its {revocation.kind} was revoked by `{revocation.revoked_by}`")
+
+    def against(self, identity: Identity) -> Revocation | None:
+        """What keeps this identity out: a revocation of the user, of whom they act for, or of the login behind it."""
+        for name in (identity.who.user, identity.who.on_behalf_of):
+            if name is not None and (found := self._held.get(("user", "", name))) is not None:
+                return found
+        login = identity.login
+        if login.sid and (found := self._held.get(("login", login.issuer, login.sid))) is not None:
+            return found
+        found = self._held.get(("subject", login.issuer, login.subject))
+        return found if found is not None and login.began_at <= found.at else None
+
+    def users(self) -> list[Revocation]:
+        """The users that are out, in the order of their names."""
+        return sorted((each for each in self._held.values() if each.kind == "user"), key=lambda each: each.name)
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """From now on, and after a restart too: stored first."""
+        await self._store.run(lambda connection: _write(connection, revocation))
+        self._hold(revocation)
+        self._tell()
+
+    async def restore(self, user: str) -> bool:
+        """Let a user in again; False where they were not out."""
+        await self._store.run(lambda connection: _forget(connection, user))
+        return self._held.pop(("user", "", user), None) is not None
+
+    async def logout(self, revocation: Revocation, jti: str, expires_at: float) -> bool:
+        """End a login as its provider told by a logout token of this id; False where that token came before."""
+        now = self._clock()
+        fresh = await self._store.run(lambda connection: _log_out(connection, revocation, jti, expires_at, now))
+        if fresh:
+            self._hold(revocation)
+            self._tell()
+        return fresh
+
+    def _hold(self, revocation: Revocation) -> None:
+        key = (revocation.kind, revocation.issuer, revocation.name)
+        before = self._held.get(key)
+        if before is None or before.at <= revocation.at:
+            self._held[key] = revocation
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+_COLUMNS = "kind, issuer, name, at, revoked_by, reason"
+
+
+def _read(connection: sqlite3.Connection, long_ago: float) -> list[Revocation]:
+    connection.execute("DELETE FROM identity_revocations WHERE kind <> 'user' AND at < ?", (long_ago,))
+    return [Revocation(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM identity_revocations")]
+
+
+def _write(connection: sqlite3.Connection, revocation: Revocation) -> None:
+    """The later one of the same name stays."""
+    connection.execute(
+        f"INSERT INTO identity_revocations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (kind, issuer, name) DO UPDATE SET at = excluded.at, revoked_by = excluded.revoked_by,"
+        " reason = excluded.reason WHERE excluded.at >= at",
+        (
+            revocation.kind,
+            revocation.issuer,
+            revocation.name,
+            revocation.at,
+            revocation.revoked_by,
+            revocation.reason,
+        ),
+    )
+
+
+def _forget(connection: sqlite3.Connection, user: str) -> None:
+    connection.execute("DELETE FROM identity_revocations WHERE kind = 'user' AND name = ?", (user,))
+
+
+def _log_out(connection: sqlite3.Connection, revocation: Revocation, jti: str, expires_at: float, now: float) -> bool:
+    connection.execute("DELETE FROM identity_logouts WHERE expires_at <= ?", (now,))
+    seen = "SELECT 1 FROM identity_logouts WHERE issuer = ? AND jti = ?"
+    if connection.execute(seen, (revocation.issuer, jti)).fetchone() is not None:
+        return False
+    values = (revocation.issuer, jti, expires_at)
+    connection.execute("INSERT INTO identity_logouts (issuer, jti, expires_at) VALUES (?, ?, ?)", values)
+    _write(connection, revocation)
+    return True

@@ -1,0 +1,28 @@
+-- Tokens that are bound to a key, and identities that are not let in any more. Times are seconds since the Unix epoch.
+
+-- A token that its provider bound to no key, by its SHA-256, and the thumbprint of the key that it first came with.
+CREATE TABLE identity_bindings (
+    token TEXT PRIMARY KEY,
+    thumbprint TEXT NOT NULL,
+    expires_at REAL NOT NULL
+);
+CREATE INDEX identity_bindings_by_end ON identity_bindings (expires_at);
+
+-- `name` is a user; for a login that its provider ended, the issuer, and the subject or the provider's id of the login.
+CREATE TABLE identity_revocations (
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'subject', 'login')),
+    issuer TEXT NOT NULL DEFAULT '',
+    name TEXT NOT NULL,
+    at REAL NOT NULL, -- logins that began until then are over; a user stays out until restored
+    revoked_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (kind, issuer, name)
+);
+
+-- Logout tokens that came, so that each counts once.
+CREATE TABLE identity_logouts (
+    issuer TEXT NOT NULL,
+    jti TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (issuer, jti)
+);
