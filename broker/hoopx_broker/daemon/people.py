@@ -82,7 +82,7 @@ class People(Struct, frozen=True):
             return JSONResponse({"error": "invalid_request"}, 400, _NO_STORE)
         except HoopxError as error:
             return JSONResponse({"error": "temporarily_unavailable"}, error.http_status, _NO_STORE)
-        _log.info("identity.logged_out", issuer=logout.revocation.issuer, kind=logout.revocation.kind)
+        _log.info("identity.logged_out", issuer=logout.revocations[0].issuer, logout=logout.revocations[0].kind)
         return Response(b"", 200, _NO_STORE)
 
     def _check_may(self, action: IdentityAction, who: Principal, user: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
 
 from hoopx_broker.identity.claims import MAX_SKEW, check_times, issued_at
 from hoopx_broker.identity.jws import NotAccepted, Token
-from hoopx_broker.identity.standing import Revocation
+from hoopx_broker.identity.standing import Kind, Revocation
 from hoopx_broker.terms.settings import OidcIssuer
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -21,7 +22,7 @@ MAX_ID = 256
 class Logout(Struct, frozen=True):
     """What a logout token says: which logins are over, its own id, and until when that is remembered."""
 
-    revocation: Revocation
+    revocations: tuple[Revocation, ...]
     jti: str
     expires_at: float
 
@@ -44,15 +45,22 @@ def read_logout(token: Token, now: float) -> Logout:
         raise NotAccepted("it does not tell of a logout")
     if "nonce" in claims:
         raise NotAccepted("it holds a nonce, which no logout token does")
-    return Logout(_revocation(claims, at), _text(claims, "jti"), now + MAX_AGE + 2 * MAX_SKEW)
+    return Logout(tuple(_revocations(claims, at)), _text(claims, "jti"), now + MAX_AGE + 2 * MAX_SKEW)
 
 
-def _revocation(claims: dict[str, Any], at: float) -> Revocation:
-    """One login where it is named, else all of the subject that began until then."""
+def _revocations(claims: dict[str, Any], at: float) -> Iterator[Revocation]:
+    """One login where it is named, else all of the subject that began until then.
+
+    Access tokens of many providers do not say to which login they belong. Where one login of a subject is named, it may
+    be any of those that are not.
+    """
     issuer = _text(claims, "iss")
+    named: list[tuple[Kind, str]] = []
     if "sid" in claims:
-        return Revocation("login", issuer, _text(claims, "sid"), at, issuer, "logged out there")
-    return Revocation("subject", issuer, _text(claims, "sub"), at, issuer, "logged out there")
+        named.append(("login", _text(claims, "sid")))
+    if "sub" in claims or not named:
+        named.append(("nameless" if named else "subject", _text(claims, "sub")))
+    return (Revocation(kind, issuer, name, at, issuer, "logged out there") for kind, name in named)
 
 
 def _text(claims: dict[str, Any], name: str) -> str:

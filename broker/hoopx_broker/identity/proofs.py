@@ -89,6 +89,10 @@ class Spent:
         self._clock = clock
         self._by_key: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Keys that are remembered."""
+        return len(self._by_key)
+
     def spend(self, proof: Proof) -> None:
         """Raises `NotAccepted` for the second use, and where more proofs came than can be remembered."""
         self._forget_old()

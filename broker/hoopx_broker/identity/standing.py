@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -15,11 +15,14 @@ from hoopx_broker.storage.store import Store
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
 KEEP_LOGINS = 60 * 86_400.0
 
-Kind = Literal["user", "subject", "login"]
+Kind = Literal["user", "subject", "nameless", "login"]
 
 
 class Revocation(Struct, frozen=True):
-    """A user is out until restored; of a subject or a login, what began until `at` (seconds since the Unix epoch)."""
+    """A user is out until restored, a `login` for good; of a subject, what began until `at` (Unix seconds).
+
+    `nameless` are a subject's logins that came without the provider's id: which of them was ended, nobody can tell.
+    """
 
     kind: Kind
     issuer: str
@@ -63,8 +66,9 @@ class Standing:
         login = identity.login
         if login.sid and (found := self._held.get(("login", login.issuer, login.sid))) is not None:
             return found
-        found = self._held.get(("subject", login.issuer, login.subject))
-        return found if found is not None and login.began_at <= found.at else None
+        kinds: tuple[Kind, ...] = ("subject",) if login.sid else ("subject", "nameless")
+        of_subject = (self._held.get((kind, login.issuer, login.subject)) for kind in kinds)
+        return next((found for found in of_subject if found is not None and login.began_at <= found.at), None)
 
     def users(self) -> list[Revocation]:
         """The users that are out, in the order of their names."""
@@ -81,12 +85,13 @@ class Standing:
         await self._store.run(lambda connection: _forget(connection, user))
         return self._held.pop(("user", "", user), None) is not None
 
-    async def logout(self, revocation: Revocation, jti: str, expires_at: float) -> bool:
-        """End a login as its provider told by a logout token of this id; False where that token came before."""
+    async def logout(self, revocations: Sequence[Revocation], jti: str, expires_at: float) -> bool:
+        """End logins as their provider told by a logout token of this id; False where that token came before."""
         now = self._clock()
-        fresh = await self._store.run(lambda connection: _log_out(connection, revocation, jti, expires_at, now))
+        fresh = await self._store.run(lambda connection: _log_out(connection, revocations, jti, expires_at, now))
         if fresh:
-            self._hold(revocation)
+            for revocation in revocations:
+                self._hold(revocation)
             self._tell()
         return fresh
 
@@ -130,12 +135,16 @@ def _forget(connection: sqlite3.Connection, user: str) -> None:
     connection.execute("DELETE FROM identity_revocations WHERE kind = 'user' AND name = ?", (user,))
 
 
-def _log_out(connection: sqlite3.Connection, revocation: Revocation, jti: str, expires_at: float, now: float) -> bool:
+def _log_out(
+    connection: sqlite3.Connection, revocations: Sequence[Revocation], jti: str, expires_at: float, now: float
+) -> bool:
     connection.execute("DELETE FROM identity_logouts WHERE expires_at <= ?", (now,))
+    issuer = revocations[0].issuer
     seen = "SELECT 1 FROM identity_logouts WHERE issuer = ? AND jti = ?"
-    if connection.execute(seen, (revocation.issuer, jti)).fetchone() is not None:
+    if connection.execute(seen, (issuer, jti)).fetchone() is not None:
         return False
-    values = (revocation.issuer, jti, expires_at)
+    values = (issuer, jti, expires_at)
     connection.execute("INSERT INTO identity_logouts (issuer, jti, expires_at) VALUES (?, ?, ?)", values)
-    _write(connection, revocation)
+    for revocation in revocations:
+        _write(connection, revocation)
     return True

@@ -160,7 +160,7 @@ class Gate:
                 raise NotAccepted("it is not from an issuer at whose client people log in here")
             prove(token, await _key(meant[0], token))
             logout = backchannel.read_logout(token, self._clock())
-            if not await self._registers.standing.logout(logout.revocation, logout.jti, logout.expires_at):
+            if not await self._registers.standing.logout(logout.revocations, logout.jti, logout.expires_at):
                 raise NotAccepted("it came before")
         except NotAccepted as refusal:
             self._note(f"logout token refused: {refusal}")

@@ -8,9 +8,10 @@ CREATE TABLE identity_bindings (
 );
 CREATE INDEX identity_bindings_by_end ON identity_bindings (expires_at);
 
--- `name` is a user; for a login that its provider ended, the issuer, and the subject or the provider's id of the login.
+-- `name` is a user; for logins that their provider ended, the subject there (`nameless`: of logins without an id), or the
+-- provider's id of the login.
 CREATE TABLE identity_revocations (
-    kind TEXT NOT NULL CHECK (kind IN ('user', 'subject', 'login')),
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'subject', 'nameless', 'login')),
     issuer TEXT NOT NULL DEFAULT '',
     name TEXT NOT NULL,
     at REAL NOT NULL, -- logins that began until then are over; a user stays out until restored
