@@ -25,13 +25,15 @@ HOOPX = Path(sys.executable).with_name("hoopx")
 POLICIES = Path(__file__).parents[2] / "policies"
 READY = re.compile(r"hoopx broker ready on (https://127\.0\.0\.1:\d+) \(certificate (sha256:[0-9a-fA-F:]+)\)")
 
-# Who is in the play, and their groups. Ann and Bob write software, Dora and Dave look after databases.
+# Who is in the play, and their groups. Ann and Bob write software, Dora and Dave look after databases, Sam looks after
+# people.
 CAST: dict[str, tuple[str, ...]] = {
     "ann": ("developers",),
     "bob": ("developers",),
     "dora": ("dba",),
     "dave": ("dba",),
     "olga": ("auditors",),
+    "sam": ("security",),
     "nobody": (),
 }
 

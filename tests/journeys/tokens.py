@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -29,8 +30,8 @@ class TokenMint:
         path.write_text(json.dumps({"keys": [key]}))
         return path
 
-    def token(self, user: str, groups: tuple[str, ...] = (), lifetime: float = 3600) -> str:
-        """A token for `user`; a negative `lifetime` makes one that has run out."""
+    def token(self, user: str, groups: tuple[str, ...] = (), lifetime: float = 3600, **more: object) -> str:
+        """A token for `user`; a negative `lifetime` makes one that has run out. `more` says other things, too."""
         now = time.time()
         claims = {
             "iss": ISSUER,
@@ -40,4 +41,8 @@ class TokenMint:
             "iat": int(now + min(lifetime, 0) - 60),
             "exp": int(now + lifetime),
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": KEY_ID})
+        return self.sign(claims | more)
+
+    def sign(self, claims: dict[str, Any], kind: str = "JWT") -> str:
+        """A token of this type that says just this."""
+        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": KEY_ID, "typ": kind})

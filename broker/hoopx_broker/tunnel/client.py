@@ -19,7 +19,7 @@ from picows import (
     ws_connect,
 )
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
+from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.tunnel.resume import resume_reading
 
@@ -167,7 +167,7 @@ class Control(WSListener):
             resume_reading(self._transport.underlying_transport)
         return message
 
-    def say(self, message: Open | Hangup) -> None:
+    def say(self, message: Open | Renew | Hangup) -> None:
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.send(WSMsgType.TEXT, msgspec.json.encode(message))
 

@@ -1,0 +1,187 @@
+"""People who are not let in any more: what they have open ends within seconds, however the broker learns of it."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.journeys import native
+from tests.journeys.stage import CAST, Running, Stage, playing, running
+from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
+from tests.peers import clients
+from tests.peers.postgres import Postgres
+
+TARGET = "shop-prod"
+CLIENT = "hoopx-cli"
+
+
+class PeopleStage(Stage):
+    """The issuer's tokens are those of people here, as a provider gives them to `hoopx login`."""
+
+    def configuration(self) -> str:
+        return super().configuration().replace("    kind: workload\n", f"    kind: human\n    client_id: {CLIENT}\n")
+
+
+@pytest.fixture(scope="module")
+def office(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with playing(PeopleStage(tmp_path_factory.mktemp("office"), postgres)) as played:
+        yield played
+
+
+@contextmanager
+def at_work(stage: Stage, who: str = "ann", target: str = TARGET, **more: str) -> Iterator[Running]:
+    """Somebody with an open session in which a client sits at its prompt."""
+    command = [*clients.psql("SELECT 1"), "-c", "\\! sleep 60"]
+    with running(stage, "exec", target, "--", *command, who=who, **more) as work:
+        work.says(r"1\n")
+        yield work
+
+
+def ends(work: Running, why: str) -> None:
+    began = time.monotonic()
+    outcome = work.end()
+    assert outcome.code != 0
+    assert why in outcome.err
+    assert time.monotonic() - began < 15  # a child may take five seconds to end
+
+
+def says(stage: Stage, logout_token: str) -> httpx2.Response:
+    """What an identity provider sends when somebody logs out there."""
+    where = urlsplit(stage.url)
+    assert where.hostname is not None
+    assert where.port is not None
+    tls = ssl.create_default_context(cadata=ssl.get_server_certificate((where.hostname, where.port)))
+    return httpx2.post(f"{stage.url}/v1/logout", data={"logout_token": logout_token}, verify=tls, trust_env=False)
+
+
+def logout(mint: TokenMint, **more: object) -> str:
+    now = int(time.time())
+    event: dict[str, object] = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    said = {"iss": ISSUER, "aud": CLIENT, "iat": now, "exp": now + 60, "jti": str(time.monotonic_ns()), "events": event}
+    return mint.sign(said | more, "logout+jwt")
+
+
+def test_a_revoked_user_is_cut_off_and_stays_out_until_restored(office: Stage) -> None:
+    with at_work(office) as work, at_work(office, "bob") as others:
+        revoked = office.hoopx("admin", "revoke", "ann", "--reason", "laptop stolen", who="sam").fine()
+        assert "`ann` is revoked, 1 session ends" in revoked.err
+        ends(work, "this access was revoked")
+        refused = office.hoopx("whoami")
+        assert (refused.code, "this token is not accepted" in refused.err) == (11, True)
+        assert office.exec(TARGET, ["true"]).code == 11
+        assert native.psql(office, TARGET, "SELECT 1").code == 2
+        assert others.process.poll() is None
+    [row] = office.listed("admin", "revoked", who="sam")
+    assert (row["user"], row["by"], row["reason"]) == ("ann", "sam", "laptop stolen")
+    office.hoopx("admin", "restore", "ann", who="sam").fine()
+    assert office.exec(TARGET, ["true"]).code == 0
+    assert office.hoopx("admin", "restore", "ann", who="sam").code == 2
+    assert "revoked by `sam`" in office.broker_said()
+
+
+def test_a_revocation_outlives_the_broker(own_stage: Stage) -> None:
+    own_stage.hoopx("admin", "revoke", "ann", who="sam").fine()
+    own_stage.kill_broker()
+    own_stage.start_broker()
+    assert own_stage.hoopx("whoami").code == 11
+    own_stage.hoopx("admin", "restore", "ann", who="sam").fine()
+    assert own_stage.hoopx("whoami").code == 0
+
+
+def test_everybody_may_shut_themselves_out_and_nobody_else_but_security(office: Stage) -> None:
+    for who in ("bob", "dora", "olga", "nobody"):
+        refused = office.hoopx("admin", "revoke", "ann", who=who)
+        assert refused.code == 10, who
+    assert office.listed("admin", "revoked", who="bob") == []
+    with at_work(office, "bob") as work:
+        office.hoopx("admin", "revoke", "bob", who="bob").fine()
+        ends(work, "this access was revoked")
+    assert office.hoopx("admin", "restore", "bob", who="bob").code == 11
+    office.hoopx("admin", "restore", "bob", who="sam").fine()
+
+
+def test_a_native_client_is_cut_off_too(office: Stage) -> None:
+    command = [*clients.psql("SELECT 1"), "-c", "SELECT pg_sleep(60)"]
+    with native.running(office, TARGET, command) as client:
+        client.says(r"1\n")
+        office.hoopx("admin", "revoke", "ann", who="sam").fine()
+        outcome = client.end()
+    office.hoopx("admin", "restore", "ann", who="sam").fine()
+    assert outcome.code != 0
+    assert "this access was revoked" in outcome.err
+
+
+def test_whoever_is_revoked_while_people_are_asked_gets_nothing(office: Stage) -> None:
+    with running(office, "connect", "payments-prod", who="ann") as asking:
+        request = asking.says(r"request (r_\w+)").group(1)
+        office.hoopx("admin", "revoke", "ann", who="sam").fine()
+        office.hoopx("approve", request, who="dora")
+        outcome = asking.end()
+    office.hoopx("admin", "restore", "ann", who="sam").fine()
+    assert outcome.code == 10
+    assert "revoked" in outcome.err
+    office.nothing_remains()
+
+
+def test_a_group_that_a_newer_token_lacks_ends_what_was_opened_with_it(office: Stage) -> None:
+    before = office.mint.token("ann", ("developers", "book-club"))
+    with at_work(office, HOOPX_TOKEN=before) as work:
+        same = office.mint.token("ann", ("book-club", "developers"), iat=int(time.time()))
+        office.hoopx("whoami", HOOPX_TOKEN=same).fine()
+        assert work.process.poll() is None
+        fewer = office.mint.token("ann", ("book-club",), iat=int(time.time()))
+        office.hoopx("whoami", HOOPX_TOKEN=fewer).fine()
+        ends(work, "`ann` is not in `developers` any more")
+
+
+def test_an_older_token_somebody_elses_or_another_programs_takes_nothing_away(office: Stage) -> None:
+    now = int(time.time())
+    with at_work(office) as work:
+        for token in (
+            office.mint.token("ann", (), iat=now - 3000),
+            office.mint.token("bob", (), iat=now),
+            office.mint.token("ann", (), iat=now, azp="another-program"),
+        ):
+            office.hoopx("whoami", HOOPX_TOKEN=token).fine()
+        assert work.process.poll() is None
+
+
+# Tokens of the stage are a minute old, so whoever was logged out stays out for a minute: each scene has its own person.
+
+
+def test_a_logout_at_the_provider_ends_the_sessions_of_that_login(office: Stage) -> None:
+    logged_out = office.mint.token("dave", CAST["dave"], sid="at-home")
+    other = office.mint.token("dave", CAST["dave"], sid="at-work")
+    with (
+        at_work(office, "dave", HOOPX_TOKEN=logged_out) as ended,
+        at_work(office, "dave", HOOPX_TOKEN=other) as goes_on,
+    ):
+        answer = says(office, logout(office.mint, sub="dave", sid="at-home"))
+        assert (answer.status_code, answer.content) == (200, b"")
+        ends(ended, "this login was ended by its identity provider")
+        assert goes_on.process.poll() is None
+        assert office.hoopx("whoami", who="dave", HOOPX_TOKEN=logged_out).code == 11
+        office.hoopx("whoami", who="dave", HOOPX_TOKEN=other).fine()
+
+
+def test_a_logout_of_everything_ends_everything_of_that_person(office: Stage) -> None:
+    token = office.mint.token("bob", CAST["bob"], sid="somewhere")
+    with at_work(office, "bob", HOOPX_TOKEN=token) as work, at_work(office) as others:
+        assert says(office, logout(office.mint, sub="bob")).status_code == 200
+        ends(work, "this login was ended by its identity provider")
+        assert others.process.poll() is None
+
+
+def test_a_made_up_logout_ends_nothing_and_is_told_nothing(office: Stage) -> None:
+    with at_work(office) as work:
+        forged = logout(TokenMint(), sub="ann")
+        for token in (forged, logout(office.mint, sub="ann", aud=AUDIENCE), "", "x.y.z", office.mint.token("ann")):
+            answer = says(office, token)
+            assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
+        assert work.process.poll() is None
