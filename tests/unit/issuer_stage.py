@@ -94,7 +94,7 @@ class Issuer:
         async with self.visitor() as browser:
             page = await browser.post("/oidc/device", data={"user_code": code})
             form = fields(page) | {"user": user, "password": password}
-            page = await browser.post("/oidc/device/login", data=form)
+            page = await browser.post("/oidc/login", data=form)
             return await browser.post("/oidc/device/confirm", data=fields(page) | {"answer": answer})
 
     async def log_in(self, user: str = "ann", password: str = "ann's password", scope: str = ALL) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded import people
 from hoopx_broker.identity.embedded.codes import ALPHABET, LIFE, MAX_OPEN_PEER, DeviceCodes
+from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.signing import KEEP_RETIRED, TURN_AFTER
 from hoopx_broker.identity.embedded.tokens import ACCESS_LIFE, IDLE_LIFE, LOGIN_LIFE
 from hoopx_broker.terms.errors import Unauthenticated
@@ -172,10 +173,10 @@ def test_a_person_who_refuses_ends_the_code(play: Play) -> None:
 def test_the_code_of_another_client_is_worth_nothing() -> None:
     codes = DeviceCodes(lambda: START, lambda size: b"\x07" * size)
     started = codes.start("one-client", ALL, "192.0.2.7", None)
-    assert codes.approve(started.user_code, "ann")
+    assert codes.approve(started.user_code, Person("ann"))
     with pytest.raises(Exception, match="invalid_grant"):
         codes.take(started.device_code.reveal(), "another-client", None)
-    assert codes.take(started.device_code.reveal(), "one-client", None).user == "ann"
+    assert codes.take(started.device_code.reveal(), "one-client", None).person == Person("ann")
 
 
 @pytest.mark.parametrize("code", ["", "x", "0" * 500, "\u00e9"])

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.terms.secret import Secret
 
@@ -28,7 +29,7 @@ State = Literal["waiting", "approved", "declined"]
 
 
 class Asked(Struct, frozen=True):
-    """A device that waits for its person. `user` is set once somebody approved."""
+    """A device that waits for its person. `person` is set once somebody approved."""
 
     user_code: str
     client: str
@@ -39,7 +40,7 @@ class Asked(Struct, frozen=True):
     interval: float = INTERVAL
     polled_at: float = 0.0
     state: State = "waiting"
-    user: str = ""
+    person: Person | None = None
     signed_in_at: float = 0.0
 
 
@@ -74,12 +75,12 @@ class DeviceCodes:
         code = "".join(char for char in typed.upper() if char.isalnum())
         return next((asked for asked in self._asked.values() if self._is_open(asked, code)), None)
 
-    def approve(self, user_code: str, user: str) -> bool:
+    def approve(self, user_code: str, person: Person) -> bool:
         """False when the code is not waiting any more."""
-        return self._answer(user_code, "approved", user)
+        return self._answer(user_code, "approved", person)
 
     def decline(self, user_code: str) -> bool:
-        return self._answer(user_code, "declined", "")
+        return self._answer(user_code, "declined", None)
 
     def take(self, device_code: str, client: str, verifier: str | None) -> Asked:
         """What was approved, once. Raises `OAuthError` in the words of RFC 8628 section 3.5."""
@@ -100,11 +101,11 @@ class DeviceCodes:
         _check_verifier(asked.challenge, verifier)
         return asked
 
-    def _answer(self, user_code: str, state: State, user: str) -> bool:
+    def _answer(self, user_code: str, state: State, person: Person | None) -> bool:
         self._sweep()
         for name, asked in self._asked.items():
             if self._is_open(asked, user_code):
-                self._asked[name] = replace(asked, state=state, user=user, signed_in_at=self._clock())
+                self._asked[name] = replace(asked, state=state, person=person, signed_in_at=self._clock())
                 return True
         return False
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import codes
+from hoopx_broker.identity.embedded.browsing import peer
 from hoopx_broker.identity.embedded.forms import field, read_form
 from hoopx_broker.identity.embedded.issuer import DEVICE_GRANT, Embedded
 from hoopx_broker.identity.embedded.refusals import OAuthError
@@ -81,21 +82,15 @@ class Endpoints:
 
     async def _of_device(self, form: dict[str, str], client: str) -> dict[str, Any]:
         asked = self._issuer.codes.take(field(form, "device_code"), client, form.get("code_verifier"))
-        user = self._issuer.people.find(asked.user)
-        if user is None:
-            raise OAuthError("invalid_grant", "this user is gone")
-        return await self._issuer.tokens.first(user, client, asked.scope, asked.signed_in_at)
+        if asked.person is None:
+            raise OAuthError("invalid_grant", "nobody approved this device code")
+        return await self._issuer.tokens.first(asked.person, client, asked.scope, asked.signed_in_at)
 
     def _client(self, form: dict[str, str]) -> str:
         client = form.get("client_id", "")
         if client != self._issuer.client_id:
             raise OAuthError("invalid_client", "this client is not known here", 401)
         return client
-
-
-def peer(request: Request) -> str:
-    """The address at the other end of the connection: never one that a header claims."""
-    return request.client.host if request.client is not None else "an unknown address"
 
 
 def _challenge(form: dict[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The pages of the device flow: plain HTML that needs no script, each one question."""
+"""The pages that people see: plain HTML that needs no script, each one question."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def enter_password(token: str, user: str = "", wrong: str = "") -> str:
         "Log in",
         f"""<h1>Log in</h1>
 <p class="soft">With your user name and password of this broker.</p>{_wrong(wrong)}
-<form method="post" action="/oidc/device/login">
+<form method="post" action="/oidc/login">
 <input type="hidden" name="token" value="{escape(token)}">
 <label for="user">User name</label>
 <input id="user" name="user" value="{escape(user)}" required maxlength="256" autocomplete="username"
@@ -112,7 +112,7 @@ def trouble(what: str) -> str:
         "Not possible",
         f"""<h1>That did not work</h1>
 {_wrong(what)}
-<p><a href="/oidc/device">Start again with the code</a></p>""",
+<p>Start again in your terminal, or <a href="/oidc/device">with the code that it shows</a>.</p>""",
     )
 
 

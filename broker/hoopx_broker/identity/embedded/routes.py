@@ -7,8 +7,10 @@ from starlette.routing import Route
 from hoopx_broker.identity.embedded.device_pages import DevicePages
 from hoopx_broker.identity.embedded.endpoints import Endpoints
 from hoopx_broker.identity.embedded.issuer import Embedded
+from hoopx_broker.identity.embedded.sign_in import SignIn
 
 
 def routes(issuer: Embedded) -> list[Route]:
     """All routes below `/oidc`, for the root of the application."""
-    return [*Endpoints(issuer).routes(), *DevicePages(issuer).routes()]
+    sign_in = SignIn(issuer)
+    return [*Endpoints(issuer).routes(), *sign_in.routes(), *DevicePages(issuer, sign_in).routes()]

@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.settings import LocalUser
 
 ACCESS_LIFE = 900  # seconds; a token cannot be called back, so what was taken from somebody ends soon
 IDLE_LIFE = 86_400.0  # seconds; who comes every day does not log in every day
@@ -50,30 +50,30 @@ class Tokens:
         self._clock = clock
         self._random = random
 
-    async def first(self, user: LocalUser, client: str, scope: str, signed_in_at: float) -> dict[str, Any]:
+    async def first(self, person: Person, client: str, scope: str, signed_in_at: float) -> dict[str, Any]:
         """The answer to a fresh login."""
-        login = Login(user.name, client, scope, signed_in_at, self._clock() + LOGIN_LIFE, self._word())
+        login = Login(person.name, client, scope, signed_in_at, self._clock() + LOGIN_LIFE, self._word())
         refresh = self._word() if "offline_access" in scope.split() else None
         if refresh is not None:
             now = self._clock()
             await self._store.run(lambda connection: _keep(connection, _hash(refresh), login, now))
-        return await self._answer(user, login, refresh)
+        return await self._answer(person, login, refresh)
 
-    async def again(self, refresh: str, client: str, find: Callable[[str], LocalUser | None]) -> dict[str, Any]:
+    async def again(self, refresh: str, client: str, find: Callable[[str], Person | None]) -> dict[str, Any]:
         """The answer to a refresh token, which is spent by it. A spent one that comes back ends its whole login."""
         fresh, now = self._word(), self._clock()
         login = await self._store.run(lambda connection: _rotate(connection, _hash(refresh), _hash(fresh), client, now))
-        user = find(login.user) if login is not None else None
-        if login is None or user is None:
+        person = find(login.user) if login is not None else None
+        if login is None or person is None:
             raise OAuthError("invalid_grant", "this login has ended")
-        return await self._answer(user, login, fresh)
+        return await self._answer(person, login, fresh)
 
     async def forget(self, refresh: str, client: str) -> None:
         """End the login of a refresh token. Of a token that nobody knows there is nothing to end."""
         await self._store.run(lambda connection: _end(connection, _hash(refresh), client))
 
-    async def _answer(self, user: LocalUser, login: Login, refresh: str | None) -> dict[str, Any]:
-        said = self._said(user, login)
+    async def _answer(self, person: Person, login: Login, refresh: str | None) -> dict[str, Any]:
+        said = self._said(person, login)
         access = said | {
             "aud": self._audience,
             "client_id": login.client,
@@ -90,19 +90,19 @@ class Tokens:
             answer["id_token"] = await self._keys.sign(said | {"aud": login.client, "azp": login.client}, "JWT")
         return answer | ({"refresh_token": refresh} if refresh is not None else {})
 
-    def _said(self, user: LocalUser, login: Login) -> dict[str, Any]:
+    def _said(self, person: Person, login: Login) -> dict[str, Any]:
         """The claims of both tokens. Groups are as configured now, not as they were at the login."""
         now = int(self._clock())
         said = {
             "iss": self._url,
-            "sub": user.name,
-            "preferred_username": user.name,
-            "groups": list(user.groups),
+            "sub": person.name,
+            "preferred_username": person.name,
+            "groups": list(person.groups),
             "iat": now,
             "exp": now + ACCESS_LIFE,
             "auth_time": int(login.signed_in_at),
         }
-        return said | ({"email": user.email, "email_verified": True} if user.email is not None else {})
+        return said | ({"email": person.email, "email_verified": True} if person.email is not None else {})
 
     def _word(self) -> str:
         return base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
