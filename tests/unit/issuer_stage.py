@@ -13,7 +13,8 @@ import httpx2
 import jwt
 from starlette.applications import Starlette
 
-from hoopx_broker.identity.embedded.issuer import DEVICE_GRANT, Embedded
+from hoopx_broker.identity.embedded.endpoints import DEVICE_GRANT
+from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.storage.store import Store

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import people, visits
@@ -468,8 +468,9 @@ def test_the_memory_of_failures_is_bounded() -> None:
 class Elsewhere:
     """An errand of another flow than the device's."""
 
-    def question(self, token: str, person: Person, browser_at: str) -> str:
-        return f'<input name="token" value="{token}"> {person.name} of {", ".join(person.groups)} at {browser_at}'
+    def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
+        who = f"{person.name} of {', '.join(person.groups)} at {browser_at}"
+        return HTMLResponse(f'<input name="token" value="{token}"> {who}')
 
 
 def held_visits() -> visits.Visits:

@@ -54,9 +54,12 @@ def in_pages(page: Page) -> Page:
     return shown
 
 
-def html(text: str, status: int = 200, cookie: str | None = None) -> HTMLResponse:
-    """A page; `cookie` sets the visit's cookie, an empty one takes it away."""
-    response = HTMLResponse(text, status, pages.HEADERS)
+def html(text: str, status: int = 200, cookie: str | None = None, posts_to: str = "") -> HTMLResponse:
+    """A page; `cookie` sets the visit's cookie, an empty one takes it away.
+
+    `posts_to` is where the answer to its form leads besides here: browsers hold redirects to it, too.
+    """
+    response = HTMLResponse(text, status, pages.headers(posts_to))
     if cookie is not None:
         set_cookie(response, cookie)
     return response

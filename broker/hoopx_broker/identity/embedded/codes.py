@@ -12,6 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.people import Person
+from hoopx_broker.identity.embedded.pkce import check_verifier
+from hoopx_broker.identity.embedded.possession import Possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.terms.secret import Secret
 
@@ -82,7 +84,7 @@ class DeviceCodes:
     def decline(self, user_code: str) -> bool:
         return self._answer(user_code, "declined", None)
 
-    def take(self, device_code: str, client: str, verifier: str | None) -> Asked:
+    def take(self, device_code: str, client: str, verifier: str | None, possession: Possession) -> Asked:
         """What was approved, once. Raises `OAuthError` in the words of RFC 8628 section 3.5."""
         name = _hash(device_code)
         asked = self._asked.get(name)
@@ -94,11 +96,12 @@ class DeviceCodes:
         self._keep_pace(name, asked)
         if asked.state == "waiting":
             raise OAuthError("authorization_pending", "nobody has typed the code yet")
+        possession.spend()
         # From here on the code is spent, whatever the answer: a second try finds nothing.
         del self._asked[name]
         if asked.state == "declined":
             raise OAuthError("access_denied", "the person said no")
-        _check_verifier(asked.challenge, verifier)
+        check_verifier(asked.challenge, verifier)
         return asked
 
     def _answer(self, user_code: str, state: State, person: Person | None) -> bool:
@@ -144,14 +147,6 @@ def _even(random: Callable[[int], bytes]) -> bytes:
     while len(even) < CODE_LENGTH:
         even += bytes(byte for byte in random(2 * CODE_LENGTH) if byte < limit)
     return even[:CODE_LENGTH]
-
-
-def _check_verifier(challenge: str | None, verifier: str | None) -> None:
-    if challenge is None and verifier is None:
-        return
-    made = base64.urlsafe_b64encode(sha256((verifier or "").encode()).digest()).rstrip(b"=").decode()
-    if challenge is None or verifier is None or not hmac.compare_digest(made, challenge):
-        raise OAuthError("invalid_grant", "the code verifier is not the one of this login")
 
 
 def _hash(device_code: str) -> str:

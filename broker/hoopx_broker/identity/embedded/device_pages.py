@@ -25,13 +25,14 @@ class ForDevice(Struct, frozen=True):
     issuer: Embedded
     user_code: str
 
-    def question(self, token: str, person: Person, browser_at: str) -> str:
+    def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
         asked = self.issuer.codes.find(self.user_code)
         if asked is None:
             raise OAuthError("invalid_request", OVER)
         waiting = int(self.issuer.clock() - asked.asked_at)
         code = in_groups(asked.user_code)
-        return pages.confirm(token, pages.Question(asked.client, code, asked.peer, browser_at, waiting, person.name))
+        question = pages.Question(asked.client, self.issuer.host, code, asked.peer, browser_at, waiting, person.name)
+        return html(pages.confirm(token, question))
 
 
 class DevicePages:

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import pages
-from hoopx_broker.identity.embedded.browsing import COOKIE, html, in_pages, own_form, peer, visit_of
+from hoopx_broker.identity.embedded.browsing import COOKIE, html, in_pages, own_form, peer, set_cookie, visit_of
 from hoopx_broker.identity.embedded.forms import field
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.people import Person
@@ -47,7 +47,9 @@ class SignIn:
         """Somebody proved to be `person`: what they came for asks its own question, in a visit of a new name."""
         self._issuer.visits.end(request.cookies.get(COOKIE, ""))
         cookie, known = self._issuer.visits.begin(visit.errand, peer(request), person)
-        return html(visit.errand.question(known.token, person, peer(request)), cookie=cookie)
+        page = visit.errand.question(known.token, person, peer(request))
+        set_cookie(page, cookie)
+        return page
 
     def _has_failed_too_often(self, name: str, request: Request) -> bool:
         return self._issuer.failures.is_shut(name) or self._issuer.failures_from.is_shut(peer(request))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
+from starlette.responses import HTMLResponse
 
 from hoopx_broker.identity.embedded.people import Person
 
@@ -19,7 +20,7 @@ MAX_OPEN_PEER = 200  # of these from one address, so that one neighbour cannot p
 class Errand(Protocol):
     """What a visit is for: a device that waits, or an application that sent its person here."""
 
-    def question(self, token: str, person: Person, browser_at: str) -> str:
+    def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
         """The page that asks somebody who has signed in; its form carries `token`.
 
         Raises `OAuthError` where there is nothing to answer any more.
