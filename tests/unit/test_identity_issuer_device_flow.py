@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import sqlite3
 from hashlib import sha256
@@ -25,19 +24,13 @@ from hoopx_broker.identity.embedded.tokens import ACCESS_LIFE
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.settings import EmbeddedIssuer
-from tests.unit.issuer_stage import ALL, START, URL, Issuer, Play, player, said, users
+from tests.unit.issuer_stage import ALL, CHALLENGE, START, URL, VERIFIER, Issuer, Play, error, player, said, users
 
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(people, "_COST", 2)  # these tests are not about the price of a guess
     return player(tmp_path / "state.db")
-
-
-def error(answer: httpx2.Response) -> str:
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.status_code in (400, 401, 413, 429)
-    return str(answer.json()["error"])
 
 
 def test_a_device_gets_a_token_once_its_person_has_said_yes(play: Play) -> None:
@@ -220,9 +213,6 @@ def test_one_address_cannot_take_all_codes(play: Play) -> None:
 
 
 # --- PKCE -------------------------------------------------------------------------------------------------------
-
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
 def test_a_code_asked_for_with_a_challenge_wants_its_verifier(play: Play) -> None:

@@ -59,12 +59,20 @@ def _agent(name: str, section: Section) -> LocalAgent:
 
 def _check_jwks(content: bytes) -> None:
     """Public keys by which an agent's assertions can be checked, and no private one lying about."""
+    if _holds_private(content):
+        raise Wrong("holds a private key", "keep only the public parts: the private one is for the agent alone")
     try:
         read_keys(content)
     except BadInput as error:
-        raise Wrong("does not serve: " + error.message, error.hint or "") from None
-    if any("d" in key for key in msgspec.json.decode(content)["keys"]):
-        raise Wrong("holds a private key", "keep only the public parts: the private one is for the agent alone")
+        raise Wrong(f"does not serve: {error.message}", error.hint) from None
+
+
+def _holds_private(content: bytes) -> bool:
+    try:
+        keys = msgspec.json.decode(content, type=dict[str, list[dict[str, object]]]).get("keys", [])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False  # what is no key set is told as such
+    return any("d" in key for key in keys)
 
 
 def _check_names(section: Section, issuer: EmbeddedIssuer) -> None:
