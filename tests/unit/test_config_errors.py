@@ -171,6 +171,44 @@ ISSUERS = [
     ("  - kind: embedded\n    users:\n      ann:\n", "6: identity[0].users.ann: is empty"),
     ("  - kind: embedded\n    users:\n      ann: {}\n", "6: identity[0].users.ann.password: is missing"),
     ("  - kind: embedded\n    users:\n      ann: {password: x, group: [a]}\n", "did you mean `groups`?"),
+    ("  - {kind: embedded, agents: {}}\n", "4: identity[0].users: is missing"),
+    ("  - {kind: embedded, users: , agents: {a: {}}}\n", "4: identity[0].users: is empty"),
+    ("  - {kind: embedded, agents: [a]}\n", "4: identity[0].agents: must be a section of named sections"),
+    ("  - kind: embedded\n    agents:\n      a b: {}\n", "6: identity[0].agents.a b: `a b` is not a user name"),
+    ("  - kind: embedded\n    agents:\n      bot:\n", "6: identity[0].agents.bot: is empty"),
+    ("  - kind: embedded\n    agents:\n      bot: {group: [a]}\n", "did you mean `groups`?"),
+    ("  - kind: embedded\n    agents:\n      bot: {groups: a}\n", "6: identity[0].agents.bot.groups: must be a list"),
+    (
+        "  - kind: embedded\n    agents:\n      bot: {secret: short}\n",
+        "6: identity[0].agents.bot.secret: is shorter than 16 characters; make one with `openssl rand -base64 32`",
+    ),
+    (
+        "  - kind: embedded\n    agents:\n      bot: {jwks_file: no-keys.json, secret: 0123456789abcdef0}\n",
+        "6: identity[0].agents.bot.secret: stands beside `jwks_file`",
+    ),
+    (
+        "  - kind: embedded\n    agents:\n      bot: {jwks_file: nowhere.json}\n",
+        "6: identity[0].agents.bot.jwks_file: `nowhere.json` cannot be read",
+    ),
+    *(
+        (
+            f"  - kind: embedded\n    agents:\n      bot: {{jwks_file: {file}}}\n",
+            f"6: identity[0].agents.bot.jwks_file: `{file}` does not serve",
+        )
+        for file in ("no-keys.json", "not-keys.json", "list.json", "secret-key.json", "odd-keys.json", "binary")
+    ),
+    (
+        "  - kind: embedded\n    agents:\n      bot: {jwks_file: private-key.json}\n",
+        "6: identity[0].agents.bot.jwks_file: `private-key.json` holds a private key",
+    ),
+    (
+        "  - kind: embedded\n    users: {ann: {password: x}}\n    agents: {ann: {}}\n",
+        "6: identity[0].agents: `ann` is a user, too; give the agent another name",
+    ),
+    (
+        "  - kind: embedded\n    users: {ann: {password: x}}\n    agents: {hoopx-cli: {}}\n",
+        "6: identity[0].agents: `hoopx-cli` is the `client_id` of `hoopx login`, too",
+    ),
     (
         "  - kind: embedded\n    users:\n      a b: {password: x}\n",
         "6: identity[0].users.a b: `a b` is not a user name",

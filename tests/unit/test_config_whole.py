@@ -15,7 +15,7 @@ from hoopx_broker.daemon.certificate import self_made
 from hoopx_broker.daemon.config import load
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import BrokerConfig, Claims, ServerTls
+from hoopx_broker.terms.settings import BrokerConfig, Claims, LocalAgent, ServerTls
 from hoopx_broker.terms.targets import ColumnName, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions
 from hoopx_plugins.static import StaticIssuer, StaticOptions
@@ -50,6 +50,8 @@ def home(tmp_path: Path) -> Path:
     key = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()).public_key(), as_dict=True)
     (tmp_path / "keys.json").write_text(json.dumps({"keys": [{"kty": "oct", "k": "AA"}, key]}))
     (tmp_path / "secrets" / "dora").write_text("dora's\n")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "reviewer.jwks").write_text(json.dumps({"keys": [key]}))
     (tmp_path / "secrets" / "legacy").write_text(" spaces count \r\n")
     return tmp_path
 
@@ -61,7 +63,8 @@ def loaded(home: Path, text: str, **environ: str) -> BrokerConfig:
 
 @pytest.fixture
 def whole(home: Path) -> BrokerConfig:
-    return loaded(home, sample("configuration.md"), ANN_PASSWORD="ann's", DB_ADMIN_PASSWORD="admin's")
+    known = {"ANN_PASSWORD": "ann's", "DB_ADMIN_PASSWORD": "admin's", "REPORT_BOT_SECRET": "report bot's secret"}
+    return loaded(home, sample("configuration.md"), **known)
 
 
 def test_the_documented_sample_says_where_things_are(whole: BrokerConfig, home: Path) -> None:
@@ -85,6 +88,22 @@ def test_the_documented_sample_has_local_users(whole: BrokerConfig) -> None:
     ann, dora = whole.embedded.users["ann"], whole.embedded.users["dora"]
     assert (ann.groups, ann.email, ann.password.reveal()) == (("developers",), "ann@example.com", "ann's")
     assert dora.password.reveal() == "dora's"
+
+
+def test_the_documented_sample_has_agents(whole: BrokerConfig, home: Path) -> None:
+    assert whole.embedded is not None
+    reviewer, report, claude = (whole.embedded.agents[name] for name in ("reviewer-bot", "report-bot", "claude"))
+    assert (reviewer.jwks, reviewer.secret) == ((home / "agents" / "reviewer.jwks").read_bytes(), None)
+    assert report.secret is not None
+    assert (report.secret.reveal(), report.jwks) == ("report bot's secret", None)
+    assert claude == LocalAgent("claude", ("agents",))
+
+
+@pytest.mark.parametrize("users", ["", "    users: {}\n"])
+def test_an_issuer_may_have_agents_and_no_users(home: Path, users: str) -> None:
+    config = loaded(home, SMALL.replace("    users: {ann: {password: one}}\n", f"{users}    agents: {{bot: {{}}}}\n"))
+    assert config.embedded is not None
+    assert (config.embedded.users, config.embedded.agents) == ({}, {"bot": LocalAgent("bot")})
 
 
 def test_the_documented_sample_leads_to_targets(whole: BrokerConfig, home: Path) -> None:

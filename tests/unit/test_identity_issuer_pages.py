@@ -9,12 +9,18 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import people, visits
+from hoopx_broker.identity.embedded.browsing import COOKIE, visit_of
 from hoopx_broker.identity.embedded.codes import LIFE
-from hoopx_broker.identity.embedded.device_pages import COOKIE
 from hoopx_broker.identity.embedded.issuer import FAILURE_WINDOW, MAX_FAILURES, MAX_FAILURES_FROM, MAX_GUESSES
-from hoopx_broker.identity.embedded.people import MAX_PASSWORD, People
+from hoopx_broker.identity.embedded.people import MAX_PASSWORD, People, Person
+from hoopx_broker.identity.embedded.routes import routes
+from hoopx_broker.identity.embedded.sign_in import SignIn
 from hoopx_broker.identity.embedded.throttle import MAX_NAMES, Throttle
 from tests.unit.issuer_stage import HOME, HOST, START, Issuer, Play, fields, player, users
 
@@ -31,7 +37,7 @@ async def to_login(browser: httpx2.AsyncClient, code: str) -> httpx2.Response:
 
 async def to_question(browser: httpx2.AsyncClient, code: str) -> httpx2.Response:
     form = fields(await to_login(browser, code)) | {"user": "ann", "password": "ann's password"}
-    return await browser.post("/oidc/device/login", data=form)
+    return await browser.post("/oidc/login", data=form)
 
 
 async def is_waiting(issuer: Issuer, device_code: str) -> bool:
@@ -126,7 +132,7 @@ class Markup(HTMLParser):
             assert not name.startswith("on")
             assert name not in ("style", "src")
             assert name != "href" or value == "/oidc/device"
-            assert name != "action" or str(value).startswith("/oidc/device")
+            assert name != "action" or str(value).startswith("/oidc/")
         if tag not in ("meta", "input"):
             self.open.append(tag)
 
@@ -141,7 +147,7 @@ async def all_pages(issuer: Issuer) -> list[httpx2.Response]:
         pages.append(await to_login(browser, "<script>"))
         pages.append(await to_login(browser, device["user_code"]))
         evil = '"><script>alert(1)</script>'
-        pages.append(await browser.post("/oidc/device/login", data=fields(pages[-1]) | {"user": evil, "password": "x"}))
+        pages.append(await browser.post("/oidc/login", data=fields(pages[-1]) | {"user": evil, "password": "x"}))
         pages.append(await to_question(browser, device["user_code"]))
         pages.append(await browser.post("/oidc/device/confirm", data=fields(pages[-1]) | {"answer": "allow"}))
         pages.append(await browser.post("/oidc/device/confirm", data={"answer": "allow", "token": "x"}))
@@ -216,7 +222,7 @@ def test_a_form_from_another_site_is_refused_at_every_step(play: Play, origin: s
         async with issuer.visitor() as browser:
             question = await to_question(browser, device["user_code"])
             answer = fields(question) | {"answer": "allow", "user_code": device["user_code"]}
-            for path in ("/oidc/device", "/oidc/device/login", "/oidc/device/confirm"):
+            for path in ("/oidc/device", "/oidc/login", "/oidc/device/confirm"):
                 refused = await browser.post(path, data=answer, headers={"origin": origin})
                 assert refused.status_code == 403
         assert await is_waiting(issuer, device["device_code"])
@@ -276,7 +282,7 @@ def test_a_cookie_planted_before_the_login_is_worth_nothing_after_it(play: Play)
             before = fields(await to_login(victim, device["user_code"]))
             planted = victim.cookies[COOKIE]
             question = fields(
-                await victim.post("/oidc/device/login", data=before | {"user": "ann", "password": "ann's password"})
+                await victim.post("/oidc/login", data=before | {"user": "ann", "password": "ann's password"})
             )
             thief.cookies.set(COOKIE, planted)
             for form in (before, question):
@@ -372,7 +378,7 @@ def test_passwords_cannot_be_guessed_for_long_not_even_side_by_side_or_from_many
         async def guess(number: int) -> int:
             async with issuer.visitor(f"198.51.100.{number}") as browser:
                 form = fields(await to_login(browser, device["user_code"])) | {"user": "ann", "password": f"{number}"}
-                return (await browser.post("/oidc/device/login", data=form)).status_code
+                return (await browser.post("/oidc/login", data=form)).status_code
 
         answers = await asyncio.gather(*(guess(number) for number in range(MAX_FAILURES + 10)))
         assert answers.count(429) == 10
@@ -391,7 +397,7 @@ def test_one_machine_cannot_try_one_password_on_many_names(play: Play) -> None:
         async with issuer.visitor("198.51.100.66") as sprayer:
             form = fields(await to_login(sprayer, device["user_code"]))
             tried = [form | {"user": f"user-{n}", "password": "summer"} for n in range(MAX_FAILURES_FROM + 1)]
-            answers = [(await sprayer.post("/oidc/device/login", data=each)).status_code for each in tried]
+            answers = [(await sprayer.post("/oidc/login", data=each)).status_code for each in tried]
         assert answers == [400] * MAX_FAILURES_FROM + [429]
         async with issuer.visitor(HOME) as browser:
             assert "Is this you" in (await to_question(browser, device["user_code"])).text
@@ -406,7 +412,7 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(play: Play) -> None:
         for user in ("ann", "nobody"):
             async with issuer.visitor() as browser:
                 form = fields(await to_login(browser, device["user_code"])) | {"user": user, "password": "wrong"}
-                page = await browser.post("/oidc/device/login", data=form)
+                page = await browser.post("/oidc/login", data=form)
                 seen.append((page.status_code, page.text.replace(form["token"], "").replace(user, "")))
         assert seen[0] == seen[1]
 
@@ -459,9 +465,77 @@ def test_the_memory_of_failures_is_bounded() -> None:
     assert len(vars(throttle)["_failures"]) == MAX_NAMES
 
 
-def test_the_memory_of_visits_is_bounded() -> None:
+class Elsewhere:
+    """An errand of another flow than the device's."""
+
+    def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
+        who = f"{person.name} of {', '.join(person.groups)} at {browser_at}"
+        return HTMLResponse(f'<input name="token" value="{token}"> {who}')
+
+
+def held_visits() -> visits.Visits:
     counter = iter(range(10**6))
-    held = visits.Visits(lambda: START, lambda size: next(counter).to_bytes(size, "big"))
-    for _ in range(visits.MAX_OPEN + 100):
-        held.begin("BCDFGHJK")
+    return visits.Visits(lambda: START, lambda size: next(counter).to_bytes(size, "big"))
+
+
+def test_the_memory_of_visits_is_bounded() -> None:
+    held = held_visits()
+    for number in range(visits.MAX_OPEN + 100):
+        held.begin(Elsewhere(), f"192.0.2.{number}")
     assert len(vars(held)["_open"]) == visits.MAX_OPEN
+
+
+def test_one_address_cannot_push_the_visits_of_others_out() -> None:
+    held = held_visits()
+    cookie, visit = held.begin(Elsewhere(), HOME)
+    for _ in range(visits.MAX_OPEN + 100):
+        last, latest = held.begin(Elsewhere(), "198.51.100.66")
+    assert held.find(cookie, visit.token) == visit
+    assert held.find(last, latest.token) == latest
+    assert len(vars(held)["_open"]) == visits.MAX_OPEN_PEER + 1
+
+
+# --- the seam between proving who one is and what one came for ---------------------------------------------------
+
+
+def signing_in(issuer: Issuer) -> Starlette:
+    """The issuer's pages, and a second way to prove who one is: an address that says so."""
+    room = SignIn(issuer.embedded)
+
+    async def come(request: Request) -> Response:
+        return room.begin(request, Elsewhere())
+
+    async def prove(request: Request) -> Response:
+        visit = visit_of(request, dict(request.query_params), issuer.embedded.visits)
+        return room.signed_in(request, visit, Person("eve@example.com", ("guests",)))
+
+    return Starlette(routes=[*routes(issuer.embedded), Route("/come", come), Route("/prove", prove)])
+
+
+def test_who_proves_it_in_another_way_goes_on_to_what_they_came_for(play: Play) -> None:
+    async def scene(issuer: Issuer) -> None:
+        issuer.app = signing_in(issuer)
+        async with issuer.visitor() as browser:
+            token = fields(await browser.get("/come"))["token"]
+            before = browser.cookies[COOKIE]
+            page = await browser.get("/prove", params={"token": token})
+            assert f"eve@example.com of guests at {HOME}" in page.text
+            assert browser.cookies[COOKIE] != before
+
+    play(scene)
+
+
+def test_what_one_flow_asked_cannot_be_answered_in_another(play: Play) -> None:
+    async def scene(issuer: Issuer) -> None:
+        device = await issuer.ask()
+        issuer.app = signing_in(issuer)
+        async with issuer.visitor() as browser:
+            form = fields(await browser.get("/come")) | {"user": "ann", "password": "ann's password"}
+            answer = fields(await browser.post("/oidc/login", data=form)) | {"answer": "allow"}
+            refused = await browser.post(
+                "/oidc/device/confirm", data=answer | {"user_code": device["user_code"].replace("-", "")}
+            )
+            assert refused.status_code == 400
+        assert await is_waiting(issuer, device["device_code"])
+
+    play(scene)

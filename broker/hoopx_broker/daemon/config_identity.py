@@ -9,10 +9,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_embedded import read_embedded
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
-from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalUser, OidcIssuer
+from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, OidcIssuer
 
 # The key sets of large providers are a tenth of this.
 MAX_JWKS = 1024 * 1024
@@ -39,7 +40,7 @@ def read_identity(top: Section) -> tuple[tuple[OidcIssuer, ...], EmbeddedIssuer 
             case "embedded":
                 if embedded is not None:
                     section.note("kind", "stands twice", "one embedded issuer holds all local users")
-                embedded = _embedded(section)
+                embedded = read_embedded(section)
             case "human" | "workload":
                 issuers.append(_oidc(section, kind, issuers))
             case _:
@@ -109,23 +110,3 @@ def _can_verify(key: object) -> bool:
     except Exception:
         return False
     return not isinstance(public, RSAPublicKey) or public.key_size >= MIN_RSA_BITS
-
-
-def _embedded(section: Section) -> EmbeddedIssuer:
-    users = {name: _local_user(name, inner) for name, inner in section.sections("users", values.user_name)}
-    return EmbeddedIssuer(
-        users=users,
-        client_id=section.text_or("client_id", "hoopx-cli"),
-        audience=section.text_or("audience", "hoopx"),
-    )
-
-
-def _local_user(name: str, section: Section) -> LocalUser:
-    user = LocalUser(
-        name=name,
-        password=section.secret("password"),
-        groups=section.texts_or("groups", ()),
-        email=section.text_or("email", None),
-    )
-    section.close()
-    return user

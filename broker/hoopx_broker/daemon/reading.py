@@ -114,6 +114,11 @@ class Section:
         found = self._required(key)
         return self._named(found, parse) if found else []
 
+    def sections_or_none(self, key: str, parse: Callable[[str], T]) -> list[tuple[T, Section]]:
+        """As `sections`, where none at all is no problem."""
+        is_empty = self._asks(key) and self._values[key].value == {}
+        return self.sections(key, parse) if self.has(key) and not is_empty else []
+
     def items(self, key: str) -> list[Section]:
         """A list of sections, at least one."""
         found = self._required(key)

@@ -81,6 +81,8 @@ def client_of(claims: dict[str, Any]) -> str:
 
 def principal(claims: dict[str, Any], issuer: OidcIssuer) -> Principal:
     """Who the bearer is, by the issuer's mapping of claims. Raises `NotAccepted`."""
+    if "act" in claims:
+        raise NotAccepted("it says that somebody acts for somebody else, which only our own tokens may say")
     return Principal(
         user=_user(claims, issuer),
         kind=_KINDS[issuer.kind],

@@ -44,12 +44,25 @@ class LocalUser(Struct, frozen=True):
     email: str | None = None
 
 
+class LocalAgent(Struct, frozen=True):
+    """An agent of the embedded issuer. It proves itself by a key or by a secret.
+
+    With neither it has no credential of its own: it acts only for a person who brings their own token.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    jwks: bytes | None = None
+    secret: Secret | None = None
+
+
 class EmbeddedIssuer(Struct, frozen=True):
-    """The issuer inside the broker, for one machine: local users with groups."""
+    """The issuer inside the broker: local users with groups, and agents."""
 
     users: dict[str, LocalUser]
     client_id: str = "hoopx-cli"
     audience: str = "hoopx"
+    agents: dict[str, LocalAgent] = {}
 
 
 class ServerTls(Struct, frozen=True):

@@ -11,6 +11,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hoopx_broker.identity.embedded.people import Person
+from hoopx_broker.identity.embedded.pkce import check_verifier
+from hoopx_broker.identity.embedded.possession import Possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.terms.secret import Secret
 
@@ -28,7 +31,7 @@ State = Literal["waiting", "approved", "declined"]
 
 
 class Asked(Struct, frozen=True):
-    """A device that waits for its person. `user` is set once somebody approved."""
+    """A device that waits for its person. `person` is set once somebody approved."""
 
     user_code: str
     client: str
@@ -39,7 +42,7 @@ class Asked(Struct, frozen=True):
     interval: float = INTERVAL
     polled_at: float = 0.0
     state: State = "waiting"
-    user: str = ""
+    person: Person | None = None
     signed_in_at: float = 0.0
 
 
@@ -74,14 +77,14 @@ class DeviceCodes:
         code = "".join(char for char in typed.upper() if char.isalnum())
         return next((asked for asked in self._asked.values() if self._is_open(asked, code)), None)
 
-    def approve(self, user_code: str, user: str) -> bool:
+    def approve(self, user_code: str, person: Person) -> bool:
         """False when the code is not waiting any more."""
-        return self._answer(user_code, "approved", user)
+        return self._answer(user_code, "approved", person)
 
     def decline(self, user_code: str) -> bool:
-        return self._answer(user_code, "declined", "")
+        return self._answer(user_code, "declined", None)
 
-    def take(self, device_code: str, client: str, verifier: str | None) -> Asked:
+    def take(self, device_code: str, client: str, verifier: str | None, possession: Possession) -> Asked:
         """What was approved, once. Raises `OAuthError` in the words of RFC 8628 section 3.5."""
         name = _hash(device_code)
         asked = self._asked.get(name)
@@ -93,18 +96,19 @@ class DeviceCodes:
         self._keep_pace(name, asked)
         if asked.state == "waiting":
             raise OAuthError("authorization_pending", "nobody has typed the code yet")
+        possession.spend()
         # From here on the code is spent, whatever the answer: a second try finds nothing.
         del self._asked[name]
         if asked.state == "declined":
             raise OAuthError("access_denied", "the person said no")
-        _check_verifier(asked.challenge, verifier)
+        check_verifier(asked.challenge, verifier)
         return asked
 
-    def _answer(self, user_code: str, state: State, user: str) -> bool:
+    def _answer(self, user_code: str, state: State, person: Person | None) -> bool:
         self._sweep()
         for name, asked in self._asked.items():
             if self._is_open(asked, user_code):
-                self._asked[name] = replace(asked, state=state, user=user, signed_in_at=self._clock())
+                self._asked[name] = replace(asked, state=state, person=person, signed_in_at=self._clock())
                 return True
         return False
 
@@ -143,14 +147,6 @@ def _even(random: Callable[[int], bytes]) -> bytes:
     while len(even) < CODE_LENGTH:
         even += bytes(byte for byte in random(2 * CODE_LENGTH) if byte < limit)
     return even[:CODE_LENGTH]
-
-
-def _check_verifier(challenge: str | None, verifier: str | None) -> None:
-    if challenge is None and verifier is None:
-        return
-    made = base64.urlsafe_b64encode(sha256((verifier or "").encode()).digest()).rstrip(b"=").decode()
-    if challenge is None or verifier is None or not hmac.compare_digest(made, challenge):
-        raise OAuthError("invalid_grant", "the code verifier is not the one of this login")
 
 
 def _hash(device_code: str) -> str:

@@ -1,57 +1,55 @@
-"""The endpoints that programs call: discovery, keys, device authorization, tokens, revocation."""
+"""The endpoints that programs call: device authorization, tokens by each grant, revocation."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import codes
+from hoopx_broker.identity.embedded.answers import answer_json, in_oauth
+from hoopx_broker.identity.embedded.authorization import known_scopes
+from hoopx_broker.identity.embedded.authorization_codes import UsedTwice
+from hoopx_broker.identity.embedded.browsing import peer
+from hoopx_broker.identity.embedded.clients import Client
+from hoopx_broker.identity.embedded.exchange import EXCHANGE, Exchange, Identify
 from hoopx_broker.identity.embedded.forms import field, read_form
-from hoopx_broker.identity.embedded.issuer import DEVICE_GRANT, Embedded
+from hoopx_broker.identity.embedded.issuer import Embedded
+from hoopx_broker.identity.embedded.pkce import challenge_of
+from hoopx_broker.identity.embedded.possession import Possession, possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
 
-SCOPES = ("openid", "profile", "email", "groups", "offline_access")
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url; RFC 7636 section 4.2
+CODE_GRANT = "authorization_code"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+REFRESH_GRANT = "refresh_token"
+CREDENTIALS_GRANT = "client_credentials"
 
-Answer = Callable[[Request], Awaitable[Response]]
+Form = Mapping[str, str]
 
 
 class Endpoints:
     """All of them below `/oidc`, where the issuer's name says."""
 
-    def __init__(self, issuer: Embedded) -> None:
+    def __init__(self, issuer: Embedded, identify: Identify) -> None:
         self._issuer = issuer
+        self._exchange = Exchange(identify, issuer.tokens, issuer.url, issuer.names)
 
     def routes(self) -> list[Route]:
         return [
-            Route("/oidc/.well-known/openid-configuration", self.describe, methods=["GET"]),
-            Route("/oidc/jwks", self.keys, methods=["GET"]),
-            Route("/oidc/device_authorization", _in_oauth(self.authorize_device), methods=["POST"]),
-            Route("/oidc/token", _in_oauth(self.token), methods=["POST"]),
-            Route("/oidc/revoke", _in_oauth(self.revoke), methods=["POST"]),
+            Route("/oidc/device_authorization", in_oauth(self.authorize_device), methods=["POST"]),
+            Route("/oidc/token", in_oauth(self.token), methods=["POST"]),
+            Route("/oidc/revoke", in_oauth(self.revoke), methods=["POST"]),
         ]
-
-    async def describe(self, request: Request) -> Response:
-        return _json(_metadata(self._issuer.url))
-
-    async def keys(self, request: Request) -> Response:
-        # Cached shorter than the gate itself believes: a key is published a month before it signs.
-        headers = {"cache-control": "max-age=300"}
-        return Response(self._issuer.keys.published(), 200, headers, "application/json")
 
     async def authorize_device(self, request: Request) -> Response:
         form = await read_form(request)
-        client = self._client(form)
-        scope = " ".join(each for each in form.get("scope", "openid").split() if each in SCOPES)
-        started = self._issuer.codes.start(client, scope, peer(request), _challenge(form))
+        client = _of_people(await self._issuer.clients.who(request, form))
+        started = self._issuer.codes.start(client, known_scopes(form), peer(request), challenge_of(form))
         code, page = codes.in_groups(started.user_code), f"{self._issuer.url}/device"
-        return _json(
+        return answer_json(
             {
                 "device_code": started.device_code.reveal(),
                 "user_code": code,
@@ -64,81 +62,63 @@ class Endpoints:
 
     async def token(self, request: Request) -> Response:
         form = await read_form(request)
-        client = self._client(form)
+        client = await self._issuer.clients.who(request, form)
+        proof = possession(request, f"{self._issuer.url}/token", self._issuer.proofs, self._issuer.clock)
+        return answer_json(await self._granted(form, client, proof))
+
+    async def _granted(self, form: Form, client: Client, proof: Possession) -> dict[str, Any]:
         match field(form, "grant_type"):
-            case "refresh_token":
-                tokens, people = self._issuer.tokens, self._issuer.people
-                return _json(await tokens.again(field(form, "refresh_token"), client, people.find))
             case grant if grant == DEVICE_GRANT:
-                return _json(await self._of_device(form, client))
+                return await self._of_device(form, _of_people(client), proof)
+            case grant if grant == CODE_GRANT:
+                return await self._of_code(form, _of_people(client), proof)
+            case grant if grant == REFRESH_GRANT:
+                return await self._of_login(form, _of_people(client), proof)
+            case grant if grant == CREDENTIALS_GRANT:
+                return await self._of_agent(client, proof)
+            case grant if grant == EXCHANGE:
+                return await self._exchange.answer(form, client, proof)
             case _:
-                raise OAuthError("unsupported_grant_type", "only device codes and refresh tokens are taken here")
+                raise OAuthError("unsupported_grant_type", "the issuer's description lists the grants that are taken")
 
     async def revoke(self, request: Request) -> Response:
         form = await read_form(request)
-        await self._issuer.tokens.forget(field(form, "token"), self._client(form))
-        return _json({})
+        client = _of_people(await self._issuer.clients.who(request, form))
+        await self._issuer.tokens.logins.end(field(form, "token"), client)
+        return answer_json({})
 
-    async def _of_device(self, form: dict[str, str], client: str) -> dict[str, Any]:
-        asked = self._issuer.codes.take(field(form, "device_code"), client, form.get("code_verifier"))
-        user = self._issuer.people.find(asked.user)
-        if user is None:
-            raise OAuthError("invalid_grant", "this user is gone")
-        return await self._issuer.tokens.first(user, client, asked.scope, asked.signed_in_at)
+    async def _of_device(self, form: Form, client: str, proof: Possession) -> dict[str, Any]:
+        asked = self._issuer.codes.take(field(form, "device_code"), client, form.get("code_verifier"), proof)
+        if asked.person is None:
+            raise OAuthError("invalid_grant", "nobody approved this device code")
+        return await self._issuer.tokens.first(asked.person, client, asked.scope, asked.signed_in_at, proof.key)
 
-    def _client(self, form: dict[str, str]) -> str:
-        client = form.get("client_id", "")
-        if client != self._issuer.client_id:
-            raise OAuthError("invalid_client", "this client is not known here", 401)
-        return client
-
-
-def peer(request: Request) -> str:
-    """The address at the other end of the connection: never one that a header claims."""
-    return request.client.host if request.client is not None else "an unknown address"
-
-
-def _challenge(form: dict[str, str]) -> str | None:
-    challenge = form.get("code_challenge")
-    if challenge is None:
-        return None
-    if form.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
-        raise OAuthError("invalid_request", "the code challenge must be one of S256")
-    return challenge
-
-
-def _in_oauth(answer: Answer) -> Answer:
-    """Refusals as RFC 6749 section 5.2 writes them."""
-
-    async def answered(request: Request) -> Response:
+    async def _of_code(self, form: Form, client: str, proof: Possession) -> dict[str, Any]:
+        code, address = field(form, "code"), field(form, "redirect_uri")
         try:
-            return await answer(request)
-        except OAuthError as refusal:
-            return _json({"error": refusal.code, "error_description": refusal.description}, refusal.status)
+            granted = self._issuer.grants.take(code, client, address, form.get("code_verifier"), proof)
+        except UsedTwice as again:
+            await self._issuer.tokens.logins.end_family(again.family)
+            raise OAuthError("invalid_grant", "this code was used before: the login that it began has ended") from None
+        asked, at = granted.asked, granted.granted_at
+        tokens = self._issuer.tokens
+        return await tokens.first(granted.person, client, asked.scope, at, proof.key, granted.family, asked.nonce)
 
-    return answered
+    async def _of_login(self, form: Form, client: str, proof: Possession) -> dict[str, Any]:
+        refresh = field(form, "refresh_token")
+        await self._issuer.tokens.logins.check(refresh, proof.key)
+        proof.spend()
+        return await self._issuer.tokens.again(refresh, client, self._issuer.people.find, proof.key)
+
+    async def _of_agent(self, client: Client, proof: Possession) -> dict[str, Any]:
+        if client.agent is None or not client.has_proved:
+            raise OAuthError("unauthorized_client", "this client has no credential of its own")
+        proof.spend()
+        return await self._issuer.tokens.of_agent(client.id, proof.key)
 
 
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    headers = {"cache-control": "no-store", "pragma": "no-cache", "x-content-type-options": "nosniff"}
-    return Response(msgspec.json.encode(answer), status, headers, "application/json")
-
-
-def _metadata(url: str) -> dict[str, Any]:
-    """OpenID Connect Discovery. There is no authorization endpoint, so no response type either: devices only."""
-    return {
-        "issuer": url,
-        "jwks_uri": f"{url}/jwks",
-        "device_authorization_endpoint": f"{url}/device_authorization",
-        "token_endpoint": f"{url}/token",
-        "revocation_endpoint": f"{url}/revoke",
-        "grant_types_supported": [DEVICE_GRANT, "refresh_token"],
-        "response_types_supported": [],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint_auth_methods_supported": ["none"],
-        "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": list(SCOPES),
-        "claims_supported": ["sub", "preferred_username", "email", "email_verified", "groups", "auth_time"],
-    }
+def _of_people(client: Client) -> str:
+    """The program that people use. Agents do not log in as people do, and hold nobody's login."""
+    if client.agent is not None:
+        raise OAuthError("unauthorized_client", "agents come by client credentials or token exchange")
+    return client.id

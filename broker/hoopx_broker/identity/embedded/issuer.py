@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from hoopx_broker.api.messages import SignIn
+from hoopx_broker.identity.embedded.authorization import SCOPES as SIGN_IN_SCOPES
+from hoopx_broker.identity.embedded.authorization_codes import AuthorizationCodes
+from hoopx_broker.identity.embedded.clients import Clients
 from hoopx_broker.identity.embedded.codes import DeviceCodes
 from hoopx_broker.identity.embedded.people import People
 from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.throttle import Throttle
 from hoopx_broker.identity.embedded.tokens import Tokens
 from hoopx_broker.identity.embedded.visits import Visits
+from hoopx_broker.identity.jws import NotAccepted
+from hoopx_broker.identity.own import own_principal
+from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.verify import Trust
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, OidcIssuer
-
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-SIGN_IN_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
 
 # Ten wrong passwords in five minutes for one user; a person who forgot theirs tries three or four. More from one
 # address: behind a proxy, and on one machine, many people share it.
@@ -37,9 +43,13 @@ class Embedded(Struct, frozen=True):
     audience: str
     keys: SigningKeys
     people: People
+    clients: Clients
+    agents: Mapping[str, tuple[str, ...]]
     codes: DeviceCodes
+    grants: AuthorizationCodes
     visits: Visits
     tokens: Tokens
+    proofs: Spent
     failures: Throttle
     failures_from: Throttle
     guesses: Throttle
@@ -53,30 +63,58 @@ class Embedded(Struct, frozen=True):
         store: Store,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
+        note: Callable[[str], None] = lambda why: None,
     ) -> Embedded:
-        """Load or make the keys, hash the passwords; about a quarter of a second for each user."""
+        """Load or make the keys, hash the passwords; about a quarter of a second for each user.
+
+        `note` hears why an agent was refused, in words that hold no secret.
+        """
         url = public_url.rstrip("/") + "/oidc"
         keys = await SigningKeys.load(store, clock)
+        tokens = Tokens(url, config.audience, keys, store, clock, random)
         return cls(
             url=url,
             client_id=config.client_id,
             audience=config.audience,
             keys=keys,
             people=await People.gather(config.users, random),
+            clients=Clients(config.client_id, config.agents, url, store, clock, note),
+            agents={name: agent.groups for name, agent in config.agents.items()},
             codes=DeviceCodes(clock, random),
+            grants=AuthorizationCodes(clock, tokens.word),
             visits=Visits(clock, random),
-            tokens=Tokens(url, config.audience, keys, store, clock, random),
+            tokens=tokens,
+            proofs=Spent(clock),
             failures=Throttle(MAX_FAILURES, FAILURE_WINDOW, clock),
             failures_from=Throttle(MAX_FAILURES_FROM, FAILURE_WINDOW, clock),
             guesses=Throttle(MAX_GUESSES, GUESS_WINDOW, clock),
             clock=clock,
         )
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What a request may call the broker that its tokens are for."""
+        return frozenset({self.audience, self.url, self.url.removesuffix("/oidc")})
+
+    @property
+    def host(self) -> str:
+        """The broker, as people read it in their address line."""
+        return urlsplit(self.url).netloc
+
     def trust(self) -> Trust:
-        """What the gate needs to believe this issuer; its keys are taken from here, not over the network."""
-        claims = Claims(user="sub", groups="groups")
-        issuer = OidcIssuer(self.url, self.audience, "human", claims, self.client_id, scopes=SIGN_IN_SCOPES)
-        return Trust(issuer, self.keys)
+        """What the gate needs to believe this issuer; its keys are taken from here, not over the network.
+
+        Access tokens alone open something: an ID token is for the client that asked for it, and bound to no key.
+        """
+        issuer = OidcIssuer(self.url, self.audience, "human", Claims(user="sub", groups="groups"))
+
+        def read(claims: dict[str, Any]) -> Principal:
+            who = own_principal(claims, issuer, self.agents)
+            if self.tokens.logins.has_ended(str(claims.get("sid"))):
+                raise NotAccepted("its login has ended")
+            return who
+
+        return Trust(issuer, self.keys, read)
 
     def sign_in(self) -> SignIn:
         """How `hoopx login` finds it."""

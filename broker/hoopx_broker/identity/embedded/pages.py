@@ -1,4 +1,4 @@
-"""The pages of the device flow: plain HTML that needs no script, each one question."""
+"""The pages that people see: plain HTML that needs no script, each one question."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ STYLE = (files("hoopx_broker.identity.embedded") / "style.css").read_text("utf-8
 _STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 # Nothing is loaded, run, framed or posted elsewhere; the one style sheet is allowed by its hash.
-HEADERS = {
-    "content-security-policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; "
-        "base-uri 'none'"
-    ),
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'@; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+_HEADERS = {
     "cache-control": "no-store",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -26,10 +26,26 @@ HEADERS = {
 }
 
 
+def headers(posts_to: str = "") -> dict[str, str]:
+    """The headers of a page whose form may lead to `posts_to` besides this issuer."""
+    policy = _POLICY.replace("@", f" {posts_to}" if posts_to else "")
+    return _HEADERS | {"content-security-policy": policy}
+
+
+class Program(Struct, frozen=True):
+    """What a person confirms: which program asks, where it listens (host and port), and at which broker."""
+
+    client: str
+    listens_at: str
+    broker: str
+    user: str
+
+
 class Question(Struct, frozen=True):
     """What a person confirms: which client asks, from where, under which code, since when (seconds)."""
 
     client: str
+    broker: str
     code: str
     asked_from: str
     browser_at: str
@@ -56,7 +72,7 @@ def enter_password(token: str, user: str = "", wrong: str = "") -> str:
         "Log in",
         f"""<h1>Log in</h1>
 <p class="soft">With your user name and password of this broker.</p>{_wrong(wrong)}
-<form method="post" action="/oidc/device/login">
+<form method="post" action="/oidc/login">
 <input type="hidden" name="token" value="{escape(token)}">
 <label for="user">User name</label>
 <input id="user" name="user" value="{escape(user)}" required maxlength="256" autocomplete="username"
@@ -73,7 +89,7 @@ def confirm(token: str, question: Question) -> str:
     return _page(
         "Allow this login?",
         f"""<h1>Is this you?</h1>
-<p>A device wants to act as <b>{escape(question.user)}</b>.</p>
+<p>A device wants to open sessions as <b>{escape(question.user)}</b> at <b>{escape(question.broker)}</b>.</p>
 <dl>
 <div><dt>Client</dt><dd>{escape(question.client)}</dd></div>
 <div><dt>Code</dt><dd class="code">{escape(question.code)}</dd></div>
@@ -83,6 +99,26 @@ def confirm(token: str, question: Question) -> str:
 {_elsewhere(question)}<p class="soft">Allow it only if you started it yourself just now, and your terminal shows this \
 very code. Whoever sent you a link or a code wants your access.</p>
 <form method="post" action="/oidc/device/confirm">
+<input type="hidden" name="token" value="{escape(token)}">
+<button name="answer" value="allow">Allow</button>
+<button class="quiet" name="answer" value="refuse">Refuse</button>
+</form>""",
+    )
+
+
+def allow_program(token: str, program: Program) -> str:
+    return _page(
+        "Allow this login?",
+        f"""<h1>Is this you?</h1>
+<p>A program on this computer wants to open sessions as <b>{escape(program.user)}</b> at \
+<b>{escape(program.broker)}</b>.</p>
+<dl>
+<div><dt>Program</dt><dd>{escape(program.client)}</dd></div>
+<div><dt>It listens at</dt><dd>{escape(program.listens_at)}</dd></div>
+</dl>
+<p class="soft">Allow it only if you ran <b>hoopx login</b> on this computer just now. If this page opened by itself, \
+refuse: somebody wants your access.</p>
+<form method="post" action="/oidc/authorize/confirm">
 <input type="hidden" name="token" value="{escape(token)}">
 <button name="answer" value="allow">Allow</button>
 <button class="quiet" name="answer" value="refuse">Refuse</button>
@@ -112,7 +148,7 @@ def trouble(what: str) -> str:
         "Not possible",
         f"""<h1>That did not work</h1>
 {_wrong(what)}
-<p><a href="/oidc/device">Start again with the code</a></p>""",
+<p>Start again in your terminal, or <a href="/oidc/device">with the code that it shows</a>.</p>""",
     )
 
 

@@ -1,0 +1,145 @@
+"""Logins of people: their refresh tokens, each good for one use, and which logins ended lately."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from hashlib import sha256
+
+from msgspec import Struct
+
+from hoopx_broker.identity.embedded.refusals import OAuthError
+from hoopx_broker.storage.store import Store
+
+IDLE_LIFE = 86_400.0  # seconds; who comes every day does not log in every day
+LOGIN_LIFE = 7 * 86_400.0  # seconds; and everybody logs in once a week
+
+
+class Login(Struct, frozen=True):
+    """One signing in of one person at one client; `family` is what all its tokens share.
+
+    `key` is the thumbprint of the key that its refresh tokens are bound to, if they are.
+    """
+
+    user: str
+    client: str
+    scope: str
+    signed_in_at: float
+    ends_at: float
+    family: str
+    key: str | None = None
+
+
+class Logins:
+    """Refresh tokens, by their hashes."""
+
+    def __init__(self, store: Store, clock: Callable[[], float], remember: float) -> None:
+        """`remember` is how long (seconds) a login that ended is told of: as long as its access tokens would live."""
+        self._store = store
+        self._clock = clock
+        self._remember = remember
+        self._ended: dict[str, float] = {}
+
+    async def begin(self, login: Login, refresh: str) -> None:
+        now = self._clock()
+        await self._store.run(lambda connection: _keep(connection, _hash(refresh), login, now))
+
+    async def check(self, refresh: str, key: str | None) -> None:
+        """Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""
+        login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
+        if login is None:
+            raise _over()
+        _check_key(login, key)
+
+    async def turn(self, refresh: str, fresh: str, client: str, key: str | None) -> Login:
+        """Spend a refresh token for a fresh one. One that was spent before ends the whole login.
+
+        With another key than the login's, or none, a token does nothing at all: whoever copied it cannot end the
+        login of its owner either. Raises `OAuthError`.
+        """
+        now = self._clock()
+        login, is_good = await self._store.run(
+            lambda connection: _turn(connection, _hash(refresh), _hash(fresh), client, key, now)
+        )
+        if login is None:
+            raise _over()
+        _check_key(login, key)
+        if not is_good:
+            self._told(login.family)
+            raise _over()
+        return login
+
+    async def end(self, refresh: str, client: str) -> None:
+        """End the login of a refresh token. Of a token that nobody knows there is nothing to end."""
+        login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
+        if login is not None and login.client == client:
+            await self.end_family(login.family)
+
+    async def end_family(self, family: str) -> None:
+        self._told(family)
+        await self._store.run(lambda connection: _forget(connection, family))
+
+    def has_ended(self, family: str) -> bool:
+        """Did this login end before its time, and so lately that an access token of it may still be about?"""
+        return family in self._ended
+
+    def _told(self, family: str) -> None:
+        now = self._clock()
+        self._ended = {name: until for name, until in self._ended.items() if until > now}
+        self._ended[family] = now + self._remember
+
+
+def _over() -> OAuthError:
+    return OAuthError("invalid_grant", "this login has ended")
+
+
+def _check_key(login: Login, key: str | None) -> None:
+    if login.key is not None and key != login.key:
+        raise OAuthError("invalid_grant", "this login is bound to a key, and the request does not prove that key")
+
+
+_LOGIN = "user, client, scope, signed_in_at, family_ends_at, family, key"
+
+
+def _find(connection: sqlite3.Connection, digest: str) -> Login | None:
+    found = connection.execute(f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ?", (digest,)).fetchone()
+    return Login(*found) if found is not None else None
+
+
+def _keep(connection: sqlite3.Connection, digest: str, login: Login, now: float) -> None:
+    connection.execute("DELETE FROM identity_refresh WHERE family_ends_at <= ?", (now,))
+    facts = (login.user, login.client, login.scope, login.signed_in_at, login.ends_at, login.family, login.key)
+    connection.execute(
+        f"INSERT INTO identity_refresh ({_LOGIN}, hash, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*facts, digest, min(now + IDLE_LIFE, login.ends_at)),
+    )
+
+
+def _turn(
+    connection: sqlite3.Connection, digest: str, fresh: str, client: str, key: str | None, now: float
+) -> tuple[Login | None, bool]:
+    """The login of a token, and whether it was turned.
+
+    One that was spent before was stolen, or its thief was first: the login ends.
+    """
+    login = _find(connection, digest)
+    if login is None or (login.key is not None and key != login.key):
+        return login, False
+    query = "SELECT spent, expires_at FROM identity_refresh WHERE hash = ?"
+    spent, expires_at = connection.execute(query, (digest,)).fetchone()
+    if spent or login.client != client:
+        _forget(connection, login.family)
+        return login, False
+    if now >= expires_at:
+        return None, False
+    connection.execute("UPDATE identity_refresh SET spent = 1 WHERE hash = ?", (digest,))
+    _keep(connection, fresh, login, now)
+    return login, True
+
+
+def _forget(connection: sqlite3.Connection, family: str) -> None:
+    connection.execute("DELETE FROM identity_refresh WHERE family = ?", (family,))
+
+
+def _hash(refresh: str) -> str:
+    return sha256(refresh.encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""What tokens of the embedded issuer say: of people, of agents, and of agents that act for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hoopx_broker.identity.claims import principal
+from hoopx_broker.identity.jws import NotAccepted, shown
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.settings import OidcIssuer
+
+
+def own_principal(claims: dict[str, Any], issuer: OidcIssuer, agents: Mapping[str, tuple[str, ...]]) -> Principal:
+    """Who the bearer is; `agents` are those configured now, with their groups. Raises `NotAccepted`.
+
+    For tokens of our own issuer alone: what others write into `act` says nothing about our agents.
+    """
+    match claims.get("hoopx_kind"), claims.get("act"):
+        case "human", None:
+            return principal(claims, issuer)
+        case "agent", None:
+            return _alone(claims, issuer, agents)
+        case "agent", {"sub": str(name), **rest} if not rest and claims.get("client_id") == name:
+            return _delegated(claims, issuer, name, _groups(name, agents))
+        case kind, _:
+            raise NotAccepted(f"it is no token for the broker: its kind is {shown(kind)}")
+
+
+def _alone(claims: dict[str, Any], issuer: OidcIssuer, agents: Mapping[str, tuple[str, ...]]) -> Principal:
+    name = claims.get("sub")
+    if not isinstance(name, str) or claims.get("client_id") != name:
+        raise NotAccepted("it does not say which agent it is for")
+    return Principal(name, "agent", _groups(name, agents), issuer.issuer, name)
+
+
+def _delegated(claims: dict[str, Any], issuer: OidcIssuer, agent: str, groups: tuple[str, ...]) -> Principal:
+    human = principal({name: value for name, value in claims.items() if name != "act"}, issuer)
+    return Principal(
+        user=agent,
+        kind="agent",
+        groups=groups,
+        issuer=issuer.issuer,
+        subject=agent,
+        on_behalf_of=human.user,
+        their_groups=human.groups,
+    )
+
+
+def _groups(name: str, agents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if name not in agents:
+        raise NotAccepted(f"its agent {shown(name)} is not configured any more")
+    return agents[name]
