@@ -17,7 +17,7 @@ import jwt
 from starlette.applications import Starlette
 
 from hoopx_broker.api.proof import ProofKey
-from hoopx_broker.identity.claims import check_times
+from hoopx_broker.identity.claims import bound_to, check_times
 from hoopx_broker.identity.embedded.endpoints import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -174,17 +174,19 @@ class Issuer:
         told: dict[str, Any] = answer.json()
         return told
 
-    async def identify(self, token: Secret) -> Subject:
-        """As the gate checks a token, but for the proof, which an exchange looks at itself."""
+    async def identify(self, token: Secret, key: str | None = None) -> Subject:
+        """As the gate checks a token; with `key`, that it is bound to that one."""
         trust = self.embedded.trust()
         try:
             read = read_token(token.reveal())
-            key = await trust.keys.find(read.kid, read.alg)
-            if key is None or read.claims.get("aud") != "hoopx" or read.claims.get("iss") != URL:
+            signing = await trust.keys.find(read.kid, read.alg)
+            if signing is None or read.claims.get("aud") != "hoopx" or read.claims.get("iss") != URL:
                 raise NotAccepted("it is of another issuer, or for somebody else")
-            prove(read, key)
-            ends_at = check_times(read.claims, self.now)
-            return Subject(trust.principal(read.claims), ends_at, read.claims.get("cnf", {}).get("jkt"))
+            prove(read, signing)
+            if key is not None and bound_to(read.claims) not in (None, key):
+                raise NotAccepted("it is bound to another key")
+            who, login = trust.bearer(read.claims)
+            return Subject(who, check_times(read.claims, self.now), login)
         except NotAccepted:
             raise Unauthenticated("this token is not accepted") from None
 

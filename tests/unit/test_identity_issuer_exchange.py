@@ -17,6 +17,7 @@ from hoopx_broker.identity.embedded.endpoints import CREDENTIALS_GRANT
 from hoopx_broker.identity.embedded.exchange import ACCESS_TOKEN, EXCHANGE, Subject
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.embedded.tokens import ACCESS_LIFE
+from hoopx_broker.identity.identity import Login
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -65,7 +66,8 @@ async def given(issuer: Issuer, key: ProofKey, agent: str = "claude") -> str:
 def test_an_agent_gets_a_token_by_which_it_acts_for_a_person(play: Play) -> None:
     async def scene(issuer: Issuer) -> None:
         key = ProofKey.create()
-        answer = (await exchange(issuer, (await issuer.bound(key))["access_token"], key)).json()
+        own = (await issuer.bound(key))["access_token"]
+        answer = (await exchange(issuer, own, key)).json()
         token = answer.pop("access_token")
         assert answer == {
             "token_type": "DPoP",
@@ -74,7 +76,8 @@ def test_an_agent_gets_a_token_by_which_it_acts_for_a_person(play: Play) -> None
             "scope": "groups",
         }
         claims = said(token)
-        assert claims | {"jti": "", "sid": ""} == {
+        assert claims["hoopx_login"].pop("sid") == said(own)["sid"]
+        assert claims | {"jti": ""} == {
             "iss": URL,
             "aud": "hoopx",
             "sub": "ann",
@@ -87,11 +90,10 @@ def test_an_agent_gets_a_token_by_which_it_acts_for_a_person(play: Play) -> None
             "iat": int(START),
             "exp": int(START) + ACCESS_LIFE,
             "jti": "",
-            "sid": "",
+            "hoopx_login": {"iss": URL, "sub": "ann", "auth_time": int(START)},
         }
         who = await issuer.identify(Secret(token))
         assert who.who == Principal("claude", "agent", ("agents",), URL, "claude", "ann", ("developers",))
-        assert who.key == key.thumbprint
 
     play(scene)
 
@@ -164,15 +166,16 @@ def test_a_persons_token_of_another_issuer_is_taken_where_the_gate_takes_it(play
     elsewhere = Principal("eve@example.com", "human", ("guests",), "https://login.example.com", "u-1")
 
     async def scene(issuer: Issuer) -> None:
-        async def identify(token: Secret) -> Subject:
+        async def identify(token: Secret, key: str) -> Subject:
             assert token.reveal() == "opaque.to.us"
-            return Subject(elsewhere, issuer.now + 60)
+            return Subject(elsewhere, issuer.now + 60, Login(elsewhere.issuer, "u-1", START - 90, "s-1"))
 
         await issuer.start(issuer.store, config(), identify)
         answer = await exchange(issuer, "opaque.to.us", ProofKey.create())
         claims = said(answer.json()["access_token"])
         assert (claims["sub"], claims["groups"], claims["exp"]) == ("eve@example.com", ["guests"], int(START) + 60)
-        assert "sid" not in claims
+        elsewhere_too = {"iss": elsewhere.issuer, "sub": "u-1", "sid": "s-1", "auth_time": int(START) - 90}
+        assert claims["hoopx_login"] == elsewhere_too
 
     play(scene)
 
@@ -183,8 +186,8 @@ def test_a_persons_token_of_another_issuer_is_taken_where_the_gate_takes_it(play
 def test_a_stolen_token_does_not_become_one_without_its_key_nor_with_another(play: Play) -> None:
     async def scene(issuer: Issuer) -> None:
         stolen = (await issuer.bound(ProofKey.create()))["access_token"]
-        for thiefs in (None, ProofKey.create()):
-            assert error(await exchange(issuer, stolen, thiefs)) == "invalid_dpop_proof"
+        assert error(await exchange(issuer, stolen, None)) == "invalid_dpop_proof"
+        assert error(await exchange(issuer, stolen, ProofKey.create())) == "invalid_request"
 
     play(scene)
 
@@ -291,8 +294,8 @@ def test_an_expired_token_is_not_exchanged(play: Play) -> None:
 )
 def test_nobody_but_a_person_can_let_an_agent_act(play: Play, who: Principal) -> None:
     async def scene(issuer: Issuer) -> None:
-        async def identify(token: Secret) -> Subject:
-            return Subject(who, issuer.now + 600)
+        async def identify(token: Secret, key: str) -> Subject:
+            return Subject(who, issuer.now + 600, Login(who.issuer, who.subject, START))
 
         await issuer.start(issuer.store, config(), identify)
         assert error(await exchange(issuer, "a.b.c", ProofKey.create())) == "invalid_request"

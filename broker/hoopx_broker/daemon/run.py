@@ -29,6 +29,7 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.identity.bindings import Bindings
+from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.passes import Passes
@@ -49,6 +50,7 @@ from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
+from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import BrokerConfig
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
@@ -115,7 +117,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     people = People(gate, services.standing, passes, sessions, services)
     api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
-    door = Door(api.app(routes(embedded) if embedded else []), tunnels.entrance, services.crew)
+    door = Door(api.app(routes(embedded, _exchanged(gate)) if embedded else []), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
@@ -177,15 +179,20 @@ async def _clear_up(services: Services) -> None:
 async def _embedded(settings: BrokerConfig, place: _Place, store: Store) -> Embedded | None:
     if settings.embedded is None:
         return None
-    return await Embedded.create(settings.embedded, place.public_url, store)
+    return await Embedded.create(settings.embedded, place.public_url, store, note=_refused)
 
 
 def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, store: Store, standing: Standing) -> Gate:
-    def note(why: str) -> None:
-        _log.info("identity.refused", why=why)
-
     registers = Registers(Bindings(store), standing, Spent(time.time))
-    return Gate(_trusted(settings, embedded), time.time, note, registers, origins(place.public_url, settings.host))
+    return Gate(_trusted(settings, embedded), time.time, _refused, registers, origins(place.public_url, settings.host))
+
+
+def _exchanged(gate: Gate) -> Identify:
+    async def identify(token: Secret, key: str) -> Subject:
+        identity = await gate.exchanged(token, key)
+        return Subject(identity.who, identity.expires_at, identity.login)
+
+    return identify
 
 
 def _trusted(settings: BrokerConfig, embedded: Embedded | None) -> list[Trust]:
@@ -215,6 +222,10 @@ async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
     except TimeoutError:
         _log.warning("broker.stopped_early", why="leases are left; they are revoked at the next start")
     await door.close()
+
+
+def _refused(why: str) -> None:
+    _log.info("identity.refused", why=why)
 
 
 def _task_failed(name: str, error: BaseException) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hoopx_broker.identity.claims import principal
+import msgspec
+from msgspec import Struct
+
+from hoopx_broker.identity.claims import login_of, principal
+from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.jws import NotAccepted, shown
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.settings import OidcIssuer
@@ -25,6 +29,27 @@ def own_principal(claims: dict[str, Any], issuer: OidcIssuer, agents: Mapping[st
             return _delegated(claims, issuer, name, _groups(name, agents))
         case kind, _:
             raise NotAccepted(f"it is no token for the broker: its kind is {shown(kind)}")
+
+
+def own_login(claims: dict[str, Any], issuer: OidcIssuer) -> Login:
+    """The signing in behind a token: of an agent on behalf of a human, the human's. Raises `NotAccepted`."""
+    behind = claims.get("hoopx_login")
+    if behind is None:
+        return login_of(claims, issuer)
+    try:
+        said = msgspec.convert(behind, _Behind)
+    except msgspec.ValidationError:
+        raise NotAccepted("it does not say to which login it belongs") from None
+    return Login(said.iss, said.sub, said.auth_time, said.sid)
+
+
+class _Behind(Struct, frozen=True):
+    """The claim `hoopx_login` of a token that was got by an exchange."""
+
+    iss: str
+    sub: str
+    sid: str
+    auth_time: float
 
 
 def _alone(claims: dict[str, Any], issuer: OidcIssuer, agents: Mapping[str, tuple[str, ...]]) -> Principal:

@@ -23,7 +23,7 @@ from hoopx_broker.identity.claims import (
 )
 from hoopx_broker.identity.discovery import OnlineKeys
 from hoopx_broker.identity.documents import fetcher
-from hoopx_broker.identity.identity import Identity, Presented
+from hoopx_broker.identity.identity import Identity, Login, Presented
 from hoopx_broker.identity.jws import NotAccepted, Token, prove, read_token, shown
 from hoopx_broker.identity.keys import Key, KeySource, PinnedKeys, read_keys
 from hoopx_broker.identity.proofs import Proof, Spent, WrongProof, read_proof
@@ -40,11 +40,13 @@ class Trust(Struct, frozen=True):
     issuer: OidcIssuer
     keys: KeySource
     # How its claims are read; set for the embedded issuer, whose tokens say more than others may.
-    read: Callable[[dict[str, Any]], Principal] | None = None
+    read: Callable[[dict[str, Any]], tuple[Principal, Login]] | None = None
 
-    def principal(self, claims: dict[str, Any]) -> Principal:
-        """Who the bearer is. Raises `NotAccepted`."""
-        return self.read(claims) if self.read is not None else principal(claims, self.issuer)
+    def bearer(self, claims: dict[str, Any]) -> tuple[Principal, Login]:
+        """Who the bearer is, and the signing in behind that. Raises `NotAccepted`."""
+        if self.read is not None:
+            return self.read(claims)
+        return principal(claims, self.issuer), login_of(claims, self.issuer)
 
 
 def trust(issuer: OidcIssuer, clock: Callable[[], float]) -> Trust:
@@ -104,30 +106,57 @@ class Gate:
             self._note(f"token refused: {refusal}")
         raise Unauthenticated("this token is not accepted", hint)
 
+    async def exchanged(self, token: Secret, thumbprint: str) -> Identity:
+        """Whose token is to be exchanged by whoever proved this key elsewhere. Raises `Unauthenticated`.
+
+        It must be bound to that key, and is bound to it here where it was not bound before.
+        """
+        try:
+            read = read_token(token.reveal())
+            identity, issuer = await self._believe(read)
+            bound = await self._bound(token, read)
+            if bound is None and self._registers is not None:
+                bound = await self._bind(token, thumbprint, identity)
+            if bound != thumbprint or issuer.kind != "human":
+                raise NotAccepted("it is bound to a key that whoever exchanges it did not prove, or not a person's")
+        except NotAccepted as refusal:
+            self._note(f"exchange refused: {refusal}")
+            raise Unauthenticated("this token is not accepted") from None
+        return replace(identity, key=thumbprint, is_bound=True)
+
     async def _judge(self, presented: Presented, token: Token) -> Identity:
         """First all that the token says of itself, then the proof that came with it; what was proved is spent last."""
+        identity, issuer = await self._believe(token)
+        return await self._prove_key(presented, identity, await self._bound(presented.token, token), issuer)
+
+    async def _believe(self, token: Token) -> tuple[Identity, OidcIssuer]:
+        """What a token says, and that it holds; whether its bearer may have it is not asked yet."""
         trust = self._trust_of(token)
         prove(token, await _key(trust, token))
         expires_at = check_times(token.claims, self._clock())
         check_use(token.claims)
-        identity = Identity(
-            trust.principal(token.claims),
-            login_of(token.claims, trust.issuer),
-            issued_at(token.claims),
-            expires_at,
-            client=client_of(token.claims),
-        )
+        who, login = trust.bearer(token.claims)
+        identity = Identity(who, login, issued_at(token.claims), expires_at, client=client_of(token.claims))
         if self._registers is not None:
             self._registers.standing.check(identity)
-        return await self._prove_key(presented, identity, bound_to(token.claims), trust.issuer)
+        return identity, trust.issuer
+
+    async def _bound(self, given: Secret, token: Token) -> str | None:
+        """The thumbprint of the key that the token is bound to, by its provider or by us."""
+        bound = bound_to(token.claims)
+        if bound is None and self._registers is not None:
+            return await self._registers.bindings.key_of(given)
+        return bound
+
+    async def _bind(self, token: Secret, thumbprint: str, identity: Identity) -> str:
+        assert self._registers is not None
+        return await self._registers.bindings.bind(token, thumbprint, identity.expires_at, self._clock())
 
     async def _prove_key(
         self, presented: Presented, identity: Identity, bound: str | None, issuer: OidcIssuer
     ) -> Identity:
         registers = self._registers
         proof = self._proof(presented)
-        if bound is None and registers is not None:
-            bound = await registers.bindings.key_of(presented.token)
         is_claimed = presented.scheme == "dpop"
         if is_claimed and proof is None:
             raise NotAccepted("it comes without a proof of its key")
@@ -139,9 +168,9 @@ class Gate:
             return identity
         registers.spent.spend(proof)
         if is_claimed and bound is None:
-            bound = await registers.bindings.bind(presented.token, proof.thumbprint, identity.expires_at, self._clock())
-            if bound != proof.thumbprint:
-                raise NotAccepted("it was bound to another key at the same time")
+            bound = await self._bind(presented.token, proof.thumbprint, identity)
+        if bound not in (None, proof.thumbprint):
+            raise NotAccepted("it was bound to another key at the same time")
         return replace(identity, key=proof.thumbprint, is_bound=is_claimed)
 
     def check_grant(self, presented: Presented, thumbprint: str | None) -> None:

@@ -35,7 +35,7 @@ class Endpoints:
 
     def __init__(self, issuer: Embedded, identify: Identify) -> None:
         self._issuer = issuer
-        self._exchange = Exchange(identify, issuer.tokens, issuer.url, issuer.names)
+        self._exchange = Exchange(identify, issuer.tokens, issuer.names)
 
     def routes(self) -> list[Route]:
         return [

@@ -12,7 +12,7 @@ from hoopx_broker.identity.embedded.forms import field
 from hoopx_broker.identity.embedded.possession import Possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.tokens import Tokens
-from hoopx_broker.identity.jws import NotAccepted, read_token
+from hoopx_broker.identity.identity import Login
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -25,18 +25,18 @@ SUBJECT_TYPES = frozenset({ACCESS_TOKEN, f"{_TYPE}jwt", f"{_TYPE}id_token"})
 
 
 class Subject(Struct, frozen=True):
-    """Whose token it is, when it ends (seconds since the Unix epoch), and the thumbprint of its key, if it has one."""
+    """Whose token it is, by which login, and when it ends (seconds since the Unix epoch)."""
 
     who: Principal
     ends_at: float
-    key: str | None = None
+    login: Login
 
 
-# Checks a token as the broker's gate does. Raises `Unauthenticated`.
-Identify = Callable[[Secret], Awaitable[Subject]]
+# Checks a token as the broker's gate does, and that it is bound to the key of a thumbprint. Raises `Unauthenticated`.
+Identify = Callable[[Secret, str], Awaitable[Subject]]
 
 
-async def nobody(token: Secret) -> Subject:
+async def nobody(token: Secret, key: str) -> Subject:
     """For an issuer without a gate: no token is anybody's."""
     raise Unauthenticated("there is nobody here to check a token")
 
@@ -44,10 +44,9 @@ async def nobody(token: Secret) -> Subject:
 class Exchange:
     """`ours` are the names by which a request may say that the new token is for this broker."""
 
-    def __init__(self, identify: Identify, tokens: Tokens, url: str, ours: frozenset[str]) -> None:
+    def __init__(self, identify: Identify, tokens: Tokens, ours: frozenset[str]) -> None:
         self._identify = identify
         self._tokens = tokens
-        self._url = url
         self._ours = ours
 
     async def answer(self, form: Mapping[str, str], client: Client, possession: Possession) -> dict[str, Any]:
@@ -55,14 +54,13 @@ class Exchange:
         if client.agent is None:
             raise OAuthError("unauthorized_client", "the client of an exchange is the agent that will act")
         self._check_request(form)
-        token = Secret(field(form, "subject_token"))
-        subject = await self._human(token)
-        key = _same_key(subject, possession)
+        key = _key(possession)
+        subject = await self._human(Secret(field(form, "subject_token")), key)
         if subject.ends_at - self._tokens.now() < 1:
             raise OAuthError("invalid_request", "the subject token is about to end")
         possession.spend()
-        who, login = subject.who, self._login(token)
-        answer = await self._tokens.of_agent_for(client.id, who.user, who.groups, subject.ends_at, key, login)
+        who = subject.who
+        answer = await self._tokens.of_agent_for(client.id, who.user, who.groups, subject.ends_at, key, subject.login)
         return answer | {"issued_token_type": ACCESS_TOKEN}
 
     def _check_request(self, form: Mapping[str, str]) -> None:
@@ -76,9 +74,9 @@ class Exchange:
             if name in form and form[name] not in self._ours:
                 raise OAuthError("invalid_target", "tokens are given for this broker only")
 
-    async def _human(self, token: Secret) -> Subject:
+    async def _human(self, token: Secret, key: str) -> Subject:
         try:
-            subject = await self._identify(token)
+            subject = await self._identify(token, key)
         except Unauthenticated:
             raise OAuthError("invalid_request", "the subject token is not accepted") from None
         # A job has nobody who could answer for it, and an agent must not lend on what was lent to it.
@@ -86,20 +84,9 @@ class Exchange:
             raise OAuthError("invalid_request", "only the token of a person can be exchanged")
         return subject
 
-    def _login(self, token: Secret) -> str | None:
-        """The login behind a token of our own, so that what was exchanged ends with it."""
-        try:
-            claims = read_token(token.reveal()).claims
-        except NotAccepted:
-            return None
-        login = claims.get("sid")
-        return login if claims.get("iss") == self._url and isinstance(login, str) else None
 
-
-def _same_key(subject: Subject, possession: Possession) -> str:
+def _key(possession: Possession) -> str:
     """The key of the new token: that of the old one, so that a token without its key cannot be made into one with."""
     if possession.key is None:
         raise OAuthError("invalid_dpop_proof", "an exchange needs a proof of possession: the new token is bound to it")
-    if subject.key is not None and possession.key != subject.key:
-        raise OAuthError("invalid_dpop_proof", "the subject token is bound to another key")
     return possession.key

@@ -20,8 +20,9 @@ from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.throttle import Throttle
 from hoopx_broker.identity.embedded.tokens import Tokens
 from hoopx_broker.identity.embedded.visits import Visits
+from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.jws import NotAccepted
-from hoopx_broker.identity.own import own_principal
+from hoopx_broker.identity.own import own_login, own_principal
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.verify import Trust
 from hoopx_broker.storage.store import Store
@@ -108,11 +109,11 @@ class Embedded(Struct, frozen=True):
         """
         issuer = OidcIssuer(self.url, self.audience, "human", Claims(user="sub", groups="groups"))
 
-        def read(claims: dict[str, Any]) -> Principal:
-            who = own_principal(claims, issuer, self.agents)
-            if self.tokens.logins.has_ended(str(claims.get("sid"))):
+        def read(claims: dict[str, Any]) -> tuple[Principal, Login]:
+            login = own_login(claims, issuer)
+            if login.issuer == self.url and self.tokens.logins.has_ended(login.sid):
                 raise NotAccepted("its login has ended")
-            return who
+            return own_principal(claims, issuer, self.agents), login
 
         return Trust(issuer, self.keys, read)
 

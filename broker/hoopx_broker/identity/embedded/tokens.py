@@ -10,6 +10,7 @@ from hoopx_broker.identity.embedded.logins import LOGIN_LIFE, Login, Logins
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.signing import SigningKeys
+from hoopx_broker.identity.identity import Login as SignedIn
 from hoopx_broker.storage.store import Store
 
 ACCESS_LIFE = 900  # seconds; a token cannot be called back, so what was taken from somebody ends soon
@@ -78,10 +79,11 @@ class Tokens:
         return await self._answer(said, ACCESS_LIFE, key)
 
     async def of_agent_for(
-        self, agent: str, human: str, groups: tuple[str, ...], ends_at: float, key: str, login: str | None
+        self, agent: str, human: str, groups: tuple[str, ...], ends_at: float, key: str, login: SignedIn
     ) -> dict[str, Any]:
-        """The answer to an exchange: a token that ends with the human's own, and brings no other."""
-        said = {"sub": human, "groups": list(groups), "act": {"sub": agent}} | ({"sid": login} if login else {})
+        """The answer to an exchange: a token that ends with the human's own and with their login."""
+        behind = {"iss": login.issuer, "sub": login.subject, "sid": login.sid, "auth_time": int(login.began_at)}
+        said = {"sub": human, "groups": list(groups), "act": {"sub": agent}, "hoopx_login": behind}
         said |= {"hoopx_kind": "agent", "client_id": agent, "scope": AGENT_SCOPE}
         return await self._answer(said, min(ACCESS_LIFE, int(ends_at - self._clock())), key)
 
