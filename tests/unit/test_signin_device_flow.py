@@ -13,9 +13,10 @@ import pytest
 
 from hoopx_broker.terms.errors import ExitCode, Unauthenticated, Unreachable
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli import keyring as rooms_keyring
+from hoopx_cli import system_keyring
 from hoopx_cli.keyring import Login, Logins
-from hoopx_cli.signin import MAX_INTERVAL, bearer, issuer_trust, renew, sign_out
+from hoopx_cli.renewal import fresh
+from hoopx_cli.signin import MAX_INTERVAL, issuer_trust, renew, sign_out
 from tests.unit.signin_stage import START, TLS, Script, scripted, token
 
 BROKER = "https://broker.example.com:443"
@@ -29,7 +30,7 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture
 def logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logins:
-    monkeypatch.setattr(rooms_keyring, "_backend", lambda: None)
+    monkeypatch.setattr(system_keyring, "chosen", lambda: None)
     return Logins(tmp_path / "home", lambda _: None)
 
 
@@ -271,31 +272,23 @@ def test_a_provider_that_does_not_rotate_leaves_the_one_there_was(script: Script
     assert fresh.refresh.reveal() == "r-1"
 
 
-def test_a_token_from_the_environment_wins_and_nothing_is_stored(script: Script, logins: Logins) -> None:
-    logins.put(BROKER, kept(script, START + 600))
-    assert bearer(BROKER, Secret("job"), logins, lambda _: TLS, script.clock).reveal() == "job"
-    found = logins.get(BROKER)
-    assert found is not None
-    assert found.bearer.reveal() == "old"
-
-
 def test_who_is_not_logged_in_is_told_how(logins: Logins) -> None:
     with pytest.raises(Unauthenticated) as told:
-        bearer(BROKER, None, logins, lambda _: TLS)
+        fresh(BROKER, None, logins, lambda _: TLS)
     assert "hoopx login" in told.value.hint
     assert told.value.exit_code is ExitCode.LOG_IN_FIRST
 
 
 def test_a_bearer_that_holds_is_used_without_a_call(script: Script, logins: Logins) -> None:
     logins.put(BROKER, kept(script, START + 61))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == "old"
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == "old"
     assert script.heard == []
 
 
 def test_a_bearer_near_its_end_is_renewed_and_kept(script: Script, logins: Logins) -> None:
     logins.put(BROKER, kept(script, START + 60))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == token()
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == token()
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == token()
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == token()
     assert len(script.forms("/token")) == 1
 
 
@@ -304,17 +297,17 @@ def test_a_login_that_the_provider_ended_is_forgotten(script: Script, logins: Lo
     script.token_answers = [pending("invalid_grant")]
     logins.put(BROKER, kept(script, START, refresh))
     with pytest.raises(Unauthenticated, match="your login has ended"):
-        bearer(BROKER, None, logins, lambda _: TLS, script.clock)
+        fresh(BROKER, None, logins, lambda _: TLS, script.clock)
     assert logins.get(BROKER) is None
 
 
 def test_a_provider_that_is_down_ends_no_bearer_early_and_no_login_at_all(script: Script, logins: Logins) -> None:
     script.token_answers = [(503, b"")]
     logins.put(BROKER, kept(script, START + 30))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == "old"
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == "old"
     script.now += 31
     with pytest.raises(Unreachable):
-        bearer(BROKER, None, logins, lambda _: TLS, script.clock)
+        fresh(BROKER, None, logins, lambda _: TLS, script.clock)
     assert logins.get(BROKER) is not None
 
 
