@@ -18,7 +18,10 @@ MAX_NAMES = 500
 
 
 def keep(home: Path, kind: str, names: Iterable[str]) -> None:
-    """Replace the names of `kind` (targets, sessions, requests or accounts). A cache that cannot be written is done without."""
+    """Replace the names of `kind`: targets, sessions, requests or accounts.
+
+    A cache that cannot be written is done without.
+    """
     harmless = [name for name in names if _HARMLESS.fullmatch(name)][:MAX_NAMES]
     with suppress(HoopxError):
         write_private(home / "names" / kind, "".join(f"{name}\n" for name in harmless).encode())
