@@ -41,7 +41,7 @@ _hoopx() {
     'accounts') words='ls use' options='--help' kind='' ;;
     'accounts ls') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'accounts use') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='accounts' ;;
-    'token') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'token') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'ls') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'connect') words='' options='--account --broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;

@@ -85,6 +85,7 @@ complete -c hoopx -n "__hoopx_at 'accounts use'" -s q
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l quiet
 complete -c hoopx -n "__hoopx_at 'accounts use'" -s v
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'token'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'token'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'token'" -l broker
 complete -c hoopx -n "__hoopx_at 'token'" -l ca

@@ -46,6 +46,7 @@ $script:HoopxWords = @{
 }
 $script:HoopxKinds = @{
     'accounts use' = 'accounts'
+    'token' = 'targets'
     'show' = 'targets'
     'connect' = 'targets'
     'exec' = 'targets'

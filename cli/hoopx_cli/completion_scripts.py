@@ -17,6 +17,7 @@ _TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS = "targets", "sessions", "requests", "
 _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
+    "token": _TARGETS,
     "exec": _TARGETS,
     "classify": _TARGETS,
     "request": _TARGETS,

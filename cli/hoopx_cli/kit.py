@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
@@ -96,10 +95,6 @@ class Kit:
             return self._agent.credential()
         self.login = self._fresh()
         return credential_of(self.login)
-
-    def token(self) -> Secret:
-        """The token of `credential`, without the proof that goes with it. Raises `Unauthenticated`."""
-        return self.credential().token
 
     def _fresh(self) -> Login:
         from hoopx_cli.renewal import fresh, holds
