@@ -68,6 +68,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = False
+    request_queue_size = 2 * MAX_CONNECTIONS  # a burst waits here instead of being dropped
 
     def __init__(self, state: str) -> None:
         self.state = state

@@ -54,16 +54,18 @@ def sign_in(
     show: Callable[[Prompt], None],
     clock: Clock = time.time,
     sleep: Callable[[float], None] = time.sleep,
+    stamp: Clock = time.time,
 ) -> Login:
     """Show a code, wait until a person has typed it, and come back signed in, with a new key for this login.
 
+    `clock` and `sleep` are those of the waiting; `stamp` is the time that proofs of the key name to the provider.
     Raises `Unauthenticated` when the person declines or the code runs out, `Unreachable` for a provider that does not
     answer or not as one.
     """
     provider, key = discover(ask.issuer, tls), ProofKey.create()
     errand = _begin(provider, ask, tls, clock)
     show(errand.prompt)
-    answer = _wait(TokenEndpoint(provider, key, tls, clock), _form(provider, ask, errand), errand, ask, clock, sleep)
+    answer = _wait(TokenEndpoint(provider, key, tls, stamp), _form(provider, ask, errand), errand, ask, clock, sleep)
     return login_of(ask, answer, clock, key)
 
 

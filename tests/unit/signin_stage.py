@@ -74,7 +74,7 @@ class Script:
 
     def sign_in(self) -> tuple[Login, Prompt]:
         shown: list[Prompt] = []
-        login = sign_in(self.asks(), TLS, shown.append, self.clock, self.sleep)
+        login = sign_in(self.asks(), TLS, shown.append, self.clock, self.sleep, self.clock)
         return login, shown[0]
 
     def forms(self, path: str) -> list[dict[str, str]]:
