@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.settings import open_file
 
 MAX_FILE = 65_536  # bytes; an RSA key of 16,384 bits in PEM takes 13,000
 ASSERTION_SECONDS = 60  # it is spent at once; clocks may differ
@@ -79,16 +80,15 @@ def read_client_key(path: Path) -> ClientKey:
 def _guarded(path: Path) -> bytes:
     """As ssh has it: a key of one's own that others can read is no secret and not used."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open_file(path) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+                raise BadInput(
+                    f"others can read the private key `{path}`", f"run `chmod 600 {path}`, or make a new key"
+                )
+            return file.read(MAX_FILE)
     except OSError as error:
         raise BadInput(f"`{path}` cannot be read: {error.strerror}", "set HOOPX_CLIENT_KEY to a key file") from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise BadInput(f"`{path}` is no file", "set HOOPX_CLIENT_KEY to a key file")
-        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
-            raise BadInput(f"others can read the private key `{path}`", f"run `chmod 600 {path}`, or make a new key")
-        return file.read(MAX_FILE)
 
 
 def _of_jwk(data: bytes) -> ClientKey:

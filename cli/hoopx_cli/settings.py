@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
@@ -119,19 +121,27 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def open_file(path: Path, flags: int = 0) -> BinaryIO:
+    """A file and nothing else: a pipe or a device in its place would hold us up. Raises `OSError`."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(handle, "rb")
+
+
 def read_private(path: Path) -> bytes | None:
     """What a file of ours holds, None where there is none. Raises `BadInput` where others can read or own it."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with open_file(path, os.O_NOFOLLOW) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                raise BadInput(f"others can read or own `{path}`", "remove it and log in again")
+            return file.read(MAX_FILE)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BadInput(f"`{path}` cannot be read: {error.strerror}", "remove it and log in again") from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077 or not stat.S_ISREG(found.st_mode):
-            raise BadInput(f"others can read or own `{path}`", "remove it and log in again")
-        return file.read(MAX_FILE)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -87,6 +87,11 @@ def allow(visit: Visit, **said: str) -> None:
     assert visit.comes_back(code="the-code", **said).status_code == 200
 
 
+def seen(visit: Visit, visits: list[Visit]) -> Visit:
+    visits.append(visit)
+    return visit
+
+
 def test_the_browser_comes_back_and_the_person_is_logged_in(script: Script) -> None:
     login = log_in(script, allow)
     assert login.bearer.reveal() == token()
@@ -120,16 +125,16 @@ def test_the_provider_is_asked_by_all_that_protects_a_code(script: Script) -> No
 def test_two_logins_share_no_secret(script: Script) -> None:
     visits: list[Visit] = []
     for _ in range(2):
-        log_in(script, lambda visit: (visits.append(visit), allow(visit)))
+        log_in(script, lambda visit: allow(seen(visit, visits)))
     one, two = visits
     assert not {one.asked[name] for name in ("state", "nonce", "code_challenge")} & set(two.asked.values())
 
 
 def test_a_query_that_the_provider_has_in_its_address_stays(script: Script) -> None:
     script.metadata["authorization_endpoint"] += "?tenant=7"
-    seen: list[str] = []
-    log_in(script, lambda visit: (seen.append(visit.asked["tenant"]), allow(visit)))
-    assert seen == ["7"]
+    visits: list[Visit] = []
+    log_in(script, lambda visit: allow(seen(visit, visits)))
+    assert visits[0].asked["tenant"] == "7"
 
 
 def test_the_page_that_remains_holds_no_secret_and_runs_nothing(script: Script) -> None:
@@ -262,7 +267,6 @@ def foreign(visit: Visit) -> Iterator[httpx2.Response]:
     yield visit.opens(f"{back}?code={'x' * 20_000}&state={state}")
     yield visit.opens(f"{back}?{'&'.join(f'a{at}=1' for at in range(100))}&code=evil&state={state}")
     yield visit.opens(f"{back}?code=evil&state={state}", Host="evil.example")
-    yield visit.opens(back.replace("127.0.0.1", "localhost") + f"?code=evil&state={state}")
     yield httpx2.post(back, data={"code": "evil", "state": state}, trust_env=False)
     yield httpx2.head(f"{back}?code=evil&state={state}", trust_env=False)
 
@@ -327,9 +331,9 @@ def test_however_many_connections_are_opened_only_so_many_are_held(script: Scrip
 
 
 def test_the_port_is_only_on_loopback_and_closed_afterwards(script: Script) -> None:
-    backs: list[str] = []
-    log_in(script, lambda visit: (backs.append(visit.back), allow(visit)))
-    where = urlsplit(backs[0])
+    visits: list[Visit] = []
+    log_in(script, lambda visit: allow(seen(visit, visits)))
+    where = urlsplit(visits[0].back)
     assert where.hostname == "127.0.0.1"
     with pytest.raises(OSError):  # noqa: PT011 - whichever error the system has for a closed port
         HTTPConnection("127.0.0.1", where.port or 0, timeout=2).connect()
