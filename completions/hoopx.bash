@@ -1,16 +1,26 @@
 # hoopx completion for bash. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 _hoopx_names() {
-  local file="${HOOPX_HOME:-$HOME/.hoopx}/names/$1" name
+  local file="${HOOPX_HOME:-$HOME/.hoopx}/names/$1" name typed=""
   [[ -r $file ]] || return 0
+  # Where bash breaks words at `@`, it replaces only what stands from there on.
+  [[ $COMP_WORDBREAKS == *@* && $2 == *@* ]] && typed="${2%@*}"
   while IFS= read -r name; do
-    [[ $name == "$2"* ]] && COMPREPLY+=("$name")
+    [[ $name == "$2"* ]] && COMPREPLY+=("${name#"$typed"}")
   done <"$file"
   return 0
 }
 
 _hoopx() {
-  local current="${COMP_WORDS[COMP_CWORD]}" path="" next word words="" options="" kind="" i
+  local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD - 1]}"
+  local path="" next word words="" options="" kind="" line="${COMP_LINE:0:${COMP_POINT:-0}}" i
   COMPREPLY=()
+  # The line itself, since bash breaks words at `@` and `=`, too.
+  if [[ $line == *[[:space:]]* ]]; then
+    current="${line##*[[:space:]]}"
+    line="${line%"$current"}"
+    line="${line%"${line##*[![:space:]]}"}"
+    before="${line##*[[:space:]]}"
+  fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="${COMP_WORDS[i]}"
     if [[ $word == -- ]]; then
@@ -19,44 +29,47 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'token'|'ls'|'show'|'connect'|'exec'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec classify request requests approve deny sessions policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
-    'login') words='' options='--broker --ca --help --issuer -o --output -q --quiet -v --verbose' kind='' ;;
-    'logout') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'whoami') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'token') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'ls') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
-    'connect') words='' options='--broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
-    'exec') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
-    'classify') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
-    'request') words='' options='--broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
+    'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
+    'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'whoami') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'accounts') words='ls use' options='--help' kind='' ;;
+    'accounts ls') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
+    'accounts use') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='accounts' ;;
+    'token') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
+    'ls') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
+    'connect') words='' options='--account --broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
+    'exec') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
+    'classify') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
+    'request') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
     'requests') words='ls show wait cancel' options='--help' kind='' ;;
-    'requests ls') words='' options='--broker --ca --help -o --output -q --quiet --state -v --verbose' kind='' ;;
-    'requests show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
-    'requests wait') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose --wait' kind='requests' ;;
-    'requests cancel') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
-    'approve') words='' options='--broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
-    'deny') words='' options='--broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
+    'requests ls') words='' options='--account --broker --ca --help -o --output -q --quiet --state -v --verbose' kind='' ;;
+    'requests show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
+    'requests wait') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose --wait' kind='requests' ;;
+    'requests cancel') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
+    'approve') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
+    'deny') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
     'sessions') words='ls show replay verify export kill' options='--help' kind='' ;;
-    'sessions ls') words='' options='--broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
-    'sessions show') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions replay') words='' options='--broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
-    'sessions verify') words='' options='--broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions export') words='' options='--broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
-    'sessions kill') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
+    'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'sessions replay') words='' options='--account --broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
+    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
+    'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy explain') words='' options='--approvals --as --at --classify --connect --groups --help --kind --label -o --on --output --policies -q --quiet --reason --recording --statement --ticket -v --verbose' kind='' ;;
     'admin') words='revoke restore revoked' options='--help' kind='' ;;
-    'admin revoke') words='' options='--broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
-    'admin restore') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'admin revoked') words='' options='--broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'admin revoke') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'admin revoked') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
     'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -64,6 +77,10 @@ _hoopx() {
     'broker keys') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'completion') words='bash zsh fish powershell' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
   esac
+  if [[ $before == --account ]]; then
+    _hoopx_names accounts "$current"
+    return 0
+  fi
   [[ $current == -* ]] && words="$options"
   for word in $words; do
     [[ $word == "$current"* ]] && COMPREPLY+=("$word")

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'token' 'ls' 'show' 'connect' 'exec' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami token ls show connect exec classify request requests approve deny sessions policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec classify request requests approve deny sessions policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -34,15 +34,19 @@ complete -c hoopx -n "__hoopx_at 'demo'" -l quiet
 complete -c hoopx -n "__hoopx_at 'demo'" -s v
 complete -c hoopx -n "__hoopx_at 'demo'" -l verbose
 complete -c hoopx -n "__hoopx_at 'login'" -l broker
+complete -c hoopx -n "__hoopx_at 'login'" -l browser
 complete -c hoopx -n "__hoopx_at 'login'" -l ca
 complete -c hoopx -n "__hoopx_at 'login'" -l help
 complete -c hoopx -n "__hoopx_at 'login'" -l issuer
+complete -c hoopx -n "__hoopx_at 'login'" -l no-browser
 complete -c hoopx -n "__hoopx_at 'login'" -s o
 complete -c hoopx -n "__hoopx_at 'login'" -l output
 complete -c hoopx -n "__hoopx_at 'login'" -s q
 complete -c hoopx -n "__hoopx_at 'login'" -l quiet
 complete -c hoopx -n "__hoopx_at 'login'" -s v
 complete -c hoopx -n "__hoopx_at 'login'" -l verbose
+complete -c hoopx -n "__hoopx_at 'logout'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'logout'" -l all
 complete -c hoopx -n "__hoopx_at 'logout'" -l broker
 complete -c hoopx -n "__hoopx_at 'logout'" -l ca
 complete -c hoopx -n "__hoopx_at 'logout'" -l help
@@ -52,6 +56,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -s q
 complete -c hoopx -n "__hoopx_at 'logout'" -l quiet
 complete -c hoopx -n "__hoopx_at 'logout'" -s v
 complete -c hoopx -n "__hoopx_at 'logout'" -l verbose
+complete -c hoopx -n "__hoopx_at 'whoami'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'whoami'" -l broker
 complete -c hoopx -n "__hoopx_at 'whoami'" -l ca
 complete -c hoopx -n "__hoopx_at 'whoami'" -l help
@@ -61,6 +66,27 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -s q
 complete -c hoopx -n "__hoopx_at 'whoami'" -l quiet
 complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'accounts'" -a "ls use"
+complete -c hoopx -n "__hoopx_at 'accounts'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -s o
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l output
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -s q
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -s v
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'accounts use'" -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l broker
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l ca
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts use'" -s o
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l output
+complete -c hoopx -n "__hoopx_at 'accounts use'" -s q
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l quiet
+complete -c hoopx -n "__hoopx_at 'accounts use'" -s v
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'token'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'token'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'token'" -l broker
 complete -c hoopx -n "__hoopx_at 'token'" -l ca
 complete -c hoopx -n "__hoopx_at 'token'" -l help
@@ -70,6 +96,7 @@ complete -c hoopx -n "__hoopx_at 'token'" -s q
 complete -c hoopx -n "__hoopx_at 'token'" -l quiet
 complete -c hoopx -n "__hoopx_at 'token'" -s v
 complete -c hoopx -n "__hoopx_at 'token'" -l verbose
+complete -c hoopx -n "__hoopx_at 'ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'ls'" -l ca
 complete -c hoopx -n "__hoopx_at 'ls'" -l help
@@ -80,6 +107,7 @@ complete -c hoopx -n "__hoopx_at 'ls'" -l quiet
 complete -c hoopx -n "__hoopx_at 'ls'" -s v
 complete -c hoopx -n "__hoopx_at 'ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'show'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'show'" -l broker
 complete -c hoopx -n "__hoopx_at 'show'" -l ca
 complete -c hoopx -n "__hoopx_at 'show'" -l help
@@ -90,6 +118,7 @@ complete -c hoopx -n "__hoopx_at 'show'" -l quiet
 complete -c hoopx -n "__hoopx_at 'show'" -s v
 complete -c hoopx -n "__hoopx_at 'show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'connect'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'connect'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca
 complete -c hoopx -n "__hoopx_at 'connect'" -l for
@@ -107,6 +136,7 @@ complete -c hoopx -n "__hoopx_at 'connect'" -s v
 complete -c hoopx -n "__hoopx_at 'connect'" -l verbose
 complete -c hoopx -n "__hoopx_at 'connect'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca
 complete -c hoopx -n "__hoopx_at 'exec'" -l for
@@ -122,6 +152,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'classify'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'classify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l broker
 complete -c hoopx -n "__hoopx_at 'classify'" -l ca
 complete -c hoopx -n "__hoopx_at 'classify'" -l for
@@ -139,6 +170,7 @@ complete -c hoopx -n "__hoopx_at 'classify'" -s v
 complete -c hoopx -n "__hoopx_at 'classify'" -l verbose
 complete -c hoopx -n "__hoopx_at 'classify'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'request'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca
 complete -c hoopx -n "__hoopx_at 'request'" -l for
@@ -155,6 +187,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -l verbose
 complete -c hoopx -n "__hoopx_at 'request'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'requests'" -a "ls show wait cancel"
 complete -c hoopx -n "__hoopx_at 'requests'" -l help
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
@@ -166,6 +199,7 @@ complete -c hoopx -n "__hoopx_at 'requests ls'" -l state
 complete -c hoopx -n "__hoopx_at 'requests ls'" -s v
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests show'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests show'" -l help
@@ -176,6 +210,7 @@ complete -c hoopx -n "__hoopx_at 'requests show'" -l quiet
 complete -c hoopx -n "__hoopx_at 'requests show'" -s v
 complete -c hoopx -n "__hoopx_at 'requests show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'requests wait'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l help
@@ -187,6 +222,7 @@ complete -c hoopx -n "__hoopx_at 'requests wait'" -s v
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l verbose
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'requests cancel'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l help
@@ -197,6 +233,7 @@ complete -c hoopx -n "__hoopx_at 'requests cancel'" -l quiet
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -s v
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'approve'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'approve'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'approve'" -l broker
 complete -c hoopx -n "__hoopx_at 'approve'" -l ca
 complete -c hoopx -n "__hoopx_at 'approve'" -l comment
@@ -210,6 +247,7 @@ complete -c hoopx -n "__hoopx_at 'approve'" -l verbose
 complete -c hoopx -n "__hoopx_at 'approve'" -s y
 complete -c hoopx -n "__hoopx_at 'approve'" -l yes
 complete -c hoopx -f -n "__hoopx_at 'deny'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'deny'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'deny'" -l broker
 complete -c hoopx -n "__hoopx_at 'deny'" -l ca
 complete -c hoopx -n "__hoopx_at 'deny'" -l comment
@@ -224,6 +262,7 @@ complete -c hoopx -n "__hoopx_at 'deny'" -s y
 complete -c hoopx -n "__hoopx_at 'deny'" -l yes
 complete -c hoopx -f -n "__hoopx_at 'sessions'" -a "ls show replay verify export kill"
 complete -c hoopx -n "__hoopx_at 'sessions'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
@@ -238,6 +277,7 @@ complete -c hoopx -n "__hoopx_at 'sessions ls'" -l user
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions show'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
@@ -248,6 +288,7 @@ complete -c hoopx -n "__hoopx_at 'sessions show'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions replay'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
@@ -260,6 +301,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l speed
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions verify'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
@@ -271,6 +313,7 @@ complete -c hoopx -n "__hoopx_at 'sessions verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l format
@@ -283,6 +326,7 @@ complete -c hoopx -n "__hoopx_at 'sessions export'" -l to
 complete -c hoopx -n "__hoopx_at 'sessions export'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions kill'" -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l help
@@ -331,6 +375,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
 complete -c hoopx -n "__hoopx_at 'admin'" -l help
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l ca
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l help
@@ -341,6 +386,7 @@ complete -c hoopx -n "__hoopx_at 'admin revoke'" -l quiet
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l reason
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -s v
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l verbose
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l ca
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l help
@@ -350,6 +396,7 @@ complete -c hoopx -n "__hoopx_at 'admin restore'" -s q
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l quiet
 complete -c hoopx -n "__hoopx_at 'admin restore'" -s v
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l verbose
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l ca
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l help

@@ -1,39 +1,42 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'token', 'ls', 'show', 'connect', 'exec', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'login' = @('--broker', '--ca', '--help', '--issuer', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'logout' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'whoami' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'token' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'ls' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'connect' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '--port', '-q', '--quiet', '--reason', '--request', '--socket', '--ticket', '-v', '--verbose', '--wait')
-    'exec' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--ticket', '-v', '--verbose', '--wait')
-    'classify' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--sample', '--schema', '--ticket', '-v', '--verbose', '--wait')
-    'request' = @('--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--ticket', '--unmask', '-v', '--verbose', '--wait')
+    'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'whoami' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'accounts' = @('ls', 'use', '--help')
+    'accounts ls' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'accounts use' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'token' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'ls' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'show' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'connect' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '--port', '-q', '--quiet', '--reason', '--request', '--socket', '--ticket', '-v', '--verbose', '--wait')
+    'exec' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--ticket', '-v', '--verbose', '--wait')
+    'classify' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--sample', '--schema', '--ticket', '-v', '--verbose', '--wait')
+    'request' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--ticket', '--unmask', '-v', '--verbose', '--wait')
     'requests' = @('ls', 'show', 'wait', 'cancel', '--help')
-    'requests ls' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--state', '-v', '--verbose')
-    'requests show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'requests wait' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '--wait')
-    'requests cancel' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'approve' = @('--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
-    'deny' = @('--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
+    'requests ls' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--state', '-v', '--verbose')
+    'requests show' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'requests wait' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '--wait')
+    'requests cancel' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'approve' = @('--account', '--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
+    'deny' = @('--account', '--broker', '--ca', '--comment', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose', '-y', '--yes')
     'sessions' = @('ls', 'show', 'replay', 'verify', 'export', 'kill', '--help')
-    'sessions ls' = @('--broker', '--ca', '--help', '--limit', '-o', '--output', '-q', '--quiet', '--state', '--target', '--user', '-v', '--verbose')
-    'sessions show' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'sessions replay' = @('--broker', '--ca', '--help', '--idle', '-o', '--output', '-q', '--quiet', '--speed', '-v', '--verbose')
-    'sessions verify' = @('--broker', '--ca', '--help', '--key', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'sessions export' = @('--broker', '--ca', '--format', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
-    'sessions kill' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'sessions ls' = @('--account', '--broker', '--ca', '--help', '--limit', '-o', '--output', '-q', '--quiet', '--state', '--target', '--user', '-v', '--verbose')
+    'sessions show' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'sessions replay' = @('--account', '--broker', '--ca', '--help', '--idle', '-o', '--output', '-q', '--quiet', '--speed', '-v', '--verbose')
+    'sessions verify' = @('--account', '--broker', '--ca', '--help', '--key', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'sessions export' = @('--account', '--broker', '--ca', '--format', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
+    'sessions kill' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy' = @('check', 'test', 'explain', '--help')
     'policy check' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy test' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy explain' = @('--approvals', '--as', '--at', '--classify', '--connect', '--groups', '--help', '--kind', '--label', '-o', '--on', '--output', '--policies', '-q', '--quiet', '--reason', '--recording', '--statement', '--ticket', '-v', '--verbose')
     'admin' = @('revoke', 'restore', 'revoked', '--help')
-    'admin revoke' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--reason', '-v', '--verbose')
-    'admin restore' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'admin revoked' = @('--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'admin revoke' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--reason', '-v', '--verbose')
+    'admin restore' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'admin revoked' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker' = @('run', 'check', 'migrate', 'keys', '--help')
     'broker run' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker check' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -42,6 +45,8 @@ $script:HoopxWords = @{
     'completion' = @('bash', 'zsh', 'fish', 'powershell', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
 }
 $script:HoopxKinds = @{
+    'accounts use' = 'accounts'
+    'token' = 'targets'
     'show' = 'targets'
     'connect' = 'targets'
     'exec' = 'targets'
@@ -62,17 +67,24 @@ $script:HoopxKinds = @{
 Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $path = ''
+    $before = ''
     foreach ($element in $commandAst.CommandElements | Select-Object -Skip 1) {
         if ($element.Extent.EndOffset -ge $cursorPosition) { break }
         $word = $element.Extent.Text
         if ($word -eq '--') { return }
+        $before = $word
         $next = "$path $word".Trim()
         if ($script:HoopxWords.ContainsKey($next)) { $path = $next }
     }
     $found = @($script:HoopxWords[$path])
-    if ($script:HoopxKinds.ContainsKey($path)) {
+    $kind = $script:HoopxKinds[$path]
+    if ($before -eq '--account') {
+        $found = @()
+        $kind = 'accounts'
+    }
+    if ($kind) {
         $place = if ($env:HOOPX_HOME) { $env:HOOPX_HOME } else { Join-Path $HOME '.hoopx' }
-        $file = Join-Path (Join-Path $place 'names') $script:HoopxKinds[$path]
+        $file = Join-Path (Join-Path $place 'names') $kind
         if (Test-Path $file) { $found += Get-Content $file }
     }
     $found | Where-Object { $_.StartsWith($wordToComplete) } | ForEach-Object {

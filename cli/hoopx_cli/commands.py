@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("hoopx_cli.login", "Sign in by your identity provider."),
     "logout": ("hoopx_cli.login", "Sign out and forget the tokens."),
     "whoami": ("hoopx_cli.login", "Show as whom the broker knows you."),
+    "accounts": ("hoopx_cli.accounts", "List who is logged in where, and switch."),
     "token": ("hoopx_cli.login", "Print a password for native clients of one target."),
     "ls": ("hoopx_cli.targets", "List the targets that you may see."),
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
@@ -71,18 +72,25 @@ class HoopxCommand(WithExample, TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
-class BrokerCommand(HoopxCommand):
-    """A command that talks to a broker: `--broker` and `--ca` too."""
+class LoginCommand(HoopxCommand):
+    """A command about a broker that acts as nobody yet: `--broker` and `--ca` too."""
 
     def shared(self) -> list[TyperOption]:
         return [*_broker_options(), *_output_options()]
+
+
+class BrokerCommand(HoopxCommand):
+    """A command that talks to a broker as somebody: `--account` too."""
+
+    def shared(self) -> list[TyperOption]:
+        return [*_broker_options(), _account_option(), *_output_options()]
 
 
 class YamlCommand(BrokerCommand):
     """A command whose data is for a configuration: YAML unless something else is asked for."""
 
     def shared(self) -> list[TyperOption]:
-        return [*_broker_options(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
+        return [*_broker_options(), _account_option(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
 
 
 class CommandWithChild(BrokerCommand):
@@ -200,6 +208,16 @@ def _broker_options() -> list[TyperOption]:
     ]
 
 
+def _account_option() -> TyperOption:
+    return TyperOption(
+        param_decls=["--account"],
+        metavar="USER",
+        expose_value=False,
+        callback=_take_account,
+        help="Whose login to use, of those in `hoopx accounts` [HOOPX_ACCOUNT].",
+    )
+
+
 def _take_form(ctx: typer.Context, param: Any, value: str) -> None:
     kit_of(ctx).out.form = Form(value)
 
@@ -218,3 +236,7 @@ def _take_broker(ctx: typer.Context, param: Any, value: str | None) -> None:
 
 def _take_ca(ctx: typer.Context, param: Any, value: str | None) -> None:
     kit_of(ctx).flags.ca = value
+
+
+def _take_account(ctx: typer.Context, param: Any, value: str | None) -> None:
+    kit_of(ctx).flags.account = value

@@ -13,10 +13,11 @@ from hoopx_cli.commands import COMMANDS
 from hoopx_cli.completion import Shell
 
 # What the first argument of a command names: a file of names that the shell reads, or fixed words.
-_TARGETS, _SESSIONS, _REQUESTS = "targets", "sessions", "requests"
+_TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS = "targets", "sessions", "requests", "accounts"
 _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
+    "token": _TARGETS,
     "exec": _TARGETS,
     "classify": _TARGETS,
     "request": _TARGETS,
@@ -30,6 +31,7 @@ _KINDS = {
     "sessions verify": _SESSIONS,
     "sessions export": _SESSIONS,
     "sessions kill": _SESSIONS,
+    "accounts use": _ACCOUNTS,
 }
 _FIXED = {"completion": tuple(shell.value for shell in Shell)}
 _HEADER = "Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit."
@@ -115,6 +117,8 @@ def _powershell(places: list[Spot]) -> str:
 
 
 def _fish_option(option: str) -> str:
+    if option == "--account":
+        return '-l account -x -a "(__hoopx_names accounts)"'
     return f"-l {option[2:]}" if option.startswith("--") else f"-s {option[1:]}"
 
 
@@ -129,17 +133,27 @@ def _quoted(text: str) -> str:
 _BASH = """\
 # hoopx completion for bash. {header}
 _hoopx_names() {{
-  local file="${{HOOPX_HOME:-$HOME/.hoopx}}/names/$1" name
+  local file="${{HOOPX_HOME:-$HOME/.hoopx}}/names/$1" name typed=""
   [[ -r $file ]] || return 0
+  # Where bash breaks words at `@`, it replaces only what stands from there on.
+  [[ $COMP_WORDBREAKS == *@* && $2 == *@* ]] && typed="${{2%@*}}"
   while IFS= read -r name; do
-    [[ $name == "$2"* ]] && COMPREPLY+=("$name")
+    [[ $name == "$2"* ]] && COMPREPLY+=("${{name#"$typed"}}")
   done <"$file"
   return 0
 }}
 
 _hoopx() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" path="" next word words="" options="" kind="" i
+  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD - 1]}}"
+  local path="" next word words="" options="" kind="" line="${{COMP_LINE:0:${{COMP_POINT:-0}}}}" i
   COMPREPLY=()
+  # The line itself, since bash breaks words at `@` and `=`, too.
+  if [[ $line == *[[:space:]]* ]]; then
+    current="${{line##*[[:space:]]}}"
+    line="${{line%"$current"}}"
+    line="${{line%"${{line##*[![:space:]]}}"}}"
+    before="${{line##*[[:space:]]}}"
+  fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="${{COMP_WORDS[i]}}"
     if [[ $word == -- ]]; then
@@ -154,6 +168,10 @@ _hoopx() {{
   case "$path" in
 {cases}
   esac
+  if [[ $before == --account ]]; then
+    _hoopx_names accounts "$current"
+    return 0
+  fi
   [[ $current == -* ]] && words="$options"
   for word in $words; do
     [[ $word == "$current"* ]] && COMPREPLY+=("$word")
@@ -186,7 +204,9 @@ _hoopx() {{
   case "$path_" in
 {cases}
   esac
-  if [[ $PREFIX == -* ]]; then
+  if [[ $words[CURRENT-1] == --account ]]; then
+    found=() kind=accounts
+  elif [[ $PREFIX == -* ]]; then
     compadd -- $options
     return
   fi
@@ -246,17 +266,24 @@ $script:HoopxKinds = @{{
 Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {{
     param($wordToComplete, $commandAst, $cursorPosition)
     $path = ''
+    $before = ''
     foreach ($element in $commandAst.CommandElements | Select-Object -Skip 1) {{
         if ($element.Extent.EndOffset -ge $cursorPosition) {{ break }}
         $word = $element.Extent.Text
         if ($word -eq '--') {{ return }}
+        $before = $word
         $next = "$path $word".Trim()
         if ($script:HoopxWords.ContainsKey($next)) {{ $path = $next }}
     }}
     $found = @($script:HoopxWords[$path])
-    if ($script:HoopxKinds.ContainsKey($path)) {{
+    $kind = $script:HoopxKinds[$path]
+    if ($before -eq '--account') {{
+        $found = @()
+        $kind = 'accounts'
+    }}
+    if ($kind) {{
         $place = if ($env:HOOPX_HOME) {{ $env:HOOPX_HOME }} else {{ Join-Path $HOME '.hoopx' }}
-        $file = Join-Path (Join-Path $place 'names') $script:HoopxKinds[$path]
+        $file = Join-Path (Join-Path $place 'names') $kind
         if (Test-Path $file) {{ $found += Get-Content $file }}
     }}
     $found | Where-Object {{ $_.StartsWith($wordToComplete) }} | ForEach-Object {{

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hoopx_broker.terms.errors import BadInput, Unauthenticated
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli.settings import private_folder, write_private
+from hoopx_cli import system_keyring
+from hoopx_cli.roster import Account, Accounts, Place, Roster
+from hoopx_cli.settings import private_folder, read_private, write_private
 
-if TYPE_CHECKING:
-    from keyring.backend import KeyringBackend
-
-SERVICE = "hoopx"
-# A login is two tokens of a few kilobytes; a file of a hundred brokers still fits.
-MAX_FILE = 4_194_304
+# The account of a login that an earlier version kept, which knew one for each broker and not whose it was.
+UNNAMED = ""
 
 
 class Login(Struct, frozen=True):
-    """A person signed in at one broker. `expires_at` (seconds since the Unix epoch) is the end of `bearer`."""
+    """A person signed in at one broker. `expires_at` (seconds since the Unix epoch) is the end of `bearer`.
+
+    `key` is the private half of the key that the tokens are bound to, as `ProofKey.keep` gives it; logins of earlier
+    versions have none yet. `user` is who the broker takes the bearer for.
+    """
 
     issuer: str
     client_id: str
@@ -34,44 +36,84 @@ class Login(Struct, frozen=True):
     bearer: Secret
     expires_at: float
     refresh: Secret | None = None
+    key: Secret | None = None
+    user: str = UNNAMED
 
 
 class Logins:
-    """The logins kept on this machine, by the URL of their broker (`settings.origin` gives its one spelling).
+    """The logins kept on this machine, by the URL of their broker (`settings.origin` gives its one spelling) and user.
 
-    `warn` hears, once for each broker, that there is no keyring and where the login lies instead.
+    `warn` hears, once for each broker, that there is no keyring and where the login lies instead. Whoever calls `put`,
+    `choose` or `forget` does so within `held`.
     """
 
     def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
         self._home = home
         self._path = home / "logins.json"
         self._warn = warn
+        self._roster = Roster(home)
 
-    def get(self, broker: str) -> Login | None:
-        """Raises `Unauthenticated` where the keyring stays shut, `BadInput` where others can read the file."""
-        kept = self._read().get(broker)
-        if kept is not None:  # asked first: it spares every command on a machine without a keyring the looking for one
-            return kept
-        backend = _backend()
-        entry = _ask(backend, self._entry(broker)) if backend is not None else None
-        return _login(entry) if entry is not None else None
+    def get(self, broker: str, user: str | None = None) -> Login | None:
+        """That user's login, or the current one. No keyring is looked for where the login lies in the file.
+
+        Raises `Unauthenticated` where the keyring stays shut, `BadInput` where others can read the file.
+        """
+        known = self._roster.at(broker)
+        if known is None:
+            return self._of_earlier_version(broker) if user in (None, UNNAMED) else None
+        chosen = known.current if user is None else user
+        if chosen is None or chosen not in known.accounts:
+            return None
+        if known.accounts[chosen].place == "file":
+            return self._read().get(broker, {}).get(chosen)
+        return self._in_keyring(broker, chosen)
 
     def put(self, broker: str, login: Login) -> None:
-        backend = _backend()
-        if backend is not None and _tell(backend, self._entry(broker), _encode(login).decode()):
-            self._drop(broker)
+        """Keep a new login, or the renewed one of the same user. It becomes the current one only if it is the first."""
+        backend, entry = system_keyring.chosen(), self._entry(broker, login.user)
+        if backend is not None and system_keyring.tell(backend, entry, _encode(login).decode()):
+            self._drop(broker, login.user)
+            self._enrol(broker, login, "keyring")
             return
         kept = self._read()
         if broker not in kept:
             self._warn(f"no keyring of the operating system is usable here: the login is kept in `{self._path}`")
-        write_private(self._path, _encode(kept | {broker: login}))
+        kept[broker] = kept.get(broker, {}) | {login.user: login}
+        write_private(self._path, _encode(kept))
+        self._enrol(broker, login, "file")
 
-    def forget(self, broker: str) -> None:
+    def choose(self, broker: str, user: str) -> None:
+        """Let commands act as that user, whose login is kept."""
+        self._roster.keep(broker, (self._roster.at(broker) or Accounts()).at(user))
+
+    def forget(self, broker: str, user: str) -> None:
         """Safe to repeat."""
-        backend = _backend()
+        backend = system_keyring.chosen()
         if backend is not None:
-            _erase(backend, self._entry(broker))
-        self._drop(broker)
+            system_keyring.erase(backend, self._entry(broker, user))
+        self._drop(broker, user)
+        known = self._roster.at(broker)
+        if known is not None:
+            self._roster.keep(broker, known.without(user))
+
+    def rename(self, broker: str, login: Login, user: str) -> Login:
+        """Keep a login under the name by which the broker knows it now."""
+        known = self._roster.at(broker)
+        renamed = replace(login, user=user)
+        self.put(broker, renamed)
+        if known is None or known.current == login.user:
+            self.choose(broker, user)
+        self.forget(broker, login.user)
+        return renamed
+
+    def listed(self) -> dict[str, Accounts]:
+        """All accounts by their broker, without a look into the keyring."""
+        known = self._roster.all()
+        for broker, logins in self._read().items():
+            if broker not in known:
+                found = {user: _account(login, "file") for user, login in logins.items()}
+                known[broker] = Accounts(next(iter(found), None), found)
+        return known
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -83,34 +125,51 @@ class Logins:
         finally:
             os.close(lock)
 
-    def _entry(self, broker: str) -> str:
+    def _of_earlier_version(self, broker: str) -> Login | None:
+        kept = self._read().get(broker, {})
+        return kept.get(UNNAMED) or self._in_keyring(broker, UNNAMED)
+
+    def _in_keyring(self, broker: str, user: str) -> Login | None:
+        backend = system_keyring.chosen()
+        entry = system_keyring.ask(backend, self._entry(broker, user)) if backend is not None else None
+        return _login(entry) if entry is not None else None
+
+    def _entry(self, broker: str, user: str) -> str:
         """A keyring belongs to the user of the machine, a login to a HOOPX_HOME: one user can be two people."""
-        return f"{broker} {self._home}"
+        place = f"{broker} {self._home}"
+        return f"{user} at {place}" if user != UNNAMED else place
 
-    def _drop(self, broker: str) -> None:
+    def _enrol(self, broker: str, login: Login, place: Place) -> None:
+        known = self._roster.at(broker) or Accounts()
+        self._roster.keep(broker, known.with_account(login.user, _account(login, place)))
+
+    def _drop(self, broker: str, user: str) -> None:
         kept = self._read()
-        if kept.pop(broker, None) is not None:
-            write_private(self._path, _encode(kept))
+        if kept.get(broker, {}).pop(user, None) is not None:
+            write_private(self._path, _encode({url: logins for url, logins in kept.items() if logins}))
 
-    def _read(self) -> dict[str, Login]:
-        try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
+    def _read(self) -> dict[str, dict[str, Login]]:
+        data = read_private(self._path)
+        if data is None:
             return {}
-        except OSError as error:
-            raise BadInput(f"`{self._path}` cannot be read: {error.strerror}", "remove it and log in again") from None
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077 or not stat.S_ISREG(found.st_mode):
-                raise BadInput(f"others can read or own `{self._path}`", "remove it and log in again")
-            return self._logins(file.read(MAX_FILE))
-
-    def _logins(self, data: bytes) -> dict[str, Login]:
         try:
-            kept: dict[str, Login] = _decode(data, dict[str, Login])
+            found = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+            return {broker: _logins(bytes(logins)) for broker, logins in found.items()}
         except (ValueError, RecursionError):
             raise BadInput(f"`{self._path}` does not hold logins", "remove it and log in again") from None
-        return kept
+
+
+def _account(login: Login, place: Place) -> Account:
+    return Account(login.issuer, login.expires_at, login.refresh is not None, place)
+
+
+def _logins(data: bytes) -> dict[str, Login]:
+    """Earlier versions wrote one login where now they stand by their users."""
+    try:
+        return {UNNAMED: _decode(data, Login)}
+    except ValueError:
+        found: dict[str, Login] = _decode(data, dict[str, Login])
+        return found
 
 
 def _login(entry: str) -> Login | None:
@@ -120,60 +179,6 @@ def _login(entry: str) -> Login | None:
     except (ValueError, RecursionError):
         return None
     return login
-
-
-def _backend() -> KeyringBackend | None:
-    """The keyring that guards what it is given, if this machine has one."""
-    import keyring  # 130 ms: only for commands that need a login
-    import keyring.backends.chainer
-    import keyring.errors
-
-    try:
-        chosen = keyring.get_keyring()
-        chain = list(chosen.backends) if isinstance(chosen, keyring.backends.chainer.ChainerBackend) else [chosen]
-    except (keyring.errors.KeyringError, RuntimeError, ImportError):
-        return None
-    return next((backend for backend in chain if _guards(backend)), None)
-
-
-def _guards(backend: KeyringBackend) -> bool:
-    """`fail` refuses, `null` forgets, and those of keyrings.alt write files that look like keyrings."""
-    module = type(backend).__module__
-    return not module.startswith(("keyring.backends.fail", "keyring.backends.null", "keyrings.alt"))
-
-
-def _ask(backend: KeyringBackend, name: str) -> str | None:
-    try:
-        return backend.get_password(SERVICE, name)
-    except Exception as error:  # each backend raises errors of its own library
-        raise _shut(error) from None
-
-
-def _tell(backend: KeyringBackend, name: str, entry: str) -> bool:
-    """Whether the keyring took it: some are shut, some take only short entries."""
-    try:
-        backend.set_password(SERVICE, name, entry)
-        return bool(backend.get_password(SERVICE, name) == entry)
-    except Exception:  # each backend raises errors of its own library; the file is there for all of them
-        return False
-
-
-def _erase(backend: KeyringBackend, name: str) -> None:
-    import keyring.errors
-
-    try:
-        backend.delete_password(SERVICE, name)
-    except keyring.errors.PasswordDeleteError:
-        return  # there was none
-    except Exception as error:
-        raise _shut(error) from None
-
-
-def _shut(error: Exception) -> Unauthenticated:
-    return Unauthenticated(
-        f"the keyring of the operating system does not answer: {type(error).__name__}",
-        "unlock it, or give a token in HOOPX_TOKEN",
-    )
 
 
 def _encode(value: object) -> bytes:

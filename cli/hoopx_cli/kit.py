@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
@@ -18,8 +17,10 @@ from hoopx_cli.settings import Flags, Settings
 
 if TYPE_CHECKING:
     from hoopx_broker.api.proof import ProofKey
+    from hoopx_cli.client_credentials import Agent
     from hoopx_cli.credential import Credential
-    from hoopx_cli.keyring import Logins
+    from hoopx_cli.keyring import Login, Logins
+    from hoopx_cli.signin import Trust
 
 
 class Kit:
@@ -31,6 +32,8 @@ class Kit:
         self.flags = Flags()
         # What stood behind `--` on the command line, None where there was no `--`.
         self.child: tuple[str, ...] | None = None
+        # The kept login that the last credential came from; None where it came from elsewhere.
+        self.login: Login | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -58,21 +61,55 @@ class Kit:
 
         return ProofKey.create()
 
+    @property
+    def trust(self) -> Trust:
+        """Whom to believe as an identity provider."""
+        from hoopx_cli.signin import issuer_trust
+
+        return issuer_trust(self.settings.broker, self.tls)
+
+    @cached_property
+    def _agent(self) -> Agent | None:
+        """The program that the environment has credentials of. Cryptography and HTTP wait until there is one."""
+        if not any(name.startswith("HOOPX_CLIENT_") for name in self.environ):
+            return None
+        from hoopx_cli import client_credentials as room
+
+        client = room.of_environment(self.environ)
+        if client is None:
+            return None
+        return room.Agent(client, lambda: room.place_at(client, self.settings.broker, self.api.about()), self.trust)
+
     def credential(self) -> Credential:
-        """What a call to the broker carries. Raises `Unauthenticated`."""
+        """What a call to the broker carries. Raises `Unauthenticated`.
+
+        A token of the environment, else the program whose credentials stand there, else the kept login. `--account`
+        means the kept login of that user whatever the environment says.
+        """
         # Cryptography costs 30 ms, which commands that call nobody need not wait for.
         from hoopx_cli.credential import Credential
 
-        return Credential(self.token(), self._process_key, "Bearer")
-
-    def token(self) -> Secret:
-        """HOOPX_TOKEN, else what `hoopx login` keeps, renewed when it is near its end. Raises `Unauthenticated`."""
         if self.settings.token is not None:
-            return self.settings.token
-        from hoopx_cli.signin import bearer, issuer_trust
+            return Credential(self.settings.token, self._process_key, "Bearer")
+        if not self.settings.insists and self._agent is not None:
+            return self._agent.credential()
+        self.login = self._fresh()
+        return credential_of(self.login)
 
-        broker = self.settings.broker
-        return bearer(broker, None, self.logins, issuer_trust(broker, self.tls))
+    def _fresh(self) -> Login:
+        from hoopx_cli.renewal import fresh, holds
+
+        if self.login is not None and holds(self.login):
+            return self.login
+        return fresh(self.settings.broker, self.settings.account, self.logins, self.trust)
+
+
+def credential_of(login: Login) -> Credential:
+    """What goes with a call as that person: the broker binds the token to the key, where the provider has not."""
+    from hoopx_cli.credential import Credential
+    from hoopx_cli.signin import key_of
+
+    return Credential(login.bearer, key_of(login), "DPoP")
 
 
 def kit_of(context: typer.Context) -> Kit:

@@ -2,68 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.terms.errors import BadInput, HoopxError
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.api import Api
+from hoopx_cli.commands import BrokerCommand, LoginCommand, group
+from hoopx_cli.kit import Kit, credential_of, kit_of
 from hoopx_cli.output import Form, moment
 from hoopx_cli.settings import Remembered, remember
 
+if TYPE_CHECKING:
+    from hoopx_cli.keyring import Login
+    from hoopx_cli.signin import Prompt
+
 app = group("Example: hoopx login")
 
+# What stands on the terminal beside the QR code: two addresses, each perhaps on two lines, a last line and the cursor.
+LINES_OF_PROMPT = 6
 
-@app.command(cls=BrokerCommand)
+
+@app.command(cls=LoginCommand)
 def login(
     context: typer.Context,
     issuer: Annotated[
         str, typer.Option(metavar="URL", help="Which identity provider, where the broker takes several.")
     ] = "",
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Sign in by a browser on this machine, without a code.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Open no browser: only show address, code and QR code.")
+    ] = False,
 ) -> None:
     """Example: hoopx login --broker https://broker.example.com
 
     Sign in by your identity provider: shows a code to type on any device. Works over SSH.
-    The broker and how it was trusted are remembered for the next commands.
+    Where this machine has a desktop, a browser is opened at the page for the code, unless --no-browser.
+    The broker and how it was trusted are remembered for the next commands. An account beside those that are kept
+    becomes the current one; `hoopx accounts` lists them.
     """
     kit = kit_of(context)
-    from hoopx_cli.signin import issuer_trust, sign_in
-
-    broker = kit.settings.broker
+    if browser and no_browser:
+        raise BadInput("--browser and --no-browser contradict each other", "give one of them, or none")
     asked = _provider(kit, issuer)
-    signed_in = sign_in(asked, issuer_trust(broker, kit.tls)(asked.issuer), lambda prompt: _show(kit, prompt))
-    kit.logins.put(broker, signed_in)
-    remember(kit.settings.home, Remembered(broker, kit.settings.ca))
-    if kit.settings.token is not None:
-        kit.out.insist("HOOPX_TOKEN is set and wins over this login until it is unset")
-    else:
-        kit.out.say(f"logged in to {broker} as {kit.api.whoami().user}")
+    signed_in = _by_browser(kit, asked) if browser else _by_code(kit, asked, may_open=not no_browser)
+    named = replace(signed_in, user=_known_as(kit, signed_in))
+    _keep(kit, named)
+    remember(kit.settings.home, Remembered(kit.settings.broker, kit.settings.ca))
+    kit.out.say(f"logged in to {kit.settings.broker} as {named.user}")
+    _warn_of_environment(kit, named.user)
 
 
 @app.command(cls=BrokerCommand)
-def logout(context: typer.Context) -> None:
+def logout(
+    context: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Every account at this broker.")] = False,
+) -> None:
     """Example: hoopx logout
 
     Sign out: the provider is asked to forget the login, and this machine forgets it in any case.
     """
     kit = kit_of(context)
-    from hoopx_cli.signin import issuer_trust, sign_out
-
-    broker = kit.settings.broker
-    kept = kit.logins.get(broker)
-    if kept is None:
-        kit.out.say(f"you were not logged in to {broker}")
-        return
-    try:
-        was_told = sign_out(kept, issuer_trust(broker, kit.tls)(kept.issuer))
-    except HoopxError:
-        was_told = False
-    kit.logins.forget(broker)
-    kit.out.say(f"logged out of {broker}")
-    if not was_told:
-        kit.out.insist("the identity provider could not be told; its login ends by itself")
+    broker, account = kit.settings.broker, kit.settings.account
+    with kit.logins.held():
+        if all_:
+            known = kit.logins.listed().get(broker)
+            users = list(known.accounts) if known is not None else []
+            found = [kit.logins.get(broker, user) for user in users] or [kit.logins.get(broker)]
+        else:
+            found = [kit.logins.get(broker, account)]
+        kept = [each for each in found if each is not None]
+        for each in kept:
+            _sign_out(kit, each)
+    if not kept:
+        kit.out.say(f"you were not logged in to {broker}" + (f" as {account}" if account else ""))
 
 
 @app.command(cls=BrokerCommand)
@@ -74,6 +91,9 @@ def whoami(context: typer.Context) -> None:
     """
     kit = kit_of(context)
     me = kit.api.whoami()
+    if kit.login is not None and kit.login.user != me.user:
+        with kit.logins.held():
+            kit.logins.rename(kit.settings.broker, kit.login, me.user)
     if kit.out.form is Form.JSON:
         kit.out.json(me)
         return
@@ -123,11 +143,102 @@ def _provider(kit: Kit, issuer: str) -> SignIn:
     return named[0]
 
 
-def _show(kit: Kit, prompt: object) -> None:
-    from hoopx_cli.signin import Prompt
+def _by_code(kit: Kit, asked: SignIn, *, may_open: bool) -> Login:
+    from hoopx_cli.signin import sign_in
 
-    assert isinstance(prompt, Prompt)
+    return sign_in(asked, kit.trust(asked.issuer), lambda prompt: _show(kit, prompt, may_open=may_open))
+
+
+def _by_browser(kit: Kit, asked: SignIn) -> Login:
+    from hoopx_cli.browser_signin import sign_in_by_browser
+
+    def show(url: str) -> None:
+        is_opened = _open(kit, url)
+        kit.out.insist(f"open {url}" if not is_opened else f"a browser opens at {url}")
+        kit.out.say("  waiting for it to come back, in a browser on this machine; Ctrl-C to leave it")
+
+    return sign_in_by_browser(asked, kit.trust(asked.issuer), show)
+
+
+def _show(kit: Kit, prompt: Prompt, *, may_open: bool) -> None:
     kit.out.insist(f"open {prompt.url} and type the code: {prompt.code}")
     if prompt.complete_url:
+        _draw(kit, prompt.complete_url)
         kit.out.insist(f"  or open {prompt.complete_url} and compare the code")
-    kit.out.say("  waiting for you to do so; Ctrl-C to leave it")
+    is_opened = may_open and _open(kit, prompt.complete_url or prompt.url)
+    kit.out.say(f"  {'a browser opens there; ' if is_opened else ''}waiting for you to do so; Ctrl-C to leave it")
+
+
+def _draw(kit: Kit, url: str) -> None:
+    """The address for a telephone, if the terminal shows it whole and the code to compare beside it."""
+    room = kit.out.room_for_pictures()
+    if room is None:
+        return
+    from hoopx_cli import qr
+
+    columns, lines = room
+    picture = qr.drawn(url, columns, lines - LINES_OF_PROMPT, qr.ink_for(kit.environ, kit.out.takes_colour))
+    if picture is not None:
+        kit.out.picture(picture)
+
+
+def _open(kit: Kit, url: str) -> bool:
+    """Whether a browser is opened: only where somebody sits at this machine's own screen and reads along."""
+    from hoopx_cli import desktop
+
+    is_there = kit.out.is_live and desktop.is_there(kit.environ)
+    if is_there:
+        desktop.open_page(url)
+    return is_there
+
+
+def _known_as(kit: Kit, signed_in: Login) -> str:
+    """The name by which the broker knows them. A login that it does not take is given back, not kept."""
+    try:
+        return Api(kit.settings, kit.tls, lambda: credential_of(signed_in)).whoami().user
+    except HoopxError:
+        _tell_provider(kit, signed_in)
+        raise
+
+
+def _keep(kit: Kit, named: Login) -> None:
+    from hoopx_cli.keyring import UNNAMED
+
+    logins, broker = kit.logins, kit.settings.broker
+    with logins.held():
+        nameless = logins.get(broker, UNNAMED)
+        if nameless is not None:
+            logins.forget(broker, UNNAMED)
+            # The names of logins that an earlier version kept are asked for as long as they can be.
+            with suppress(HoopxError):
+                user = Api(kit.settings, kit.tls, lambda: credential_of(nameless)).whoami().user
+                logins.put(broker, replace(nameless, user=user))
+        logins.put(broker, named)
+        logins.choose(broker, named.user)
+
+
+def _sign_out(kit: Kit, kept: Login) -> None:
+    was_told = _tell_provider(kit, kept)
+    kit.logins.forget(kit.settings.broker, kept.user)
+    kit.out.say(f"logged out of {kit.settings.broker}" + (f" as {kept.user}" if kept.user else ""))
+    if not was_told:
+        kit.out.insist("the identity provider could not be told; its login ends by itself")
+
+
+def _tell_provider(kit: Kit, kept: Login) -> bool:
+    from hoopx_cli.signin import sign_out
+
+    try:
+        return sign_out(kept, kit.trust(kept.issuer))
+    except HoopxError:
+        return False
+
+
+def _warn_of_environment(kit: Kit, user: str) -> None:
+    """What wins over the login that was just made."""
+    for name in ("HOOPX_TOKEN", "HOOPX_CLIENT_ID"):
+        if kit.environ.get(name):
+            kit.out.insist(f"{name} is set and wins over this login until it is unset")
+    named = kit.environ.get("HOOPX_ACCOUNT")
+    if named and named != user:
+        kit.out.insist(f"HOOPX_ACCOUNT is set and means {named} until it is unset")

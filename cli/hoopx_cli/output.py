@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,8 @@ class Output:
         self.is_quiet = False
         self.is_verbose = False
         self.is_live = stderr.isatty() and environ.get("TERM") != "dumb"
-        self.has_colour = stdout.isatty() and environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
+        self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
+        self.has_colour = stdout.isatty() and self.takes_colour
         self._status = ""
 
     def data(self, text: str) -> None:
@@ -115,6 +117,20 @@ class Output:
         self._tell(f"hoopx: {message}")
         if hint:
             self._tell(f"  {hint}")
+
+    def picture(self, lines: Sequence[str]) -> None:
+        """Lines drawn by ourselves, escape codes and all, where `room_for_pictures` said that they fit."""
+        self.status("")
+        print(*lines, sep="\n", file=self._stderr, flush=True)
+
+    def room_for_pictures(self) -> tuple[int, int] | None:
+        """Columns and lines of the terminal where people read, None where there is none or it should stay quiet."""
+        if not self.is_live or self.is_quiet:
+            return None
+        try:
+            return os.get_terminal_size(self._stderr.fileno())
+        except OSError:
+            return None
 
     def status(self, text: str) -> None:
         """A line that is rewritten in place, on a live terminal only; the empty text clears it."""

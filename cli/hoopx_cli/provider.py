@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 262_144  # tokens are limited to 16 KB by the broker; the rest is a few names
 CALL_SECONDS = 15.0  # people wait in front of it
+MAX_NONCE = 512  # characters; with them a proof still fits into the headers that servers take
 
 
 class Provider(Struct, frozen=True):
@@ -24,39 +26,79 @@ class Provider(Struct, frozen=True):
 
     issuer: str
     token_endpoint: str
+    authorization_endpoint: str = ""
     device_authorization_endpoint: str = ""
     revocation_endpoint: str = ""
     code_challenge_methods_supported: tuple[str, ...] = ()
+    dpop_signing_alg_values_supported: tuple[str, ...] = ()
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ()
+    authorization_response_iss_parameter_supported: bool = False
+
+    @property
+    def takes_pkce(self) -> bool:
+        return "S256" in self.code_challenge_methods_supported
+
+    @property
+    def takes_proofs(self) -> bool:
+        """Whether it binds tokens to the key of a proof (RFC 9449) of the kind that `ProofKey` makes."""
+        return "ES256" in self.dpop_signing_alg_values_supported
+
+
+class Answer(Struct, frozen=True):
+    """What an endpoint said: status, the JSON object (empty for anything else), and the nonce it wants in proofs."""
+
+    status: int
+    said: dict[str, Any]
+    nonce: str | None = None
+
+    @property
+    def error(self) -> object:
+        return self.said.get("error")
+
+    @property
+    def is_fine(self) -> bool:
+        """Some providers say `authorization_pending` with status 200: there must be no error either."""
+        return self.status == 200 and not self.error
+
+    @property
+    def told(self) -> str:
+        """Why it refuses, in its own words made harmless."""
+        words = self.said.get("error_description") or self.error or f"status {self.status} and no reason"
+        return inert(str(words))[:200]
 
 
 def discover(issuer: str, tls: ssl.SSLContext) -> Provider:
     """Read the provider's own description. Raises `Unreachable`."""
     demand_safe(issuer, "issuer")
-    status, answer = call("GET", issuer.rstrip("/") + "/.well-known/openid-configuration", None, tls)
+    answer = call("GET", issuer.rstrip("/") + "/.well-known/openid-configuration", None, tls)
     try:
-        provider = msgspec.convert(answer, Provider)
+        provider = msgspec.convert(_without_nulls(answer.said), Provider)
     except msgspec.ValidationError:
-        raise odd(issuer, f"it does not describe itself as an OIDC provider (status {status})") from None
+        raise odd(issuer, f"it does not describe itself as an OIDC provider (status {answer.status})") from None
     if provider.issuer != issuer:
         raise odd(issuer, f"it calls itself `{inert(provider.issuer)}`")
     demand_safe(provider.token_endpoint, "provider's token endpoint")
-    for url in (provider.device_authorization_endpoint, provider.revocation_endpoint):
-        if url:
-            demand_safe(url, "provider's endpoint")
+    endpoints = provider.authorization_endpoint, provider.device_authorization_endpoint, provider.revocation_endpoint
+    for url in filter(None, endpoints):
+        demand_safe(url, "provider's endpoint")
     return provider
 
 
-def call(method: str, url: str, form: dict[str, str] | None, tls: ssl.SSLContext) -> tuple[int, dict[str, Any]]:
-    """One bounded exchange; what is no JSON object counts as an empty one. Raises `Unreachable`."""
+def call(
+    method: str, url: str, form: Mapping[str, str] | None, tls: ssl.SSLContext, more: Mapping[str, str] | None = None
+) -> Answer:
+    """One bounded exchange, with `more` headers. Raises `Unreachable`."""
     import httpx2  # 130 ms: only for commands that talk to a provider
 
-    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    headers = {"accept": "application/json", "accept-encoding": "identity", **(more or {})}
     try:
         with (
             httpx2.Client(verify=tls, timeout=CALL_SECONDS, trust_env=not _is_loopback(url)) as client,
-            client.stream(method, url, data=form, headers=headers) as answer,
+            client.stream(method, url, data=dict(form) if form is not None else None, headers=headers) as answer,
         ):
-            return answer.status_code, _json_object(_bounded(answer))
+            nonce = answer.headers.get("DPoP-Nonce", "")
+            usable = nonce if 0 < len(nonce) <= MAX_NONCE and nonce.isascii() else None
+            return Answer(answer.status_code, _json_object(_bounded(answer)), usable)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         raise _unreachable(url, error) from None
 
@@ -96,6 +138,11 @@ def _bounded(answer: httpx2.Response) -> bytes:
         if len(held) > MAX_ANSWER:
             return b""
     return bytes(held)
+
+
+def _without_nulls(said: dict[str, Any]) -> dict[str, Any]:
+    """Some providers write null for what they do not have; what must be there is missed all the same."""
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
 
 DEFAULT_BROKER = "https://127.0.0.1:8443"
+# A login is two tokens of a few kilobytes; a file of a hundred brokers still fits.
+MAX_FILE = 4_194_304
 
 
 class Flags(Struct):
@@ -22,22 +27,30 @@ class Flags(Struct):
 
     broker: str | None = None
     ca: str | None = None
+    account: str | None = None
 
 
 class Settings(Struct, frozen=True):
-    """`broker` is an https origin without a path; `ca` a file or a `sha256:` fingerprint; `token` from HOOPX_TOKEN."""
+    """`broker` is an https origin without a path; `ca` a file or a `sha256:` fingerprint; `token` from HOOPX_TOKEN.
+
+    `account` is the user whose login is meant, None for the current one; `insists` where the command line says so,
+    which wins over every token of the environment.
+    """
 
     broker: str
     ca: str | None
     home: Path
     token: Secret | None = None
+    account: str | None = None
+    insists: bool = False
 
 
 class Remembered(Struct, frozen=True):
-    """HOOPX_HOME/settings.json: where the last login went and how that broker was trusted."""
+    """HOOPX_HOME/settings.json: where the last login went, and how that broker and `others` before were trusted."""
 
     broker: str
     ca: str | None = None
+    others: dict[str, str] = field(default_factory=dict)
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -52,12 +65,14 @@ def read(flags: Flags, environ: Mapping[str, str]) -> Settings:
     remembered = recall(place)
     named = flags.broker or environ.get("HOOPX_BROKER") or (remembered.broker if remembered else DEFAULT_BROKER)
     broker = origin(named)
-    token = environ.get("HOOPX_TOKEN")
+    token = environ.get("HOOPX_TOKEN") if not flags.account else None
     return Settings(
         broker=broker,
         ca=flags.ca or environ.get("HOOPX_CA") or _remembered_ca(remembered, broker),
         home=place,
         token=Secret(token) if token else None,
+        account=flags.account or environ.get("HOOPX_ACCOUNT") or None,
+        insists=bool(flags.account),
     )
 
 
@@ -87,7 +102,14 @@ def recall(place: Path) -> Remembered | None:
 
 
 def remember(place: Path, remembered: Remembered) -> None:
-    write_private(place / "settings.json", msgspec.json.encode(remembered))
+    """Make a broker the one that commands mean; how those before it were trusted stays known."""
+    earlier = recall(place)
+    others = dict(earlier.others) if earlier is not None else {}
+    if earlier is not None and earlier.ca is not None:
+        others[earlier.broker] = earlier.ca
+    others.pop(remembered.broker, None)
+    kept = Remembered(remembered.broker, remembered.ca, others | remembered.others)
+    write_private(place / "settings.json", msgspec.json.encode(kept))
 
 
 def private_folder(path: Path) -> Path:
@@ -97,6 +119,29 @@ def private_folder(path: Path) -> Path:
     except OSError as error:
         raise BadInput(f"`{path}` cannot be made: {error.strerror}", "set HOOPX_HOME to a folder of yours") from None
     return path
+
+
+def open_file(path: Path, flags: int = 0) -> BinaryIO:
+    """A file and nothing else: a pipe or a device in its place would hold us up. Raises `OSError`."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(handle, "rb")
+
+
+def read_private(path: Path) -> bytes | None:
+    """What a file of ours holds, None where there is none. Raises `BadInput` where others can read or own it."""
+    try:
+        with open_file(path, os.O_NOFOLLOW) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                raise BadInput(f"others can read or own `{path}`", "remove it and log in again")
+            return file.read(MAX_FILE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"`{path}` cannot be read: {error.strerror}", "remove it and log in again") from None
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -113,4 +158,6 @@ def write_private(path: Path, content: bytes) -> None:
 
 def _remembered_ca(remembered: Remembered | None, broker: str) -> str | None:
     """Trust belongs to the broker it was given for: another broker starts from the system's roots."""
-    return remembered.ca if remembered is not None and remembered.broker == broker else None
+    if remembered is None:
+        return None
+    return remembered.ca if remembered.broker == broker else remembered.others.get(broker)

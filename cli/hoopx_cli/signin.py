@@ -1,26 +1,25 @@
-"""Sign a person in by the OAuth device flow (RFC 8628) at any provider found by discovery, and keep them signed in."""
+"""Sign a person in by the OAuth device flow (RFC 8628) at any provider found by discovery, renew that, and sign out."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import secrets
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from hoopx_broker.api.messages import SignIn
+from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.errors import Unauthenticated, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.inert import inert
-from hoopx_cli.keyring import Login, Logins
-from hoopx_cli.provider import Provider, call, demand_safe, discover, is_same_place, odd
+from hoopx_cli.keyring import Login
+from hoopx_cli.pkce import challenge_of
+from hoopx_cli.provider import Answer, Provider, call, demand_safe, discover, is_same_place, odd
+from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, names
 
-Clock = Callable[[], float]
 Trust = Callable[[str], ssl.SSLContext]  # the TLS context for an issuer
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -29,7 +28,6 @@ SLOWER = 5.0  # seconds added for each `slow_down`; RFC 8628 section 3.5
 MAX_INTERVAL = 60.0  # a provider that asks for more would make people believe that nothing happens
 DEFAULT_LIFE = 600.0  # seconds that people get to type the code where a provider does not say
 MAX_LIFE = 3600.0  # nobody waits longer than an hour in front of a terminal
-RENEW_BEFORE = 60.0  # seconds; a bearer is renewed before it can end between two machines' clocks
 
 
 class Prompt(Struct, frozen=True):
@@ -56,61 +54,59 @@ def sign_in(
     show: Callable[[Prompt], None],
     clock: Clock = time.time,
     sleep: Callable[[float], None] = time.sleep,
+    stamp: Clock = time.time,
 ) -> Login:
-    """Show a code, wait until a person has typed it, and come back signed in.
+    """Show a code, wait until a person has typed it, and come back signed in, with a new key for this login.
 
+    `clock` and `sleep` are those of the waiting; `stamp` is the time that proofs of the key name to the provider.
     Raises `Unauthenticated` when the person declines or the code runs out, `Unreachable` for a provider that does not
     answer or not as one.
     """
-    provider = discover(ask.issuer, tls)
+    provider, key = discover(ask.issuer, tls), ProofKey.create()
     errand = _begin(provider, ask, tls, clock)
     show(errand.prompt)
-    return _login(ask, _wait(provider, ask, errand, tls, clock, sleep), clock, kept=None)
+    answer = _wait(TokenEndpoint(provider, key, tls, stamp), _form(provider, ask, errand), errand, ask, clock, sleep)
+    return login_of(ask, answer, clock, key)
 
 
 def renew(login: Login, tls: ssl.SSLContext, clock: Clock = time.time) -> Login:
     """A fresh bearer for a spent one, without the person. Raises `Unauthenticated` when they must come again."""
     if login.refresh is None:
-        raise _ended()
+        raise ended()
     form = {"grant_type": "refresh_token", "client_id": login.client_id, "refresh_token": login.refresh.reveal()}
-    provider = discover(login.issuer, tls)
-    status, answer = call("POST", provider.token_endpoint, form, tls)
-    if status == 200:
-        return _login(SignIn(login.issuer, login.client_id, login.audience, ()), answer, clock, kept=login.refresh)
-    if status in (400, 401):
-        raise _ended()
-    raise odd(login.issuer, f"it answers a renewal with status {status}")
+    provider, key = discover(login.issuer, tls), key_of(login)
+    answer = TokenEndpoint(provider, key, tls, clock).ask(lambda: form)
+    if answer.is_fine:
+        return login_of(SignIn(login.issuer, login.client_id, login.audience, ()), answer, clock, key, login)
+    if answer.error in ("use_dpop_nonce", "invalid_dpop_proof"):
+        raise odd(login.issuer, f"it does not take the proof of your key ({answer.told}); compare the clocks")
+    if answer.status in (400, 401):
+        raise ended()
+    raise odd(login.issuer, f"it answers a renewal with status {answer.status}")
 
 
 def sign_out(login: Login, tls: ssl.SSLContext) -> bool:
-    """Ask the provider to forget the login; False where it cannot be asked. The bearer lives to its own early end."""
-    if login.refresh is None:
+    """Ask the provider to forget the login; False where it cannot be asked.
+
+    The refresh token goes first, since it is the login. An access token is revoked, too; providers that do not keep
+    account of theirs let it live to its own early end, as an ID token does.
+    """
+    refresh = login.refresh
+    access = login.bearer if names(claims_of(login.bearer.reveal()), login.audience) else None
+    if refresh is None and access is None:
         return False
     try:
         provider = discover(login.issuer, tls)
         if not provider.revocation_endpoint:
             return False
-        form = {"client_id": login.client_id, "token": login.refresh.reveal(), "token_type_hint": "refresh_token"}
-        return call("POST", provider.revocation_endpoint, form, tls)[0] == 200
+        told = [
+            _revoke(provider, login, token, kind, tls)
+            for token, kind in ((refresh, "refresh_token"), (access, "access_token"))
+            if token is not None
+        ]
+        return told[0]
     except Unreachable:
         return False
-
-
-def bearer(broker: str, given: Secret | None, logins: Logins, trust: Trust, clock: Clock = time.time) -> Secret:
-    """The token for a call to the broker: the one `given` in HOOPX_TOKEN (never stored), else the kept login's.
-
-    A login near its end is renewed in passing. Raises `Unauthenticated` when there is none that holds.
-    """
-    if given is not None:
-        return given
-    login = logins.get(broker)
-    if login is not None and not _is_stale(login, clock):
-        return login.bearer
-    with logins.held():
-        login = logins.get(broker)  # again: another command may have renewed it while we waited
-        if login is None:
-            raise Unauthenticated(f"you are not logged in to {broker}", "log in with `hoopx login`")
-        return login.bearer if not _is_stale(login, clock) else _renewed(broker, login, logins, trust, clock)
 
 
 def issuer_trust(broker: str, pinned: ssl.SSLContext) -> Trust:
@@ -122,18 +118,23 @@ def issuer_trust(broker: str, pinned: ssl.SSLContext) -> Trust:
     return trust
 
 
-def _renewed(broker: str, login: Login, logins: Logins, trust: Trust, clock: Clock) -> Secret:
+def key_of(login: Login) -> ProofKey:
+    """The key of a login, a new one for a login that an earlier version kept. Raises `Unauthenticated`."""
+    if login.key is None:
+        return ProofKey.create()
     try:
-        fresh = renew(login, trust(login.issuer), clock)
-    except Unauthenticated:
-        logins.forget(broker)
-        raise
-    except Unreachable:
-        if clock() < login.expires_at:
-            return login.bearer
-        raise
-    logins.put(broker, fresh)
-    return fresh.bearer
+        return ProofKey.load(login.key)
+    except ValueError:
+        raise Unauthenticated("the key of your login cannot be read", "log in again with `hoopx login`") from None
+
+
+def ended() -> Unauthenticated:
+    return Unauthenticated("your login has ended", "log in again with `hoopx login`")
+
+
+def _revoke(provider: Provider, login: Login, token: Secret, kind: str, tls: ssl.SSLContext) -> bool:
+    form = {"client_id": login.client_id, "token": token.reveal(), "token_type_hint": kind}
+    return call("POST", provider.revocation_endpoint, form, tls).status == 200
 
 
 def _begin(provider: Provider, ask: SignIn, tls: ssl.SSLContext, clock: Clock) -> _Errand:
@@ -142,15 +143,15 @@ def _begin(provider: Provider, ask: SignIn, tls: ssl.SSLContext, clock: Clock) -
     verifier = Secret(secrets.token_urlsafe(32))
     # `audience` is how some providers are asked for a token that names the broker; the others do not look at it.
     form = {"client_id": ask.client_id, "scope": " ".join(ask.scopes), "audience": ask.audience}
-    if "S256" in provider.code_challenge_methods_supported:
-        form |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"}
-    status, answer = call("POST", provider.device_authorization_endpoint, form, tls)
-    if status != 200:
+    if provider.takes_pkce:
+        form |= {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
+    answer = call("POST", provider.device_authorization_endpoint, form, tls)
+    if not answer.is_fine:
         raise Unauthenticated(
-            f"the identity provider `{ask.issuer}` does not let `{ask.client_id}` sign in by a code: {_error(answer)}",
+            f"the identity provider `{ask.issuer}` does not let `{ask.client_id}` sign in by a code: {answer.told}",
             "the client must exist there, be public, and be allowed the device flow",
         )
-    return _read_errand(answer, verifier, ask.issuer, clock())
+    return _read_errand(answer.said, verifier, ask.issuer, clock())
 
 
 def _read_errand(answer: dict[str, Any], verifier: Secret, issuer: str, now: float) -> _Errand:
@@ -168,34 +169,36 @@ def _read_errand(answer: dict[str, Any], verifier: Secret, issuer: str, now: flo
     return _Errand(Secret(str(device_code)), verifier, interval, prompt)
 
 
+def _form(provider: Provider, ask: SignIn, errand: _Errand) -> dict[str, str]:
+    form = {"grant_type": DEVICE_GRANT, "client_id": ask.client_id, "device_code": errand.device_code.reveal()}
+    return form | ({"code_verifier": errand.verifier.reveal()} if provider.takes_pkce else {})
+
+
 def _wait(
-    provider: Provider,
-    ask: SignIn,
+    endpoint: TokenEndpoint,
+    form: dict[str, str],
     errand: _Errand,
-    tls: ssl.SSLContext,
+    ask: SignIn,
     clock: Clock,
     sleep: Callable[[float], None],
-) -> dict[str, Any]:
+) -> Answer:
     """Poll at the pace that the provider wants until it gives tokens."""
-    form = {"grant_type": DEVICE_GRANT, "client_id": ask.client_id, "device_code": errand.device_code.reveal()}
-    if "S256" in provider.code_challenge_methods_supported:
-        form["code_verifier"] = errand.verifier.reveal()
     interval = errand.interval
     while clock() < errand.prompt.expires_at:
         sleep(interval)
         try:
-            status, answer = call("POST", provider.token_endpoint, form, tls)
+            answer = endpoint.ask(lambda: form)
         except Unreachable:
             interval = min(interval * 2, MAX_INTERVAL)  # RFC 8628 section 3.5: back off when the line fails
             continue
-        if status == 200:
+        if answer.is_fine:
             return answer
-        interval = _next_interval(status, answer, interval, ask.issuer)
+        interval = _next_interval(answer, interval, ask.issuer)
     raise _ran_out()
 
 
-def _next_interval(status: int, answer: dict[str, Any], interval: float, issuer: str) -> float:
-    match answer.get("error"):
+def _next_interval(answer: Answer, interval: float, issuer: str) -> float:
+    match answer.error:
         case "authorization_pending":
             return interval
         case "slow_down":
@@ -204,48 +207,10 @@ def _next_interval(status: int, answer: dict[str, Any], interval: float, issuer:
             raise Unauthenticated("the login was declined", "run `hoopx login` again if that was a mistake")
         case "expired_token":
             raise _ran_out()
-        case _ if status == 429 or status >= 500:
+        case _ if answer.status == 429 or answer.status >= 500:
             return min(interval * 2, MAX_INTERVAL)
         case _:
-            raise odd(issuer, f"it refuses the login: {_error(answer)}")
-
-
-def _login(ask: SignIn, answer: dict[str, Any], clock: Clock, kept: Secret | None) -> Login:
-    """The token that the broker takes: an access token that names it, else the ID token of this very client."""
-    access, identity, rotated = (answer.get(name) for name in ("access_token", "id_token", "refresh_token"))
-    for token in (access, identity):
-        said = _claims(token)
-        meant = _names(said, ask.audience) if token is access else _names(said, ask.client_id)
-        expires_at = said.get("exp")
-        if meant and isinstance(token, str) and isinstance(expires_at, int | float) and expires_at > clock():
-            refresh = Secret(rotated) if isinstance(rotated, str) and rotated else kept
-            return Login(ask.issuer, ask.client_id, ask.audience, Secret(token), float(expires_at), refresh)
-    raise Unauthenticated(
-        f"the identity provider gave no token for `{ask.audience}` or `{ask.client_id}` that still holds",
-        "ask whoever runs the broker to compare `audience` and `client_id` with the provider, and the clocks",
-    )
-
-
-def _claims(token: object) -> dict[str, Any]:
-    """What a token says, unchecked: it only helps to choose which one the broker gets to check."""
-    body = token.split(".")[1] if isinstance(token, str) and token.count(".") == 2 else ""
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
-
-
-def _names(claims: dict[str, Any], audience: str) -> bool:
-    named = claims.get("aud")
-    return named == audience or (isinstance(named, list) and audience in named)
-
-
-def _is_stale(login: Login, clock: Clock) -> bool:
-    return clock() >= login.expires_at - RENEW_BEFORE
-
-
-def _challenge(verifier: Secret) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.reveal().encode()).digest()).rstrip(b"=").decode()
+            raise odd(issuer, f"it refuses the login: {answer.told}")
 
 
 def _seconds(value: object, otherwise: float) -> float:
@@ -255,15 +220,6 @@ def _seconds(value: object, otherwise: float) -> float:
     except ValueError:
         return otherwise
     return seconds if 1.0 <= seconds < 1e9 else otherwise
-
-
-def _error(answer: dict[str, Any]) -> str:
-    told = answer.get("error_description") or answer.get("error") or "no reason given"
-    return inert(str(told))[:200]
-
-
-def _ended() -> Unauthenticated:
-    return Unauthenticated("your login has ended", "log in again with `hoopx login`")
 
 
 def _ran_out() -> Unauthenticated:

@@ -50,7 +50,7 @@ class Terminal:
             if person is not None and self.polls == after and self.prompt is not None:
                 self.provider.answer(self.prompt, person, "yes" if answer == "yes" else "no")
 
-        return sign_in(self.provider.sign_in, self.provider.tls, show, self.clock, sleep)
+        return sign_in(self.provider.sign_in, self.provider.tls, show, self.clock, sleep, self.provider.clock)
 
 
 def who(provider: Provider, login: Login) -> Principal:

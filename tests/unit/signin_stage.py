@@ -26,16 +26,29 @@ def token(aud: object = "hoopx", exp: object = START + 600) -> str:
     return jwt.encode({"aud": aud, "exp": exp}, "a secret of at least thirty-two bytes")
 
 
+def said(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
 class Script:
-    """What the provider says. `heard` holds each form that it was sent, by the path."""
+    """What the provider says. `heard` holds each form it was sent, by the path; `proofs` the DPoP headers of /token.
+
+    `nonce` is the one that it wants in proofs, if any; `nonces` those that it turns to when it has told the last.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.heard: list[tuple[str, dict[str, str]]] = []
+        self.proofs: list[str | None] = []
+        self.authorizations: list[str | None] = []
+        self.nonce: str | None = None
+        self.nonces: list[str] = []
         self.metadata: dict[str, Any] = {
             "issuer": url,
             "token_endpoint": f"{url}/token",
             "device_authorization_endpoint": f"{url}/device",
+            "authorization_endpoint": f"{url}/authorize",
             "revocation_endpoint": f"{url}/revoke",
         }
         self.device: dict[str, Any] = {
@@ -61,13 +74,23 @@ class Script:
 
     def sign_in(self) -> tuple[Login, Prompt]:
         shown: list[Prompt] = []
-        login = sign_in(self.asks(), TLS, shown.append, self.clock, self.sleep)
+        login = sign_in(self.asks(), TLS, shown.append, self.clock, self.sleep, self.clock)
         return login, shown[0]
 
     def forms(self, path: str) -> list[dict[str, str]]:
         return [form for heard, form in self.heard if heard == path]
 
+    def takes_proofs(self) -> None:
+        self.metadata["dpop_signing_alg_values_supported"] = ["RS256", "ES256"]
+
+    def lacks_nonce(self) -> bool:
+        """Whether the last proof on /token does not hold the nonce that is wanted."""
+        proof = self.proofs[-1] if self.proofs else None
+        return self.nonce is not None and (proof is None or said(proof).get("nonce") != self.nonce)
+
     def answer(self, path: str) -> tuple[int, Any]:
+        if path == "/token" and self.lacks_nonce():
+            return 400, {"error": "use_dpop_nonce"}
         match path:
             case "/.well-known/openid-configuration":
                 return 200, self.metadata
@@ -92,12 +115,19 @@ def scripted() -> Iterator[Script]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             script.heard.append((self.path, dict(parse_qsl(body.decode()))))
+            if self.path == "/token":
+                script.proofs.append(self.headers.get("DPoP"))
+                script.authorizations.append(self.headers.get("Authorization"))
             self._reply()
 
         def _reply(self) -> None:
-            status, said = script.answer(self.path)
-            body = said if isinstance(said, bytes) else msgspec.json.encode(said)
+            status, answer = script.answer(self.path)
+            body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
             self.send_response(status)
+            if script.nonce is not None and self.path == "/token":
+                self.send_header("DPoP-Nonce", script.nonce)
+                if script.nonces:
+                    script.nonce = script.nonces.pop(0)
             self.send_header("location", f"{script.url}/elsewhere")
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from hoopx_cli import names
@@ -16,11 +19,16 @@ SCRIPT = folder() / FILES[Shell.BASH]
 
 
 def completed(home: Path, *words: str) -> list[str]:
-    """What TAB offers at the end of `hoopx words...`; the last word is the one being typed."""
-    line = ["hoopx", *words]
+    """What TAB offers at the end of `hoopx words...`; the last word is the one being typed.
+
+    As bash does, with the words broken at `@`, too.
+    """
+    line = [part for word in ("hoopx", *words) for part in (re.split("(?=@)", word) if "@" in word else [word])]
     quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in line)
+    whole = " ".join(("hoopx", *words))
     code = (
-        f"source '{SCRIPT}'; COMP_WORDS=({quoted}); COMP_CWORD={len(line) - 1}; _hoopx; "
+        f"source '{SCRIPT}'; COMP_WORDBREAKS=$' @=:'; COMP_LINE='{whole}'; COMP_POINT={len(whole)}; "
+        f"COMP_WORDS=({quoted}); COMP_CWORD={len(line) - 1}; _hoopx; "
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
@@ -54,6 +62,36 @@ def test_names_come_from_the_cache(tmp_path: Path) -> None:
     assert completed(tmp_path, "sessions", "kill", "") == ["s_1"]
     assert completed(tmp_path, "approve", "") == ["r_1"]
     assert completed(tmp_path, "whoami", "") == []
+
+
+def test_accounts_are_completed_behind_their_option_whatever_the_command(tmp_path: Path) -> None:
+    names.keep(tmp_path, "accounts", ["ann@example.com", "anna@example.org", "bob"])
+    names.keep(tmp_path, "targets", ["prod-db"])
+    every = ["ann@example.com", "anna@example.org", "bob"]
+    assert completed(tmp_path, "whoami", "--account", "") == every
+    assert completed(tmp_path, "connect", "prod-db", "--account", "an") == every[:2]
+    assert completed(tmp_path, "connect", "--account", "bob", "") == ["prod-db"]
+    assert completed(tmp_path, "accounts", "use", "b") == ["bob"]
+
+
+def test_of_an_address_that_bash_breaks_at_its_sign_only_the_rest_is_offered(tmp_path: Path) -> None:
+    names.keep(tmp_path, "accounts", ["ann@example.com", "ann@example.org", "bob@example.com"])
+    assert completed(tmp_path, "whoami", "--account", "ann@ex") == ["@example.com", "@example.org"]
+    assert completed(tmp_path, "whoami", "--account", "ann@") == ["@example.com", "@example.org"]
+
+
+def test_a_person_presses_tab_in_a_terminal(tmp_path: Path) -> None:
+    names.keep(tmp_path, "accounts", ["ann@example.com", "bob"])
+    environ = {"HOOPX_HOME": str(tmp_path), "PATH": os.environ["PATH"], "TERM": "dumb", "PS1": "$ "}
+    with pexpect.spawn(BASH, ["--norc", "-i"], env=environ, encoding="utf-8", timeout=20) as shell:
+        shell.sendline(f"source '{SCRIPT}'; hoopx() {{ echo \"<$*>\"; }}; echo ready$((1+1))")
+        shell.expect("ready2")
+        shell.sendline("hoopx whoami --account ann@e\t")
+        shell.expect("<whoami --account ann@example.com>")
+        shell.sendline("hoopx whoami --account ann@\t")
+        shell.expect("<whoami --account ann@example.com>")
+        shell.sendline("hoopx accounts use an\t")
+        shell.expect("<accounts use ann@example.com>")
 
 
 def test_a_target_called_like_a_command_confuses_nothing(tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from hoopx_broker.terms.errors import ExitCode, Unauthenticated, Unreachable
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli import keyring as rooms_keyring
+from hoopx_cli import system_keyring
 from hoopx_cli.keyring import Login, Logins
-from hoopx_cli.signin import MAX_INTERVAL, bearer, issuer_trust, renew, sign_out
+from hoopx_cli.renewal import fresh
+from hoopx_cli.signin import MAX_INTERVAL, issuer_trust, renew, sign_out
 from tests.unit.signin_stage import START, TLS, Script, scripted, token
 
 BROKER = "https://broker.example.com:443"
@@ -29,7 +31,7 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture
 def logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logins:
-    monkeypatch.setattr(rooms_keyring, "_backend", lambda: None)
+    monkeypatch.setattr(system_keyring, "chosen", lambda: None)
     return Logins(tmp_path / "home", lambda _: None)
 
 
@@ -143,6 +145,42 @@ def test_any_other_refusal_ends_the_flow_at_once(script: Script, answer: tuple[i
     with pytest.raises(Unreachable, match="refuses the login"):
         script.sign_in()
     assert len(script.forms("/token")) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 428])
+def test_a_provider_may_say_pending_with_whatever_status(script: Script, status: int) -> None:
+    script.token_answers = [pending("authorization_pending", status), *script.token_answers]
+    assert script.sign_in()[0].bearer.reveal() == token()
+
+
+def test_a_device_answer_that_is_an_error_with_status_200_is_one(script: Script) -> None:
+    script.device = {"error": "device_flow_disabled", "error_description": "not for this client"}
+    with pytest.raises(Unauthenticated, match="not for this client"):
+        script.sign_in()
+
+
+@pytest.mark.parametrize("code", ["wdjb mjht", "123-456-789", "ÄÖÜ-ß", "0O1lI", "a", "日本-東京"])
+def test_a_code_of_any_alphabet_is_shown_as_the_provider_spells_it(script: Script, code: str) -> None:
+    script.device["user_code"] = code
+    assert script.sign_in()[1].code == code
+
+
+@pytest.mark.parametrize("query", ["code=BCDF-GHJK", "otc=BCDF", "user_code=BCDF-GHJK&hint=a%20b", ""])
+def test_the_complete_address_is_taken_whole_whatever_its_parameters_are_called(script: Script, query: str) -> None:
+    script.device["verification_uri_complete"] = f"{script.url}/go?{query}"
+    assert script.sign_in()[1].complete_url == f"{script.url}/go?{query}"
+
+
+def test_nothing_here_depends_on_what_the_subject_looks_like(script: Script) -> None:
+    """Pairwise subjects are opaque: who somebody is, the broker says."""
+    opaque = jwt.encode({"aud": "hoopx", "exp": START + 600, "sub": "kR7-\u00e9_/" * 20}, "k" * 32)
+    script.token_answers = [(200, {"access_token": opaque})]
+    assert script.sign_in()[0].user == ""
+
+
+def test_what_a_provider_writes_as_null_it_does_not_have(script: Script) -> None:
+    script.metadata |= {"revocation_endpoint": None, "code_challenge_methods_supported": None}
+    assert script.sign_in()[0].bearer.reveal() == token()
 
 
 # --- PKCE -----------------------------------------------------------------------------------------------------
@@ -271,31 +309,23 @@ def test_a_provider_that_does_not_rotate_leaves_the_one_there_was(script: Script
     assert fresh.refresh.reveal() == "r-1"
 
 
-def test_a_token_from_the_environment_wins_and_nothing_is_stored(script: Script, logins: Logins) -> None:
-    logins.put(BROKER, kept(script, START + 600))
-    assert bearer(BROKER, Secret("job"), logins, lambda _: TLS, script.clock).reveal() == "job"
-    found = logins.get(BROKER)
-    assert found is not None
-    assert found.bearer.reveal() == "old"
-
-
 def test_who_is_not_logged_in_is_told_how(logins: Logins) -> None:
     with pytest.raises(Unauthenticated) as told:
-        bearer(BROKER, None, logins, lambda _: TLS)
+        fresh(BROKER, None, logins, lambda _: TLS)
     assert "hoopx login" in told.value.hint
     assert told.value.exit_code is ExitCode.LOG_IN_FIRST
 
 
 def test_a_bearer_that_holds_is_used_without_a_call(script: Script, logins: Logins) -> None:
     logins.put(BROKER, kept(script, START + 61))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == "old"
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == "old"
     assert script.heard == []
 
 
 def test_a_bearer_near_its_end_is_renewed_and_kept(script: Script, logins: Logins) -> None:
     logins.put(BROKER, kept(script, START + 60))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == token()
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == token()
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == token()
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == token()
     assert len(script.forms("/token")) == 1
 
 
@@ -304,17 +334,17 @@ def test_a_login_that_the_provider_ended_is_forgotten(script: Script, logins: Lo
     script.token_answers = [pending("invalid_grant")]
     logins.put(BROKER, kept(script, START, refresh))
     with pytest.raises(Unauthenticated, match="your login has ended"):
-        bearer(BROKER, None, logins, lambda _: TLS, script.clock)
+        fresh(BROKER, None, logins, lambda _: TLS, script.clock)
     assert logins.get(BROKER) is None
 
 
 def test_a_provider_that_is_down_ends_no_bearer_early_and_no_login_at_all(script: Script, logins: Logins) -> None:
     script.token_answers = [(503, b"")]
     logins.put(BROKER, kept(script, START + 30))
-    assert bearer(BROKER, None, logins, lambda _: TLS, script.clock).reveal() == "old"
+    assert fresh(BROKER, None, logins, lambda _: TLS, script.clock).bearer.reveal() == "old"
     script.now += 31
     with pytest.raises(Unreachable):
-        bearer(BROKER, None, logins, lambda _: TLS, script.clock)
+        fresh(BROKER, None, logins, lambda _: TLS, script.clock)
     assert logins.get(BROKER) is not None
 
 
@@ -329,6 +359,21 @@ def test_signing_out_says_when_the_provider_could_not_be_asked(script: Script, t
     script.revoke_status = 503 if trouble == "refused" else 200
     script.metadata["issuer"] = "https://gone.example" if trouble == "gone" else script.url
     assert not sign_out(kept(script, START, None if trouble == "no refresh token" else "r-1"), TLS)
+
+
+def test_signing_out_revokes_the_access_token_too(script: Script) -> None:
+    login, _ = script.sign_in()
+    assert sign_out(login, TLS)
+    assert script.forms("/revoke") == [
+        {"client_id": "hoopx-cli", "token": "r-1", "token_type_hint": "refresh_token"},
+        {"client_id": "hoopx-cli", "token": token(), "token_type_hint": "access_token"},
+    ]
+
+
+def test_an_id_token_is_not_sent_to_be_revoked(script: Script) -> None:
+    script.token_answers = [(200, {"id_token": token("hoopx-cli"), "refresh_token": "r-1"})]
+    assert sign_out(script.sign_in()[0], TLS)
+    assert [form["token"] for form in script.forms("/revoke")] == ["r-1"]
 
 
 # --- whose certificate ----------------------------------------------------------------------------------------

@@ -17,13 +17,21 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
+from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.keyring import Login, Logins
 
 BROKER, OTHER = "https://127.0.0.1:8443", "https://broker.example.com:443"
 LOGIN = Login(
-    "https://login.example.com", "hoopx-cli", "hoopx", Secret("b" * 900), 1_800_000_000.0, Secret("refresh-1")
+    "https://login.example.com",
+    "hoopx-cli",
+    "hoopx",
+    Secret("b" * 900),
+    1_800_000_000.0,
+    Secret("refresh-1"),
+    ProofKey.create().keep(),
+    "ann",
 )
 
 
@@ -102,7 +110,7 @@ def test_a_keyring_of_the_system_keeps_logins_by_broker(logins: Logins, warned: 
     logins.put(BROKER, LOGIN)
     assert same(logins.get(BROKER))
     assert logins.get(OTHER) is None
-    assert list(shelf.kept) == [("hoopx", f"{BROKER} {tmp_path / 'home'}")]
+    assert list(shelf.kept) == [("hoopx", f"ann at {BROKER} {tmp_path / 'home'}")]
     assert warned == []
     assert not (tmp_path / "home" / "logins.json").exists()
 
@@ -112,7 +120,7 @@ def test_two_homes_of_one_user_are_two_people(tmp_path: Path, warned: Warned) ->
     ann, dora = (Logins(tmp_path / name, warned.append) for name in ("ann", "dora"))
     ann.put(BROKER, LOGIN)
     assert dora.get(BROKER) is None
-    dora.forget(BROKER)
+    dora.forget(BROKER, "ann")
     assert same(ann.get(BROKER))
 
 
@@ -198,8 +206,8 @@ def test_a_forgotten_login_is_gone_and_the_others_stay(logins: Logins, has_keyri
         keyring.set_keyring(Shelf())
     logins.put(BROKER, LOGIN)
     logins.put(OTHER, LOGIN)
-    logins.forget(BROKER)
-    logins.forget(BROKER)
+    logins.forget(BROKER, "ann")
+    logins.forget(BROKER, "ann")
     assert logins.get(BROKER) is None
     assert same(logins.get(OTHER))
 
