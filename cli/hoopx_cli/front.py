@@ -51,7 +51,7 @@ def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
     """Open a session for each order, `use` them, end them; returns the exit code."""
     # What picows has to say is said by our own errors; its logger would print beside them.
     logging.getLogger("picows").addHandler(logging.NullHandler())
-    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.credential(), kit.out)
+    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.credential(), kit.credential, kit.out)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_stay(entrance, orders, door, use))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
-from hoopx_broker.terms.errors import BackendFailed, StillPending, Unreachable
+from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.terms.errors import BackendFailed, HoopxError, StillPending, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import (
     SESSION,
@@ -27,6 +27,7 @@ from hoopx_cli.credential import Credential
 from hoopx_cli.output import Output, moment
 from hoopx_cli.refusals import error_in, error_of
 from hoopx_cli.settings import Settings
+from hoopx_cli.staying import renewals
 
 # Minting a credential may mean a slow Vault or database behind the broker; nobody waits longer than this for it.
 OPENING_SECONDS = 60
@@ -35,11 +36,15 @@ GOODBYE_SECONDS = 10
 
 
 class Entrance(Struct, frozen=True):
-    """What every session of one command shares: the broker, the identity, and where to tell people things."""
+    """What every session of one command shares: the broker, the identity, and where to tell people things.
+
+    `fresh` gives the identity's credential anew, renewed where it is near its end.
+    """
 
     settings: Settings
     broker: Broker
     credential: Credential
+    fresh: Callable[[], Credential]
     out: Output
 
 
@@ -99,6 +104,7 @@ async def open_session(entrance: Entrance, order: Open) -> AsyncIterator[Session
     Raises `StillPending` when the wait was too short, and otherwise what the broker says.
     """
     control = await _control(entrance)
+    renewing = asyncio.get_running_loop().create_task(_renew(entrance, control))
     try:
         session = Session(entrance, control, await _opened(entrance, control, order))
         try:
@@ -106,7 +112,20 @@ async def open_session(entrance: Entrance, order: Open) -> AsyncIterator[Session
         finally:
             await session.end()
     finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
         await control.close()
+
+
+async def _renew(entrance: Entrance, control: Control) -> None:
+    """Tell the broker of every renewed token, so that it sees what became of a person; leave when the login is over."""
+    try:
+        async for credential in renewals(entrance.credential, entrance.fresh):
+            headers = credential.headers("GET", entrance.broker.url + SESSION)
+            control.say(Renew(credential.token.reveal(), credential.scheme, headers["DPoP"]))
+    except HoopxError as error:
+        entrance.out.insist(f"the session ends: {error.message}")
+        control.say(Hangup())
 
 
 async def _control(entrance: Entrance) -> Control:

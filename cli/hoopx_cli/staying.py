@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from hoopx_broker.terms.errors import Unauthenticated, Unreachable
+from hoopx_broker.terms.errors import Unreachable
 from hoopx_cli.credential import Credential
 from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.tokens import Clock, claims_of
@@ -22,8 +22,8 @@ async def renewals(
 ) -> AsyncIterator[Credential]:
     """The credentials that follow `now` while somebody stays in front: each comes before the one before it ends.
 
-    `credential` is `Kit.credential`; it waits for a provider in a thread of its own. The row ends, without an error,
-    where nothing more can follow: the token was given from outside, or its login has ended.
+    `credential` is `Kit.credential`; it waits for a provider in a thread of its own. The row ends where nothing more
+    can follow: the token was given from outside. Raises `Unauthenticated` where the login has ended.
     """
     while (until := _end_of(now)) is not None:
         await sleep(max(until - RENEW_BEFORE - clock(), 0.0))
@@ -31,19 +31,15 @@ async def renewals(
             if clock() >= until:
                 return
             await sleep(AGAIN_AFTER)
-        if after is None:
-            return
         yield (now := after)
 
 
-async def _after(now: Credential, credential: Callable[[], Credential]) -> Credential | None:
-    """The next credential, `now` itself where it could not be had yet, None where there is none any more."""
+async def _after(now: Credential, credential: Callable[[], Credential]) -> Credential:
+    """The next credential, or `now` itself where it could not be had yet."""
     try:
         after = await asyncio.to_thread(credential)
     except Unreachable:
         return now
-    except Unauthenticated:
-        return None
     return after if after.token.reveal() != now.token.reveal() else now
 
 

@@ -83,9 +83,10 @@ def test_where_nothing_follows_the_row_ends_with_the_token(answer: Callable[[], 
     assert 600 <= hours.now - START <= 600 + AGAIN_AFTER
 
 
-def test_a_login_that_has_ended_ends_the_row_at_once() -> None:
+def test_a_login_that_has_ended_is_told_of_at_once() -> None:
     hours = Hours(Unauthenticated("your login has ended"))
-    assert hours.heard(lasting(600)) == []
+    with pytest.raises(Unauthenticated, match="your login has ended"):
+        hours.heard(lasting(600))
     assert hours.asked_at == [540]
 
 
