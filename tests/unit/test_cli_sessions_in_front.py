@@ -348,7 +348,7 @@ def test_a_stream_the_broker_does_not_open_is_an_error_in_the_protocol(stage: St
 
 def test_the_grant_and_the_token_travel_in_headers_only(stage: Stage) -> None:
     stage.run("exec", "prod-db", "--", "psql", "-Atc", "hello")
-    assert set(stage.double.bearers) == {"Bearer a-token", "Bearer a-grant"}
+    assert set(stage.double.bearers) == {"Bearer a-token", "DPoP a-grant"}
 
 
 def test_no_secret_is_left_on_the_laptop(stage: Stage) -> None:
