@@ -17,15 +17,17 @@ import jwt
 from starlette.applications import Starlette
 
 from hoopx_broker.api.proof import ProofKey
-from hoopx_broker.identity.claims import bound_to, check_times
+from hoopx_broker.identity.bindings import Bindings
+from hoopx_broker.identity.claims import bound_to
 from hoopx_broker.identity.embedded.endpoints import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
-from hoopx_broker.identity.jws import NotAccepted, prove, read_token
-from hoopx_broker.identity.verify import Gate
+from hoopx_broker.identity.jws import NotAccepted, read_token
+from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.standing import Standing
+from hoopx_broker.identity.verify import Gate, Registers
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import EmbeddedIssuer, LocalUser
@@ -76,8 +78,16 @@ class Issuer:
         self.store = store
         self.notes: list[str] = []
         config = config or EmbeddedIssuer(users())
-        self.embedded = await Embedded.create(config, HOST, store, lambda: self.now, note=self.notes.append)
+        self.standing = await Standing.load(store, self.clock)
+        self.embedded = await Embedded.create(
+            config, HOST, store, self.clock, note=self.notes.append, standing=self.standing
+        )
+        registers = Registers(Bindings(store), self.standing, Spent(self.clock))
+        self.gate = Gate([self.embedded.trust()], self.clock, self.notes.append, registers)
         self.app = Starlette(routes=routes(self.embedded, identify or self.identify))
+
+    def clock(self) -> float:
+        return self.now
 
     def visitor(self, address: str = HOME) -> httpx2.AsyncClient:
         """A browser or a device with cookies of its own, on another machine."""
@@ -175,24 +185,21 @@ class Issuer:
         return told
 
     async def identify(self, token: Secret, key: str | None = None) -> Subject:
-        """As the gate checks a token; with `key`, that it is bound to that one."""
-        trust = self.embedded.trust()
-        try:
-            read = read_token(token.reveal())
-            signing = await trust.keys.find(read.kid, read.alg)
-            if signing is None or read.claims.get("aud") != "hoopx" or read.claims.get("iss") != URL:
-                raise NotAccepted("it is of another issuer, or for somebody else")
-            prove(read, signing)
-            if key is not None and bound_to(read.claims) not in (None, key):
-                raise NotAccepted("it is bound to another key")
-            who, login = trust.bearer(read.claims)
-            return Subject(who, check_times(read.claims, self.now), login)
-        except NotAccepted:
-            raise Unauthenticated("this token is not accepted") from None
+        """As the broker checks what is to be exchanged; without `key`, whoever holds the token's own key."""
+        identity = await self.gate.exchanged(token, key or key_of(token) or "of nobody")
+        return Subject(identity.who, identity.expires_at, identity.login)
 
     async def who(self, token: str) -> Principal:
-        notes: list[str] = []
-        return (await Gate([self.embedded.trust()], lambda: self.now, notes.append).who(token))[0]
+        """Whom the gate lets in by a bearer's token."""
+        return (await self.gate.who(token))[0]
+
+
+def key_of(token: Secret) -> str | None:
+    """What a token says of its key, where it can be read."""
+    try:
+        return bound_to(read_token(token.reveal()).claims)
+    except NotAccepted:
+        return None
 
 
 def told(redirect: httpx2.Response) -> dict[str, str]:

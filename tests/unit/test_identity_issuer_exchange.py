@@ -18,6 +18,7 @@ from hoopx_broker.identity.embedded.exchange import ACCESS_TOKEN, EXCHANGE, Subj
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.embedded.tokens import ACCESS_LIFE
 from hoopx_broker.identity.identity import Login
+from hoopx_broker.identity.standing import Revocation
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -164,11 +165,12 @@ def test_the_groups_of_agent_and_person_are_kept_apart(play: Play) -> None:
 
 def test_a_persons_token_of_another_issuer_is_taken_where_the_gate_takes_it(play: Play) -> None:
     elsewhere = Principal("eve@example.com", "human", ("guests",), "https://login.example.com", "u-1")
+    their_login = Login(elsewhere.issuer, "u-1", START - 90, "s-1")
 
     async def scene(issuer: Issuer) -> None:
         async def identify(token: Secret, key: str) -> Subject:
             assert token.reveal() == "opaque.to.us"
-            return Subject(elsewhere, issuer.now + 60, Login(elsewhere.issuer, "u-1", START - 90, "s-1"))
+            return Subject(elsewhere, issuer.now + 60, their_login)
 
         await issuer.start(issuer.store, config(), identify)
         answer = await exchange(issuer, "opaque.to.us", ProofKey.create())
@@ -176,6 +178,12 @@ def test_a_persons_token_of_another_issuer_is_taken_where_the_gate_takes_it(play
         assert (claims["sub"], claims["groups"], claims["exp"]) == ("eve@example.com", ["guests"], int(START) + 60)
         elsewhere_too = {"iss": elsewhere.issuer, "sub": "u-1", "sid": "s-1", "auth_time": int(START) - 90}
         assert claims["hoopx_login"] == elsewhere_too
+        lent = Secret(answer.json()["access_token"])
+        assert (await issuer.identify(lent)).login == their_login
+        ended = Revocation("login", elsewhere.issuer, "s-1", issuer.now, "their provider", "logged out")
+        await issuer.standing.revoke(ended)
+        with pytest.raises(Unauthenticated):
+            await issuer.identify(lent)
 
     play(scene)
 

@@ -118,6 +118,40 @@ def test_the_key_of_a_login_is_known_after_a_restart(play: Play) -> None:
     play(after)
 
 
+@pytest.mark.parametrize("how", ["refresh token twice", "code twice", "logged out"])
+def test_what_a_login_has_open_ends_with_it_and_stays_ended_after_a_restart(play: Play, how: str) -> None:
+    key, kept = ProofKey.create(), []
+
+    async def before(issuer: Issuer) -> None:
+        heard: list[str] = []
+        issuer.standing.on_change(lambda: heard.append("somebody is out"))
+        code = await issuer.code()
+        tokens = (await issuer.redeem(code, key)).json()
+        identity = await issuer.gate.exchanged(Secret(tokens["access_token"]), key.thumbprint)
+        assert (heard, issuer.standing.against(identity)) == ([], None)
+        match how:
+            case "refresh token twice":
+                await issuer.renew(tokens["refresh_token"], key)
+                await issuer.renew(tokens["refresh_token"], key)
+            case "code twice":
+                await issuer.redeem(code, key)
+            case _:
+                await issuer.post("revoke", client_id="hoopx-cli", token=tokens["refresh_token"])
+        revocation = issuer.standing.against(identity)
+        assert heard == ["somebody is out"]
+        assert revocation is not None
+        assert (revocation.kind, revocation.issuer) == ("login", URL)
+        kept.append(tokens["access_token"])
+
+    async def after(issuer: Issuer) -> None:
+        with pytest.raises(Exception, match="not accepted"):
+            await issuer.identify(Secret(kept[0]))
+        await issuer.identify(Secret((await issuer.bound(key))["access_token"]))
+
+    play(before)
+    play(after)
+
+
 # --- proofs that are none ---------------------------------------------------------------------------------------
 
 

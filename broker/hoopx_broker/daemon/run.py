@@ -108,7 +108,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     keys = settings.state.parent / "keys"
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     services, store = await _services(settings, keys, place, stack)
-    embedded = await _embedded(settings, place, store)
+    embedded = await _embedded(settings, place, store, services.standing)
     gate = _gate(settings, place, embedded, store, services.standing)
     sessions, passes = Sessions(), Passes(time.time, os.urandom)
     loyalty = Loyalty(sessions, services.standing)
@@ -176,10 +176,10 @@ async def _clear_up(services: Services) -> None:
         _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
 
 
-async def _embedded(settings: BrokerConfig, place: _Place, store: Store) -> Embedded | None:
+async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standing: Standing) -> Embedded | None:
     if settings.embedded is None:
         return None
-    return await Embedded.create(settings.embedded, place.public_url, store, note=_refused)
+    return await Embedded.create(settings.embedded, place.public_url, store, note=_refused, standing=standing)
 
 
 def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, store: Store, standing: Standing) -> Gate:

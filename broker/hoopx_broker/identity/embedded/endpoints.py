@@ -98,7 +98,7 @@ class Endpoints:
         try:
             granted = self._issuer.grants.take(code, client, address, form.get("code_verifier"), proof)
         except UsedTwice as again:
-            await self._issuer.tokens.logins.end_family(again.family)
+            await self._issuer.tokens.logins.end_family(again.family, "an authorization code of it was used twice")
             raise OAuthError("invalid_grant", "this code was used before: the login that it began has ended") from None
         asked, at = granted.asked, granted.granted_at
         tokens = self._issuer.tokens

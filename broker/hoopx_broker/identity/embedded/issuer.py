@@ -15,15 +15,16 @@ from hoopx_broker.identity.embedded.authorization import SCOPES as SIGN_IN_SCOPE
 from hoopx_broker.identity.embedded.authorization_codes import AuthorizationCodes
 from hoopx_broker.identity.embedded.clients import Clients
 from hoopx_broker.identity.embedded.codes import DeviceCodes
+from hoopx_broker.identity.embedded.logins import OnEnd
 from hoopx_broker.identity.embedded.people import People
 from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.throttle import Throttle
 from hoopx_broker.identity.embedded.tokens import Tokens
 from hoopx_broker.identity.embedded.visits import Visits
 from hoopx_broker.identity.identity import Login
-from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.own import own_login, own_principal
 from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.standing import Revocation, Standing
 from hoopx_broker.identity.verify import Trust
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.people import Principal
@@ -65,14 +66,16 @@ class Embedded(Struct, frozen=True):
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
         note: Callable[[str], None] = lambda why: None,
+        standing: Standing | None = None,
     ) -> Embedded:
         """Load or make the keys, hash the passwords; about a quarter of a second for each user.
 
-        `note` hears why an agent was refused, in words that hold no secret.
+        `note` hears why an agent was refused, in words that hold no secret. `standing` is told of logins that end
+        before their time, so that their access tokens and sessions end with them.
         """
         url = public_url.rstrip("/") + "/oidc"
         keys = await SigningKeys.load(store, clock)
-        tokens = Tokens(url, config.audience, keys, store, clock, random)
+        tokens = Tokens(url, config.audience, keys, store, clock, random, _teller(url, standing, clock))
         return cls(
             url=url,
             client_id=config.client_id,
@@ -110,13 +113,18 @@ class Embedded(Struct, frozen=True):
         issuer = OidcIssuer(self.url, self.audience, "human", Claims(user="sub", groups="groups"))
 
         def read(claims: dict[str, Any]) -> tuple[Principal, Login]:
-            login = own_login(claims, issuer)
-            if login.issuer == self.url and self.tokens.logins.has_ended(login.sid):
-                raise NotAccepted("its login has ended")
-            return own_principal(claims, issuer, self.agents), login
+            return own_principal(claims, issuer, self.agents), own_login(claims, issuer)
 
         return Trust(issuer, self.keys, read)
 
     def sign_in(self) -> SignIn:
         """How `hoopx login` finds it."""
         return SignIn(self.url, self.client_id, self.audience, SIGN_IN_SCOPES)
+
+
+def _teller(url: str, standing: Standing | None, clock: Callable[[], float]) -> OnEnd:
+    async def tell(login: str, why: str) -> None:
+        if standing is not None:
+            await standing.revoke(Revocation("login", url, login, clock(), "its issuer", why))
+
+    return tell

@@ -1,9 +1,9 @@
-"""Logins of people: their refresh tokens, each good for one use, and which logins ended lately."""
+"""Logins of people: their refresh tokens, each good for one use, and what ends a login before its time."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from msgspec import Struct
@@ -13,6 +13,10 @@ from hoopx_broker.storage.store import Store
 
 IDLE_LIFE = 86_400.0  # seconds; who comes every day does not log in every day
 LOGIN_LIFE = 7 * 86_400.0  # seconds; and everybody logs in once a week
+
+
+# Hears which login ended before its time and why, so that its access tokens and sessions end with it.
+OnEnd = Callable[[str, str], Awaitable[None]]
 
 
 class Login(Struct, frozen=True):
@@ -33,12 +37,10 @@ class Login(Struct, frozen=True):
 class Logins:
     """Refresh tokens, by their hashes."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], remember: float) -> None:
-        """`remember` is how long (seconds) a login that ended is told of: as long as its access tokens would live."""
+    def __init__(self, store: Store, clock: Callable[[], float], on_end: OnEnd) -> None:
         self._store = store
         self._clock = clock
-        self._remember = remember
-        self._ended: dict[str, float] = {}
+        self._on_end = on_end
 
     async def begin(self, login: Login, refresh: str) -> None:
         now = self._clock()
@@ -65,7 +67,7 @@ class Logins:
             raise _over()
         _check_key(login, key)
         if not is_good:
-            self._told(login.family)
+            await self._on_end(login.family, "a refresh token of it was used twice")
             raise _over()
         return login
 
@@ -73,20 +75,11 @@ class Logins:
         """End the login of a refresh token. Of a token that nobody knows there is nothing to end."""
         login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
         if login is not None and login.client == client:
-            await self.end_family(login.family)
+            await self.end_family(login.family, "logged out")
 
-    async def end_family(self, family: str) -> None:
-        self._told(family)
+    async def end_family(self, family: str, why: str) -> None:
         await self._store.run(lambda connection: _forget(connection, family))
-
-    def has_ended(self, family: str) -> bool:
-        """Did this login end before its time, and so lately that an access token of it may still be about?"""
-        return family in self._ended
-
-    def _told(self, family: str) -> None:
-        now = self._clock()
-        self._ended = {name: until for name, until in self._ended.items() if until > now}
-        self._ended[family] = now + self._remember
+        await self._on_end(family, why)
 
 
 def _over() -> OAuthError:

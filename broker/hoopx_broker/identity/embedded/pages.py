@@ -114,7 +114,7 @@ def allow_program(token: str, program: Program) -> str:
 <b>{escape(program.broker)}</b>.</p>
 <dl>
 <div><dt>Program</dt><dd>{escape(program.client)}</dd></div>
-<div><dt>It listens at</dt><dd>{escape(program.listens_at)}</dd></div>
+<div><dt>Listens at</dt><dd>{escape(program.listens_at)}</dd></div>
 </dl>
 <p class="soft">Allow it only if you ran <b>hoopx login</b> on this computer just now. If this page opened by itself, \
 refuse: somebody wants your access.</p>

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from hoopx_broker.identity.embedded.logins import LOGIN_LIFE, Login, Logins
+from hoopx_broker.identity.embedded.logins import LOGIN_LIFE, Login, Logins, OnEnd
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.signing import SigningKeys
@@ -29,13 +29,14 @@ class Tokens:
         store: Store,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
+        on_end: OnEnd,
     ) -> None:
         self._url = url
         self._audience = audience
         self._keys = keys
         self._clock = clock
         self._random = random
-        self.logins = Logins(store, clock, ACCESS_LIFE)
+        self.logins = Logins(store, clock, on_end)
 
     def now(self) -> float:
         return self._clock()
