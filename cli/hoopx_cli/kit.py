@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hoopx_broker.api.proof import ProofKey
     from hoopx_cli.credential import Credential
     from hoopx_cli.keyring import Logins
+    from hoopx_cli.workload import Workload
 
 
 class Kit:
@@ -65,14 +66,39 @@ class Kit:
 
         return Credential(self.token(), self._process_key, "Bearer")
 
+    @cached_property
+    def _workload(self) -> Workload | None:
+        """The job that this process is, where it is one."""
+        from hoopx_cli import workload
+
+        source = workload.find(self.environ)
+        if source is None:
+            return None
+        named = self.environ.get("HOOPX_AUDIENCE")
+        return workload.Workload(source, self.settings.broker, self.api.about, named)
+
     def token(self) -> Secret:
-        """HOOPX_TOKEN, else what `hoopx login` keeps, renewed when it is near its end. Raises `Unauthenticated`."""
+        """HOOPX_TOKEN, else that of the job which runs us, else what `hoopx login` keeps. Raises `Unauthenticated`."""
         if self.settings.token is not None:
             return self.settings.token
+        if self._workload is not None and (token := self._token_of_job(self._workload)) is not None:
+            return token
         from hoopx_cli.signin import bearer, issuer_trust
 
         broker = self.settings.broker
         return bearer(broker, None, self.logins, issuer_trust(broker, self.tls))
+
+    def _token_of_job(self, workload: Workload) -> Secret | None:
+        """None where the job has none for this broker, but a person is logged in here: a pod to work in, a laptop."""
+        from hoopx_cli.workload_source import NoJobToken
+
+        try:
+            return workload.token()
+        except NoJobToken as lack:
+            if self.logins.get(self.settings.broker) is None:
+                raise
+            self.out.say(f"{lack.message}; acting as the login that is kept here")
+            return None
 
 
 def kit_of(context: typer.Context) -> Kit:
