@@ -40,7 +40,7 @@ _CONFLICTING = frozenset(
     }
 )
 # What lets one act as the person at the broker, which a child has no need to.
-_OURS = frozenset({"HOOPX_TOKEN"})
+_OURS = frozenset({"HOOPX_TOKEN", "HOOPX_ID_TOKEN"})
 
 
 class Access(Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hoopx_cli.credential import Credential
     from hoopx_cli.keyring import Login, Logins
     from hoopx_cli.signin import Trust
+    from hoopx_cli.workload import Workload
 
 
 class Kit:
@@ -83,18 +85,44 @@ class Kit:
     def credential(self) -> Credential:
         """What a call to the broker carries. Raises `Unauthenticated`.
 
-        A token of the environment, else the program whose credentials stand there, else the kept login. `--account`
-        means the kept login of that user whatever the environment says.
+        A token of the environment, else the program whose credentials stand there, else the job that runs us, else the
+        kept login. `--account` means the kept login of that user whatever the environment says.
         """
         # Cryptography costs 30 ms, which commands that call nobody need not wait for.
         from hoopx_cli.credential import Credential
 
         if self.settings.token is not None:
             return Credential(self.settings.token, self._process_key, "Bearer")
-        if not self.settings.insists and self._agent is not None:
-            return self._agent.credential()
+        if not self.settings.insists:
+            if self._agent is not None:
+                return self._agent.credential()
+            if self._workload is not None and (token := self._token_of_job(self._workload)) is not None:
+                return Credential(token, self._process_key, "Bearer")
         self.login = self._fresh()
         return credential_of(self.login)
+
+    @cached_property
+    def _workload(self) -> Workload | None:
+        """The job that this process is, where it is one."""
+        from hoopx_cli import workload
+
+        source = workload.find(self.environ)
+        if source is None:
+            return None
+        named = self.environ.get("HOOPX_AUDIENCE")
+        return workload.Workload(source, self.settings.broker, self.api.about, named)
+
+    def _token_of_job(self, workload: Workload) -> Secret | None:
+        """None where the job has none for this broker, but a person is logged in here: a pod to work in, a laptop."""
+        from hoopx_cli.workload_source import NoJobToken
+
+        try:
+            return workload.token()
+        except NoJobToken as lack:
+            if self.logins.get(self.settings.broker) is None:
+                raise
+            self.out.say(f"{lack.message}; acting as the login that is kept here")
+            return None
 
     def _fresh(self) -> Login:
         from hoopx_cli.renewal import fresh, holds

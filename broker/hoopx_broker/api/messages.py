@@ -99,12 +99,20 @@ class SignIn(Struct, frozen=True):
     scopes: tuple[str, ...]
 
 
+class Jobs(Struct, frozen=True):
+    """Whose jobs come in with a token of their own, and for which audience it must be."""
+
+    issuer: str
+    audience: str
+
+
 class About(Struct, frozen=True):
     """`GET /v1/about`, the one call without a token. `evidence_key` is a C2SP signed-note verifier key."""
 
     version: str
     evidence_key: str
     sign_in: tuple[SignIn, ...] = ()
+    jobs: tuple[Jobs, ...] = ()
 
 
 class WhoAmI(Struct, frozen=True):

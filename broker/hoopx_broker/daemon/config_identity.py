@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, assert_never
 
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_embedded import read_embedded
+from hoopx_broker.daemon.config_rules import read_rules
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.identity.keys import read_key
+from hoopx_broker.identity.spiffe import is_trust_domain, uses_of
 from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, OidcIssuer
 
 # The key sets of large providers are a tenth of this.
 MAX_JWKS = 1024 * 1024
 # A system's whole bundle of roots is a quarter of this.
 MAX_CA = 1024 * 1024
-# Shorter RSA keys are within reach of factoring (NIST SP 800-131A).
-MIN_RSA_BITS = 2048
 
 Kind = Literal["human", "workload", "embedded"]
 _HUMAN: Kind = "human"
@@ -59,23 +59,36 @@ def _kind(text: str) -> Kind:
 
 def _oidc(section: Section, kind: Literal["human", "workload"], before: list[OidcIssuer]) -> OidcIssuer:
     human = kind == "human"
-    _, jwks = section.path_or_none("jwks_file", MAX_JWKS, _check_jwks)
+    name = section.parsed("issuer", values.issuer_url if human else values.workload_issuer)
+    jwks_file, jwks = section.path_or_none("jwks_file", MAX_JWKS, partial(_check_jwks, uses=uses_of(name or "")))
     ca, _ = section.path_or_none("ca", MAX_CA, certificates_in)
     issuer = OidcIssuer(
-        issuer=section.parsed("issuer", values.issuer_url),
+        issuer=name,
         audience=section.text("audience"),
         kind=kind,
         claims=_claims(section.section_or_none("claims")),
         client_id=section.text("client_id") if human else None,
         scopes=section.texts_or("scopes", _DEFAULT.scopes) if human else (),
         jwks=jwks,
+        jwks_file=jwks_file,
+        jwks_url=section.parsed_or("jwks_url", values.issuer_url, None),
         ca=ca,
         require_proof=section.flag_or("require_proof", _DEFAULT.require_proof),
+        rules=read_rules(section, name),
     )
+    _check_keys(section, issuer)
     twin = (issuer.issuer, issuer.audience, issuer.kind)
     if HOLE not in twin and twin in [(each.issuer, each.audience, each.kind) for each in before]:
         section.note("issuer", f"`{issuer.issuer}` stands twice for the same audience", "keep one of the two")
     return issuer
+
+
+def _check_keys(section: Section, issuer: OidcIssuer) -> None:
+    """One place for the keys, and for a trust domain, which has no discovery, at least one."""
+    if section.has("jwks_file") and section.has("jwks_url"):
+        section.note("jwks_url", "stands beside `jwks_file`", "keep one of the two: where are the keys?")
+    elif is_trust_domain(issuer.issuer or "") and not (section.has("jwks_file") or section.has("jwks_url")):
+        section.note("issuer", "has no keys", "add `jwks_file`, the trust bundle, or `jwks_url`, where it is served")
 
 
 def _claims(section: Section | None) -> Claims:
@@ -86,7 +99,7 @@ def _claims(section: Section | None) -> Claims:
     return claims
 
 
-def _check_jwks(content: bytes) -> None:
+def _check_jwks(content: bytes, uses: frozenset[str]) -> None:
     """At least one public key by which a token can be verified, and no private one lying about."""
     remedy = "store the provider's JSON Web Key Set, as its `jwks_uri` serves it"
     try:
@@ -97,16 +110,5 @@ def _check_jwks(content: bytes) -> None:
         raise Wrong("is not a JSON Web Key Set: it has no list `keys`", remedy)
     if any(isinstance(key, dict) and "d" in key for key in keys):
         raise Wrong("holds a private key", "keep only the public parts: whoever reads it could sign tokens")
-    if not any(_can_verify(key) for key in keys):
+    if not any(isinstance(key, dict) and read_key(key, uses) is not None for key in keys):
         raise Wrong("holds no key that can verify a token", "give RSA (2048 bits or more), EC or Ed25519 keys")
-
-
-def _can_verify(key: object) -> bool:
-    if not isinstance(key, dict) or key.get("use", "sig") != "sig" or key.get("kty") not in ("RSA", "EC", "OKP"):
-        return False
-    try:
-        public = jwt.PyJWK(key).key
-    # What is wrong with a key comes as many kinds of errors, from two libraries; all mean: not this one.
-    except Exception:
-        return False
-    return not isinstance(public, RSAPublicKey) or public.key_size >= MIN_RSA_BITS

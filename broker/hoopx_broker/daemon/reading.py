@@ -131,7 +131,11 @@ class Section:
             self._wrong(found, "is empty", "add at least one entry")
         return [self._section(item) for item in found.value]
 
-    def texts_or(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    def asks(self, key: str) -> bool:
+        """Is it there? From here on it is known as a key of this section."""
+        return self._asks(key)
+
+    def texts_or(self, key: str, default: tuple[str, ...], parse: Callable[[str], str] = str) -> tuple[str, ...]:
         """A list of texts."""
         found = self._required(key) if self._asks(key) else None
         if found is None:
@@ -139,7 +143,12 @@ class Section:
         if not isinstance(found.value, list):
             self._wrong(found, f"must be a list, {_kind(found.value)}", "write for example `[one, two]`")
             return default
-        return tuple(self._parsed(item, str) for item in found.value)
+        return tuple(self._parsed(item, parse) for item in found.value)
+
+    def tree(self, parse: Callable[[str], str]) -> dict[str, Any]:
+        """All keys: each a text, a list of texts (at least one), or a section of the same kind. Texts as tuples."""
+        self._asked.extend(self._values)
+        return {key: self._branch(marked, parse) for key, marked in self._values.items()}
 
     def flag_or(self, key: str, default: bool) -> bool:
         """Yes or no, as YAML writes it: `true` or `false`."""
@@ -210,6 +219,18 @@ class Section:
                 known = ", ".join(f"`{name}`" for name in sorted(set(self._asked)))
                 remedy = f"did you mean `{near[0]}`?" if near else f"known here: {known}"
                 self._wrong(marked, "is not a known key", remedy)
+
+    def _branch(self, marked: Marked, parse: Callable[[str], str]) -> Any:
+        match marked.value:
+            case dict() if marked.value:
+                return self._section(marked).tree(parse)
+            case list() if marked.value:
+                return tuple(self._parsed(item, parse, follow=_as_written) for item in marked.value)
+            case dict() | list():
+                self._wrong(marked, "is empty", "give it a value or take the key out")
+                return HOLE
+            case _:
+                return (self._parsed(marked, parse, follow=_as_written),)
 
     def _asks(self, key: str) -> bool:
         self._asked.append(key)

@@ -20,7 +20,7 @@ import uvloop
 from msgspec import Struct
 
 from hoopx_broker import __version__
-from hoopx_broker.api.messages import About, SignIn
+from hoopx_broker.api.messages import About, Jobs, SignIn
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, web
@@ -112,7 +112,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     gate = _gate(settings, place, embedded, store, services.standing)
     sessions, passes = Sessions(), Passes(time.time, os.urandom)
     loyalty = Loyalty(sessions, services.standing)
-    about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded))
+    about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded), _jobs(settings))
     opening = Opening(services, sessions)
     people = People(gate, services.standing, passes, sessions, services)
     api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
@@ -196,7 +196,7 @@ def _exchanged(gate: Gate) -> Identify:
 
 
 def _trusted(settings: BrokerConfig, embedded: Embedded | None) -> list[Trust]:
-    known = [trust(issuer, time.time) for issuer in settings.identity]
+    known = [trust(issuer, time.time, _keys_not_taken) for issuer in settings.identity]
     return [*known, embedded.trust()] if embedded else known
 
 
@@ -207,6 +207,14 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
         if issuer.client_id is not None
     ]
     return (*ways, *([embedded.sign_in()] if embedded else []))
+
+
+def _jobs(settings: BrokerConfig) -> tuple[Jobs, ...]:
+    return tuple(Jobs(issuer.issuer, issuer.audience) for issuer in settings.identity if issuer.kind == "workload")
+
+
+def _keys_not_taken(why: str) -> None:
+    _log.warning("identity.keys_not_taken", why=why)
 
 
 async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:

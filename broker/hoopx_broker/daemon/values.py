@@ -16,12 +16,15 @@ _DURATION_PART = re.compile(r"([0-9]+)([smhd])")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+# SPIFFE-ID section 2.1: no port, no user, no path, at most 255 bytes.
+_TRUST_DOMAIN = re.compile(r"spiffe://[a-z0-9._-]{1,255}")
 # One part of a column's name: quoted with doubled quotes inside, or up to the next dot.
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 _PLAIN_PART = re.compile(r"[^\W\dA-Z][\w$]*")
 
 # The server's own limit (NAMEDATALEN - 1): a longer name is never in its catalog, so nothing would be masked.
 MAX_IDENTIFIER = 63
+MAX_GROUP = 256  # what the gate takes of a token
 # Longer than this is no longer a short-lived credential.
 MAX_TTL = 7 * 86400
 
@@ -119,6 +122,15 @@ def issuer_url(text: str) -> str:
     return text
 
 
+def workload_issuer(text: str) -> str:
+    """As `issuer_url`, or a SPIFFE trust domain: `spiffe://example.org`."""
+    if not text.startswith("spiffe:"):
+        return issuer_url(text)
+    if not _TRUST_DOMAIN.fullmatch(text):
+        raise Wrong("is not a SPIFFE trust domain", "write for example `spiffe://example.org`, in lower case")
+    return text
+
+
 def public_url(text: str) -> str:
     """Where people and their tools find the broker: an https origin."""
     url = _url(text, ("https",))
@@ -151,6 +163,13 @@ def name(text: str) -> str:
 def user_name(text: str) -> str:
     if not _USER_NAME.fullmatch(text):
         raise Wrong("is not a user name", "use letters, digits and `. _ @ + -`, a letter or digit first")
+    return text
+
+
+def group_name(text: str) -> str:
+    """The name of a group, as a token could say it."""
+    if len(text) > MAX_GROUP or not text.isprintable() or text != text.strip():
+        raise Wrong("is not the name of a group", "use printable characters, at most 256, no space at the ends")
     return text
 
 

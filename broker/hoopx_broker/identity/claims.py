@@ -8,6 +8,7 @@ from typing import Any
 
 from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.jws import NotAccepted, shown
+from hoopx_broker.identity.rules import holding
 from hoopx_broker.terms.people import Principal, PrincipalKind
 from hoopx_broker.terms.settings import OidcIssuer
 
@@ -80,13 +81,15 @@ def client_of(claims: dict[str, Any]) -> str:
 
 
 def principal(claims: dict[str, Any], issuer: OidcIssuer) -> Principal:
-    """Who the bearer is, by the issuer's mapping of claims. Raises `NotAccepted`."""
+    """Who the bearer is, by the issuer's mapping of claims and its rules. Raises `NotAccepted`."""
     if "act" in claims:
         raise NotAccepted("it says that somebody acts for somebody else, which only our own tokens may say")
+    held = holding(issuer.rules, claims) if issuer.rules else []
+    given = (group for rule in held for group in rule.groups)
     return Principal(
         user=_user(claims, issuer),
-        kind=_KINDS[issuer.kind],
-        groups=_groups(claims, issuer),
+        kind="agent" if any(rule.agent for rule in held) else _KINDS[issuer.kind],
+        groups=tuple(dict.fromkeys((*_groups(claims, issuer), *given))),
         issuer=issuer.issuer,
         subject=_subject(claims),
     )

@@ -1,4 +1,4 @@
-"""Find an issuer's keys by OpenID Connect Discovery, and keep them no longer than they may be believed."""
+"""Fetch an issuer's keys, found by OpenID Connect Discovery, and keep them no longer than they may be believed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.identity.documents import Fetch, checked_url, is_loopback
-from hoopx_broker.identity.keys import Key, KeySet, read_keys
+from hoopx_broker.identity.keys import SIGNATURES, Key, KeySet, read_keys
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unreachable
 
 FRESH = 600.0  # seconds; a key that a provider withdraws is believed at most this long while the provider answers
@@ -43,10 +43,19 @@ def read_metadata(data: bytes, issuer: str) -> Metadata:
 
 
 class OnlineKeys:
-    """A `KeySource` fed by the provider's JWKS."""
+    """A `KeySource` fed by the provider's JWKS: at `jwks_url`, or where its discovery document says."""
 
-    def __init__(self, issuer: str, fetch: Fetch, clock: Callable[[], float]) -> None:
-        self._issuer = checked_url(issuer, "issuer")
+    def __init__(
+        self,
+        issuer: str,
+        fetch: Fetch,
+        clock: Callable[[], float],
+        jwks_url: str | None = None,
+        uses: frozenset[str] = SIGNATURES,
+    ) -> None:
+        self._issuer = issuer if jwks_url is not None else checked_url(issuer, "issuer")
+        self._jwks_url = checked_url(jwks_url, "jwks_url") if jwks_url is not None else None
+        self._uses = uses
         self._fetch = fetch
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -80,8 +89,10 @@ class OnlineKeys:
                 return
             self._tried_at = self._clock()
             try:
-                metadata = read_metadata(await self._fetch(discovery_url(self._issuer)), self._issuer)
-                self._keys = read_keys(await self._fetch(metadata.jwks_uri))
+                self._keys = read_keys(await self._fetch(self._jwks_url or await self._discover()), self._uses)
             except HoopxError:
                 return  # what is known stays believed until MAX_AGE; `_believed` refuses after that
             self._fetched_at = self._clock()
+
+    async def _discover(self) -> str:
+        return read_metadata(await self._fetch(discovery_url(self._issuer)), self._issuer).jwks_uri

@@ -35,6 +35,8 @@ MIN_RSA_BITS = 2048  # NIST SP 800-131A: shorter keys are not to be trusted afte
 MAX_RSA_BITS = 8192  # a check costs with the square of the size; nobody publishes longer ones
 MAX_KEYS = 100  # the largest public providers publish about ten
 
+SIGNATURES = frozenset({"sig"})  # what a key must be published for, where that is said
+
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 
@@ -78,13 +80,13 @@ class PinnedKeys(Struct, frozen=True):
         return self.keys.pick(kid, alg)
 
 
-def read_keys(data: bytes) -> KeySet:
+def read_keys(data: bytes, uses: frozenset[str] = SIGNATURES) -> KeySet:
     """The usable keys of a JWKS document (RFC 7517). Raises `BadInput` when there is none.
 
     Keys that are no business of ours (encryption, symmetric, unknown curves) are passed over, so are keys that prove
     nothing: short ones, ones published with their private half, and several of one type under the same `kid`.
     """
-    keys = [key for entry in _entries(data) if (key := read_key(entry)) is not None]
+    keys = [key for entry in _entries(data) if (key := read_key(entry, uses)) is not None]
     names = Counter((key.kid, key.kty, key.curve, key.alg) for key in keys)
     usable = tuple(key for key in keys if names[key.kid, key.kty, key.curve, key.alg] == 1)
     if not usable:
@@ -100,14 +102,14 @@ def _entries(data: bytes) -> list[dict[str, Any]]:
         raise BadInput("the key set is not a JWKS document", 'it must look like {"keys": [{"kty": …}]}') from None
 
 
-def read_key(entry: dict[str, Any]) -> Key | None:
+def read_key(entry: dict[str, Any], uses: frozenset[str] = SIGNATURES) -> Key | None:
     """One public key as JWK (RFC 7517); None for what must not prove anything."""
     kty, alg, kid = entry.get("kty"), entry.get("alg"), entry.get("kid")
     curve = None if kty == "RSA" else entry.get("crv")
     tied = alg is None or (isinstance(alg, str) and ALGORITHMS.get(alg) == (kty, curve))
     if not isinstance(kty, str) or not isinstance(curve, str | None) or not isinstance(kid, str | None) or not tied:
         return None
-    if (read_as := _READ_AS.get((kty, curve))) is None or not _is_for_signatures(entry):
+    if (read_as := _READ_AS.get((kty, curve))) is None or not _is_for_signatures(entry, uses):
         return None
     try:
         public = PyJWK(entry, algorithm=read_as).key
@@ -116,11 +118,12 @@ def read_key(entry: dict[str, Any]) -> Key | None:
     return Key(kid, kty, curve, alg, public) if _is_strong(public) else None
 
 
-def _is_for_signatures(entry: dict[str, Any]) -> bool:
-    operations = entry.get("key_ops", ["verify"])
+def _is_for_signatures(entry: dict[str, Any], uses: frozenset[str]) -> bool:
+    use, operations = entry.get("use", "sig"), entry.get("key_ops", ["verify"])
     # `d` is the private half: whoever read the document can sign with it.
     return (
-        entry.get("use", "sig") == "sig"
+        isinstance(use, str)
+        and use in uses
         and isinstance(operations, list)
         and "verify" in operations
         and "d" not in entry

@@ -26,12 +26,18 @@ from hoopx_broker.identity.documents import fetcher
 from hoopx_broker.identity.identity import Identity, Login, Presented
 from hoopx_broker.identity.jws import NotAccepted, Token, prove, read_token, shown
 from hoopx_broker.identity.keys import Key, KeySource, PinnedKeys, read_keys
+from hoopx_broker.identity.pinned import FileKeys
 from hoopx_broker.identity.proofs import Proof, Spent, WrongProof, read_proof
+from hoopx_broker.identity.spiffe import check_svid, is_trust_domain, speaks_of, uses_of
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.terms.errors import BadInput, Unauthenticated, Unreachable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import OidcIssuer
+
+
+def _unheard(_: str) -> None:
+    """For issuers whose keys never change on disk."""
 
 
 class Trust(Struct, frozen=True):
@@ -49,11 +55,17 @@ class Trust(Struct, frozen=True):
         return principal(claims, self.issuer), login_of(claims, self.issuer)
 
 
-def trust(issuer: OidcIssuer, clock: Callable[[], float]) -> Trust:
-    """Believe an issuer by its pinned keys where there are any, else by those it publishes."""
-    if issuer.jwks is not None:
-        return Trust(issuer, PinnedKeys(read_keys(issuer.jwks)))
-    return Trust(issuer, OnlineKeys(issuer.issuer, fetcher(issuer.ca), clock))
+def trust(issuer: OidcIssuer, clock: Callable[[], float], note: Callable[[str], None] = _unheard) -> Trust:
+    """Believe an issuer by its pinned keys where there are any, else by those it publishes.
+
+    `note` hears why keys that were changed on disk are not taken.
+    """
+    uses = uses_of(issuer.issuer)
+    if issuer.jwks is None:
+        return Trust(issuer, OnlineKeys(issuer.issuer, fetcher(issuer.ca), clock, issuer.jwks_url, uses))
+    if issuer.jwks_file is None:
+        return Trust(issuer, PinnedKeys(read_keys(issuer.jwks, uses)))
+    return Trust(issuer, FileKeys(issuer.jwks_file, issuer.jwks, clock, note, uses))
 
 
 class Registers(Struct, frozen=True):
@@ -132,6 +144,8 @@ class Gate:
     async def _believe(self, token: Token) -> tuple[Identity, OidcIssuer]:
         """What a token says, and that it holds; whether its bearer may have it is not asked yet."""
         trust = self._trust_of(token)
+        if is_trust_domain(trust.issuer.issuer):
+            check_svid(token)
         prove(token, await _key(trust, token))
         expires_at = check_times(token.claims, self._clock())
         check_use(token.claims)
@@ -215,13 +229,18 @@ class Gate:
 
     def _trust_of(self, token: Token) -> Trust:
         """The one trust that issuer and audience name; a token that means two of them means neither."""
-        named = [trust for trust in self._trusted if trust.issuer.issuer == token.claims.get("iss")]
+        named = [trust for trust in self._trusted if _names(token.claims, trust.issuer.issuer)]
         if not named:
             raise NotAccepted(f"its issuer {shown(token.claims.get('iss'))} is not known")
         meant = [trust for trust in named if is_meant_for(token.claims, trust.issuer)]
         if len(meant) != 1:
             raise NotAccepted(f"its audience {shown(token.claims.get('aud'))} names not exactly one use of its issuer")
         return meant[0]
+
+
+def _names(claims: dict[str, Any], issuer: str) -> bool:
+    """A trust domain stands in the subject, every other issuer in `iss`."""
+    return speaks_of(claims, issuer) if is_trust_domain(issuer) else claims.get("iss") == issuer
 
 
 async def _key(trust: Trust, token: Token) -> Key:

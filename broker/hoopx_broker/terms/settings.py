@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -18,10 +18,28 @@ class Claims(Struct, frozen=True, forbid_unknown_fields=True):
     groups: str | None = None
 
 
+# What a claim may be, any one of these patterns; or, of a claim that is itself a map, what its own claims may be.
+Wanted: TypeAlias = "tuple[str, ...] | dict[str, Wanted]"
+
+
+class Rule(Struct, frozen=True):
+    """What follows for a token all of whose claims in `when` are as wanted. `agent` makes its bearer an agent.
+
+    Without `pull_requests` it never holds for a change that is only proposed.
+    """
+
+    when: dict[str, Wanted]
+    groups: tuple[str, ...] = ()
+    pull_requests: bool = False
+    agent: bool = False
+
+
 class OidcIssuer(Struct, frozen=True):
     """An identity provider. `jwks` is set where its keys are pinned from a file, so that no discovery call is made.
 
     `require_proof` takes no token as a bearer's: who brings one proves that it is bound to a key of theirs.
+    The issuer of workloads may be a SPIFFE trust domain, `spiffe://example.org`. Where there are `rules`, a token for
+    which none of them holds is refused.
     """
 
     issuer: str
@@ -31,8 +49,11 @@ class OidcIssuer(Struct, frozen=True):
     client_id: str | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access")
     jwks: bytes | None = None
+    jwks_file: Path | None = None
+    jwks_url: str | None = None
     ca: Path | None = None
     require_proof: bool = False
+    rules: tuple[Rule, ...] = ()
 
 
 class LocalUser(Struct, frozen=True):

@@ -1,0 +1,35 @@
+"""Read what a token says of itself, unchecked: to choose by, never to believe."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from hoopx_broker.terms.secret import Secret
+
+MAX_TOKEN = 16_384  # what a broker takes
+
+
+def claims_of(token: Secret) -> dict[str, Any]:
+    """The claims of a signed token; none of what is not one."""
+    raw = token.reveal()
+    body = raw.split(".")[1] if raw.count(".") == 2 and len(raw) <= MAX_TOKEN else ""
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+
+
+def audiences_of(token: Secret) -> tuple[str, ...]:
+    """For whom it is; nobody where that is not told in texts."""
+    said = claims_of(token).get("aud")
+    named: list[Any] = said if isinstance(said, list) else [said]
+    return tuple(named) if all(isinstance(each, str) for each in named) else ()
+
+
+def end_of(token: Secret) -> float:
+    """When it ends, in seconds since the Unix epoch; long ago where it does not say."""
+    said = claims_of(token).get("exp")
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else 0.0
