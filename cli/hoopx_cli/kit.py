@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
@@ -83,7 +84,7 @@ class Kit:
         return room.Agent(client, lambda: room.place_at(client, self.settings.broker, self.api.about()), self.trust)
 
     def credential(self) -> Credential:
-        """What a call to the broker carries. Raises `Unauthenticated`.
+        """What a call to the broker carries. Raises `Unauthenticated`, or `Denied` for an agent without its own.
 
         A token of the environment, else the program whose credentials stand there, else the job that runs us, else the
         kept login. `--account` means the kept login of that user whatever the environment says.
@@ -93,10 +94,16 @@ class Kit:
 
         if self.settings.token is not None:
             return Credential(self.settings.token, self._process_key, "Bearer")
-        if not self.settings.insists:
-            if self._agent is not None:
-                return self._agent.credential()
-            if self._workload is not None and (token := self._token_of_job(self._workload)) is not None:
+        if not self.settings.insists and self._agent is not None:
+            return self._agent.credential()
+        if self.environ.get("HOOPX_AGENT"):
+            raise Denied(
+                "an agent does not act as the person whose login is kept here",
+                "use the connections of your environment; HOOPX_AGENT_INSTRUCTIONS names a file that tells of them",
+            )
+        if not self.settings.insists and self._workload is not None:
+            token = self._token_of_job(self._workload)
+            if token is not None:
                 return Credential(token, self._process_key, "Bearer")
         self.login = self._fresh()
         return credential_of(self.login)
