@@ -20,6 +20,7 @@ from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.client_key import ClientKey, read_client_key
 from hoopx_cli.credential import Credential
+from hoopx_cli.inert import inert
 from hoopx_cli.provider import Answer, Provider, discover, is_same_place, odd
 from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.signin import Trust
@@ -129,8 +130,12 @@ def place_at(client: Client, broker: str, about: About) -> Place:
     not send it elsewhere. An assertion may follow the broker's word, since it is for that one issuer and for no other.
     """
     audiences = {one.issuer: one.audience for one in about.sign_in}
-    inside = [url for url in audiences if url.endswith("/oidc") and _may_follow(client, url, broker)]
-    issuer = client.issuer or next(iter(inside), "")
+    inside = [url for url in audiences if url.endswith("/oidc")]
+    issuer = client.issuer or next(filter(lambda url: _may_follow(client, url, broker), inside), "")
+    if not issuer and inside:
+        elsewhere = inert(inside[0])
+        message = f"{broker} sends programs to `{elsewhere}`, where a secret does not go on its word"
+        raise BadInput(message, "set HOOPX_ISSUER to that address if it is right, or use a key")
     if not issuer:
         raise BadInput(f"{broker} names no issuer that takes programs", "set HOOPX_ISSUER to the one that knows it")
     return Place(issuer, client.audience or audiences.get(issuer, "hoopx"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from hoopx_broker.api.messages import SignIn
 from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_cli.api import Api
 from hoopx_cli.commands import BrokerCommand, LoginCommand, group
+from hoopx_cli.inert import width
 from hoopx_cli.kit import Kit, credential_of, kit_of
 from hoopx_cli.output import Form, moment
 from hoopx_cli.settings import Remembered, remember
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from hoopx_cli.signin import Prompt
 
 app = group("Example: hoopx login")
-
-# What stands on the terminal beside the QR code: two addresses, each perhaps on two lines, a last line and the cursor.
-LINES_OF_PROMPT = 6
 
 
 @app.command(cls=LoginCommand)
@@ -162,25 +161,29 @@ def _by_browser(kit: Kit, asked: SignIn) -> Login:
 
 
 def _show(kit: Kit, prompt: Prompt, *, may_open: bool) -> None:
-    kit.out.insist(f"open {prompt.url} and type the code: {prompt.code}")
+    first = f"open {prompt.url} and type the code: {prompt.code}"
+    last = "  waiting for you to do so; Ctrl-C to leave it"
+    if may_open and _open(kit, prompt.complete_url or prompt.url):
+        last = "  a browser opens there; " + last.strip()
+    kit.out.insist(first)
     if prompt.complete_url:
-        _draw(kit, prompt.complete_url)
-        kit.out.insist(f"  or open {prompt.complete_url} and compare the code")
-    is_opened = may_open and _open(kit, prompt.complete_url or prompt.url)
-    kit.out.say(f"  {'a browser opens there; ' if is_opened else ''}waiting for you to do so; Ctrl-C to leave it")
+        second = f"  or scan this, or open {prompt.complete_url}, and compare the code"
+        picture = _picture(kit, prompt.complete_url, beside=(first, second, last))
+        kit.out.picture(picture)
+        kit.out.insist(second if picture else f"  or open {prompt.complete_url} and compare the code")
+    kit.out.say(last)
 
 
-def _draw(kit: Kit, url: str) -> None:
-    """The address for a telephone, if the terminal shows it whole and the code to compare beside it."""
+def _picture(kit: Kit, url: str, beside: Sequence[str]) -> list[str]:
+    """The address for a telephone, if the terminal shows it whole and what stands beside it; else nothing."""
     room = kit.out.room_for_pictures()
     if room is None:
-        return
+        return []
     from hoopx_cli import qr
 
     columns, lines = room
-    picture = qr.drawn(url, columns, lines - LINES_OF_PROMPT, qr.ink_for(kit.environ, kit.out.takes_colour))
-    if picture is not None:
-        kit.out.picture(picture)
+    taken = sum(-(-width(line) // max(columns, 1)) for line in beside) + 1  # and the cursor's own line
+    return qr.drawn(url, columns, lines - taken, qr.ink_for(kit.environ, kit.out.takes_colour)) or []
 
 
 def _open(kit: Kit, url: str) -> bool:

@@ -121,7 +121,7 @@ class Output:
     def picture(self, lines: Sequence[str]) -> None:
         """Lines drawn by ourselves, escape codes and all, where `room_for_pictures` said that they fit."""
         self.status("")
-        print(*lines, sep="\n", file=self._stderr, flush=True)
+        print("".join(f"{line}\n" for line in lines), end="", file=self._stderr, flush=True)
 
     def room_for_pictures(self) -> tuple[int, int] | None:
         """Columns and lines of the terminal where people read, None where there is none or it should stay quiet."""

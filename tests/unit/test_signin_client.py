@@ -276,8 +276,9 @@ def test_the_issuer_that_the_environment_names_is_asked_instead() -> None:
 def test_a_broker_cannot_send_a_secret_to_another_place(key_file: Path) -> None:
     """It may be no broker at all. An assertion for that place is worth nothing elsewhere, a secret is."""
     evil = about("https://evil.example/oidc")
-    with pytest.raises(BadInput, match="names no issuer"):
+    with pytest.raises(BadInput, match="does not go on its word") as told:
         place_at(Client("bot", Secret("s")), BROKER, evil)
+    assert "HOOPX_ISSUER" in told.value.hint
     assert place_at(Client("bot", read_client_key(key_file)), BROKER, evil).issuer == "https://evil.example/oidc"
 
 
