@@ -47,7 +47,7 @@ class IssuerDouble:
         return {"keys": [{name: value for name, value in key.items() if name != "key_ops"}]}
 
     def sign(self, claims: Mapping[str, Any], life: float = 300, **header: Any) -> str:
-        """With the times of now, and this issuer where the claims name none other."""
+        """With the times of now, unless the claims say others."""
         now = int(time.time())
         said = {"iat": now, "nbf": now - 5, "exp": int(now + life)} | dict(claims)
         return jwt.encode(said, self._key, "RS256", headers={"kid": self._kid} | header)
@@ -68,7 +68,7 @@ class IssuerDouble:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, said = double.answer(self.path, self.headers)
+                status, said = double.answer(self.path, {name.lower(): value for name, value in self.headers.items()})
                 body = json.dumps(said).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -119,14 +119,12 @@ class GitHubDouble(IssuerDouble):
         self.heard.append(path)
         if self.answers:
             return self.answers.pop(0)
-        job = self._jobs.get(headers.get("Authorization", "").removeprefix("Bearer "))
+        job = self._jobs.get(headers.get("authorization", "").removeprefix("Bearer "))
         if job is None:
             return 401, {"message": "Unauthorized"}
         (audience,) = parse_qs(urlsplit(path).query).get("audience", ["https://github.com/acme"])
         self.audiences.append(audience)
-        token = self.sign(
-            job | {"iss": job.get("iss") or self.issuer, "aud": audience}, typ="JWT", x5t="example-thumbprint"
-        )
+        token = self.sign(job | {"iss": self.issuer, "aud": audience}, typ="JWT", x5t="example-thumbprint")
         return 200, {"count": len(token), "value": token}
 
 

@@ -30,14 +30,16 @@ class WorkloadApiDouble(workload_pb2_grpc.SpiffeWorkloadAPIServicer):  # type: i
         if self._identity is None:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "no identity issued")
         self.audiences.append(list(request.audience))
-        svid = self._sign(str(self._identity), list(request.audience))
-        return workload_pb2.JWTSVIDResponse(svids=[workload_pb2.JWTSVID(spiffe_id=self._identity, svid=svid)])
+        identity = str(self._identity)
+        svid = self._sign(identity, list(request.audience))
+        return workload_pb2.JWTSVIDResponse(svids=[workload_pb2.JWTSVID(spiffe_id=identity, svid=svid)])
 
     @contextmanager
     def running(self, socket: Path) -> Iterator[str]:
         """The value of SPIFFE_ENDPOINT_SOCKET."""
         server = grpc.server(ThreadPoolExecutor(2))
-        workload_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server(self, server)
+        add: Any = workload_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server
+        add(self, server)
         server.add_insecure_port(f"unix:{socket}")
         server.start()
         try:

@@ -14,9 +14,12 @@ import pytest
 
 from hoopx_broker.api.messages import About, Jobs
 from hoopx_broker.terms.errors import ExitCode, HoopxError, Unreachable
-from hoopx_cli import workload, workload_files
+from hoopx_cli import workload
 from hoopx_cli.unverified import audiences_of, claims_of
 from hoopx_cli.workload import RENEW_BEFORE, Workload, is_of
+from hoopx_cli.workload_files import GitLab, Given
+from hoopx_cli.workload_github import GitHub
+from hoopx_cli.workload_platforms import Buildkite, CircleCI, Spiffe
 from hoopx_cli.workload_source import NoJobToken
 from tests.peers.job_issuers import GitHubDouble, GitLabDouble, IssuerDouble
 from tests.peers.workload_api import WorkloadApiDouble
@@ -195,7 +198,7 @@ def test_a_refusal_of_github_names_the_permission_too(hub: GitHubDouble, status:
 def test_a_service_that_stumbles_is_asked_again(hub: GitHubDouble) -> None:
     slept: list[float] = []
     hub.answers = [(503, {}), (200, {})]
-    source = workload.GitHub(hub.job(github()), slept.append)
+    source = GitHub(hub.job(github()), slept.append)
     assert audiences_of(source.fetch(AUDIENCE)) == (AUDIENCE,)
     assert slept == [0.5, 2.0]
 
@@ -208,7 +211,7 @@ def test_a_service_that_does_not_answer_as_github_does_is_no_use(hub: GitHubDoub
     hub.answers = [answer] * 3
     environ = hub.job(github())
     with pytest.raises(Unreachable) as failure:
-        workload.GitHub(environ, lambda _: None).fetch(AUDIENCE)
+        GitHub(environ, lambda _: None).fetch(AUDIENCE)
     assert environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] not in failure.value.message + failure.value.hint
     assert len(hub.heard) == 3  # a redirect is not followed
 
@@ -233,7 +236,7 @@ def test_the_right_to_ask_never_travels_in_the_clear(hub: GitHubDouble) -> None:
     ],
 )
 def test_each_github_has_its_issuer(server: str, issuer: str, fits: bool) -> None:
-    assert workload.GitHub({"GITHUB_SERVER_URL": server}).may_be_of(issuer) is fits
+    assert GitHub({"GITHUB_SERVER_URL": server}).may_be_of(issuer) is fits
 
 
 def test_a_token_near_its_end_is_asked_for_anew(hub: GitHubDouble) -> None:
@@ -463,19 +466,19 @@ def test_what_was_given_on_purpose_comes_first(tmp_path: Path, no_pod: Path) -> 
         "SPIFFE_ENDPOINT_SOCKET": "unix:///x",
     }
     order = [
-        (workload_files.Given, "HOOPX_ID_TOKEN"),
-        (workload_files.Given, "HOOPX_TOKEN_FILE"),
-        (workload.GitHub, "GITHUB_ACTIONS"),
-        (workload.GitLab, "GITLAB_CI"),
-        (workload.Buildkite, "BUILDKITE"),
-        (workload.CircleCI, "CIRCLECI"),
-        (workload_files.Given, ""),
+        (Given, "HOOPX_ID_TOKEN"),
+        (Given, "HOOPX_TOKEN_FILE"),
+        (GitHub, "GITHUB_ACTIONS"),
+        (GitLab, "GITLAB_CI"),
+        (Buildkite, "BUILDKITE"),
+        (CircleCI, "CIRCLECI"),
+        (Given, ""),
     ]
     for kind, name in order:
         assert isinstance(workload.find(everything), kind)
         everything.pop(name, None)
     no_pod.unlink()
-    assert isinstance(workload.find(everything), workload.Spiffe)
+    assert isinstance(workload.find(everything), Spiffe)
 
 
 @pytest.mark.parametrize("environ", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "false"}, {"HOOPX_ID_TOKEN": ""}])

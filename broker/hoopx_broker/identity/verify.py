@@ -108,7 +108,7 @@ class Gate:
 
     async def identify(self, presented: Presented) -> Identity:
         """Who calls. Raises `Unauthenticated`, which says no more than that, and what an honest caller may do."""
-        hint = "log in again with `hoopx login`"
+        hint = "log in again with `hoopx login`; why a job is refused stands in the broker's log"
         try:
             return await self._judge(presented, read_token(presented.token.reveal()))
         except WrongProof as refusal:
