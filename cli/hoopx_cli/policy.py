@@ -95,6 +95,10 @@ def explain(
     ] = "",
     groups: Annotated[str, typer.Option(metavar="A,B", help="The user's groups.")] = "",
     kind: Annotated[str, typer.Option(metavar="KIND", help="human, job or agent.")] = "human",
+    behalf: Annotated[
+        str, typer.Option("--on-behalf-of", metavar="USER", help="The human that the user, an agent, acts for.")
+    ] = "",
+    theirs: Annotated[str, typer.Option("--their-groups", metavar="A,B", help="That human's groups.")] = "",
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
     classify: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
@@ -127,7 +131,8 @@ def explain(
     if recording:
         asked, recorded = _recorded(recording, statement, place, given, when)
     elif user and target:
-        asked, recorded = scene.Scene(scene.principal_of(user, kind, groups), place, given, sql or None), {}
+        who = scene.principal_of(user, kind, groups, behalf, theirs)
+        asked, recorded = scene.Scene(who, place, given, sql or None), {}
     else:
         raise BadInput("who, and where?", "give --as USER and --on TARGET, or --recording FILE")
     judge = CedarJudge(load(_directory(policies)))

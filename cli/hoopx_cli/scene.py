@@ -68,8 +68,14 @@ def target_of(name: str, labels: list[str], classify: list[str]) -> Target:
     return Target(name, "postgres", "", 0, "", UpstreamTls(), "static", _pairs(labels, "--label"), classes)
 
 
-def principal_of(user: str, kind: str, groups: str) -> Principal:
-    return Principal(user, _kind(kind), tuple(split(groups)), subject=user)
+def principal_of(user: str, kind: str, groups: str, behalf: str = "", theirs: str = "") -> Principal:
+    """`theirs` are the groups of the human on whose `behalf` an agent acts. Raises `BadInput`."""
+    if not behalf:
+        if theirs:
+            raise BadInput("--their-groups are those of --on-behalf-of", "say whom the agent acts for")
+        return Principal(user, _kind(kind), tuple(split(groups)), subject=user)
+    acting: PrincipalKind = "agent" if kind == "human" else _kind(kind)
+    return Principal(user, acting, tuple(split(groups)), "", user, behalf, tuple(split(theirs)))
 
 
 def split(text: str) -> list[str]:

@@ -197,8 +197,8 @@ def test_nobody_approves_what_they_ask_and_the_approver_sees_what_it_is(shop: Un
     ("who", "target", "unmask", "code", "why"),
     [
         ("bot", "shop-prod", "email", 10, "agents-see-no-raw-values"),
-        ("sam", "shop-closed", "email", 10, "no rule permits you `reveal`"),
-        ("pia", "shop-prod", "email", 10, "no rule permits you `reveal`"),
+        ("sam", "shop-closed", "email", 10, "no rule permits `reveal`"),
+        ("pia", "shop-prod", "email", 10, "no rule permits `reveal`"),
         ("sam", "shop-prod", "email,", 2, "is no list of classes"),
         ("sam", "nowhere", "email", 2, "there is no target"),
     ],

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.facts import StatementFacts
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 
@@ -57,13 +57,13 @@ class Bookkeeper:
     ) -> Ruling:
         return Allow()
 
-    def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+    def may_view_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return Allow()
 
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return Allow()
 
-    def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+    def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return Allow()
 
 

@@ -19,7 +19,7 @@ NOON = 1_767_614_400
 NOW = Circumstances(NOON)
 ANN = Principal("ann", "human", ("developers",))
 DAN = Principal("dan", "human", ("dba",))
-BOT = Principal("bot", "agent", ("agents",), on_behalf_of="ann")
+BOT = Principal("bot", "agent", ("agents",), on_behalf_of="ann", their_groups=("developers",))
 EMAIL = ColumnName("public", "customers", "email")
 SSN = ColumnName("public", "customers", "ssn")
 

@@ -13,7 +13,7 @@ from hoopx_broker.policy.load import load
 from hoopx_broker.policy.shipped import directory
 from hoopx_broker.seams.judge import Circumstances, Judge
 from hoopx_broker.terms.facts import FunctionName, StatementFacts, TableUse
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import ColumnName
 from tests.unit.policy_stage import ANN, BOT, DAN, EMAIL, NOON, NOW, SSN, facts, judge_of, ruled, shipped, target
@@ -32,7 +32,7 @@ def test_nothing_permitted_is_denied_and_says_what_was_asked(tmp_path: Path) -> 
     judge = judge_of(tmp_path, '@id("reading") permit (principal, action == Action::"read", resource);')
     ruling = ruled(judge, "delete from s.orders where id = 4711")
     assert ruling == Deny(
-        "no rule permits you `delete` on `s.orders` at `prod-db`",
+        "no rule permits `delete` on `s.orders` at `prod-db`",
         "default",
         "`hoopx show prod-db` lists what you may do there",
     )
@@ -92,7 +92,7 @@ def test_nobody_is_asked_for_what_would_be_denied_all_the_same(tmp_path: Path) -
     )
     judge = judge_of(tmp_path, rule.replace("action,", 'action == Action::"connect",'))
     assert judge.opening(ANN, target(), NOW) == Deny(
-        "no rule permits you `connect` on `prod-db`", "default", "`hoopx show prod-db` lists what you may do there"
+        "no rule permits `connect` on `prod-db`", "default", "`hoopx show prod-db` lists what you may do there"
     )
 
 
@@ -209,7 +209,7 @@ def test_an_engine_that_breaks_denies_and_hides(monkeypatch: pytest.MonkeyPatch)
     where, judge = target(email="email"), CedarJudge(load(directory()))
     assert isinstance(judge.opening(ANN, where, NOW), Deny)
     assert isinstance(ruled(judge, "select 1"), Deny)
-    assert isinstance(judge.may_view_session(ANN, where, "ann"), Deny)
+    assert isinstance(judge.may_view_session(ANN, where, Owner("ann")), Deny)
     assert judge.hidden(DAN, where) == {EMAIL: "email"}
 
 
@@ -236,17 +236,17 @@ def test_a_class_or_a_table_can_be_revealed(tmp_path: Path) -> None:
 
 def test_recordings_are_for_their_owner_and_for_auditors() -> None:
     where = target()
-    assert isinstance(shipped().may_view_session(ANN, where, "ann"), Allow)
-    assert isinstance(shipped().may_view_session(ANN, where, "bob"), Deny)
-    assert isinstance(shipped().may_view_session(Principal("amy", "human", ("auditors",)), where, "bob"), Allow)
+    assert isinstance(shipped().may_view_session(ANN, where, Owner("ann")), Allow)
+    assert isinstance(shipped().may_view_session(ANN, where, Owner("bob")), Deny)
+    assert isinstance(shipped().may_view_session(Principal("amy", "human", ("auditors",)), where, Owner("bob")), Allow)
 
 
 def test_owners_and_dbas_end_sessions_but_those_who_only_watch_do_not() -> None:
     where = target()
-    assert isinstance(shipped().may_kill_session(ANN, where, "ann"), Allow)
-    assert isinstance(shipped().may_kill_session(ANN, where, "bob"), Deny)
-    assert isinstance(shipped().may_kill_session(Principal("amy", "human", ("auditors",)), where, "bob"), Deny)
-    assert isinstance(shipped().may_kill_session(Principal("dora", "human", ("dba",)), where, "bob"), Allow)
+    assert isinstance(shipped().may_kill_session(ANN, where, Owner("ann")), Allow)
+    assert isinstance(shipped().may_kill_session(ANN, where, Owner("bob")), Deny)
+    assert isinstance(shipped().may_kill_session(Principal("amy", "human", ("auditors",)), where, Owner("bob")), Deny)
+    assert isinstance(shipped().may_kill_session(Principal("dora", "human", ("dba",)), where, Owner("bob")), Allow)
 
 
 def test_rules_may_look_at_time_reason_ticket_and_duration(tmp_path: Path) -> None:
@@ -273,9 +273,10 @@ def test_rules_may_look_at_who_somebody_acts_for(tmp_path: Path) -> None:
         tmp_path,
         '@id("agents-of-ann") permit (principal, action == Action::"connect", resource)'
         ' when { principal has on_behalf_of && principal.on_behalf_of == "ann" };',
+        '@id("ann-herself") permit (principal == User::"ann", action == Action::"connect", resource);',
     )
     assert isinstance(judge.opening(BOT, target(), NOW), Allow)
-    assert isinstance(judge.opening(ANN, target(), NOW), Deny)
+    assert isinstance(judge.opening(Principal("bot", "agent", ("agents",)), target(), NOW), Deny)
 
 
 def test_no_ruling_repeats_a_value_of_the_statement() -> None:

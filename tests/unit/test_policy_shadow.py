@@ -10,6 +10,7 @@ from msgspec import structs
 from hoopx_broker.policy import trial
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.problems import BadPolicies
+from hoopx_broker.terms.people import Owner
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from tests.unit.policy_stage import ANN, BOT, EMAIL, NOW, facts, judge_of, ruled, target
 
@@ -99,7 +100,7 @@ def test_opening_a_session_has_a_shadow_too(tmp_path: Path) -> None:
         '@id("not-agents") @mode("shadow") forbid (principal, action == Action::"connect", resource)'
         ' when { principal.kind == "agent" };',
     )
-    assert judge.opening(BOT, target(), NOW) == Allow(("open",), shadow="deny by `not-agents`")
+    assert judge.opening(BOT, target(), NOW) == Allow(("open",), shadow="deny by `not-agents` for `bot`")
     assert judge.opening(ANN, target(), NOW) == Allow(("open",))
 
 
@@ -110,7 +111,7 @@ def test_a_rule_in_shadow_hides_and_reveals_nothing(tmp_path: Path) -> None:
         '@id("view") @mode("shadow") permit (principal, action in [Action::"session.view", Action::"read"], resource);',
     )
     assert judge.hidden(ANN, target(email="email")) == {EMAIL: "email"}
-    assert isinstance(judge.may_view_session(ANN, target(), "ann"), Deny)
+    assert isinstance(judge.may_view_session(ANN, target(), Owner("ann")), Deny)
 
 
 def test_what_lies_behind_and_columns_have_a_shadow_too(tmp_path: Path) -> None:

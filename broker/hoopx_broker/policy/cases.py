@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import Volatility
-from hoopx_broker.terms.people import Principal, PrincipalKind
+from hoopx_broker.terms.people import Owner, Principal, PrincipalKind
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 
 # A Monday at noon UTC, so that a case that says nothing of time means office hours.
@@ -36,14 +36,18 @@ _Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false"), list("tf"))
 
 
 class As(Struct, frozen=True, forbid_unknown_fields=True):
+    """`their_groups` are those of the human that an agent acts for; without them that human may do nothing."""
+
     user: str
     kind: PrincipalKind = "human"
     groups: tuple[str, ...] = ()
     issuer: str = ""
     on_behalf_of: str | None = None
+    their_groups: tuple[str, ...] | UnsetType = UNSET
 
     def principal(self) -> Principal:
-        return Principal(self.user, self.kind, self.groups, self.issuer, self.user, self.on_behalf_of)
+        subject, human = self.user, self.on_behalf_of
+        return Principal(self.user, self.kind, self.groups, self.issuer, subject, human, self.their_groups)
 
 
 class On(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +101,10 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     shadow: str | None = None
 
 
+# Whose session: a user's name, or `{user: bot, on_behalf_of: ann}`.
+Whose = str | Owner
+
+
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     who: As = field(name="as")
@@ -104,8 +112,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     on: On = On("")
     connect: bool = False
     sql: str | None = None
-    view: str | None = None
-    kill: str | None = None
+    view: Whose | None = None
+    kill: Whose | None = None
     revoke: str | None = None
     restore: str | None = None
     reveal: tuple[str, ...] = ()
@@ -118,6 +126,10 @@ class Placed(Struct, frozen=True):
     case: Case
     file: str
     line: int
+
+
+def owner(whose: Whose) -> Owner:
+    return Owner(whose) if isinstance(whose, str) else whose
 
 
 def column(name: str) -> ColumnName:
@@ -154,6 +166,8 @@ def _case(item: Any) -> Case:
     case = msgspec.convert(item, Case)
     case.on.as_target()
     case.on.as_catalog()
+    if case.who.their_groups is not UNSET and case.who.on_behalf_of is None:
+        raise ValueError("`their_groups` are those of `on_behalf_of`, which is not said")
     for name in case.expect.masks or ():
         column(name)
     if not case.on.target and case.revoke is None and case.restore is None:

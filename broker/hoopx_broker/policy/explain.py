@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from msgspec import Struct
 
+from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.engine import Answer, Stumbled
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
@@ -16,13 +18,14 @@ from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts, Unreadable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny, Ruling
-from hoopx_broker.terms.targets import Target
+from hoopx_broker.terms.targets import ColumnName, Target
 
 
 class Decided(Struct, frozen=True):
     """One question: `rules` permitted it, or forbade it. Where it needs a permit, none means that nothing permits it.
 
     `shadow` are the rules in shadow that spoke. `through` is what the statement names that the resource lies behind.
+    `who` tells of whom it was asked, where an agent acts for a human and both must be allowed it.
     """
 
     action: str
@@ -33,6 +36,7 @@ class Decided(Struct, frozen=True):
     needs_permit: bool = True
     through: tuple[str, ...] = ()
     shadow: tuple[str, ...] = ()
+    who: str = ""
 
 
 class Explained(Struct, frozen=True):
@@ -65,14 +69,11 @@ def explain(
     ruling = judge.statements(who, target, facts, circumstances)
     try:
         hidden = judge.hidden(who, target)
-        answers = [
-            judge.inquiry.statements(who, target, [one], circumstances)
-            + judge.inquiry.probing(who, target, [one], hidden, circumstances)
-            for one in facts
+        explained = [
+            Explained(one, _of_each(who, partial(_about, judge, target, one, hidden, circumstances))) for one in facts
         ]
     except (Stumbled, Unanswerable):
         return Explanation(ruling)
-    explained = (Explained(one, _decided(found)) for one, found in zip(facts, answers, strict=True))
     return Explanation(ruling, tuple(explained))
 
 
@@ -80,12 +81,32 @@ def explain_opening(judge: CedarJudge, who: Principal, target: Target, circumsta
     """Judge the opening of a session."""
     ruling = judge.opening(who, target, circumstances)
     try:
-        return Explanation(ruling, opening=_decided(judge.inquiry.opening(who, target, circumstances)))
+        asked = _of_each(who, lambda half: judge.inquiry.opening(half, target, circumstances))
+        return Explanation(ruling, opening=asked)
     except Stumbled:
         return Explanation(ruling)
 
 
-def _decided(answers: Sequence[Answer]) -> tuple[Decided, ...]:
+def _about(
+    judge: CedarJudge,
+    target: Target,
+    statement: StatementFacts,
+    hidden: Collection[ColumnName],
+    circumstances: Circumstances,
+    who: Principal,
+) -> list[Answer]:
+    asked = judge.inquiry.statements(who, target, [statement], circumstances)
+    return asked + judge.inquiry.probing(who, target, [statement], hidden, circumstances)
+
+
+def _of_each(who: Principal, answers: Callable[[Principal], list[Answer]]) -> tuple[Decided, ...]:
+    """The questions about everybody who must be allowed it."""
+    if who.on_behalf_of is None:
+        return _decided(answers(who))
+    return tuple(decided for half in halves(who) for decided in _decided(answers(half), half.user))
+
+
+def _decided(answers: Sequence[Answer], who: str = "") -> tuple[Decided, ...]:
     return tuple(
         Decided(
             answer.question.action,
@@ -96,6 +117,7 @@ def _decided(answers: Sequence[Answer]) -> tuple[Decided, ...]:
             answer.question.weighed == "whole",
             answer.question.through,
             answer.shadow.rules,
+            who,
         )
         for answer in answers
     )

@@ -36,7 +36,7 @@ from hoopx_broker.policy.questions import (
 )
 from hoopx_broker.seams.judge import Circumstances, IdentityAction
 from hoopx_broker.terms.facts import StatementFacts
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
 SessionAction = Literal["session.view", "session.kill"]
@@ -127,8 +127,8 @@ class Inquiry:
         asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
         return ask(self._policies, who.user, ground(who, target), self._of_now(circumstances), [asking])
 
-    def session(self, action: SessionAction, who: Principal, target: Target, owner: str) -> list[Answer]:
-        context = '{"own": true}' if who.user == owner else '{"own": false}'
+    def session(self, action: SessionAction, who: Principal, target: Target, owner: Owner) -> list[Answer]:
+        context = '{"own": true}' if owner.is_of(who) else '{"own": false}'
         asking = Asking(Question(action, target_of(target)), context)
         return ask(self._policies, who.user, ground(who, target), [], [asking])
 

@@ -75,7 +75,8 @@ def _behind(through: Iterable[str]) -> str:
 def _question(question: Decided) -> str:
     asked = f"{question.action} on {question.resource}{_behind(question.through)}"
     shadow = f"; in shadow: {', '.join(question.shadow)}" if question.shadow else ""
-    return f"{asked}: {_answer(question)}{shadow}"
+    who = f"{question.who}: " if question.who else ""
+    return f"{who}{asked}: {_answer(question)}{shadow}"
 
 
 def _answer(question: Decided) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from hoopx_broker.policy.cases import Case, Placed, read_cases
+from hoopx_broker.policy.cases import Case, Placed, owner, read_cases
+from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
@@ -54,21 +55,25 @@ def run(policies: Policies, directory: Path | None = None) -> Trial:
 
 def _try(judge: CedarJudge, case: Case) -> _Outcome:
     who, target, now = case.who.principal(), case.on.as_target(), case.circumstances.circumstances()
-    revealing = judge.inquiry.revealing(who, target, Circumstances(0))
+    everybody, inquiry = halves(who), judge.inquiry
+    revealing = [answer for one in everybody for answer in inquiry.revealing(one, target, Circumstances(0))]
     if case.connect:
-        return _outcome(judge.opening(who, target, now), [*judge.inquiry.opening(who, target, now), *revealing])
+        answers = [answer for one in everybody for answer in inquiry.opening(one, target, now)]
+        return _outcome(judge.opening(who, target, now), [*answers, *revealing])
     if case.reveal:
-        answers = judge.inquiry.unmasking(who, target, case.reveal, now)
+        answers = [answer for one in everybody for answer in inquiry.unmasking(one, target, case.reveal, now)]
         return _outcome(judge.unmasking(who, target, case.reveal, now), answers)
     if case.view is not None:
-        answers = judge.inquiry.session("session.view", who, target, case.view)
-        return _outcome(judge.may_view_session(who, target, case.view), answers)
+        whose = owner(case.view)
+        answers = [answer for one in everybody for answer in inquiry.session("session.view", one, target, whose)]
+        return _outcome(judge.may_view_session(who, target, whose), answers)
     if case.kill is not None:
-        answers = judge.inquiry.session("session.kill", who, target, case.kill)
-        return _outcome(judge.may_kill_session(who, target, case.kill), answers)
+        whose = owner(case.kill)
+        answers = [answer for one in everybody for answer in inquiry.session("session.kill", one, target, whose)]
+        return _outcome(judge.may_kill_session(who, target, whose), answers)
     if (user := case.revoke or case.restore) is not None:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
-        answers = judge.inquiry.identity(action, who, user)
+        answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]
         return _outcome(judge.may_change_identity(action, who, user), answers)
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
@@ -77,9 +82,14 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     ruling = judge.statements(who, target, facts, now)
     if isinstance(ruling, Deny) and ruling.rule == "judge":
         return _outcome(ruling, [])
+    hidden = judge.hidden(who, target)
     answers = [
-        *judge.inquiry.statements(who, target, facts, now),
-        *judge.inquiry.probing(who, target, facts, judge.hidden(who, target), now),
+        answer
+        for one in everybody
+        for answer in (
+            *inquiry.statements(one, target, facts, now),
+            *inquiry.probing(one, target, facts, hidden, now),
+        )
     ]
     return _outcome(ruling, [*answers, *revealing])
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from hoopx_broker.terms.facts import StatementFacts
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 
@@ -81,11 +81,11 @@ class Judge(Protocol):
     ) -> Ruling:
         """May everything of these classes be seen raw? An allow has what stays hidden beside them as its masks."""
 
-    def may_view_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+    def may_view_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         """May `who` see the recording of a session that `owner` had on `target`?"""
 
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         """May `who` shut out the user of this name, or let them in again?"""
 
-    def may_kill_session(self, who: Principal, target: Target, owner: str) -> Ruling:
+    def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         """May `who` end a session that `owner` has on `target`?"""

@@ -25,6 +25,19 @@ class Principal(Struct, frozen=True):
     their_groups: tuple[str, ...] | UnsetType = UNSET
 
 
+class Owner(Struct, frozen=True):
+    """Whose a session is: the user it was opened by, and the human on whose behalf."""
+
+    user: str
+    on_behalf_of: str | None = None
+
+    def is_of(self, who: Principal) -> bool:
+        """One's own are those that one opened, for the same human, and those of agents that acted for oneself."""
+        if who.on_behalf_of is not None:
+            return (who.user, who.on_behalf_of) == (self.user, self.on_behalf_of)
+        return who.user == (self.user if self.on_behalf_of is None else self.on_behalf_of)
+
+
 def spoken(user: str, on_behalf_of: str | None) -> str:
     """As people read it: `bot on behalf of ann`."""
     return f"{user} on behalf of {on_behalf_of}" if on_behalf_of else user
