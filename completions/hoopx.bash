@@ -65,7 +65,7 @@ _hoopx() {
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
-    'policy explain') words='' options='--approvals --as --at --classify --connect --groups --help --kind --label -o --on --output --policies -q --quiet --reason --recording --statement --ticket -v --verbose' kind='' ;;
+    'policy explain') words='' options='--approvals --as --at --classify --connect --groups --help --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
     'admin') words='revoke restore revoked' options='--help' kind='' ;;
     'admin revoke') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;

@@ -363,6 +363,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l kind
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l label
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s o
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l on
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l on-behalf-of
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l output
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l policies
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s q
@@ -370,6 +371,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l quiet
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l reason
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l recording
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l statement
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l their-groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose

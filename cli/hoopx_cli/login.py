@@ -103,6 +103,7 @@ def whoami(context: typer.Context) -> None:
             ("kind", me.kind),
             ("groups", ", ".join(me.groups)),
             ("on behalf of", me.on_behalf_of or ""),
+            ("their groups", ", ".join(me.their_groups)),
             ("issuer", me.issuer),
             ("until", moment(me.token_expires_at)),
             ("broker", kit.settings.broker),

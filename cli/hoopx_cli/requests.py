@@ -10,6 +10,7 @@ import typer
 
 from hoopx_broker.api.messages import AskFor, AskToUnmask, RequestView
 from hoopx_broker.terms.errors import BadInput, Refused, StillPending
+from hoopx_broker.terms.people import spoken as named
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of, spoken
@@ -83,7 +84,7 @@ def ls(
         kit.out.say("no requests to show")
         return
     rows = [
-        (one.id, one.state, one.kind, one.target, one.requester, people(one.approvers), one.reason) for one in found
+        (one.id, one.state, one.kind, one.target, requester_of(one), people(one.approvers), one.reason) for one in found
     ]
     kit.out.table(("request", "state", "kind", "target", "requester", "approvers", "reason"), rows)
 
@@ -213,7 +214,11 @@ def _effect(request: RequestView) -> str:
     if request.kind != "unmask" or request.state != "approved":
         return ""
     classes = ", ".join(request.classes)
-    return f": {classes} shown raw to {request.requester} on {request.target} until {moment(request.expires_at)}"
+    return f": {classes} shown raw to {requester_of(request)} on {request.target} until {moment(request.expires_at)}"
+
+
+def requester_of(request: RequestView) -> str:
+    return named(request.requester, request.on_behalf_of)
 
 
 def _asked_for(request: RequestView) -> str:
@@ -230,7 +235,7 @@ def _describe(kit: Kit, request: RequestView) -> None:
             ("state", request.state),
             ("asks for", _asked_for(request)),
             ("for", spoken(request.duration) if request.duration else ""),
-            ("requester", request.requester),
+            ("requester", requester_of(request)),
             ("reason", request.reason),
             ("ticket", request.ticket),
             ("rules", ", ".join(request.rules)),

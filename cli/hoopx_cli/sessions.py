@@ -15,6 +15,7 @@ import typer
 
 from hoopx_broker.api.messages import SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of
@@ -39,7 +40,7 @@ class ExportForm(Enum):
 @sessions.command(cls=BrokerCommand)
 def ls(
     context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="USER", help="Only this user's.")] = "",
+    user: Annotated[str, typer.Option(metavar="USER", help="Only this user's, and those of their agents.")] = "",
     target: Annotated[str, typer.Option(metavar="TARGET", help="Only those with this target.")] = "",
     state: Annotated[str, typer.Option(metavar="STATE", help="Only those that are open, ended or unfinished.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
@@ -74,7 +75,7 @@ def show(context: typer.Context, id_: SessionId) -> None:
     kit.out.fields(
         [
             ("session", found.id),
-            ("user", found.user),
+            ("user", spoken(found.user, found.on_behalf_of)),
             ("target", found.target),
             ("state", found.state),
             ("opened", moment(found.opened_at)),
@@ -149,7 +150,7 @@ def verify(
         [
             ("recording", state),
             ("session", proof.session),
-            ("user", proof.user),
+            ("user", spoken(proof.user, proof.on_behalf_of)),
             ("target", proof.target),
             ("entries", str(proof.entries)),
             ("bytes", str(proof.bytes)),
@@ -202,7 +203,7 @@ def kill(context: typer.Context, id_: SessionId) -> None:
 def _row(session: SessionView) -> tuple[str, ...]:
     return (
         session.id,
-        session.user,
+        spoken(session.user, session.on_behalf_of),
         session.target,
         session.state,
         moment(session.opened_at),

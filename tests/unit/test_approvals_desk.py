@@ -204,9 +204,81 @@ def test_two_people_are_two_people(play: Play) -> None:
         assert len(again.ballots) == 1
         shouting = msgspec.structs.replace(BOB, user="BOB")
         assert (await s.desk.vote(request, shouting, "approve")).state == "waiting"
-        agent = Principal("bobs-agent", "agent", ("dba",), on_behalf_of="bob")
-        assert (await s.desk.vote(request, agent, "approve")).state == "waiting"
         assert (await s.desk.vote(request, CID, "approve")).state == "approved"
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        Principal("bobs-agent", "agent", ("dba",), on_behalf_of="bob", their_groups=("dba",)),
+        Principal("bot", "agent", ("dba",)),
+        Principal("ci", "job", ("dba",), on_behalf_of="bob", their_groups=("dba",)),
+    ],
+)
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_an_agent_decides_nothing_whatever_its_groups_and_its_humans(
+    play: Play, agent: Principal, verdict: str
+) -> None:
+    async def scene(s: Stage) -> None:
+        request = await s.asked(ruling=TWO_DBAS)
+        with pytest.raises(Denied, match=r"decided by people, and `.*` is an agent") as denied:
+            await s.desk.vote(request, agent, "approve" if verdict == "approve" else "deny")
+        assert denied.value.exit_code is ExitCode.DENIED
+        assert (await s.desk.get(request)).ballots == ()
+        assert (await s.desk.vote(request, BOB, "approve")).state == "waiting", "and its human's own vote is free"
+
+    play(scene)
+
+
+def test_an_agent_in_an_asked_group_sees_and_ends_nothing_of_others(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        request = await s.asked()
+        agent = Principal("bobs-agent", "agent", ("dba",), on_behalf_of="bob", their_groups=("dba",))
+        assert await s.desk.list(viewer=agent) == ()
+        with pytest.raises(Unknown):
+            await s.desk.get(request, agent)
+        with pytest.raises(Unknown):
+            await s.desk.cancel(request, agent)
+
+    play(scene)
+
+
+def test_a_request_of_an_agent_names_its_human(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        for_ann = Principal("bot", "agent", ("agents",), on_behalf_of="ann", their_groups=("developers",))
+        request = await s.asked(requester=for_ann)
+        view = await s.desk.get(request)
+        assert (view.requester, view.on_behalf_of) == ("bot", "ann")
+        with pytest.raises(Denied, match="belongs to `bot on behalf of ann`"):
+            await s.desk.cancel(request, BOB)
+
+    play(scene)
+
+
+def test_requests_of_a_human_and_of_her_agents_share_one_bound(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        agents = [Principal(f"agent-{n}", "agent", (), on_behalf_of="ann") for n in range(MAX_WAITING)]
+        for agent in agents:
+            await s.asked(requester=agent)
+        with pytest.raises(BadInput, match=f"`ann` has {MAX_WAITING} requests"):
+            await s.asked(requester=ANN)
+        await s.asked(requester=Principal("agent-1", "agent", (), on_behalf_of="eve"))
+
+    play(scene)
+
+
+def test_an_approval_lies_ready_for_exactly_who_asked(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        for_ann = Principal("bot", "agent", ("agents",), on_behalf_of="ann")
+        request = await s.asked(requester=for_ann)
+        assert await s.desk.ready(for_ann, "prod-db") == ()
+        await s.desk.vote(request, BOB, "approve")
+        assert [view.id for view in await s.desk.ready(for_ann, "prod-db")] == [request]
+        for other in (ANN, Principal("bot", "agent", ()), msgspec.structs.replace(for_ann, on_behalf_of="eve")):
+            assert await s.desk.ready(other, "prod-db") == ()
+        assert await s.desk.ready(for_ann, "test-db") == ()
 
     play(scene)
 

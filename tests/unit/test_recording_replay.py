@@ -276,3 +276,21 @@ def test_times_outside_the_calendar_are_told_as_numbers() -> None:
     for seconds in (1e300, float("nan"), float("inf"), -1e300):
         entry = Opened("s_1", OPENED.principal, "t", "postgres", "d", "p", "v", "b", seconds, seconds)
         assert any("after 1970" in line for line in lines([(0.0, entry)]))
+
+
+BOT = Principal("bot", "agent", ("agents",), on_behalf_of="ann\x1b[2J", their_groups=("developers",))
+
+
+def test_the_recording_of_an_agent_names_its_human_and_their_groups() -> None:
+    story = list(lines([(0.0, structs.replace(OPENED, principal=BOT))]))
+    assert "    who          bot (agent) on behalf of ann\\x1b[2J, groups: agents" in story
+    assert "    human        ann\\x1b[2J, groups: developers" in story
+    (line,) = jsonl([(0.0, structs.replace(OPENED, principal=BOT))])
+    said = json.loads(line)["principal"]
+    assert (said["user"], said["on_behalf_of"], said["their_groups"]) == ("bot", "ann\x1b[2J", ["developers"])
+
+
+def test_nobody_stands_behind_a_human() -> None:
+    assert not any(line.startswith("    human") for line in lines([(0.0, OPENED)]))
+    (line,) = jsonl([(0.0, OPENED)])
+    assert "their_groups" not in json.loads(line)["principal"]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hoopx_broker.storage.sessions import Sessions
@@ -45,6 +46,20 @@ def with_sessions(path: Path, scene: Callable[[Sessions], Awaitable[None]]) -> N
 
 
 A, B, C = SessionId("s_a"), SessionId("s_b"), SessionId("s_c")
+
+
+def test_a_session_of_an_agent_names_its_human_and_is_found_by_both(tmp_path: Path) -> None:
+    async def scene(sessions: Sessions) -> None:
+        for_ann = Principal("bot", "agent", on_behalf_of="ann", their_groups=("developers",))
+        await sessions.add(opened(A))
+        await sessions.add(msgspec.structs.replace(opened(B, at=200.0), principal=for_ann))
+        await sessions.add(opened(C, user="eve", at=300.0))
+        assert ((await sessions.get(B)).user, (await sessions.get(B)).on_behalf_of) == ("bot", "ann")
+        assert (await sessions.get(A)).on_behalf_of is None
+        assert [view.id for view in await sessions.list(user="ann")] == [B, A]
+        assert [view.id for view in await sessions.list(user="bot")] == [B]
+
+    with_sessions(tmp_path, scene)
 
 
 def test_a_session_is_open_until_it_is_finished(tmp_path: Path) -> None:

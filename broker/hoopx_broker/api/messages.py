@@ -108,12 +108,15 @@ class About(Struct, frozen=True):
 
 
 class WhoAmI(Struct, frozen=True):
+    """`their_groups` are those of the human on whose behalf an agent acts."""
+
     user: str
     kind: str
     groups: tuple[str, ...]
     issuer: str
     on_behalf_of: str | None = None
     token_expires_at: float = 0
+    their_groups: tuple[str, ...] = ()
 
 
 class PassFor(Struct, frozen=True):
@@ -174,7 +177,7 @@ class RequestView(Struct, frozen=True):
     """An ask for approval. `state` is waiting, approved, denied, cancelled, expired or used.
 
     `kind` is session, statement or unmask: the last is to see values of `classes` raw, until `expires_at` once it is
-    approved, and it is expired afterwards.
+    approved, and it is expired afterwards. An agent asks `on_behalf_of` a human.
     """
 
     id: str
@@ -192,6 +195,7 @@ class RequestView(Struct, frozen=True):
     statement: str = ""
     ballots: tuple[Ballot, ...] = ()
     classes: tuple[str, ...] = ()
+    on_behalf_of: str | None = None
 
 
 class AskFor(Struct, frozen=True):
@@ -231,7 +235,7 @@ class Unmasked(Struct, frozen=True):
 
 
 class SessionView(Struct, frozen=True):
-    """A session in lists. `state` is open, ended or unfinished."""
+    """A session in lists. `state` is open, ended or unfinished; an agent has it `on_behalf_of` a human."""
 
     id: str
     user: str
@@ -245,3 +249,4 @@ class SessionView(Struct, frozen=True):
     denied: int = 0
     end: str = ""
     unmasked: tuple[Unmasked, ...] = ()
+    on_behalf_of: str | None = None

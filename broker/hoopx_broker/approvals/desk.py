@@ -19,8 +19,10 @@ from hoopx_broker.approvals.matter import (
     Matter,
     Verdict,
     are_entangled,
+    deciding_groups,
+    is_agent,
     is_requester,
-    person_behind,
+    person_of,
     speaks_for,
 )
 from hoopx_broker.approvals.unmasking import Unmasking, unmasking_of
@@ -73,13 +75,13 @@ class Desk:
             if alike := docket.find_alike(connection, likeness):
                 docket.prolong(connection, alike.view.id, now + patience)
                 return _found(connection, RequestId(alike.view.id)).view
-            if docket.count_waiting(connection, requester.user) >= MAX_WAITING:
+            if docket.count_waiting(connection, requester) >= MAX_WAITING:
                 raise BadInput(
-                    f"`{requester.user}` has {MAX_WAITING} requests waiting already",
+                    f"`{requester.on_behalf_of or requester.user}` has {MAX_WAITING} requests waiting already",
                     "cancel some with `hoopx requests cancel`, or wait for their answers",
                 )
             view = _new(self._ids(), matter, requester, ruling, reason, ticket, now, now + patience)
-            docket.file(connection, Filed(view, matter.policy, requester.on_behalf_of), likeness)
+            docket.file(connection, Filed(view, matter.policy), likeness)
             return view
 
         return await self._run(work)
@@ -87,7 +89,8 @@ class Desk:
     async def vote(self, request: RequestId, approver: Principal, verdict: Verdict, comment: str = "") -> RequestView:
         """One person's word. The first `deny` decides; `approve` decides when every group's quorum is reached.
 
-        Raises `Unknown`, `Denied` (the requester's own, or not in an asked group), `BadInput` (decided already).
+        Raises `Unknown`, `Denied` (the requester's own, an agent, or not in an asked group), `BadInput` (decided
+        already).
         """
         refuse_unreadable(comment=(comment, MAX_LINE))
 
@@ -96,9 +99,7 @@ class Desk:
             groups = _groups_of(approver, filed)
             if filed.view.state != "waiting":
                 raise refusals.decided(filed.view)
-            _count(
-                connection, filed, Cast(person_behind(approver), groups, Ballot(approver.user, verdict, comment, now))
-            )
+            _count(connection, filed, Cast(person_of(approver), groups, Ballot(approver.user, verdict, comment, now)))
             return _found(connection, request).view
 
         return await self._run(work, request)
@@ -173,8 +174,20 @@ class Desk:
         if state is not None and state not in STATES:
             raise BadInput(f"`{state}` is no state of a request", f"use one of {', '.join(STATES)}")
         wanted = {"state": state, "target": target, "requester": requester}
-        filters = {column: value for column, value in wanted.items() if value is not None}
+        filters: dict[str, str | None] = {column: value for column, value in wanted.items() if value is not None}
         filed = await self._run(lambda connection, _: docket.listed(connection, filters, viewer, limit))
+        return tuple(each.view for each in filed)
+
+    async def ready(self, requester: Principal, target: str) -> tuple[RequestView, ...]:
+        """Approvals of sessions with `target` that lie unused for exactly this requester, the newest first."""
+        filters = {
+            "state": "approved",
+            "kind": "session",
+            "target": target,
+            "requester": requester.user,
+            "on_behalf_of": requester.on_behalf_of,
+        }
+        filed = await self._run(lambda connection, _: docket.listed(connection, filters, None, docket.MAX_LIST))
         return tuple(each.view for each in filed)
 
     async def wait(self, request: RequestId, timeout: float | None = None) -> RequestView:
@@ -252,6 +265,7 @@ def _new(
         expires_at=expires_at,
         statement=matter.statement,
         classes=matter.classes,
+        on_behalf_of=requester.on_behalf_of,
     )
 
 
@@ -266,9 +280,11 @@ def _groups_of(approver: Principal, filed: Filed) -> tuple[str, ...]:
     """The asked groups that this approver speaks for; raises `Denied` where there is none."""
     if are_entangled(approver, filed.requester):
         raise refusals.own_request(filed.view)
+    if is_agent(approver):
+        raise refusals.agents_decide_nothing(filed.view, approver)
     groups = tuple(sorted(set(approver.groups) & set(filed.view.approvers)))
     if not groups:
-        raise refusals.not_an_approver(filed.view, approver.user)
+        raise refusals.not_an_approver(filed.view, approver)
     return groups
 
 
@@ -287,12 +303,14 @@ def _count(connection: sqlite3.Connection, filed: Filed, vote: Cast) -> None:
 
 
 def _may_see(viewer: Principal, filed: Filed) -> bool:
-    return speaks_for(viewer, filed.requester) or not filed.view.approvers.keys().isdisjoint(viewer.groups)
+    return speaks_for(viewer, filed.requester) or not filed.view.approvers.keys().isdisjoint(deciding_groups(viewer))
 
 
 def _may_end(by: Principal, filed: Filed) -> bool:
     view = filed.view
-    return (view.kind, view.state) == ("unmask", "approved") and not view.approvers.keys().isdisjoint(by.groups)
+    return (view.kind, view.state) == ("unmask", "approved") and not view.approvers.keys().isdisjoint(
+        deciding_groups(by)
+    )
 
 
 def _difference(matter: Matter, filed: Filed) -> str | None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ballot, RequestView
+from hoopx_broker.approvals.matter import deciding_groups
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 
@@ -26,12 +27,11 @@ class Filed(Struct, frozen=True):
 
     view: RequestView
     policy: str
-    on_behalf_of: str | None
 
     @property
     def requester(self) -> Principal:
         """Enough of the requester to know them again."""
-        return Principal(self.view.requester, "human", on_behalf_of=self.on_behalf_of)
+        return Principal(self.view.requester, "human", on_behalf_of=self.view.on_behalf_of)
 
 
 class Cast(Struct, frozen=True):
@@ -69,7 +69,7 @@ def file(connection: sqlite3.Connection, filed: Filed, likeness: str) -> None:
             view.statement,
             msgspec.json.encode(view.classes).decode(),
             filed.policy,
-            filed.on_behalf_of,
+            view.on_behalf_of,
             likeness,
         ),
     )
@@ -85,9 +85,10 @@ def find_alike(connection: sqlite3.Connection, likeness: str) -> Filed | None:
     return found[0] if found else None
 
 
-def count_waiting(connection: sqlite3.Connection, requester: str) -> int:
-    query = "SELECT count(*) FROM requests WHERE state = 'waiting' AND requester = ?"
-    count: int = connection.execute(query, (requester,)).fetchone()[0]
+def count_waiting(connection: sqlite3.Connection, requester: Principal) -> int:
+    """Those of a human and of all agents that act for them count together."""
+    query = "SELECT count(*) FROM requests WHERE state = 'waiting' AND coalesce(on_behalf_of, requester) = ?"
+    count: int = connection.execute(query, (requester.on_behalf_of or requester.user,)).fetchone()[0]
     return count
 
 
@@ -141,19 +142,19 @@ def approved(connection: sqlite3.Connection, kind: str) -> tuple[Filed, ...]:
 
 def listed(
     connection: sqlite3.Connection,
-    filters: dict[str, str],
+    filters: dict[str, str | None],
     viewer: Principal | None,
     limit: int,
 ) -> tuple[Filed, ...]:
     """The newest first; with a viewer, only what that one may see."""
-    conditions = [f"{column} = :{column}" for column in filters]
+    conditions = [f"{column} IS :{column}" for column in filters]
     values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
     if viewer is not None:
         conditions.append(_VISIBLE)
         values |= {
             "viewer": viewer.user,
             "viewer_for": viewer.on_behalf_of,
-            "groups": msgspec.json.encode(viewer.groups).decode(),
+            "groups": msgspec.json.encode(deciding_groups(viewer)).decode(),
         }
     where = " AND ".join(conditions) or "1"
     return _select(connection, f"{where} ORDER BY created_at DESC, id LIMIT :limit", values)
@@ -190,5 +191,6 @@ def _filed(connection: sqlite3.Connection, row: Sequence[Any]) -> Filed:
         statement=statement,
         ballots=tuple(vote.ballot for vote in votes(connection, request)),
         classes=msgspec.json.decode(classes, type=tuple[str, ...]),
+        on_behalf_of=on_behalf_of,
     )
-    return Filed(view, policy, on_behalf_of)
+    return Filed(view, policy)

@@ -29,9 +29,21 @@ class Matter(Struct, frozen=True):
     classes: tuple[str, ...] = ()
 
 
-def person_behind(who: Principal) -> str:
-    """The human (or the job on its own) whose one vote this is."""
-    return _folded(who.on_behalf_of or who.user)
+def deciding_groups(who: Principal) -> tuple[str, ...]:
+    """The groups for which one decides what others ask. An agent decides nothing, whatever groups it is in.
+
+    It is talked into things by what it reads, and its human, who can vote, has not looked at anything.
+    """
+    return () if is_agent(who) else who.groups
+
+
+def is_agent(who: Principal) -> bool:
+    return who.kind == "agent" or who.on_behalf_of is not None
+
+
+def person_of(who: Principal) -> str:
+    """One person's vote counts once, however a provider writes the name."""
+    return _folded(who.user)
 
 
 def are_entangled(one: Principal, other: Principal) -> bool:

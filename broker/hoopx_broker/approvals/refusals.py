@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Refused, StillPending, Unknown
+from hoopx_broker.terms.people import Principal, spoken
 
 
 def unknown(request: str) -> Unknown:
@@ -22,10 +23,18 @@ def own_request(view: RequestView) -> Denied:
     )
 
 
-def not_an_approver(view: RequestView, user: str) -> Denied:
+def not_an_approver(view: RequestView, who: Principal) -> Denied:
+    name = spoken(who.user, who.on_behalf_of)
     return Denied(
-        f"request `{view.id}` is decided by {people_of(view.approvers)}, and `{user}` is in none of these groups",
+        f"request `{view.id}` is decided by {people_of(view.approvers)}, and `{name}` is in none of these groups",
         "log in again if you were added to a group since",
+    )
+
+
+def agents_decide_nothing(view: RequestView, who: Principal) -> Denied:
+    return Denied(
+        f"request `{view.id}` is decided by people, and `{spoken(who.user, who.on_behalf_of)}` is an agent",
+        f"one of {people_of(view.approvers)} has to look at it: `hoopx approve {view.id}`",
     )
 
 
@@ -34,7 +43,11 @@ def decided(view: RequestView) -> BadInput:
 
 
 def not_yours_to_cancel(view: RequestView) -> Denied:
-    return Denied(f"request `{view.id}` belongs to `{view.requester}`", f"to refuse it, use `hoopx deny {view.id}`")
+    return Denied(f"request `{view.id}` belongs to `{requester_of(view)}`", f"to refuse it, use `hoopx deny {view.id}`")
+
+
+def requester_of(view: RequestView) -> str:
+    return spoken(view.requester, view.on_behalf_of)
 
 
 def something_else(view: RequestView, difference: str) -> Denied:

@@ -41,7 +41,7 @@ from hoopx_broker.session.opening import Opening, Services, ask_for_session, den
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal, spoken
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
 
@@ -138,7 +138,8 @@ class Api:
         return self._house.people.revoked(who)
 
     async def _whoami(self, request: Request, who: Principal) -> WhoAmI:
-        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, request.state.identity.expires_at)
+        expires_at, theirs = request.state.identity.expires_at, who.their_groups or ()
+        return WhoAmI(who.user, who.kind, who.groups, who.issuer, who.on_behalf_of, expires_at, theirs)
 
     # Targets.
 
@@ -207,7 +208,7 @@ class Api:
         try:
             return await self._services.desk.get(id_, who)
         except Unknown:
-            raise not_an_approver(await self._services.desk.get(id_), who.user) from None
+            raise not_an_approver(await self._services.desk.get(id_), who) from None
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
         vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
@@ -231,20 +232,20 @@ class Api:
         views = await self._services.stored.list(
             user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=MAX_LOOKED_THROUGH
         )
-        whose = {(view.target, view.user) for view in views}
+        whose = {(view.target, owner_of(view)) for view in views}
         visible = {pair for pair in whose if self._may_view(who, *pair)}
-        return {"sessions": [view for view in views if (view.target, view.user) in visible][:limit]}
+        return {"sessions": [view for view in views if (view.target, owner_of(view)) in visible][:limit]}
 
     async def _session(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
-        if not self._may_view(who, view.target, view.user):
+        if not self._may_view(who, view.target, owner_of(view)):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         return view
 
-    def _may_view(self, who: Principal, target: str, owner: str) -> bool:
+    def _may_view(self, who: Principal, target: str, owner: Owner) -> bool:
         known = self._services.targets.get(target)
         if known is None:  # no longer configured: its owner alone may still look
-            return who.user == owner
+            return owner.is_of(who)
         return isinstance(self._services.judge().may_view_session(who, known, owner), Allow)
 
     async def _recording(self, request: Request, who: Principal) -> Response:
@@ -260,16 +261,17 @@ class Api:
         live = self._house.sessions.by_id(view.id)
         if live is None:
             raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
-        await live.end(f"`{who.user}` ended it")
+        await live.end(f"`{spoken(who.user, who.on_behalf_of)}` ended it")
         return await self._services.stored.get(SessionId(view.id))
 
     def _check_may_kill(self, who: Principal, view: SessionView) -> None:
         """Raises `Denied`, or `Unknown` where `who` may not even know of the session."""
         known = self._services.targets.get(view.target)
-        ruling = self._services.judge().may_kill_session(who, known, view.user) if known is not None else None
+        owner = owner_of(view)
+        ruling = self._services.judge().may_kill_session(who, known, owner) if known is not None else None
         if isinstance(ruling, Allow):
             return
-        if not self._may_view(who, view.target, view.user):
+        if not self._may_view(who, view.target, owner):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
 
@@ -277,6 +279,10 @@ class Api:
 def _presented(request: Request) -> Presented:
     headers, path = request.headers, request.scope["raw_path"].decode("latin-1")
     return presented(headers.getlist("authorization"), headers.getlist("dpop"), request.method, path)
+
+
+def owner_of(view: SessionView) -> Owner:
+    return Owner(view.user, view.on_behalf_of)
 
 
 def refusal(error: HoopxError) -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from hoopx_broker.recording.cells import BINARY, UnreadableRow, form_of, messages
 from hoopx_broker.recording.format import Reader
@@ -30,6 +31,7 @@ from hoopx_broker.terms.entries import (
     StreamOpened,
     Unmask,
 )
+from hoopx_broker.terms.people import Principal
 
 Moment = tuple[float, Entry]
 
@@ -146,10 +148,10 @@ _OfStream = StreamOpened | Statement | Executed | Columns | Rows | CopyData | Fi
 
 def _opening(entry: Opened) -> Iterator[str]:
     who = entry.principal
-    on_behalf = f" on behalf of {inert(who.on_behalf_of)}" if who.on_behalf_of else ""
     yield f"session {inert(entry.session)}"
     yield from _facts(
-        ("who", f"{inert(who.user)} ({inert(who.kind)}){on_behalf}, groups: {_listed(who.groups) or 'none'}"),
+        ("who", f"{_named(who)}, groups: {_listed(who.groups) or 'none'}"),
+        ("human", _human(who)),
         ("where", f"{inert(entry.target)} ({inert(entry.kind)}, database {inert(entry.database)})"),
         ("from", inert(entry.peer)),
         ("when", f"{_date(entry.opened_at)}, at most until {_date(entry.expires_at)}"),
@@ -163,6 +165,18 @@ def _opening(entry: Opened) -> Iterator[str]:
         ("as", inert(entry.backend_user)),
         ("broker", inert(entry.broker)),
     )
+
+
+def _named(who: Principal) -> str:
+    on_behalf = f" on behalf of {inert(who.on_behalf_of)}" if who.on_behalf_of else ""
+    return f"{inert(who.user)} ({inert(who.kind)}){on_behalf}"
+
+
+def _human(who: Principal) -> str:
+    """The human for whom an agent acts, as far as older recordings tell."""
+    if who.on_behalf_of is None or who.their_groups is UNSET:
+        return ""
+    return f"{inert(who.on_behalf_of)}, groups: {_listed(who.their_groups) or 'none'}"
 
 
 def _unmasking(at: str, unmask: Unmask) -> Iterator[str]:

@@ -24,6 +24,7 @@ class Proof(Struct, frozen=True):
     """What is proved: this key sealed exactly these entries. `root` is the hash over all but the seal, hexadecimal.
 
     `unfinished`: the broker crashed, and sealed later what it found; nothing is proved about what came before that.
+    An agent acted `on_behalf_of` a human.
     """
 
     session: str
@@ -34,6 +35,7 @@ class Proof(Struct, frozen=True):
     root: str
     unfinished: bool
     key: str
+    on_behalf_of: str | None = None
 
 
 def verify(path: Path, vkey: str) -> Proof:
@@ -70,6 +72,7 @@ def prove(stream: BinaryIO, vkey: str) -> Proof:
         root=signed.root.hex(),
         unfinished=last.unfinished,
         key=key.name,
+        on_behalf_of=opened.principal.on_behalf_of,
     )
 
 

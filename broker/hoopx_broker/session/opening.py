@@ -182,11 +182,9 @@ class Opening:
         desk = self._services.desk
         if ask.request is not None:
             return await desk.get(RequestId(ask.request), who)
-        if who.on_behalf_of is None:  # a list goes by the user alone; whoever acts for others names their request
-            ready = await desk.list(state="approved", target=target.name, requester=who.user)
-            fitting = [view for view in ready if view.kind == "session" and ask.reason in ("", view.reason)]
-            if fitting:
-                return fitting[0]
+        fitting = [view for view in await desk.ready(who, target.name) if ask.reason in ("", view.reason)]
+        if fitting:
+            return fitting[0]
         return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
 
     async def _wait(self, request: RequestView, seconds: int, on_waiting: OnWaiting) -> RequestView:
@@ -240,7 +238,7 @@ class Opening:
             self._asker(who, target),
             self._grounds[target.name],
             services.clock,
-            self._turns.setdefault((who.issuer, who.user), asyncio.Lock()),
+            self._turns.setdefault((who.issuer, who.on_behalf_of or who.user), asyncio.Lock()),
             reader.function,
         )
         start = Start(await reader.search_path(), credential.user)

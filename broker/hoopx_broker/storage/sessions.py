@@ -19,11 +19,17 @@ MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memo
 STATES = ("open", "ended", "unfinished")
 
 _COLUMNS = (
-    "id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended,"
+    "on_behalf_of, id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended,"
     " (SELECT json_group_array(json_object("
     "'request', request, 'classes', json(classes), 'began_at', began_at, 'ended_at', ended_at"
     ")) FROM unmaskings WHERE session = sessions.id) AS unmasked"
 )
+
+_FILTERS = {
+    "user": "(user = :user OR on_behalf_of = :user)",
+    "target": "target = :target",
+    "state": "state = :state",
+}
 
 CRASHED = "the broker stopped before the session ended"
 
@@ -95,12 +101,12 @@ class Sessions:
     async def list(
         self, *, user: str | None = None, target: str | None = None, state: str | None = None, limit: int = 50
     ) -> tuple[SessionView, ...]:
-        """The newest first."""
+        """The newest first. A `user` has also those that agents had on their behalf."""
         if state is not None and state not in STATES:
             raise BadInput(f"`{state}` is no state of a session", f"use one of {', '.join(STATES)}")
         wanted = {"user": user, "target": target, "state": state}
         filters = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(["1", *(f"{column} = :{column}" for column in filters)])
+        where = " AND ".join(["1", *(_FILTERS[column] for column in filters)])
         query = f"SELECT {_COLUMNS} FROM sessions WHERE {where} ORDER BY opened_at DESC, id DESC LIMIT :limit"
         values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
         rows = await self._store.run(lambda connection: connection.execute(query, values).fetchall())
@@ -135,10 +141,9 @@ def _find(connection: sqlite3.Connection, session: str) -> SessionView:
 
 
 def _view(row: Sequence[Any]) -> SessionView:
-    *facts, unmasked = row
-    seen = msgspec.json.decode(unmasked, type=list[Unmasked])
-    view = SessionView(*facts)
-    return msgspec.structs.replace(view, unmasked=tuple(sorted(seen, key=lambda each: each.began_at)))
+    on_behalf_of, *facts, unmasked = row
+    seen = sorted(msgspec.json.decode(unmasked, type=list[Unmasked]), key=lambda each: each.began_at)
+    return msgspec.structs.replace(SessionView(*facts), unmasked=tuple(seen), on_behalf_of=on_behalf_of)
 
 
 def _end_unmaskings(connection: sqlite3.Connection, session: str, at: float, request: str | None = None) -> None:
