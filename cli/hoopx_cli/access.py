@@ -43,6 +43,26 @@ _CONFLICTING = frozenset(
 _OURS = frozenset({"HOOPX_TOKEN"})
 
 
+# By these a job proves who it is, and a desktop opens its keyring: an agent on behalf of a person has its own way.
+_IDENTITIES = frozenset(
+    {
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "ACTIONS_RUNTIME_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "BUILDKITE_AGENT_ACCESS_TOKEN",
+        "CIRCLE_OIDC_TOKEN",
+        "CIRCLE_OIDC_TOKEN_V2",
+        "CI_JOB_JWT",
+        "CI_JOB_JWT_V2",
+        "CI_JOB_TOKEN",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "GNOME_KEYRING_CONTROL",
+        "SPIFFE_ENDPOINT_SOCKET",
+    }
+)
+
+
 class Access(Struct, frozen=True):
     """One session's local socket. `host` is an address, or the folder of a socket file (then without a password)."""
 
@@ -107,6 +127,20 @@ def environment(environ: Mapping[str, str], accesses: Sequence[Access]) -> dict[
     if len(accesses) == 1:
         kept |= accesses[0].variables()
     return kept | {variable_of(access.target): access.url() for access in accesses}
+
+
+def environment_of_agent(environ: Mapping[str, str], accesses: Sequence[Access], instructions: str) -> dict[str, str]:
+    """As `environment`, and without anything by which the child could act as the person whom it works for.
+
+    What is left is what every program of this Unix user can find: docs/agents.md says how to keep that away, too.
+    """
+    kept = {
+        name: value
+        for name, value in environment(environ, accesses).items()
+        if not name.startswith("HOOPX_") and name not in _IDENTITIES
+    }
+    named = {"HOOPX_AGENT_INSTRUCTIONS": instructions} if instructions else {}
+    return kept | {"HOOPX_AGENT": "1"} | named
 
 
 def variable_of(target: str) -> str:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -43,6 +43,8 @@ MAX_ANSWER = 16 * 1024 * 1024
 # A long poll ends by itself after this, before proxies on the way lose patience.
 LONGEST_POLL_SECONDS = 25
 _CHUNK = 256 * 1024
+# Where the issuer inside the broker is.
+ISSUER = "/oidc"
 
 
 class _Targets(Struct, frozen=True):
@@ -136,10 +138,33 @@ class Api:
         with self._answer(method, path, content, signed=signed) as answer:
             return _decoded(self._read(answer, MAX_ANSWER + 1), kind)
 
+    def issuer(self) -> dict[str, Any]:
+        """How the issuer inside the broker describes itself; empty where there is none."""
+        path = f"{ISSUER}/.well-known/openid-configuration"
+        with self._exchange("GET", path, b"", {"Accept": "application/json"}) as answer:
+            content = self._read(answer, MAX_ANSWER)
+            return _decoded(content, dict[str, Any]) if answer.status == 200 else {}
+
+    def form(self, path: str, fields: Mapping[str, str], proof: str) -> tuple[int, dict[str, Any]]:
+        """Send a form to the issuer inside the broker, with a proof of a key; gives its status and answer."""
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded", "DPoP": proof}
+        with self._exchange("POST", path, urlencode(fields).encode(), headers) as answer:
+            status, content = answer.status, self._read(answer, MAX_ANSWER)
+        try:
+            return status, msgspec.json.decode(content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return status, {}
+
     @contextmanager
     def _answer(self, method: str, path: str, content: bytes, *, signed: bool) -> Iterator[HTTPResponse]:
+        with self._exchange(method, path, content, self._headers(method, path, signed=signed)) as answer:
+            if not 200 <= answer.status < 300:
+                raise error_in(answer.status, self._read(answer, MAX_ANSWER))
+            yield answer
+
+    @contextmanager
+    def _exchange(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
         parts = urlsplit(self._settings.broker)
-        headers = self._headers(method, path, signed=signed)
         connection = HTTPSConnection(
             parts.hostname or "",
             parts.port,
@@ -148,10 +173,8 @@ class Api:
         )
         try:
             with self._failures():
-                connection.request(method, path, content or None, headers)
+                connection.request(method, path, content or None, dict(headers))
                 answer = connection.getresponse()
-            if not 200 <= answer.status < 300:
-                raise error_in(answer.status, self._read(answer, MAX_ANSWER))
             yield answer
         finally:
             connection.close()

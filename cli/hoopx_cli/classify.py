@@ -53,6 +53,7 @@ def classify(
         from hoopx_broker.masking.detect import classes_in
         from hoopx_broker.masking.detectors import BUILT_IN
         from hoopx_cli import front, samples
+        from hoopx_cli.doors import Door
         from hoopx_cli.survey import Survey
     detectors = [Detector(name) for name in BUILT_IN]
     order = Open(target, reason, ticket, seconds_of(for_, "--for"), seconds_of(wait, "--wait"), request or None)
@@ -65,7 +66,7 @@ def classify(
         _print(kit, target, survey)
         return 0
 
-    return front.stay(kit, [order], front.Door(), use)
+    return front.stay(kit, [order], Door(), use)
 
 
 def _print(kit: Kit, target: str, survey: Survey) -> None:

@@ -45,11 +45,12 @@ def connect(
     kit = kit_of(context)
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import front
+    from hoopx_cli.doors import Door
 
     door = _door(port, socket)
     order = Open(target, reason, ticket, seconds_of(for_, "--for"), seconds_of(wait, "--wait"), request or None)
     if kit.child is not None:
-        return front.stay(kit, [order], front.Door(*door), front.run_child(kit, command_of(kit)))
+        return front.stay(kit, [order], Door(*door), front.run_child(kit, command_of(kit)))
 
     was_open = False
 
@@ -59,7 +60,7 @@ def connect(
         _announce(kit, held[0])
         return await front.watch(kit, held[0])
 
-    code = front.stay(kit, [order], front.Door(*door), use)
+    code = front.stay(kit, [order], Door(*door), use)
     if was_open and code:
         kit.out.say(f"the session with `{target}` is over")
     return code

@@ -40,7 +40,8 @@ def exec_(
         raise BadInput("--request is for one target", "run one command for each target")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import front
+    from hoopx_cli.doors import Door
 
     length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
     orders = [Open(target, reason, ticket, length, patience, request or None) for target in targets]
-    return front.stay(kit, orders, front.Door(), front.run_child(kit, command))
+    return front.stay(kit, orders, Door(), front.run_child(kit, command))

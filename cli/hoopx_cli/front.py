@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Open
 from hoopx_broker.terms.errors import BadInput, Unreachable
-from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import Broker
 from hoopx_cli import child as child_room
-from hoopx_cli import sockets
 from hoopx_cli.access import Access, environment
+from hoopx_cli.doors import Door, opened_door
 from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
+from hoopx_cli.output import Output
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
 # The status line counts minutes; a second is soon enough for a new connection to show.
 STATUS_SECONDS = 1
-
-
-class Door(Struct, frozen=True):
-    """Where to listen: a port asked for, a socket file asked for, or neither."""
-
-    port: int | None = None
-    file: Path | None = None
 
 
 class Held(Struct, frozen=True):
@@ -45,33 +36,57 @@ class Held(Struct, frozen=True):
 
 
 Use = Callable[[Sequence[Held], Signals], Awaitable[int]]
+# Returns the exit code; what it puts on the stack is ended behind it.
+Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
 
 
 def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
     """Open a session for each order, `use` them, end them; returns the exit code."""
+    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.credential(), kit.credential, kit.out)
+
+    async def hold_and_use(stack: AsyncExitStack, signals: Signals) -> int:
+        held = [await _hold(stack, entrance, order, door) for order in orders]
+        return await use(held, signals)
+
+    return run(kit.out, hold_and_use)
+
+
+def run(out: Output, main: Main) -> int:
+    """Run `main` to its end, or to an orderly end at a signal; what it has put on the stack ends in any case."""
     # What picows has to say is said by our own errors; its logger would print beside them.
     logging.getLogger("picows").addHandler(logging.NullHandler())
-    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.credential(), kit.credential, kit.out)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_stay(entrance, orders, door, use))
+        return runner.run(_orderly(out, main))
 
 
 def run_child(kit: Kit, command: Sequence[str]) -> Use:
     """Use the sessions by one child; its exit code is ours."""
 
     async def use(held: Sequence[Held], signals: Signals) -> int:
-        try:
-            child = child_room.start(command, environment(kit.environ, [one.access for one in held]))
-        except child_room.NotStarted as error:
-            kit.out.error(error.message, error.hint)
-            return error.code
-        try:
-            with signals.handed_to(child.forward):
-                return await _until_over(child, held, kit)
-        finally:
-            await child.stop()
+        environ = environment(kit.environ, [one.access for one in held])
+        return await attend_child(kit.out, signals, command, environ, lambda child: _until_over(child, held, kit))
 
     return use
+
+
+async def attend_child(
+    out: Output,
+    signals: Signals,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    until: Callable[[child_room.Child], Awaitable[int]],
+) -> int:
+    """Start a child and wait as `until` says; it is over afterwards. Returns its exit code, or why it did not start."""
+    try:
+        child = child_room.start(command, environ)
+    except child_room.NotStarted as error:
+        out.error(error.message, error.hint)
+        return error.code
+    try:
+        with signals.handed_to(child.forward):
+            return await until(child)
+    finally:
+        await child.stop()
 
 
 async def watch(kit: Kit, held: Held) -> int:
@@ -89,44 +104,38 @@ async def watch(kit: Kit, held: Held) -> int:
     return 0
 
 
-async def _stay(entrance: Entrance, orders: Sequence[Open], door: Door, use: Use) -> int:
+async def _orderly(out: Output, main: Main) -> int:
     code: int | None = None
     with caught() as signals:
         try:
             async with AsyncExitStack() as stack:
-                held = [await _hold(stack, entrance, order, door) for order in orders]
-                code = await use(held, signals)
+                code = await main(stack, signals)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-            entrance.out.status("")
+            out.status("")
     # A signal after the child's end only hastens the goodbye: the child's own code stands.
     return code if code is not None else 128 + (signals.received or 0)
 
 
 async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> Held:
     """The socket first: a port that is taken is known before anybody is asked for an approval."""
-    settings, out = entrance.settings, entrance.out
-    if door.file is not None:
-        file = stack.enter_context(sockets.on_file(door.file))
-        on, host, port, password = file.socket, str(file.folder), file.number, None
-    else:
-        on = (
-            sockets.on_port(door.port)
-            if door.port is not None
-            else sockets.on_usual_port(settings.home, settings.broker, order.target)
-        )
-        stack.callback(on.close)
-        host, port = on.getsockname()
-        password = Secret(secrets.token_urlsafe(32))
+    out = entrance.out
+    place = opened_door(stack, entrance.settings, order.target, out.insist, door)
     session = await stack.enter_async_context(open_session(entrance, order))
     opened = session.opened
-    if opened.kind != "postgres":
-        raise BadInput(f"`{opened.target}` speaks {opened.kind}, which this hoopx does not", "update hoopx")
-    listener = await stack.enter_async_context(listening(on, Listener(session.dial, password, out.say)))
-    access = Access(opened.target, opened.session, opened.database, host, port, password, opened.expires_at, door.file)
+    demand_spoken(opened.target, opened.kind)
+    listener = Listener(session.dial, place.password, out.say)
+    await stack.enter_async_context(listening(place.socket, listener))
     out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
+    access = place.access(opened.target, opened.session, opened.database, opened.expires_at)
     return Held(session, listener, access)
+
+
+def demand_spoken(target: str, kind: str) -> None:
+    """Raises `BadInput` for a kind of target that this hoopx has no local socket for."""
+    if kind != "postgres":
+        raise BadInput(f"`{target}` speaks {kind}, which this hoopx does not", "update hoopx")
 
 
 async def _until_over(child: child_room.Child, held: Sequence[Held], kit: Kit) -> int:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.cursor import BrokenPeer, Cursor
+from hoopx_broker.wire.postgres import frames, hello, messages
 from hoopx_broker.wire.postgres.doorstep import Admit, Answer, Doorstep, Place, authentication
-from hoopx_broker.wire.postgres.frames import MAX_STARTUP
+from hoopx_broker.wire.postgres.frames import MAX_STARTUP, Frame
 from hoopx_broker.wire.postgres.hello import Unwelcome
 from hoopx_broker.wire.postgres.scram import MECHANISM, ServerExchange, WrongPassword
 
@@ -19,6 +20,15 @@ def greeting(password: Secret | None, nonce: bytes, salt: bytes) -> Doorstep:
     """`password` is None where the socket itself proves who connects."""
     proof = Scram(ServerExchange(password, nonce, salt)) if password is not None else None
     return Doorstep(Place.LOCAL, proof)
+
+
+def admission(startup: bytes) -> bytes:
+    """What the broker says first to a client with this start-up packet; nothing where it will not let it in."""
+    try:
+        said = hello.read(messages.parse_startup(Frame(frames.STARTUP, startup)))
+    except (BrokenPeer, hello.Unwelcome):
+        return b""
+    return hello.negotiation(said) + messages.AUTHENTICATION_OK
 
 
 class Scram:

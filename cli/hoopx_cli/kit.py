@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hoopx_broker.terms.errors import Denied
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
@@ -81,7 +82,7 @@ class Kit:
         return room.Agent(client, lambda: room.place_at(client, self.settings.broker, self.api.about()), self.trust)
 
     def credential(self) -> Credential:
-        """What a call to the broker carries. Raises `Unauthenticated`.
+        """What a call to the broker carries. Raises `Unauthenticated`, or `Denied` for an agent without its own.
 
         A token of the environment, else the program whose credentials stand there, else the kept login. `--account`
         means the kept login of that user whatever the environment says.
@@ -93,6 +94,11 @@ class Kit:
             return Credential(self.settings.token, self._process_key, "Bearer")
         if not self.settings.insists and self._agent is not None:
             return self._agent.credential()
+        if self.environ.get("HOOPX_AGENT"):
+            raise Denied(
+                "an agent does not act as the person whose login is kept here",
+                "use the connections of your environment; HOOPX_AGENT_INSTRUCTIONS names a file that tells of them",
+            )
         self.login = self._fresh()
         return credential_of(self.login)
 

@@ -7,14 +7,14 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Protocol, cast
 
-from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.errors import Denied, HoopxError, Refused, StillPending
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.tunnel.client import Near, Stream, UpgradeRefused
+from hoopx_broker.tunnel.client import Stream, UpgradeRefused
 from hoopx_broker.wire.postgres import messages
 from hoopx_broker.wire.postgres.doorstep import Admit, Answer, Cancel, Doorstep, TurnAway
-from hoopx_cli.greeting import greeting
+from hoopx_cli.greeting import admission, greeting
 from hoopx_cli.refusals import error_in
 from hoopx_cli.sockets import peer_uid
 
@@ -27,22 +27,43 @@ MAX_STRANGERS = 32
 MAX_STREAMS = 512
 # A cancel request is answered by closing; a broker that does not is not waited for.
 CANCEL_SECONDS = 10
+# Whoever reaches the port may send cancel requests, and each costs a stream of the session until it is answered.
+MAX_CANCELS = 8
 # What a client may send while its stream is being opened. Ordinary ones wait for an answer and send nothing.
 MAX_EARLY = 64 * 1024
 
-Dial = Callable[[Near], Awaitable[Stream]]
+Dial = Callable[["LocalClient"], Awaitable[Stream]]
+# As native clients hear it from the broker; whatever is not here is a connection that failed.
+_CODES: dict[type[HoopxError], str] = {Denied: "42501", Refused: "42501", StillPending: "42501"}
+
+
+class Behind(Protocol):
+    """What stands behind a socket that may have no session yet."""
+
+    @property
+    def is_open(self) -> bool:
+        """Is there a session now? A cancel request, which proves nothing, opens none."""
+
+    def count(self, streams: int) -> None:
+        """So many clients are admitted from now on."""
 
 
 class Listener:
-    """The clients of one local socket. `password` is None on a socket file, where the kernel tells who connects."""
+    """The clients of one local socket. `password` is None on a socket file, where the kernel tells who connects.
 
-    def __init__(self, dial: Dial, password: Secret | None, say: Callable[[str], None]) -> None:
+    `behind` hears of them where the session opens with the first and ends some time after the last.
+    """
+
+    def __init__(
+        self, dial: Dial, password: Secret | None, say: Callable[[str], None], behind: Behind | None = None
+    ) -> None:
         self.dial = dial
         self.password = password
         self.say = say
+        self._behind = behind
         self._strangers: dict[LocalClient, None] = {}
-        self._admitted: set[LocalClient] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._admitted: dict[LocalClient, asyncio.Task[None]] = {}
+        self._cancels: set[asyncio.Task[None]] = set()
 
     @property
     def streams(self) -> int:
@@ -63,23 +84,39 @@ class Listener:
         if len(self._admitted) >= MAX_STREAMS:
             client.turn_away("53300", f"this hoopx session already has {MAX_STREAMS} connections")
             return
-        self._admitted.add(client)
-        task = asyncio.get_running_loop().create_task(self._join(client, first))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._admitted[client] = asyncio.get_running_loop().create_task(self._join(client, first))
+        self._tell_behind()
+
+    def passes_on(self, client: LocalClient, request: bytes) -> None:
+        """A client asks to cancel what another one runs. It proves nothing but that it knows a key, to the broker."""
+        is_open = self._behind is None or self._behind.is_open
+        if not is_open or len(self._cancels) >= MAX_CANCELS:
+            client.hang_up()
+            return
+        task = asyncio.get_running_loop().create_task(self._join(client, request))
+        self._cancels.add(task)
+        task.add_done_callback(self._cancels.discard)
 
     def forgets(self, client: LocalClient) -> None:
-        """A client is gone."""
+        """A client is gone, and what it waited for is nobody's any more."""
         self._strangers.pop(client, None)
-        self._admitted.discard(client)
+        task = self._admitted.pop(client, None)
+        if task is not None:
+            task.cancel()
+            self._tell_behind()
+
+    def _tell_behind(self) -> None:
+        if self._behind is not None:
+            self._behind.count(len(self._admitted))
 
     async def close(self) -> None:
         """Hang up on every client and wait for what was under way."""
+        tasks = [*self._admitted.values(), *self._cancels]
         for client in [*self._strangers, *self._admitted]:
             client.hang_up()
-        for task in self._tasks:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         # One turn of the loop, in which the sockets of those cut off are closed.
         await asyncio.sleep(0)
 
@@ -98,7 +135,7 @@ class Listener:
 
     def _fail(self, client: LocalClient, error: HoopxError) -> None:
         self.say(f"a connection could not be opened: {error.message}")
-        client.turn_away("08006", error.message, error.hint)
+        client.turn_away(_CODES.get(type(error), "08006"), error.message, error.hint)
 
 
 class LocalClient(asyncio.Protocol):
@@ -110,6 +147,10 @@ class LocalClient(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stream: Stream | None = None
         self._early = b""
+        self._startup = b""
+        # What of the broker's first words the client has heard already, and what of them has come.
+        self._owed = b""
+        self._from_far = b""
         self._has_ended = False
         self._transport: asyncio.Transport
 
@@ -152,7 +193,9 @@ class LocalClient(asyncio.Protocol):
     # -- the far side
 
     def far_says(self, data: bytes) -> None:
-        if not self._transport.is_closing():
+        if self._owed:
+            data = self._unless_said(data)
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def far_is_full(self) -> None:
@@ -177,7 +220,17 @@ class LocalClient(asyncio.Protocol):
         self._stream = stream
         stream.send(first + self._early)
         self._early = b""
-        self._transport.resume_reading()
+
+    def tell(self, text: str, detail: str, hint: str) -> None:
+        """Something to know while the stream is being opened. A client hears notices only once it is let in.
+
+        So it is let in, in the words that the broker will use; of the broker's they are then left out.
+        """
+        if self._stream is None and not self._owed:
+            self._owed = admission(self._startup)
+            self._answer(self._owed)
+        if self._owed:
+            self._answer(messages.notice(text, detail, hint))
 
     def turn_away(self, code: str, text: str, hint: str = "") -> None:
         self._answer(messages.error("FATAL", code, text, hint=hint))
@@ -195,19 +248,30 @@ class LocalClient(asyncio.Protocol):
                     self._answer(answer)
                 case Admit(startup, answer):
                     self._answer(answer)
-                    self._leave_greeting(startup)
+                    self._leave_greeting()
+                    self._startup = startup
+                    self._listener.admits(self, startup)
                 case Cancel(packet):
-                    self._leave_greeting(packet)
+                    self._leave_greeting()
                     self._wait_at_most(CANCEL_SECONDS)
+                    self._listener.passes_on(self, packet)
                 case TurnAway(answer, _):
                     self._answer(answer)
                     self._transport.close()
 
-    def _leave_greeting(self, first: bytes) -> None:
+    def _leave_greeting(self) -> None:
+        # Reading goes on: whoever leaves while a stream is being opened, perhaps by people, has to be noticed.
         self._greeting = None
         self._no_deadline()
-        self._transport.pause_reading()
-        self._listener.admits(self, first)
+
+    def _unless_said(self, data: bytes) -> bytes:
+        """What the broker says, without the admission that the client has had."""
+        self._from_far += data
+        if len(self._from_far) < len(self._owed) and self._owed.startswith(self._from_far):
+            return b""
+        said, self._from_far = self._from_far, b""
+        owed, self._owed = self._owed, b""
+        return said.removeprefix(owed)
 
     def _keep_early(self, data: bytes) -> None:
         self._early += data

@@ -35,6 +35,13 @@ OPENING_SECONDS = 60
 GOODBYE_SECONDS = 10
 
 
+OnWaiting = Callable[[Waiting], None]
+
+
+def _nobody_else(_: Waiting) -> None:
+    """Hears that people are asked where they are told of it anyway."""
+
+
 class Entrance(Struct, frozen=True):
     """What every session of one command shares: the broker, the identity, and where to tell people things.
 
@@ -98,15 +105,16 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(entrance: Entrance, order: Open) -> AsyncIterator[Session]:
+async def open_session(entrance: Entrance, order: Open, on_waiting: OnWaiting = _nobody_else) -> AsyncIterator[Session]:
     """Ask for a session, wait for approval as long as `order.wait` says, and end it whatever happens inside.
 
-    Raises `StillPending` when the wait was too short, and otherwise what the broker says.
+    `on_waiting` hears of the approval that is waited for. Raises `StillPending` when the wait was too short, and
+    otherwise what the broker says.
     """
     control = await _control(entrance)
     renewing = asyncio.get_running_loop().create_task(_renew(entrance, control))
     try:
-        session = Session(entrance, control, await _opened(entrance, control, order))
+        session = Session(entrance, control, await _opened(entrance, control, order, on_waiting))
         try:
             yield session
         finally:
@@ -138,7 +146,7 @@ async def _control(entrance: Entrance) -> Control:
         raise trust.why(entrance.settings, error) from None
 
 
-async def _opened(entrance: Entrance, control: Control, order: Open) -> Opened:
+async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting: OnWaiting) -> Opened:
     control.say(order)
     request = ""
     try:
@@ -154,6 +162,7 @@ async def _opened(entrance: Entrance, control: Control, order: Open) -> Opened:
                         if waiting.request != request:
                             request = waiting.request
                             _await_people(entrance.out, order, waiting)
+                            on_waiting(waiting)
                             limit.reschedule(asyncio.get_running_loop().time() + order.wait + OPENING_SECONDS)
                     case Event(_, message):
                         entrance.out.say(message)

@@ -76,6 +76,10 @@ class BrokerDouble:
         """As a broker does after `hoopx sessions kill`."""
         self._each(lambda live: live.say(Ended(reason)))
 
+    def say(self, said: Said) -> None:
+        """To every session that is open, or being opened."""
+        self._each(lambda live: live.say(said))
+
     def vanish(self) -> None:
         """As a broker that is killed: connections just end."""
         self._each(_Live.cut)

@@ -100,11 +100,15 @@ class SignIn(Struct, frozen=True):
 
 
 class About(Struct, frozen=True):
-    """`GET /v1/about`, the one call without a token. `evidence_key` is a C2SP signed-note verifier key."""
+    """`GET /v1/about`, the one call without a token. `evidence_key` is a C2SP signed-note verifier key.
+
+    `agents` are those that have no credential of their own, and act on behalf of people only.
+    """
 
     version: str
     evidence_key: str
     sign_in: tuple[SignIn, ...] = ()
+    agents: tuple[str, ...] = ()
 
 
 class WhoAmI(Struct, frozen=True):
