@@ -1,6 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -13,6 +13,7 @@ $script:HoopxWords = @{
     'show' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'connect' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '--port', '-q', '--quiet', '--reason', '--request', '--socket', '--ticket', '-v', '--verbose', '--wait')
     'exec' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--ticket', '-v', '--verbose', '--wait')
+    'agent' = @('--account', '--as', '--broker', '--ca', '--for', '--help', '--idle', '--instructions', '-o', '--output', '-q', '--quiet', '--reason', '--target', '--ticket', '-v', '--verbose', '--wait')
     'classify' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--request', '--sample', '--schema', '--ticket', '-v', '--verbose', '--wait')
     'request' = @('--account', '--broker', '--ca', '--for', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--ticket', '--unmask', '-v', '--verbose', '--wait')
     'requests' = @('ls', 'show', 'wait', 'cancel', '--help')

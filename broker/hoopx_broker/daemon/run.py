@@ -112,7 +112,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     gate = _gate(settings, place, embedded, store, services.standing)
     sessions, passes = Sessions(), Passes(time.time, os.urandom)
     loyalty = Loyalty(sessions, services.standing)
-    about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded))
+    about = About(__version__, services.evidence.verifier, _sign_in(settings, embedded), _lent_agents(settings))
     opening = Opening(services, sessions)
     people = People(gate, services.standing, passes, sessions, services)
     api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
@@ -207,6 +207,12 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
         if issuer.client_id is not None
     ]
     return (*ways, *([embedded.sign_in()] if embedded else []))
+
+
+def _lent_agents(settings: BrokerConfig) -> tuple[str, ...]:
+    """The agents that have no credential of their own."""
+    known = settings.embedded.agents.values() if settings.embedded is not None else ()
+    return tuple(sorted(agent.name for agent in known if agent.jwks is None and agent.secret is None))
 
 
 async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
