@@ -63,6 +63,26 @@ _IDENTITIES = frozenset(
 )
 
 
+# By these a job proves who it is, and a desktop opens its keyring: an agent on behalf of a person has its own way.
+_IDENTITIES = frozenset(
+    {
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "ACTIONS_RUNTIME_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "BUILDKITE_AGENT_ACCESS_TOKEN",
+        "CIRCLE_OIDC_TOKEN",
+        "CIRCLE_OIDC_TOKEN_V2",
+        "CI_JOB_JWT",
+        "CI_JOB_JWT_V2",
+        "CI_JOB_TOKEN",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "GNOME_KEYRING_CONTROL",
+        "SPIFFE_ENDPOINT_SOCKET",
+    }
+)
+
+
 class Access(Struct, frozen=True):
     """One session's local socket. `host` is an address, or the folder of a socket file (then without a password)."""
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _JWT = "urn:ietf:params:oauth:token-type:jwt"
 NAME_SETTING = "HOOPX_AGENT_NAME"
-# Seconds; a token is exchanged anew before it can end between two machines' clocks.
-RENEW_BEFORE = 60.0
+# Seconds; a little more than what sessions are renewed before (`renewal.RENEW_BEFORE`), so that they get a new one.
+RENEW_BEFORE = 90.0
 
 
 def agent_of(named: str, environ: Mapping[str, str], about: Callable[[], About]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
@@ -35,7 +36,9 @@ class OpenDoor(Struct, frozen=True):
         return Access(target, session, database, self.host, self.port, self.password, expires_at, self.file)
 
 
-def opened_door(stack: ExitStack | AsyncExitStack, settings: Settings, target: str, door: Door = Door()) -> OpenDoor:
+def opened_door(
+    stack: ExitStack | AsyncExitStack, settings: Settings, target: str, warn: Callable[[str], None], door: Door = Door()
+) -> OpenDoor:
     """Listen as long as the stack lasts. Raises `BadInput` where that cannot be."""
     if door.file is not None:
         file = stack.enter_context(sockets.on_file(door.file))
@@ -43,7 +46,7 @@ def opened_door(stack: ExitStack | AsyncExitStack, settings: Settings, target: s
     on = (
         sockets.on_port(door.port)
         if door.port is not None
-        else sockets.on_usual_port(settings.home, settings.broker, target)
+        else sockets.on_usual_port(settings.home, settings.broker, target, warn)
     )
     stack.callback(on.close)
     host, port = on.getsockname()

@@ -81,7 +81,7 @@ def run(kit: Kit, delegate: Delegate, targets: Sequence[TargetView], terms: Term
 async def _stand_by(stack: AsyncExitStack, kit: Kit, target: TargetView, terms: Terms, enter: Enter) -> Access:
     """Listen at once; whoever connects finds the session open, or opens it."""
     front.demand_spoken(target.name, target.kind)
-    place = opened_door(stack, kit.settings, target.name)
+    place = opened_door(stack, kit.settings, target.name, kit.out.insist)
     order = Open(target.name, terms.reason, terms.ticket, terms.duration, terms.wait)
     standby = Standby(enter, order, terms.idle, kit.out)
     stack.push_async_callback(standby.close)

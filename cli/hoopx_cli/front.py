@@ -121,7 +121,7 @@ async def _orderly(out: Output, main: Main) -> int:
 async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> Held:
     """The socket first: a port that is taken is known before anybody is asked for an approval."""
     out = entrance.out
-    place = opened_door(stack, entrance.settings, order.target, door)
+    place = opened_door(stack, entrance.settings, order.target, out.insist, door)
     session = await stack.enter_async_context(open_session(entrance, order))
     opened = session.opened
     demand_spoken(opened.target, opened.kind)

@@ -27,6 +27,8 @@ MAX_STRANGERS = 32
 MAX_STREAMS = 512
 # A cancel request is answered by closing; a broker that does not is not waited for.
 CANCEL_SECONDS = 10
+# Whoever reaches the port may send cancel requests, and each costs a stream of the session until it is answered.
+MAX_CANCELS = 8
 # What a client may send while its stream is being opened. Ordinary ones wait for an answer and send nothing.
 MAX_EARLY = 64 * 1024
 
@@ -87,7 +89,8 @@ class Listener:
 
     def passes_on(self, client: LocalClient, request: bytes) -> None:
         """A client asks to cancel what another one runs. It proves nothing but that it knows a key, to the broker."""
-        if self._behind is not None and not self._behind.is_open:
+        is_open = self._behind is None or self._behind.is_open
+        if not is_open or len(self._cancels) >= MAX_CANCELS:
             client.hang_up()
             return
         task = asyncio.get_running_loop().create_task(self._join(client, request))

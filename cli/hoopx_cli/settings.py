@@ -116,6 +116,11 @@ def private_folder(path: Path) -> Path:
     """The folder, made for its owner alone where it is not there yet."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
+        if found.st_uid != os.geteuid():
+            raise BadInput(f"`{path}` is another user's", "set HOOPX_HOME to a folder of yours")
+        if found.st_mode & 0o022:  # others could put files of theirs in the place of ours
+            path.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
     except OSError as error:
         raise BadInput(f"`{path}` cannot be made: {error.strerror}", "set HOOPX_HOME to a folder of yours") from None
     return path

@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,16 +54,25 @@ def on_port(port: int) -> socket.socket:
         raise BadInput(f"port {port} on {LOOPBACK} is taken", hint) from None
 
 
-def on_usual_port(home: Path, broker: str, target: str) -> socket.socket:
-    """Listen where this target listened last time, so that saved connections work again; else on a free port."""
+def on_usual_port(home: Path, broker: str, target: str, warn: Callable[[str], None]) -> socket.socket:
+    """Listen where this target listened last time, so that saved connections work again; else on a free port.
+
+    Whoever listens at the old one would be told the new password by a connection that was saved: `warn` says so.
+    """
     remembered = _ports(home)
     name = f"{broker} {target}"
+    before = remembered.get(name)
     with suppress(OSError, OverflowError):
-        if name in remembered:
-            return _listening(remembered[name])
+        if before is not None:
+            return _listening(before)
     made = _listening(0)
-    remembered[name] = made.getsockname()[1]
+    port = remembered[name] = made.getsockname()[1]
     write_private(home / "ports.json", msgspec.json.encode(remembered))
+    if before is not None:
+        warn(
+            f"another program listens on port {before}, where `{target}` was before: it is on {port} now; "
+            "change saved connections first, and give no password to the old port"
+        )
     return made
 
 
@@ -121,6 +130,7 @@ def _ports(home: Path) -> dict[str, int]:
 def _bound(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > MAX_PATH:
         raise BadInput(f"the socket path is longer than {MAX_PATH} bytes", "choose a shorter one, for instance in /tmp")
+    demand_own_folder(path.parent)
     _clear(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The file gets its mode as it is made: a chmod afterwards would leave a moment for others.
@@ -137,6 +147,30 @@ def _bound(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return made
+
+
+def demand_own_folder(folder: Path) -> None:
+    """Raises `BadInput` where another user could put a socket of theirs in the place of ours.
+
+    In `/tmp` nobody can: its sticky bit lets everybody remove only what is their own.
+    """
+    try:
+        place = folder.resolve(strict=True)
+        for each in (place, *place.parents):
+            if _is_others(each.stat()):
+                message = f"other users could replace what stands in `{each}`"
+                raise BadInput(message, "--socket names a file in a folder that only you can write to")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"no socket can be made in `{folder}`: {reason}"
+        raise BadInput(message, "--socket names a file in a folder of yours") from None
+
+
+def _is_others(found: os.stat_result) -> bool:
+    if found.st_uid not in (0, os.geteuid()):
+        return True
+    group_writes = bool(found.st_mode & stat.S_IWGRP) and found.st_gid not in (0, os.getegid())
+    return not found.st_mode & stat.S_ISVTX and (group_writes or bool(found.st_mode & stat.S_IWOTH))
 
 
 def _clear(path: Path) -> None:
@@ -169,7 +203,7 @@ def _alias(path: Path) -> tuple[Path, int]:
     """A link beside the socket under the first free of libpq's names."""
     for number in range(_FIRST_NUMBER, _LAST_NUMBER):
         alias = path.with_name(f"{LIBPQ_NAME}{number}")
-        if alias.is_symlink() and not alias.exists():
+        if alias.is_symlink() and not alias.exists() and alias.lstat().st_uid == os.geteuid():
             # Left by a hoopx that was killed: its socket is gone.
             alias.unlink(missing_ok=True)
         with suppress(FileExistsError):

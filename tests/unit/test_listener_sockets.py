@@ -122,21 +122,24 @@ def test_the_kernel_tells_who_connects() -> None:
 
 
 def test_a_target_gets_its_port_again(folder: Path) -> None:
-    with sockets.on_usual_port(folder, BROKER, "prod-db") as first:
+    with sockets.on_usual_port(folder, BROKER, "prod-db", print) as first:
         port = first.getsockname()[1]
-    with sockets.on_usual_port(folder, BROKER, "prod-db") as again:
+    with sockets.on_usual_port(folder, BROKER, "prod-db", print) as again:
         assert again.getsockname() == ("127.0.0.1", port)
 
 
 def test_another_target_gets_another_port(folder: Path) -> None:
-    with sockets.on_usual_port(folder, BROKER, "one") as one, sockets.on_usual_port(folder, BROKER, "two") as two:
+    with (
+        sockets.on_usual_port(folder, BROKER, "one", print) as one,
+        sockets.on_usual_port(folder, BROKER, "two", print) as two,
+    ):
         assert one.getsockname() != two.getsockname()
 
 
 def test_a_usual_port_that_is_taken_is_done_without(folder: Path) -> None:
     with (
-        sockets.on_usual_port(folder, BROKER, "prod-db") as first,
-        sockets.on_usual_port(folder, BROKER, "prod-db") as second,
+        sockets.on_usual_port(folder, BROKER, "prod-db", print) as first,
+        sockets.on_usual_port(folder, BROKER, "prod-db", print) as second,
     ):
         assert first.getsockname() != second.getsockname()
 
@@ -144,7 +147,7 @@ def test_a_usual_port_that_is_taken_is_done_without(folder: Path) -> None:
 @pytest.mark.parametrize("kept", [b"", b"nonsense", b"[1]", b'{"https://broker.example:443 prod-db": 99999999}'])
 def test_a_broken_memory_of_ports_costs_only_the_memory(folder: Path, kept: bytes) -> None:
     (folder / "ports.json").write_bytes(kept)
-    with sockets.on_usual_port(folder, BROKER, "prod-db") as made:
+    with sockets.on_usual_port(folder, BROKER, "prod-db", print) as made:
         assert made.getsockname()[1] > 0
 
 
