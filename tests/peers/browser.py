@@ -1,7 +1,7 @@
 """A browser without a screen: opens a page, fills one of its forms, presses a button.
 
 It keeps back cookies of `SameSite=Strict` as browsers do: they go along only where the person, or a page of that very
-site, asked for it, and no redirect of another site came between. A site is an origin here, stricter than in browsers."""
+site, asked for it, and no redirect of another site came between. A site is an origin here: stricter than theirs."""
 
 from __future__ import annotations
 

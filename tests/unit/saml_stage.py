@@ -98,7 +98,7 @@ def signed(
     done = signer.sign(
         root, key=key, cert=pem, reference_uri=root.get("ID"), id_attribute="ID", always_add_key_value=by is None
     )
-    return etree.tostring(done).decode()
+    return str(etree.tostring(done).decode())
 
 
 class _Signer(XMLSigner):
