@@ -43,7 +43,7 @@ const VARIANTS = {
   audience: { audience: 'https://other.example.com' },
   recipient: { recipient: 'https://other.example.com/acs' },
   expired: { lifetimeInSeconds: -1 },
-  unsolicited: { inResponseTo: '' },
+  unsolicited: {}, // as if nobody had asked: see below
   other_request: { inResponseTo: '_0000' },
 };
 
@@ -69,6 +69,7 @@ function answer(request, response, form, url) {
   samlp.parseRequest(request, {}, (error, asked) => {
     if (error) { failed(error); return; }
     const here = asked.assertionConsumerServiceURL;
+    if (form.variant === 'unsolicited') delete form.SAMLRequest;
     const common = { issuer: url, ...OWN, destination: here, recipient: here, RelayState: form.RelayState };
     const getPostURL = (...given) => given.at(-1)(null, here);
     if (form.variant === 'refuse') {
@@ -79,7 +80,7 @@ function answer(request, response, form, url) {
     samlp.auth({
       ...common, lifetimeInSeconds: 300, profileMapper: (profile) => new Mapper(profile), getUserFromRequest: () => user,
       authnContextClassRef: 'urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport', getPostURL,
-      inResponseTo: asked.id, audience: asked.issuer, ...VARIANTS[form.variant],
+      audience: asked.issuer, ...VARIANTS[form.variant],
     })(request, response, failed);
   });
 }
