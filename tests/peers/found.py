@@ -17,6 +17,7 @@ from tests.regress.source import FETCH, suites
 
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
+SAML_PROVIDER = Path(__file__).parent / "saml_provider"
 NODE_CLIENTS = Path(__file__).parent / "days" / "node"
 JDBC = Path(__file__).parent / "days" / "jdbc"
 
@@ -40,6 +41,7 @@ def peers() -> list[Peer]:
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
         Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
+        Peer("saml provider", _saml_provider(), ".ci/peers"),
         Peer("node clients", _node_clients(), ".ci/peers", optional=True),
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
@@ -100,6 +102,11 @@ def _version(command: str) -> str | None:
 def _oidc_provider() -> str | None:
     package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
     return "installed" if package.exists() and shutil.which("node") else None
+
+
+def _saml_provider() -> str | None:
+    package = SAML_PROVIDER / "node_modules" / "samlp" / "package.json"
+    return "installed" if package.exists() and shutil.which("node") and shutil.which("openssl") else None
 
 
 def _node_clients() -> str | None:

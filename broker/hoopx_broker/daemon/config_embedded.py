@@ -1,10 +1,11 @@
-"""Read what the embedded issuer is told: its users and its agents."""
+"""Read what the embedded issuer is told: its users, its agents, and where else people log in."""
 
 from __future__ import annotations
 
 import msgspec
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_upstream import read_upstreams
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import Section
 from hoopx_broker.identity.keys import read_keys
@@ -23,8 +24,9 @@ def read_embedded(section: Section) -> EmbeddedIssuer:
         client_id=section.text_or("client_id", "hoopx-cli"),
         audience=section.text_or("audience", "hoopx"),
         agents={name: _agent(name, inner) for name, inner in section.sections_or_none("agents", values.user_name)},
+        upstreams=read_upstreams(section),
     )
-    if not issuer.users and not issuer.agents:
+    if not issuer.users and not issuer.agents and not section.has("upstream"):
         section.sections("users", values.user_name)  # notes that there is nobody
     _check_names(section, issuer)
     return issuer

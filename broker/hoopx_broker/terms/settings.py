@@ -77,13 +77,43 @@ class LocalAgent(Struct, frozen=True):
     secret: Secret | None = None
 
 
+class OidcUpstream(Struct, frozen=True):
+    """An OpenID provider where people of the embedded issuer log in; `secret` is None for a public client.
+
+    `slug` names it in URLs. The names that it gives begin with `prefix` and, where there are `domains`, are addresses
+    in one of them.
+    """
+
+    name: str
+    slug: str
+    provider: OidcIssuer
+    secret: Secret | None = None
+    prefix: str = ""
+    domains: tuple[str, ...] = ()
+
+
+class SamlUpstream(Struct, frozen=True):
+    """As `OidcUpstream`, a SAML identity provider; `metadata` is its own description of itself."""
+
+    name: str
+    slug: str
+    metadata: bytes
+    claims: Claims
+    prefix: str = ""
+    domains: tuple[str, ...] = ()
+
+
+Upstream = OidcUpstream | SamlUpstream
+
+
 class EmbeddedIssuer(Struct, frozen=True):
-    """The issuer inside the broker: local users with groups, and agents."""
+    """The issuer inside the broker: local users with groups, agents, and providers at which people log in."""
 
     users: dict[str, LocalUser]
     client_id: str = "hoopx-cli"
     audience: str = "hoopx"
     agents: dict[str, LocalAgent] = {}
+    upstreams: tuple[Upstream, ...] = ()
 
 
 class ServerTls(Struct, frozen=True):

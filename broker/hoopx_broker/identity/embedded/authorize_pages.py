@@ -27,7 +27,8 @@ class ForProgram(Struct, frozen=True):
 
     def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
         """Always asked: anybody may start a program on a machine, or make its browser open an address."""
-        request = pages.Program(self.asked.client, self.asked.back.host, self.issuer.host, person.name)
+        program = self.asked.client, self.asked.back.host, self.issuer.host
+        request = pages.Program(*program, person.name, person.came_through)
         return html(pages.allow_program(token, request), posts_to=_sources(self.asked))
 
 

@@ -31,7 +31,9 @@ class ForDevice(Struct, frozen=True):
             raise OAuthError("invalid_request", OVER)
         waiting = int(self.issuer.clock() - asked.asked_at)
         code = in_groups(asked.user_code)
-        question = pages.Question(asked.client, self.issuer.host, code, asked.peer, browser_at, waiting, person.name)
+        question = pages.Question(
+            asked.client, self.issuer.host, code, asked.peer, browser_at, waiting, person.name, person.came_through
+        )
         return html(pages.confirm(token, question))
 
 

@@ -21,6 +21,7 @@ from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.pkce import challenge_of
 from hoopx_broker.identity.embedded.possession import Possession, possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
+from hoopx_broker.terms.errors import Unreachable
 
 CODE_GRANT = "authorization_code"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -108,7 +109,11 @@ class Endpoints:
         refresh = field(form, "refresh_token")
         await self._issuer.tokens.logins.check(refresh, proof.key)
         proof.spend()
-        return await self._issuer.tokens.again(refresh, client, self._issuer.people.find, proof.key)
+        try:
+            return await self._issuer.tokens.again(refresh, client, self._issuer.still, proof.key)
+        except Unreachable as error:
+            self._issuer.ways.note(f"a login could not be renewed: {error.message}")
+            raise OAuthError("temporarily_unavailable", "the identity provider of this login is silent", 503) from None
 
     async def _of_agent(self, client: Client, proof: Possession) -> dict[str, Any]:
         if client.agent is None or not client.has_proved:

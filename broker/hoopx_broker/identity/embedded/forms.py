@@ -13,14 +13,14 @@ MAX_FORM = 16_384  # the longest field is a password of 1024 characters: 12 KB w
 MAX_FIELDS = 24  # the longest real one has fifteen
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, limit: int = MAX_FORM) -> dict[str, str]:
     """The fields of an urlencoded form, each at most once (RFC 6749 section 3.2). Raises `OAuthError`."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "send a form: application/x-www-form-urlencoded")
     held = bytearray()
     async for chunk in request.stream():
         held += chunk
-        if len(held) > MAX_FORM:
+        if len(held) > limit:
             raise OAuthError("invalid_request", "the form is too large", 413)
     try:
         return fields_of(held.decode("ascii"))

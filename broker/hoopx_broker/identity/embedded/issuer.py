@@ -15,11 +15,14 @@ from hoopx_broker.identity.embedded.authorization import SCOPES as SIGN_IN_SCOPE
 from hoopx_broker.identity.embedded.authorization_codes import AuthorizationCodes
 from hoopx_broker.identity.embedded.clients import Clients
 from hoopx_broker.identity.embedded.codes import DeviceCodes
+from hoopx_broker.identity.embedded.logins import Login as Kept
 from hoopx_broker.identity.embedded.logins import OnEnd
-from hoopx_broker.identity.embedded.people import People
+from hoopx_broker.identity.embedded.people import People, Person
 from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.throttle import Throttle
 from hoopx_broker.identity.embedded.tokens import Tokens
+from hoopx_broker.identity.embedded.upstream.guests import is_guest
+from hoopx_broker.identity.embedded.upstream.ways import Ways
 from hoopx_broker.identity.embedded.visits import Visits
 from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.own import own_login, own_principal
@@ -51,6 +54,7 @@ class Embedded(Struct, frozen=True):
     grants: AuthorizationCodes
     visits: Visits
     tokens: Tokens
+    ways: Ways
     proofs: Spent
     failures: Throttle
     failures_from: Throttle
@@ -70,12 +74,14 @@ class Embedded(Struct, frozen=True):
     ) -> Embedded:
         """Load or make the keys, hash the passwords; about a quarter of a second for each user.
 
-        `note` hears why an agent was refused, in words that hold no secret. `standing` is told of logins that end
-        before their time, so that their access tokens and sessions end with them.
+        `note` hears why an agent or an upstream's answer was refused, in words that hold no secret. `standing` is told
+        of logins that end before their time, so that their access tokens and sessions end with them.
         """
         url = public_url.rstrip("/") + "/oidc"
         keys = await SigningKeys.load(store, clock)
-        tokens = Tokens(url, config.audience, keys, store, clock, random, _teller(url, standing, clock))
+        ways = Ways.lay(config.upstreams, url, [*config.users, *config.agents, config.client_id], clock, random, note)
+        on_end = _teller(url, standing, clock)
+        tokens = Tokens(url, config.audience, keys, store, ways.guests, clock, random, on_end)
         return cls(
             url=url,
             client_id=config.client_id,
@@ -88,6 +94,7 @@ class Embedded(Struct, frozen=True):
             grants=AuthorizationCodes(clock, tokens.word),
             visits=Visits(clock, random),
             tokens=tokens,
+            ways=ways,
             proofs=Spent(clock),
             failures=Throttle(MAX_FAILURES, FAILURE_WINDOW, clock),
             failures_from=Throttle(MAX_FAILURES_FROM, FAILURE_WINDOW, clock),
@@ -104,6 +111,10 @@ class Embedded(Struct, frozen=True):
     def host(self) -> str:
         """The broker, as people read it in their address line."""
         return urlsplit(self.url).netloc
+
+    async def still(self, login: Kept) -> Person | None:
+        """Whose login this is by now; None where they are gone. Raises `Unreachable` where an upstream is silent."""
+        return await self.ways.again(login.family) if is_guest(login.user) else self.people.find(login.user)
 
     def trust(self) -> Trust:
         """What the gate needs to believe this issuer; its keys are taken from here, not over the network.

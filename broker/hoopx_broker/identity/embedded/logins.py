@@ -53,6 +53,11 @@ class Logins:
             raise _over()
         _check_key(login, key)
 
+    async def held(self, refresh: str, client: str) -> Login | None:
+        """The login of a refresh token that may still be turned; spends nothing."""
+        now = self._clock()
+        return await self._store.run(lambda connection: _held(connection, _hash(refresh), client, now))
+
     async def turn(self, refresh: str, fresh: str, client: str, key: str | None) -> Login:
         """Spend a refresh token for a fresh one. One that was spent before ends the whole login.
 
@@ -96,6 +101,12 @@ _LOGIN = "user, client, scope, signed_in_at, family_ends_at, family, key"
 
 def _find(connection: sqlite3.Connection, digest: str) -> Login | None:
     found = connection.execute(f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ?", (digest,)).fetchone()
+    return Login(*found) if found is not None else None
+
+
+def _held(connection: sqlite3.Connection, digest: str, client: str, now: float) -> Login | None:
+    query = f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ? AND client = ? AND NOT spent AND expires_at > ?"
+    found = connection.execute(query, (digest, client, now)).fetchone()
     return Login(*found) if found is not None else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -32,6 +33,20 @@ def headers(posts_to: str = "") -> dict[str, str]:
     return _HEADERS | {"content-security-policy": policy}
 
 
+class Typed(Struct, frozen=True):
+    """What somebody typed before, and what was wrong with it."""
+
+    user: str = ""
+    wrong: str = ""
+
+
+class Elsewhere(Struct, frozen=True):
+    """A provider to log in at: its name in URLs, and for people."""
+
+    slug: str
+    name: str
+
+
 class Program(Struct, frozen=True):
     """What a person confirms: which program asks, where it listens (host and port), and at which broker."""
 
@@ -39,6 +54,7 @@ class Program(Struct, frozen=True):
     listens_at: str
     broker: str
     user: str
+    through: str = ""
 
 
 class Question(Struct, frozen=True):
@@ -51,6 +67,7 @@ class Question(Struct, frozen=True):
     browser_at: str
     waiting: int
     user: str
+    through: str = ""
 
 
 def enter_code(typed: str = "", wrong: str = "") -> str:
@@ -67,29 +84,53 @@ def enter_code(typed: str = "", wrong: str = "") -> str:
     )
 
 
-def enter_password(token: str, user: str = "", wrong: str = "") -> str:
+def sign_in(token: str, typed: Typed | None, elsewhere: Sequence[Elsewhere] = ()) -> str:
+    """All ways to prove who one is; no password is asked for where `typed` is None."""
+    ways = [_password(token, typed)] if typed is not None else []
+    if typed is not None and elsewhere:
+        ways.append('<p class="or">or</p>')
+    ways += [_button(token, each) for each in elsewhere]
+    return _page("Log in", "\n".join(["<h1>Log in</h1>", *ways]))
+
+
+def elsewhere(url: str, name: str) -> str:
+    """A page that leads on by itself, and by a link where a browser does not follow."""
     return _page(
         "Log in",
-        f"""<h1>Log in</h1>
-<p class="soft">With your user name and password of this broker.</p>{_wrong(wrong)}
+        f"""<h1>One moment</h1>
+<p>You are led to <b>{escape(name)}</b>.</p>
+<p><a href="{escape(url)}">Go on</a></p>""",
+        head=f'<meta http-equiv="refresh" content="0; url={escape(url)}">\n',
+    )
+
+
+def _password(token: str, typed: Typed) -> str:
+    return f"""<p class="soft">With your user name and password of this broker.</p>{_wrong(typed.wrong)}
 <form method="post" action="/oidc/login">
 <input type="hidden" name="token" value="{escape(token)}">
 <label for="user">User name</label>
-<input id="user" name="user" value="{escape(user)}" required maxlength="256" autocomplete="username"
- autocapitalize="none" spellcheck="false"{_focus(not user)}>
+<input id="user" name="user" value="{escape(typed.user)}" required maxlength="256" autocomplete="username"
+ autocapitalize="none" spellcheck="false"{_focus(not typed.user)}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" required maxlength="1024" autocomplete="current-password"\
-{_focus(bool(user))}>
+{_focus(bool(typed.user))}>
 <button>Log in</button>
-</form>""",
-    )
+</form>"""
+
+
+def _button(token: str, way: Elsewhere) -> str:
+    return f"""<form method="post" action="/oidc/upstream/{way.slug}">
+<input type="hidden" name="token" value="{escape(token)}">
+<button class="quiet">Continue with {escape(way.name)}</button>
+</form>"""
 
 
 def confirm(token: str, question: Question) -> str:
     return _page(
         "Allow this login?",
         f"""<h1>Is this you?</h1>
-<p>A device wants to open sessions as <b>{escape(question.user)}</b> at <b>{escape(question.broker)}</b>.</p>
+<p>A device wants to open sessions as <b>{escape(question.user)}</b>{_through(question.through)} \
+at <b>{escape(question.broker)}</b>.</p>
 <dl>
 <div><dt>Client</dt><dd>{escape(question.client)}</dd></div>
 <div><dt>Code</dt><dd class="code">{escape(question.code)}</dd></div>
@@ -110,7 +151,7 @@ def allow_program(token: str, program: Program) -> str:
     return _page(
         "Allow this login?",
         f"""<h1>Is this you?</h1>
-<p>A program on this computer wants to open sessions as <b>{escape(program.user)}</b> at \
+<p>A program on this computer wants to open sessions as <b>{escape(program.user)}</b>{_through(program.through)} at \
 <b>{escape(program.broker)}</b>.</p>
 <dl>
 <div><dt>Program</dt><dd>{escape(program.client)}</dd></div>
@@ -152,14 +193,14 @@ def trouble(what: str) -> str:
     )
 
 
-def _page(title: str, body: str) -> str:
+def _page(title: str, body: str, head: str = "") -> str:
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{escape(title)} · hoopx</title>
+{head}<title>{escape(title)} · hoopx</title>
 <style>{STYLE}</style>
 </head>
 <body>
@@ -185,6 +226,10 @@ def _ago(seconds: int) -> str:
     if minutes == 0:
         return "less than a minute ago"
     return f"{minutes} minute{'s' if minutes > 1 else ''} ago"
+
+
+def _through(upstream: str) -> str:
+    return f" of {escape(upstream)}" if upstream else ""
 
 
 def _elsewhere(question: Question) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from hoopx_broker.identity.embedded.upstream.answers import Through
 from hoopx_broker.terms.settings import LocalUser
 
 # scrypt as OWASP advises for logins (2^14, 8, 5): about 0.2 s and 16 MB for a try.
@@ -18,11 +19,17 @@ AT_ONCE = 2  # tries hashed side by side: strangers at the login page take two t
 
 
 class Person(Struct, frozen=True):
-    """Somebody who has proved who they are: what tokens say of them."""
+    """Somebody who has proved who they are: what tokens say of them. Local users come `through` nobody."""
 
     name: str
     groups: tuple[str, ...] = ()
     email: str | None = None
+    through: Through | None = None
+
+    @property
+    def came_through(self) -> str:
+        """The upstream's name for people; empty for local users."""
+        return self.through.label if self.through is not None else ""
 
 
 class _Known(Struct, frozen=True):
@@ -47,6 +54,9 @@ class People:
         # Whom nobody knows is checked as slowly against a password that nobody has.
         nobody = _Known(random(16), random(64))
         return cls(users, known, nobody)
+
+    def __len__(self) -> int:
+        return len(self._users)
 
     def find(self, name: str) -> Person | None:
         """As configured now: whoever was taken out is nobody."""

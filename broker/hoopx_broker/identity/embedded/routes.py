@@ -11,6 +11,7 @@ from hoopx_broker.identity.embedded.endpoints import Endpoints
 from hoopx_broker.identity.embedded.exchange import Identify, nobody
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.sign_in import SignIn
+from hoopx_broker.identity.embedded.upstream_pages import UpstreamPages
 
 
 def routes(issuer: Embedded, identify: Identify = nobody) -> list[Route]:
@@ -20,6 +21,7 @@ def routes(issuer: Embedded, identify: Identify = nobody) -> list[Route]:
         *Descriptions(issuer).routes(),
         *Endpoints(issuer, identify).routes(),
         *sign_in.routes(),
+        *UpstreamPages(issuer, sign_in).routes(),
         *DevicePages(issuer, sign_in).routes(),
         *AuthorizePages(issuer, sign_in).routes(),
     ]

@@ -30,17 +30,17 @@ class SignIn:
     def begin(self, request: Request, errand: Errand) -> HTMLResponse:
         """The first page for somebody who came for `errand`."""
         cookie, visit = self._issuer.visits.begin(errand, peer(request))
-        return html(pages.enter_password(visit.token), cookie=cookie)
+        return html(self._page(visit), cookie=cookie)
 
     async def log_in(self, request: Request) -> Response:
         form = await own_form(request, self._issuer.url)
         visit = visit_of(request, form, self._issuer.visits)
         name = field(form, "user")[:MAX_USER]
         if self._has_failed_too_often(name, request):
-            return html(pages.enter_password(visit.token, name, TOO_OFTEN), 429)
+            return html(self._page(visit, name, TOO_OFTEN), 429)
         person = await self._check_password(name, field(form, "password"), request)
         if person is None:
-            return html(pages.enter_password(visit.token, name, "User name or password is wrong."), 400)
+            return html(self._page(visit, name, "User name or password is wrong."), 400)
         return self.signed_in(request, visit, person)
 
     def signed_in(self, request: Request, visit: Visit, person: Person) -> HTMLResponse:
@@ -50,6 +50,11 @@ class SignIn:
         page = visit.errand.question(known.token, person, peer(request))
         set_cookie(page, cookie)
         return page
+
+    def _page(self, visit: Visit, name: str = "", wrong: str = "") -> str:
+        """All ways to prove who one is: the password where there are local users, and each upstream."""
+        ways = [pages.Elsewhere(way.upstream.slug, way.upstream.name) for way in self._issuer.ways.all]
+        return pages.sign_in(visit.token, pages.Typed(name, wrong) if self._issuer.people or not ways else None, ways)
 
     def _has_failed_too_often(self, name: str, request: Request) -> bool:
         return self._issuer.failures.is_shut(name) or self._issuer.failures_from.is_shut(peer(request))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.logins import LOGIN_LIFE, Login, Logins, OnEnd
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.signing import SigningKeys
+from hoopx_broker.identity.embedded.upstream.guests import Guests, marked
 from hoopx_broker.identity.identity import Login as SignedIn
 from hoopx_broker.storage.store import Store
 
@@ -27,6 +30,7 @@ class Tokens:
         audience: str,
         keys: SigningKeys,
         store: Store,
+        guests: Guests,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         on_end: OnEnd,
@@ -36,7 +40,9 @@ class Tokens:
         self._keys = keys
         self._clock = clock
         self._random = random
-        self.logins = Logins(store, clock, on_end)
+        self._guests = guests
+        self._on_end = on_end
+        self.logins = Logins(store, clock, self._ended)
 
     def now(self) -> float:
         return self._clock()
@@ -44,6 +50,10 @@ class Tokens:
     def word(self) -> str:
         """A name or a secret that nobody guesses."""
         return base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+
+    async def _ended(self, family: str, why: str) -> None:
+        self._guests.forget(family)
+        await self._on_end(family, why)
 
     async def first(
         self,
@@ -56,21 +66,28 @@ class Tokens:
         nonce: str | None = None,
     ) -> dict[str, Any]:
         """The answer to a fresh login."""
-        ends_at = self._clock() + LOGIN_LIFE
-        login = Login(person.name, client, scope, signed_in_at, ends_at, family or self.word(), key)
+        login = Login(person.name, client, scope, signed_in_at, self._clock() + LOGIN_LIFE, family or self.word(), key)
+        if person.through is not None:
+            login = replace(login, user=marked(person.name), ends_at=self._guests.ends_at(person))
         refresh = self.word() if "offline_access" in scope.split() else None
         if refresh is not None:
             await self.logins.begin(login, refresh)
+            self._guests.keep(login.family, person, login.ends_at)
         return await self._of_person(person, login, refresh, key, nonce)
 
     async def again(
-        self, refresh: str, client: str, find: Callable[[str], Person | None], key: str | None = None
+        self, refresh: str, client: str, find: Callable[[Login], Awaitable[Person | None]], key: str | None = None
     ) -> dict[str, Any]:
-        """The answer to a refresh token, which is spent by it. A spent one that comes back ends its whole login."""
+        """The answer to a refresh token, which is spent by it. A spent one that comes back ends its whole login.
+
+        `find` is asked first: where it raises because somebody's provider is silent, nothing is spent.
+        """
         fresh = self.word()
+        held = await self.logins.held(refresh, client)
+        person = await find(held) if held is not None else None
         login = await self.logins.turn(refresh, fresh, client, key)
-        person = find(login.user)
         if person is None:
+            await self.logins.end_family(login.family, "its person is gone, or their provider has ended it")
             raise OAuthError("invalid_grant", "this login has ended")
         return await self._of_person(person, login, fresh, key, None)
 
@@ -93,9 +110,10 @@ class Tokens:
     ) -> dict[str, Any]:
         said = _said(person, login)
         access = said | {"hoopx_kind": "human", "client_id": login.client, "scope": login.scope}
-        answer = await self._answer(access, ACCESS_LIFE, key)
+        life = max(1, min(ACCESS_LIFE, int(login.ends_at - self._clock())))
+        answer = await self._answer(access, life, key)
         if "openid" in login.scope.split():
-            identity = said | self._frame(ACCESS_LIFE) | {"aud": login.client, "azp": login.client}
+            identity = said | self._frame(life) | {"aud": login.client, "azp": login.client}
             answer["id_token"] = await self._keys.sign(identity | ({"nonce": nonce} if nonce else {}), "JWT")
         return answer | ({"refresh_token": refresh} if refresh is not None else {})
 
