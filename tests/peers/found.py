@@ -18,6 +18,7 @@ from tests.regress.source import FETCH, suites
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
 NODE_CLIENTS = Path(__file__).parent / "days" / "node"
+GLEWLWYD = Path(__file__).parent / "glewlwyd_server"
 JDBC = Path(__file__).parent / "days" / "jdbc"
 
 
@@ -40,6 +41,8 @@ def peers() -> list[Peer]:
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
         Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
+        # A package of Debian's and its children's only.
+        Peer("glewlwyd", _glewlwyd(), ".ci/peers", optional=shutil.which("apt-get") is None),
         Peer("node clients", _node_clients(), ".ci/peers", optional=True),
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
@@ -100,6 +103,21 @@ def _version(command: str) -> str | None:
 def _oidc_provider() -> str | None:
     package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
     return "installed" if package.exists() and shutil.which("node") else None
+
+
+def glewlwyd_root() -> Path | None:
+    """Where the package lies: unpacked by `.ci/peers`, or installed."""
+    return next((root for root in (GLEWLWYD, Path("/")) if (root / "usr/bin/glewlwyd").exists()), None)
+
+
+def _glewlwyd() -> str | None:
+    """It tells its version on stderr."""
+    root = glewlwyd_root()
+    if root is None:
+        return None
+    asked = [str(root / "usr/bin/glewlwyd"), "--version"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
+    return (told.stdout + told.stderr).strip() or None
 
 
 def _node_clients() -> str | None:
