@@ -7,7 +7,8 @@ documentation (`OIDC.md`, `API.md`) and from 2.7.5 itself:
 - a refresh brings no ID token, so the access token must name the broker, which wants `resource` (RFC 8707);
 - without a `sector_identifier_uri` of the client a person's `sub` is another one in every token;
 - a person who is disabled still renews; one who is deleted does not;
-- its revocation takes no public client, only whoever shows an access token.
+- its revocation takes no public client, only whoever shows an access token, and none that is bound to a key;
+- it knows no loopback of any port: the whole address to return to must be registered.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -61,16 +64,42 @@ class Glewlwyd(Provider, frozen=True, kw_only=True):
 
     def answer(self, prompt: Prompt, person: str, says: Literal["yes", "no"] = "yes") -> Page:
         """Log in, see what is asked, allow it (or leave), and let the code be taken."""
-        with httpx2.Client(base_url=self.desk.url, trust_env=False, follow_redirects=True) as browser:
-            page = browser.get(prompt.complete_url or prompt.url)
-            browser.post("/api/auth/", json={"username": person, "password": PASSWORD}).raise_for_status()
-            grant = f"/api/auth/grant/{self.sign_in.client_id}"
-            asked = browser.get(f"{grant}/{' '.join(SCOPES)}").raise_for_status().json()["scope"]
+        url = prompt.complete_url or prompt.url
+        with self._browser() as browser:
+            page = browser.get(url)
             if says == "yes":
-                browser.put(grant, json={"scope": " ".join(each["name"] for each in asked)}).raise_for_status()
-                page = browser.get(f"/api/{PLUGIN}/device?code={prompt.code}&g_continue")
+                self._log_in_and_allow(browser, person)
+                page = browser.get(f"{url}&g_continue")
                 assert "prompt=deviceComplete" in str(page.url), page.url
-            return Page(str(page.url), page.status_code, page.text, dict(page.headers), None)
+            return _seen(page)
+
+    def visit(self, url: str, person: str) -> Page:
+        [back] = parse_qs(urlsplit(url).query)["redirect_uri"]
+        self.desk.allow_return_to(back)
+        with self._browser() as browser:
+            browser.get(url)
+            self._log_in_and_allow(browser, person)
+            return _seen(browser.get(f"{url}&g_continue"))
+
+    def _browser(self) -> httpx2.Client:
+        return httpx2.Client(base_url=self.desk.url, trust_env=False, follow_redirects=True)
+
+    def _log_in_and_allow(self, browser: httpx2.Client, person: str) -> None:
+        browser.post("/api/auth/", json={"username": person, "password": PASSWORD}).raise_for_status()
+        grant = f"/api/auth/grant/{self.sign_in.client_id}"
+        asked = browser.get(f"{grant}/{' '.join(SCOPES)}").raise_for_status().json()["scope"]
+        browser.put(grant, json={"scope": " ".join(each["name"] for each in asked)}).raise_for_status()
+
+
+def _seen(page: httpx2.Response) -> Page:
+    return Page(str(page.url), page.status_code, page.text, dict(page.headers), None)
+
+
+class Binding(Enum):
+    """Whether it binds tokens to the key of a proof (RFC 9449, its draft 7)."""
+
+    ON = True
+    OFF = False
 
 
 class Office:
@@ -94,7 +123,7 @@ class Office:
         told: dict[str, Any] = answer.json() if answer.content else {}
         return told
 
-    def furnish(self) -> None:
+    def furnish(self, binding: Binding) -> None:
         """People with groups, the scopes that are asked for, the plugin, and the client of `hoopx login`."""
         backend = self.call("GET", "/mod/user/database")
         several = {"multiple": True, "read": True, "write": True, "profile-read": True, "profile-write": False}
@@ -105,16 +134,16 @@ class Office:
             self.call("POST", "/scope/", {"name": scope, "display_name": scope, "password_required": False})
         self.add_person("ann", ["developers"])
         self.add_person("dora", ["dba", "developers"])
-        plugin = {"module": "oidc", "name": PLUGIN, "display_name": "OIDC", "enabled": True}
-        self.call("POST", "/mod/plugin/", plugin | {"parameters": plugin_parameters(f"{self.url}/api/{PLUGIN}")})
+        parameters = plugin_parameters(f"{self.url}/api/{PLUGIN}", binding)
+        plugin = {"module": "oidc", "name": PLUGIN, "display_name": "OIDC", "enabled": True, "parameters": parameters}
+        self.call("POST", "/mod/plugin/", plugin)
         self.call("POST", "/client/", client())
 
     def add_person(self, name: str, groups: Sequence[str]) -> None:
         account = {"username": name, "password": PASSWORD, "email": f"{name}@example.com", "enabled": True}
         self.call("POST", "/user/", account | {"groups": list(groups), "scope": [*SCOPES, "g_profile"]})
 
-    def allow_redirect(self, url: str) -> None:
-        """It knows no loopback of any port: a native client's whole address must be known."""
+    def allow_return_to(self, url: str) -> None:
         self.call("PUT", f"/client/{CLIENT}", client(redirect_uri=[url]))
 
     def set_groups(self, person: str, groups: Sequence[str]) -> None:
@@ -148,7 +177,7 @@ class Office:
 
 
 @contextmanager
-def glewlwyd_provider(home: Path) -> Iterator[Glewlwyd]:
+def glewlwyd_provider(home: Path, binding: Binding) -> Iterator[Glewlwyd]:
     """Takes a second: a database from its own schema, the server, its furniture. Skips, visibly, without it."""
     found.require("glewlwyd")
     root = found.glewlwyd_root()
@@ -160,14 +189,14 @@ def glewlwyd_provider(home: Path) -> Iterator[Glewlwyd]:
         desk = Office(f"http://127.0.0.1:{port}")
         try:
             eventually(desk.log_in, "glewlwyd takes its administrator")
-            desk.furnish()
-            yield provider(desk)
+            desk.furnish(binding)
+            yield provider(desk, binding)
         finally:
             desk.close()
             process.kill()
 
 
-def provider(desk: Office) -> Glewlwyd:
+def provider(desk: Office, binding: Binding) -> Glewlwyd:
     issuer, clock = f"{desk.url}/api/{PLUGIN}", Clock()
     config = OidcIssuer(issuer, AUDIENCE, "human", Claims("email", "groups"), CLIENT, SCOPES)
     return Glewlwyd(
@@ -176,8 +205,11 @@ def provider(desk: Office) -> Glewlwyd:
         trust=trust(config, clock),
         clock=clock,
         shares_clock=False,
-        paces=(1.0, 1.0, 6.0),
+        interval=1.0,
+        says_slow_down=True,
+        binds_tokens=binding is Binding.ON,
         can_decline=False,
+        can_revoke=binding is Binding.OFF,
         has_opaque_sub=True,
         desk=desk,
     )
@@ -211,7 +243,7 @@ def write_home(home: Path, root: Path, port: int) -> None:
     (home / "glewlwyd.conf").write_text("\n".join(lines) + "\n")
 
 
-def plugin_parameters(issuer: str) -> dict[str, Any]:
+def plugin_parameters(issuer: str, binding: Binding) -> dict[str, Any]:
     """The OIDC plugin: device and code flow, refresh tokens of one use, proofs of possession, revocation."""
     key = signing_key()
     from_user = [
@@ -237,8 +269,9 @@ def plugin_parameters(issuer: str) -> dict[str, Any]:
         "introspection-revocation-auth-scope": ["openid"],
         "device-authorization-expiration": 600,
         "device-authorization-interval": 1,
-        "oauth-dpop-allowed": True,
+        "oauth-dpop-allowed": binding.value,
         "oauth-dpop-iat-duration": 60,
+        "oauth-dpop-iat-gap-duration": 3600,  # the clock of who sleeps without waiting runs ahead
         "resource-allowed": True,
         "resource-scope": {"openid": [AUDIENCE]},
         "resource-client-property": "",

@@ -81,8 +81,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     clock: Clock
     shares_clock: bool
     desk: Desk
-    paces: tuple[float, ...] = (5.0, 5.0, 5.0)  # seconds that `hoopx login` sleeps while nobody comes
+    interval: float = 5.0  # seconds between two polls of `hoopx login`: what the provider says, 5 where it says nothing
+    says_slow_down: bool = False
+    binds_tokens: bool = True  # to the key of a proof (RFC 9449)
     can_decline: bool = True
+    can_revoke: bool = True
     has_opaque_sub: bool = False
 
     def terminal_clock(self) -> Clock:
@@ -103,6 +106,10 @@ class Provider(Struct, frozen=True, kw_only=True):
                 if refusing:
                     break
             return page
+
+    def visit(self, url: str, person: str) -> Page:
+        """Log in in a browser that was sent to `url`, and go where it is sent from there."""
+        return self.answer(Prompt("", url, None, 0.0), person)
 
     def _filled(self, prompt: Prompt, person: str) -> dict[str, str]:
         return {"user_code": prompt.code, "login": person, "user": person, "password": PASSWORD}
@@ -173,6 +180,7 @@ def embedded_provider(directory: Path) -> Iterator[Provider]:
             clock=clock,
             shares_clock=True,
             desk=serving,
+            interval=2.0,
         )
 
 
