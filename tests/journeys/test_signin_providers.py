@@ -12,9 +12,10 @@ import pytest
 from msgspec.structs import replace
 
 from hoopx_broker.api.proof import ProofKey
-from hoopx_broker.identity.claims import check_times, is_meant_for
 from hoopx_broker.identity.discovery import FRESH, PAUSE
-from hoopx_broker.identity.jws import NotAccepted, prove, read_token
+from hoopx_broker.identity.identity import Presented
+from hoopx_broker.identity.jws import read_token
+from hoopx_broker.identity.verify import Gate
 from hoopx_broker.terms.errors import HoopxError, Unauthenticated, Unreachable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -81,20 +82,16 @@ class Terminal:
         return sign_in(self.provider.sign_in, self.provider.tls, show, self.clock, sleep, self.provider.clock)
 
 
-def who(provider: Provider, login: Login) -> Principal:
-    """Who the broker takes them for, the proof of their key aside: that is checked with the call it comes with."""
+BROKER = "https://broker.example.com"
 
-    async def scene() -> Principal:
-        token = read_token(login.bearer.reveal())
-        key = await provider.trust.keys.find(token.kid, token.alg)
-        if key is None:
-            raise NotAccepted(f"its key {token.kid} is not known")
-        prove(token, key)
-        assert is_meant_for(token.claims, provider.trust.issuer)
-        check_times(token.claims, provider.clock())
-        return provider.trust.principal(token.claims)
 
-    return asyncio.run(scene())
+def who(provider: Provider, login: Login, key: ProofKey | None = None) -> Principal:
+    """Who the broker's gate takes them for, with a proof of the login's key, or of another `key`."""
+    prover = key or key_of(login)
+    proof = prover.prove("GET", f"{BROKER}/v1/whoami", provider.clock(), login.bearer)
+    presented = Presented(login.bearer, "dpop", proof, "GET", "/v1/whoami")
+    gate = Gate([provider.trust], provider.clock, lambda _: None, is_here=lambda url: url == BROKER)
+    return asyncio.run(gate.identify(presented)).who
 
 
 def test_a_person_logs_in_and_the_broker_knows_them_and_their_groups(provider: Provider) -> None:
@@ -198,6 +195,14 @@ def test_a_token_is_bound_to_the_key_of_the_login_where_the_provider_can(provide
     assert said.get("cnf", {}).get("jkt") == (key_of(login).thumbprint if bound else None)
 
 
+def test_a_bound_token_that_was_copied_opens_nothing(provider: Provider) -> None:
+    login = Terminal(provider).log_in("ann")
+    assert who(provider, login).user == provider.user_of("ann")
+    if "cnf" in claims_of(login.bearer.reveal()):
+        with pytest.raises(Unauthenticated, match="not accepted"):
+            who(provider, login, ProofKey.create())
+
+
 def test_a_refresh_token_is_worth_nothing_without_the_key(provider: Provider) -> None:
     login = Terminal(provider).log_in("ann")
     stolen = replace(login, key=ProofKey.create().keep())
@@ -275,7 +280,7 @@ def test_a_new_key_disturbs_no_login_and_a_withdrawn_one_stops_being_believed(ow
     own_provider.desk.withdraw_keys()
     own_provider.clock.sleep(FRESH)
     assert who(own_provider, after).user == user
-    with pytest.raises(NotAccepted):
+    with pytest.raises(Unauthenticated, match="not accepted"):
         who(own_provider, before)
 
 
