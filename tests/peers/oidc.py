@@ -12,9 +12,10 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import httpx2
@@ -25,13 +26,17 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from hoopx_broker.api.messages import SignIn
+from hoopx_broker.identity.claims import bound_to, check_times
+from hoopx_broker.identity.embedded.exchange import Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
+from hoopx_broker.identity.jws import NotAccepted, prove, read_token
 from hoopx_broker.identity.keys import Key
 from hoopx_broker.identity.verify import Trust, trust
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalUser, OidcIssuer
+from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalAgent, LocalUser, OidcIssuer
 from hoopx_cli.signin import Prompt
 from tests.peers import found
 from tests.peers.browser import Browser, Page
@@ -165,13 +170,13 @@ def node_provider(tokens: Tokens, **environ: str) -> Iterator[Provider]:
 
 
 @contextmanager
-def embedded_provider(directory: Path) -> Iterator[Provider]:
-    """The issuer that a broker carries, on a TLS port of its own."""
+def embedded_provider(directory: Path, agents: Mapping[str, LocalAgent] = MappingProxyType({})) -> Iterator[Provider]:
+    """The issuer that a broker carries, on a TLS port of its own that the authority in `ca.pem` vouches for."""
     authority = Authority.make("hoopx test identity")
     tls = ssl.create_default_context(cafile=str(authority.write(directory / "ca.pem")))
     cert, key = authority.write_server(directory)
     clock = Clock()
-    serving = _Serving(directory / "state.db", cert, key, clock)
+    serving = _Serving(directory / "state.db", cert, key, clock, agents)
     with serving.running() as issuer:
         yield Provider(
             sign_in=issuer.sign_in(),
@@ -198,8 +203,9 @@ class _Serving:
     state. As `KeySource` it gives the keys of the issuer that runs now.
     """
 
-    def __init__(self, state: Path, cert: Path, key: Path, clock: Clock) -> None:
+    def __init__(self, state: Path, cert: Path, key: Path, clock: Clock, agents: Mapping[str, LocalAgent]) -> None:
         self._state, self._cert, self._key, self._clock = state, cert, key, clock
+        self._agents = dict(agents)
         self._users = people()
         self._url = ""
         self._issuer: Embedded | None = None
@@ -256,8 +262,23 @@ class _Serving:
 
     async def _open(self) -> None:
         assert self._store is not None
-        self._issuer = await Embedded.create(EmbeddedIssuer(dict(self._users)), self._url, self._store, self._clock)
-        self._web = Starlette(routes=routes(self._issuer))
+        config = EmbeddedIssuer(dict(self._users), agents=self._agents)
+        self._issuer = await Embedded.create(config, self._url, self._store, self._clock)
+        self._web = Starlette(routes=routes(self._issuer, self._identify))
+
+    async def _identify(self, token: Secret) -> Subject:
+        """As the gate checks a token, but for the proof, which an exchange looks at itself."""
+        trust = self._now.trust()
+        try:
+            read = read_token(token.reveal())
+            key = await self.find(read.kid, read.alg)
+            if key is None or read.claims.get("iss") != trust.issuer.issuer:
+                raise NotAccepted("it is of another issuer")
+            prove(read, key)
+            ends_at = check_times(read.claims, self._clock())
+            return Subject(trust.principal(read.claims), ends_at, bound_to(read.claims))
+        except NotAccepted:
+            raise Unauthenticated("this token is not accepted") from None
 
     async def _serve(self) -> None:
         # The issuer's name holds its port, so the port is taken before there is an issuer.
