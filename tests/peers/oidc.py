@@ -26,15 +26,15 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from hoopx_broker.api.messages import SignIn
-from hoopx_broker.identity.claims import bound_to, check_times
+from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
-from hoopx_broker.identity.jws import NotAccepted, prove, read_token
 from hoopx_broker.identity.keys import Key
-from hoopx_broker.identity.verify import Trust, trust
+from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.standing import Standing
+from hoopx_broker.identity.verify import Gate, Registers, Trust, trust
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalAgent, LocalUser, OidcIssuer
 from hoopx_cli.signin import Prompt
@@ -181,7 +181,7 @@ def embedded_provider(directory: Path, agents: Mapping[str, LocalAgent] = Mappin
         yield Provider(
             sign_in=issuer.sign_in(),
             tls=tls,
-            trust=Trust(issuer.trust().issuer, serving),
+            trust=replace(issuer.trust(), keys=serving),
             clock=clock,
             shares_clock=True,
             desk=serving,
@@ -263,22 +263,15 @@ class _Serving:
     async def _open(self) -> None:
         assert self._store is not None
         config = EmbeddedIssuer(dict(self._users), agents=self._agents)
-        self._issuer = await Embedded.create(config, self._url, self._store, self._clock)
+        standing = await Standing.load(self._store, self._clock)
+        self._issuer = await Embedded.create(config, self._url, self._store, self._clock, standing=standing)
+        registers = Registers(Bindings(self._store), standing, Spent(self._clock))
+        self._gate = Gate([self._issuer.trust()], self._clock, lambda _: None, registers)
         self._web = Starlette(routes=routes(self._issuer, self._identify))
 
-    async def _identify(self, token: Secret) -> Subject:
-        """As the gate checks a token, but for the proof, which an exchange looks at itself."""
-        trust = self._now.trust()
-        try:
-            read = read_token(token.reveal())
-            key = await self.find(read.kid, read.alg)
-            if key is None or read.claims.get("iss") != trust.issuer.issuer:
-                raise NotAccepted("it is of another issuer")
-            prove(read, key)
-            ends_at = check_times(read.claims, self._clock())
-            return Subject(trust.principal(read.claims), ends_at, bound_to(read.claims))
-        except NotAccepted:
-            raise Unauthenticated("this token is not accepted") from None
+    async def _identify(self, token: Secret, key: str) -> Subject:
+        identity = await self._gate.exchanged(token, key)
+        return Subject(identity.who, identity.expires_at, identity.login)
 
     async def _serve(self) -> None:
         # The issuer's name holds its port, so the port is taken before there is an issuer.
