@@ -19,7 +19,7 @@ from hoopx_cli.keyring import Login
 from hoopx_cli.loopback import listening
 from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, discover, odd
-from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, names
+from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, meant_for, names
 
 PATIENCE_SECONDS = 600.0  # as long as for a code: a person may have to find a second factor first
 
@@ -69,7 +69,7 @@ def _address(provider: Provider, ask: SignIn, trip: _Trip, key: ProofKey) -> str
         "client_id": ask.client_id,
         "redirect_uri": trip.redirect_uri,
         "scope": " ".join(ask.scopes),
-        "audience": ask.audience,
+        **meant_for(ask.audience),
         "state": trip.state,
         "nonce": trip.nonce,
         # Sent to every provider: some take it without saying so, and the others do not look at it.

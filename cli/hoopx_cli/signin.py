@@ -18,7 +18,7 @@ from hoopx_cli.inert import inert
 from hoopx_cli.keyring import Login
 from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, call, demand_safe, discover, is_same_place, odd
-from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, names
+from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, meant_for, names
 
 Trust = Callable[[str], ssl.SSLContext]  # the TLS context for an issuer
 
@@ -134,15 +134,18 @@ def ended() -> Unauthenticated:
 
 def _revoke(provider: Provider, login: Login, token: Secret, kind: str, tls: ssl.SSLContext) -> bool:
     form = {"client_id": login.client_id, "token": token.reveal(), "token_type_hint": kind}
-    return call("POST", provider.revocation_endpoint, form, tls).status == 200
+    status = call("POST", provider.revocation_endpoint, form, tls).status
+    if status == 401:  # glewlwyd takes no public client's word, only an access token's
+        bearer = {"Authorization": f"Bearer {login.bearer.reveal()}"}
+        status = call("POST", provider.revocation_endpoint, form, tls, bearer).status
+    return status == 200
 
 
 def _begin(provider: Provider, ask: SignIn, tls: ssl.SSLContext, clock: Clock) -> _Errand:
     if not provider.device_authorization_endpoint:
         raise odd(ask.issuer, "it has no device flow")
     verifier = Secret(secrets.token_urlsafe(32))
-    # `audience` is how some providers are asked for a token that names the broker; the others do not look at it.
-    form = {"client_id": ask.client_id, "scope": " ".join(ask.scopes), "audience": ask.audience}
+    form = {"client_id": ask.client_id, "scope": " ".join(ask.scopes), **meant_for(ask.audience)}
     if provider.takes_pkce:
         form |= {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
     answer = call("POST", provider.device_authorization_endpoint, form, tls)

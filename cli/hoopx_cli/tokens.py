@@ -82,6 +82,13 @@ def claims_of(token: object) -> dict[str, Any]:
         return {}
 
 
+def meant_for(audience: str) -> dict[str, str]:
+    """How to ask for a token that names the broker: some providers hear `audience`, others `resource` (RFC 8707),
+    which is for addresses only. Providers that know neither do not look at it.
+    """
+    return {"audience": audience} | ({"resource": audience} if audience.startswith("https://") else {})
+
+
 def names(claims: dict[str, Any], audience: str) -> bool:
     named = claims.get("aud")
     return named == audience or (isinstance(named, list) and audience in named)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
 from tests.peers import clients
 from tests.peers.clients import Outcome, plain_environment
 from tests.peers.postgres import Postgres
-from tests.peers.processes import bound_to_us, eventually
+from tests.peers.processes import bound_to_us, closed_port, eventually
 
 HOOPX = Path(sys.executable).with_name("hoopx")
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -322,13 +321,6 @@ def objects(text: str) -> list[dict[str, Any]]:
     if isinstance(whole, dict) and len(whole) == 1 and isinstance(only := next(iter(whole.values())), list):
         return only
     return whole if isinstance(whole, list) else [whole]
-
-
-def closed_port() -> int:
-    """A port where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _fresh(directory: Path, name: str) -> Path:

@@ -8,10 +8,11 @@ import socket
 import tempfile
 from pathlib import Path
 
-from tests.journeys.stage import HOOPX, Stage, closed_port
+from tests.journeys.stage import HOOPX, Stage
 from tests.journeys.tokens import TokenMint
 from tests.peers import clients
 from tests.peers.clients import Outcome
+from tests.peers.processes import closed_port
 
 TARGET = "shop-prod"
 

@@ -18,7 +18,9 @@ from tests.regress.source import FETCH, suites
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
 PEER_PROVIDER = Path(__file__).parent / "oidc_provider"
 SAML_PROVIDER = Path(__file__).parent / "saml_provider"
+RELYING_PARTY = Path(__file__).parent / "openid_client"
 NODE_CLIENTS = Path(__file__).parent / "days" / "node"
+GLEWLWYD = Path(__file__).parent / "glewlwyd_server"
 JDBC = Path(__file__).parent / "days" / "jdbc"
 
 
@@ -40,9 +42,12 @@ def peers() -> list[Peer]:
         Peer("psql", _client("psql"), "apt-get install postgresql-client"),
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
         Peer("node", _version("node"), ".ci/peers"),
-        Peer("oidc-provider", _oidc_provider(), ".ci/peers"),
+        Peer("oidc-provider", _node_package(PEER_PROVIDER, "oidc-provider"), ".ci/peers"),
+        Peer("openid-client", _node_package(RELYING_PARTY, "openid-client"), ".ci/peers"),
+        # A package of Debian's and its children's only.
+        Peer("glewlwyd", _glewlwyd(), ".ci/peers", optional=shutil.which("apt-get") is None),
         Peer("saml provider", _saml_provider(), ".ci/peers"),
-        Peer("node clients", _node_clients(), ".ci/peers", optional=True),
+        Peer("node clients", _node_package(NODE_CLIENTS, "postgres"), ".ci/peers", optional=True),
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
     ]
@@ -99,8 +104,8 @@ def _version(command: str) -> str | None:
     return told.stdout.strip() or None
 
 
-def _oidc_provider() -> str | None:
-    package = PEER_PROVIDER / "node_modules" / "oidc-provider" / "package.json"
+def _node_package(home: Path, name: str) -> str | None:
+    package = home / "node_modules" / name / "package.json"
     return "installed" if package.exists() and shutil.which("node") else None
 
 
@@ -109,8 +114,19 @@ def _saml_provider() -> str | None:
     return "installed" if package.exists() and shutil.which("node") and shutil.which("openssl") else None
 
 
-def _node_clients() -> str | None:
-    return "installed" if (NODE_CLIENTS / "node_modules" / "postgres").exists() and shutil.which("node") else None
+def glewlwyd_root() -> Path | None:
+    """Where the package lies: unpacked by `.ci/peers`, or installed."""
+    return next((root for root in (GLEWLWYD, Path("/")) if (root / "usr/bin/glewlwyd").exists()), None)
+
+
+def _glewlwyd() -> str | None:
+    """It tells its version on stderr."""
+    root = glewlwyd_root()
+    if root is None:
+        return None
+    asked = [str(root / "usr/bin/glewlwyd"), "--version"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
+    return (told.stdout + told.stderr).strip() or None
 
 
 def jdbc_driver() -> Path | None:

@@ -19,7 +19,7 @@ import psycopg
 from msgspec import Struct, structs
 
 from tests.peers.certificates import Authority
-from tests.peers.processes import bound_to_us, works
+from tests.peers.processes import bound_to_us, unprivileged, works
 
 SUPERUSER, SUPERUSER_PASSWORD = "postgres", "test-superuser"
 ADMIN, ADMIN_PASSWORD = "hoopx_admin", "test-admin"
@@ -297,8 +297,7 @@ def _unprivileged() -> tuple[str, ...]:
     """PostgreSQL refuses root: enter a user namespace where we are somebody else, or become `nobody`."""
     if os.geteuid() != 0:
         return ()
-    namespace = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-    if works((*namespace, "true")):
+    if namespace := unprivileged():
         return namespace
     return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 

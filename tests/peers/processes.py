@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +19,20 @@ def bound_to_us() -> tuple[str, ...]:
     """Where Linux has it: put before a command, it is killed when the tests die, however they die."""
     bound = ("setpriv", "--pdeathsig", "KILL")
     return bound if works((*bound, "true")) else ()
+
+
+@cache
+def unprivileged() -> tuple[str, ...]:
+    """Put before a command where we are root: it runs in a user namespace as somebody else. Empty where none can be."""
+    namespace = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    return namespace if os.geteuid() == 0 and works((*namespace, "true")) else ()
+
+
+def closed_port() -> int:
+    """A port where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def works(command: tuple[str, ...]) -> bool:

@@ -42,6 +42,7 @@ class Script:
         self.heard: list[tuple[str, dict[str, str]]] = []
         self.proofs: list[str | None] = []
         self.authorizations: list[str | None] = []
+        self.revocations: list[str | None] = []  # Authorization headers of /revoke
         self.nonce: str | None = None
         self.nonces: list[str] = []
         self.metadata: dict[str, Any] = {
@@ -118,6 +119,8 @@ def scripted() -> Iterator[Script]:
             if self.path == "/token":
                 script.proofs.append(self.headers.get("DPoP"))
                 script.authorizations.append(self.headers.get("Authorization"))
+            if self.path == "/revoke":
+                script.revocations.append(self.headers.get("Authorization"))
             self._reply()
 
         def _reply(self) -> None:
