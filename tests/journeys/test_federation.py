@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.journeys.stage import Running, Stage, closed_port, playing, running
+from tests.journeys.stage import Running, Stage, playing, running
 from tests.peers.browser import Browser, Page
 from tests.peers.oidc import PASSWORD
 from tests.peers.postgres import Postgres
+from tests.peers.processes import closed_port
 from tests.peers.upstreams import (
     OIDC_CLIENT,
     OIDC_SECRET,
