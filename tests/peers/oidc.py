@@ -31,9 +31,10 @@ from hoopx_broker.identity.embedded.exchange import Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.keys import Key
+from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
-from hoopx_broker.identity.verify import Gate, Registers, Trust, trust
+from hoopx_broker.identity.verify import Gate, Trust, trust
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalAgent, LocalUser, OidcIssuer
@@ -137,6 +138,10 @@ class NodeDesk:
 
     def withdraw_keys(self) -> None:
         self._do("withdraw-keys")
+
+    def log_out(self, person: str) -> None:
+        """Tell those who asked to be told (LOGOUT_URI) that this person logged out everywhere."""
+        self._do("log-out", person=person)
 
     def _do(self, what: str, **body: object) -> None:
         httpx2.post(f"{self._issuer}/control/{what}", json=body, trust_env=False).raise_for_status()

@@ -24,9 +24,10 @@ from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.jws import NotAccepted, read_token
+from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
-from hoopx_broker.identity.verify import Gate, Registers
+from hoopx_broker.identity.verify import Gate
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret

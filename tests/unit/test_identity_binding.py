@@ -12,9 +12,10 @@ import pytest
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.identity import Identity, Presented, Scheme
+from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
-from hoopx_broker.identity.verify import Gate, Registers, trust
+from hoopx_broker.identity.verify import Gate, trust
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret

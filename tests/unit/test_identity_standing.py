@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.identity import Identity, Login, Presented
 from hoopx_broker.identity.standing import Revocation, Standing
 from hoopx_broker.storage.store import Store
@@ -122,6 +123,23 @@ def test_a_renewed_token_belongs_to_the_login_that_is_over(tmp_path: Path) -> No
         assert (await house.calls(fresh)).login.began_at == NOW + 20
 
     play(tmp_path, scene)
+
+
+def test_where_renewed_tokens_do_not_tell_when_their_login_began_its_key_does(tmp_path: Path) -> None:
+    async def before(house: House) -> None:
+        await house.calls(signed(claims(iat=NOW - 900)))
+        await house.gate.logout(logout())
+        house.now = NOW + 60
+        assert "subject was revoked" in await house.refuses(signed(claims(iat=NOW + 50)))
+        again = await house.calls(signed(claims(iat=NOW + 51)), ProofKey.create())
+        assert again.login.began_at == NOW + 51
+
+    async def after_a_restart(house: House) -> None:
+        house.now = NOW + 60
+        assert "subject was revoked" in await house.refuses(signed(claims(iat=NOW + 55)))
+
+    play(tmp_path, before)
+    play(tmp_path, after_a_restart)
 
 
 # Logout tokens (OpenID Connect Back-Channel Logout 1.0, section 2.6).

@@ -33,9 +33,10 @@ from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
 from hoopx_broker.identity.passes import Passes
+from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
-from hoopx_broker.identity.verify import Gate, Registers, Trust, trust
+from hoopx_broker.identity.verify import Gate, Trust, trust
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of

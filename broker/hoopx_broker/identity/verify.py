@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from hoopx_broker.identity import backchannel
 from hoopx_broker.identity.backchannel import Logout
-from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.claims import (
-    bound_to,
     check_times,
     check_use,
     client_of,
@@ -27,9 +24,9 @@ from hoopx_broker.identity.identity import Identity, Login, Presented
 from hoopx_broker.identity.jws import NotAccepted, Token, prove, read_token, shown
 from hoopx_broker.identity.keys import Key, KeySource, PinnedKeys, read_keys
 from hoopx_broker.identity.pinned import FileKeys
-from hoopx_broker.identity.proofs import Proof, Spent, WrongProof, read_proof
+from hoopx_broker.identity.possession import Possession, Registers
+from hoopx_broker.identity.proofs import WrongProof
 from hoopx_broker.identity.spiffe import check_svid, is_trust_domain, speaks_of, uses_of
-from hoopx_broker.identity.standing import Standing
 from hoopx_broker.terms.errors import BadInput, Unauthenticated, Unreachable
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -68,14 +65,6 @@ def trust(issuer: OidcIssuer, clock: Callable[[], float], note: Callable[[str], 
     return Trust(issuer, FileKeys(issuer.jwks_file, issuer.jwks, clock, note, uses))
 
 
-class Registers(Struct, frozen=True):
-    """What the gate remembers between calls, beside the keys of issuers."""
-
-    bindings: Bindings
-    standing: Standing
-    spent: Spent
-
-
 class Gate:
     """The one place where a token becomes an `Identity`.
 
@@ -95,7 +84,7 @@ class Gate:
         self._clock = clock
         self._note = note
         self._registers = registers
-        self._is_here = is_here
+        self._keys = Possession(registers, is_here, clock)
         _check_distinct([trust.issuer for trust in self._trusted])
 
     async def who(self, token: Secret | str) -> tuple[Principal, float]:
@@ -125,21 +114,16 @@ class Gate:
         """
         try:
             read = read_token(token.reveal())
-            identity, issuer = await self._believe(read)
-            bound = await self._bound(token, read)
-            if bound is None and self._registers is not None:
-                bound = await self._bind(token, thumbprint, identity)
-            if bound != thumbprint or issuer.kind != "human":
-                raise NotAccepted("it is bound to a key that whoever exchanges it did not prove, or not a person's")
+            identity, _ = await self._believe(read)
+            return self._in_good_standing(await self._keys.lent(token, read, identity, thumbprint))
         except NotAccepted as refusal:
             self._note(f"exchange refused: {refusal}")
             raise Unauthenticated("this token is not accepted") from None
-        return replace(identity, key=thumbprint, is_bound=True)
 
     async def _judge(self, presented: Presented, token: Token) -> Identity:
         """First all that the token says of itself, then the proof that came with it; what was proved is spent last."""
         identity, issuer = await self._believe(token)
-        return await self._prove_key(presented, identity, await self._bound(presented.token, token), issuer)
+        return self._in_good_standing(await self._keys.proved(presented, token, identity, issuer))
 
     async def _believe(self, token: Token) -> tuple[Identity, OidcIssuer]:
         """What a token says, and that it holds; whether its bearer may have it is not asked yet."""
@@ -151,51 +135,17 @@ class Gate:
         check_use(token.claims)
         who, login = trust.bearer(token.claims)
         identity = Identity(who, login, issued_at(token.claims), expires_at, client=client_of(token.claims))
+        return self._in_good_standing(identity), trust.issuer
+
+    def _in_good_standing(self, identity: Identity) -> Identity:
         if self._registers is not None:
             self._registers.standing.check(identity)
-        return identity, trust.issuer
-
-    async def _bound(self, given: Secret, token: Token) -> str | None:
-        """The thumbprint of the key that the token is bound to, by its provider or by us."""
-        bound = bound_to(token.claims)
-        if bound is None and self._registers is not None:
-            return await self._registers.bindings.key_of(given)
-        return bound
-
-    async def _bind(self, token: Secret, thumbprint: str, identity: Identity) -> str:
-        assert self._registers is not None
-        return await self._registers.bindings.bind(token, thumbprint, identity.expires_at, self._clock())
-
-    async def _prove_key(
-        self, presented: Presented, identity: Identity, bound: str | None, issuer: OidcIssuer
-    ) -> Identity:
-        registers = self._registers
-        proof = self._proof(presented)
-        is_claimed = presented.scheme == "dpop"
-        if is_claimed and proof is None:
-            raise NotAccepted("it comes without a proof of its key")
-        if bound is not None and (proof is None or not is_claimed or proof.thumbprint != bound):
-            raise NotAccepted("it is bound to a key that whoever brings it did not prove")
-        if issuer.require_proof and not is_claimed:
-            raise NotAccepted("it comes as a bearer's, which its issuer's `require_proof` rules out")
-        if proof is None or registers is None:
-            return identity
-        registers.spent.spend(proof)
-        if is_claimed and bound is None:
-            bound = await self._bind(presented.token, proof.thumbprint, identity)
-        if bound not in (None, proof.thumbprint):
-            raise NotAccepted("it was bound to another key at the same time")
-        return replace(identity, key=proof.thumbprint, is_bound=is_claimed)
+        return identity
 
     def check_grant(self, presented: Presented, thumbprint: str | None) -> None:
         """May whoever brings this grant use it? Raises `Unauthenticated` but for a proof of the session's key."""
         try:
-            proof = self._proof(presented)
-            if proof is None or self._registers is None or presented.scheme != "dpop":
-                raise NotAccepted("the grant comes without a proof of its key")
-            if proof.thumbprint != thumbprint:
-                raise NotAccepted("the grant is bound to another key")
-            self._registers.spent.spend(proof)
+            self._keys.check_grant(presented, thumbprint)
         except NotAccepted as refusal:
             self._note(f"grant refused: {refusal}")
             raise Unauthenticated("this grant is not accepted", "open a new session") from None
@@ -216,16 +166,6 @@ class Gate:
             self._note(f"logout token refused: {refusal}")
             raise Unauthenticated("this token is not accepted") from None
         return logout
-
-    def _proof(self, presented: Presented) -> Proof | None:
-        if presented.proof is None:
-            return None
-        here = self._is_here
-
-        def is_asked(url: str) -> bool:
-            return url.endswith(presented.path) and here(url.removesuffix(presented.path))
-
-        return read_proof(presented.proof, presented.method, is_asked, presented.token, self._clock())
 
     def _trust_of(self, token: Token) -> Trust:
         """The one trust that issuer and audience name; a token that means two of them means neither."""

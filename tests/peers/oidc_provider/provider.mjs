@@ -102,7 +102,8 @@ const configuration = {
     dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => DPOP_NONCE === 'yes' },
     resourceIndicators: resources,
   },
-  fetch: (url, options) => fetch(url, options), // the library's own does not call this machine
+  // The library's own dispatcher does not call this machine.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   ttl: {
     AccessToken: LIFE, IdToken: LIFE, DeviceCode: 600, Interaction: 600, RefreshToken: DAY, Grant: DAY, Session: DAY,
   },

@@ -8,6 +8,16 @@ CREATE TABLE identity_bindings (
 );
 CREATE INDEX identity_bindings_by_end ON identity_bindings (expires_at);
 
+-- When the key of a login was first seen: that is when the login began, whatever its renewed tokens say.
+CREATE TABLE identity_logins (
+    thumbprint TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    began_at REAL NOT NULL,
+    PRIMARY KEY (thumbprint, issuer, subject)
+);
+CREATE INDEX identity_logins_by_time ON identity_logins (began_at);
+
 -- `name` is a user; for logins that their provider ended, the subject there (`nameless`: of logins without an id), or the
 -- provider's id of the login.
 CREATE TABLE identity_revocations (
