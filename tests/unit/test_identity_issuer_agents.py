@@ -25,7 +25,7 @@ from tests.unit.identity_stage import EC_KEY, ED_KEY, RSA_KEY, Private, jwk, jwk
 from tests.unit.issuer_stage import ADDRESS, ALL, HOME, URL, VERIFIER, Issuer, Play, error, player, said, users
 
 TOKEN = f"{URL}/token"
-SECRET = "r3port: %bot+secret é and more"
+SECRET = "r3port: /bot+secret é== and more"
 REVIEWER_KEYS = jwks(jwk(EC_KEY, "k1"), jwk(ED_KEY, "k2"))
 
 
@@ -127,7 +127,12 @@ def test_an_agent_may_say_it_in_more_than_one_way(play: Play, changes: dict[str,
 def test_an_agent_with_a_secret_gets_a_token_by_header_or_by_form(play: Play) -> None:
     async def scene(issuer: Issuer) -> None:
         posted = {"grant_type": CREDENTIALS_GRANT, "client_id": "report-bot", "client_secret": SECRET}
-        for answer in (await by_secret(issuer, "report-bot", SECRET), await issuer.call("token", posted)):
+        plain = {"authorization": "Basic " + base64.b64encode(f"report-bot:{SECRET}".encode()).decode()}
+        for answer in (
+            await by_secret(issuer, "report-bot", SECRET),
+            await issuer.call("token", {"grant_type": CREDENTIALS_GRANT}, plain),
+            await issuer.call("token", posted),
+        ):
             assert answer.status_code == 200, issuer.notes
             assert (await issuer.who(answer.json()["access_token"])).user == "report-bot"
 
