@@ -10,6 +10,7 @@ import pytest
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.embedded import people
 from hoopx_broker.identity.embedded.endpoints import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT
+from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.proofs import MAX_KEYS, WINDOW
 from hoopx_broker.terms.secret import Secret
 from tests.unit.identity_stage import EC_KEY, jwk, signed
@@ -116,6 +117,22 @@ def test_the_key_of_a_login_is_known_after_a_restart(play: Play) -> None:
 
     play(before)
     play(after)
+
+
+@pytest.mark.parametrize("is_spent", [False, True])
+def test_the_register_of_logins_itself_turns_nothing_for_another_key(play: Play, is_spent: bool) -> None:
+    async def scene(issuer: Issuer) -> None:
+        key, logins = ProofKey.create(), issuer.embedded.tokens.logins
+        copied = (await issuer.bound(key))["refresh_token"]
+        owned = (await issuer.renew(copied, key)).json()["refresh_token"] if is_spent else copied
+        for thiefs in (None, ProofKey.create().thumbprint):
+            with pytest.raises(OAuthError, match="invalid_grant"):
+                await logins.turn(copied, "the thief's", "hoopx-cli", thiefs)
+        assert (await logins.turn(owned, "the owner's", "hoopx-cli", key.thumbprint)).user == "ann"
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            await logins.check("the thief's", key.thumbprint)
+
+    play(scene)
 
 
 @pytest.mark.parametrize("how", ["refresh token twice", "code twice", "logged out"])
