@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.embedded import people
@@ -17,6 +18,7 @@ from tests.unit.identity_stage import EC_KEY, jwk, signed
 from tests.unit.issuer_stage import ADDRESS, URL, VERIFIER, Issuer, Play, error, player, said
 
 TOKEN = f"{URL}/token"
+STRANGERS_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture
@@ -196,6 +198,7 @@ WRONG: dict[str, Callable[[Issuer, ProofKey], str]] = {
     "no type": lambda issuer, key: key.sign({"alg": "ES256"}, {"htm": "POST", "htu": TOKEN, "iat": issuer.now}),
     "alg none": lambda issuer, key: forged(issuer, "none", ""),
     "HS256 by a word": lambda issuer, key: forged(issuer, "HS256", "the public key, say, as the secret"),
+    "signed by another key": lambda issuer, key: forged(issuer, "ES256", STRANGERS_KEY),
     "private key shown": lambda issuer, key: _private(issuer),
     "two in one": lambda issuer, key: issuer.proof(key) + ", " + issuer.proof(key),
 }
