@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.embedded import clients, people
@@ -25,7 +26,8 @@ from tests.unit.identity_stage import EC_KEY, ED_KEY, RSA_KEY, Private, jwk, jwk
 from tests.unit.issuer_stage import ADDRESS, ALL, HOME, URL, VERIFIER, Issuer, Play, error, player, said, users
 
 TOKEN = f"{URL}/token"
-SECRET = "r3port: %bot+secret é and more"
+SECRET = "r3port: /bot+secret é== and more"
+STRANGERS_KEY = ec.generate_private_key(ec.SECP256R1())
 REVIEWER_KEYS = jwks(jwk(EC_KEY, "k1"), jwk(ED_KEY, "k2"))
 
 
@@ -127,7 +129,12 @@ def test_an_agent_may_say_it_in_more_than_one_way(play: Play, changes: dict[str,
 def test_an_agent_with_a_secret_gets_a_token_by_header_or_by_form(play: Play) -> None:
     async def scene(issuer: Issuer) -> None:
         posted = {"grant_type": CREDENTIALS_GRANT, "client_id": "report-bot", "client_secret": SECRET}
-        for answer in (await by_secret(issuer, "report-bot", SECRET), await issuer.call("token", posted)):
+        plain = {"authorization": "Basic " + base64.b64encode(f"report-bot:{SECRET}".encode()).decode()}
+        for answer in (
+            await by_secret(issuer, "report-bot", SECRET),
+            await issuer.call("token", {"grant_type": CREDENTIALS_GRANT}, plain),
+            await issuer.call("token", posted),
+        ):
             assert answer.status_code == 200, issuer.notes
             assert (await issuer.who(answer.json()["access_token"])).user == "report-bot"
 
@@ -170,6 +177,10 @@ WRONG: dict[str, Callable[[Issuer], str]] = {
     "giant": lambda issuer: "A" * 15_000,
     "alg none": unsigned,
     "HS256 with the public key": lambda issuer: hs256(issuer),
+    "a stranger's key of the same kind": lambda issuer: assertion(issuer, STRANGERS_KEY),
+    "a changed claim": lambda issuer: changed(assertion(issuer, exp=int(issuer.now)), exp=int(issuer.now) + 60),
+    "a cut signature": lambda issuer: assertion(issuer)[:-2],
+    "no signature": lambda issuer: assertion(issuer).rpartition(".")[0] + ".",
     "key of another agent": lambda issuer: assertion(issuer, RSA_KEY, "RS256"),
     "name of another agent": lambda issuer: assertion(issuer, iss="other-bot", sub="other-bot"),
     "unknown key id": lambda issuer: assertion(issuer, kid="k3"),
@@ -200,6 +211,12 @@ WRONG: dict[str, Callable[[Issuer], str]] = {
     "a proof of possession": lambda issuer: assertion(issuer, header={"typ": "dpop+jwt"}),
     "with extensions": lambda issuer: assertion(issuer, header={"crit": ["b64"], "b64": False}),
 }
+
+
+def changed(token: str, **claims: Any) -> str:
+    """With other claims under the old signature."""
+    head, _, signature = token.split(".")
+    return f"{head}.{segment(said(token) | claims)}.{signature}"
 
 
 def hs256(issuer: Issuer) -> str:

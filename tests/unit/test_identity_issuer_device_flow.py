@@ -24,6 +24,7 @@ from hoopx_broker.identity.embedded.tokens import ACCESS_LIFE
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.settings import EmbeddedIssuer
+from tests.unit.identity_stage import EC_KEY
 from tests.unit.issuer_stage import ALL, CHALLENGE, START, URL, VERIFIER, Issuer, Play, error, player, said, users
 
 
@@ -374,6 +375,23 @@ def test_revoking_ends_the_login_and_says_nothing_of_strangers_tokens(play: Play
         for token in (first, "made-up", second):
             assert (await issuer.post("revoke", client_id="hoopx-cli", token=token)).status_code == 200
         assert error(await issuer.refresh(second)) == "invalid_grant"
+
+    play(scene)
+
+
+def test_revoking_an_access_token_ends_a_login_that_has_no_other(play: Play) -> None:
+    async def scene(issuer: Issuer) -> None:
+        ended, stays = (await issuer.log_in(scope="openid"))["access_token"], await issuer.log_in()
+        foreign = said(ended) | {"client_id": "hoopx-cli"}
+        made_up = jwt.encode(foreign, EC_KEY, "ES256", headers={"kid": "x", "typ": "at+jwt"})
+        for token in (made_up, stays["id_token"], ended[:-8] + "AAAAAAAA", "a.b.c"):
+            assert (await issuer.post("revoke", client_id="hoopx-cli", token=token)).status_code == 200
+            await issuer.who(ended)
+        assert (await issuer.post("revoke", client_id="hoopx-cli", token=ended)).status_code == 200
+        with pytest.raises(Unauthenticated):
+            await issuer.who(ended)
+        await issuer.who(stays["access_token"])
+        assert (await issuer.refresh(stays["refresh_token"])).status_code == 200
 
     play(scene)
 

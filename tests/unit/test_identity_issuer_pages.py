@@ -152,6 +152,11 @@ async def all_pages(issuer: Issuer) -> list[httpx2.Response]:
         pages.append(await browser.post("/oidc/device/confirm", data=fields(pages[-1]) | {"answer": "allow"}))
         pages.append(await browser.post("/oidc/device/confirm", data={"answer": "allow", "token": "x"}))
     pages.append(await issuer.decide((await issuer.ask())["user_code"], answer="refuse"))
+    async with issuer.visitor() as browser:
+        pages.append(await browser.get("/oidc/authorize", params=issuer.asking(redirect_uri="javascript:alert(1)")))
+        pages.append(await browser.get("/oidc/authorize", params=issuer.asking()))
+        known = fields(pages[-1]) | {"user": "ann", "password": "ann's password"}
+        pages.append(await browser.post("/oidc/login", data=known))
     return pages
 
 

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.identity.embedded import people
 from hoopx_broker.identity.embedded.endpoints import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT
+from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.proofs import MAX_KEYS, WINDOW
 from hoopx_broker.terms.secret import Secret
 from tests.unit.identity_stage import EC_KEY, jwk, signed
 from tests.unit.issuer_stage import ADDRESS, URL, VERIFIER, Issuer, Play, error, player, said
 
 TOKEN = f"{URL}/token"
+STRANGERS_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture
@@ -118,6 +121,22 @@ def test_the_key_of_a_login_is_known_after_a_restart(play: Play) -> None:
     play(after)
 
 
+@pytest.mark.parametrize("is_spent", [False, True])
+def test_the_register_of_logins_itself_turns_nothing_for_another_key(play: Play, is_spent: bool) -> None:
+    async def scene(issuer: Issuer) -> None:
+        key, logins = ProofKey.create(), issuer.embedded.tokens.logins
+        copied = (await issuer.bound(key))["refresh_token"]
+        owned = (await issuer.renew(copied, key)).json()["refresh_token"] if is_spent else copied
+        for thiefs in (None, ProofKey.create().thumbprint):
+            with pytest.raises(OAuthError, match="invalid_grant"):
+                await logins.turn(copied, "the thief's", "hoopx-cli", thiefs)
+        assert (await logins.turn(owned, "the owner's", "hoopx-cli", key.thumbprint)).user == "ann"
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            await logins.check("the thief's", key.thumbprint)
+
+    play(scene)
+
+
 @pytest.mark.parametrize("how", ["refresh token twice", "code twice", "logged out"])
 def test_what_a_login_has_open_ends_with_it_and_stays_ended_after_a_restart(play: Play, how: str) -> None:
     key, kept = ProofKey.create(), []
@@ -179,6 +198,7 @@ WRONG: dict[str, Callable[[Issuer, ProofKey], str]] = {
     "no type": lambda issuer, key: key.sign({"alg": "ES256"}, {"htm": "POST", "htu": TOKEN, "iat": issuer.now}),
     "alg none": lambda issuer, key: forged(issuer, "none", ""),
     "HS256 by a word": lambda issuer, key: forged(issuer, "HS256", "the public key, say, as the secret"),
+    "signed by another key": lambda issuer, key: forged(issuer, "ES256", STRANGERS_KEY),
     "private key shown": lambda issuer, key: _private(issuer),
     "two in one": lambda issuer, key: issuer.proof(key) + ", " + issuer.proof(key),
 }

@@ -64,9 +64,12 @@ class Clients:
             raise OAuthError("invalid_request", "prove the client in one way")
         match given:
             case [True, _, _]:
-                return self._by_secret(*_basic(str(header)), form, request)
+                name, secret = _basic(str(header))
+                # Encoded as RFC 6749 section 2.3.1 wants it, or as it is, which many clients send.
+                spellings = (Secret(unquote_plus(secret.reveal())), secret)
+                return self._by_secret(unquote_plus(name), spellings, form, request)
             case [_, True, _]:
-                return self._by_secret(form.get("client_id", ""), Secret(form["client_secret"]), form, request)
+                return self._by_secret(form.get("client_id", ""), (Secret(form["client_secret"]),), form, request)
             case [_, _, True]:
                 return await self._by_key(form)
             case _:
@@ -79,13 +82,13 @@ class Clients:
             return Client(name, self._agents[name])
         raise self._refused(f"{name!a:.80} does not prove itself, or is not known")
 
-    def _by_secret(self, name: str, secret: Secret, form: Mapping[str, str], request: Request) -> Client:
+    def _by_secret(self, name: str, spellings: tuple[Secret, ...], form: Mapping[str, str], request: Request) -> Client:
         who_from = f"{name} {peer(request)}"
         known = self._secrets.get(name)
         if known is not None and self._failures.is_shut(who_from):
             raise OAuthError("temporarily_unavailable", "too many wrong secrets; try again in five minutes", 429)
-        is_right = hmac.compare_digest(_digest(secret), known or bytes(32)) and known is not None
-        if not is_right or form.get("client_id", name) != name:
+        is_right = any(hmac.compare_digest(_digest(secret), known or bytes(32)) for secret in spellings)
+        if known is None or not is_right or form.get("client_id", name) != name:
             if known is not None:
                 self._failures.failed(who_from)
             raise self._refused(f"wrong secret for {name!a:.80}")
@@ -116,7 +119,7 @@ class Clients:
 
 
 def _basic(header: str) -> tuple[str, Secret]:
-    """Name and secret of an Authorization header, each in the form encoding of RFC 6749 section 2.3.1."""
+    """Name and secret of an Authorization header, as they were written."""
     scheme, _, encoded = header.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode() if len(encoded) <= MAX_BASIC else ""
@@ -125,7 +128,7 @@ def _basic(header: str) -> tuple[str, Secret]:
     name, colon, secret = text.partition(":")
     if scheme.lower() != "basic" or not colon:
         raise OAuthError("invalid_request", "the Authorization header is not one of a client")
-    return unquote_plus(name), Secret(unquote_plus(secret))
+    return name, Secret(secret)
 
 
 def _digest(secret: Secret) -> bytes:

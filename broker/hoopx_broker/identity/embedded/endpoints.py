@@ -21,6 +21,7 @@ from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.pkce import challenge_of
 from hoopx_broker.identity.embedded.possession import Possession, possession
 from hoopx_broker.identity.embedded.refusals import OAuthError
+from hoopx_broker.identity.embedded.revocation import end_login
 from hoopx_broker.terms.errors import Unreachable
 
 CODE_GRANT = "authorization_code"
@@ -85,7 +86,7 @@ class Endpoints:
     async def revoke(self, request: Request) -> Response:
         form = await read_form(request)
         client = _of_people(await self._issuer.clients.who(request, form))
-        await self._issuer.tokens.logins.end(field(form, "token"), client)
+        await end_login(self._issuer, field(form, "token"), client)
         return answer_json({})
 
     async def _of_device(self, form: Form, client: str, proof: Possession) -> dict[str, Any]:

@@ -76,11 +76,13 @@ class Logins:
             raise _over()
         return login
 
-    async def end(self, refresh: str, client: str) -> None:
-        """End the login of a refresh token. Of a token that nobody knows there is nothing to end."""
+    async def end(self, refresh: str, client: str) -> bool:
+        """End the login of a refresh token; False where it is none of this client."""
         login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
-        if login is not None and login.client == client:
-            await self.end_family(login.family, "logged out")
+        if login is None or login.client != client:
+            return False
+        await self.end_family(login.family, "logged out")
+        return True
 
     async def end_family(self, family: str, why: str) -> None:
         await self._store.run(lambda connection: _forget(connection, family))
