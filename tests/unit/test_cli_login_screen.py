@@ -166,7 +166,7 @@ def test_on_a_desktop_the_browser_opens_at_the_complete_address(office: Office) 
 )
 def test_elsewhere_no_browser_is_opened(office: Office, arguments: list[str], environ: dict[str, str]) -> None:
     with office.browser() as (program, opened):
-        screen = office.shown("login", *arguments, BROWSER=program, **environ)
+        screen = office.shown("login", *arguments, size=(40, 100), BROWSER=program, **environ)
         assert not opened.exists()
     assert "a browser opens" not in screen
 
