@@ -40,27 +40,7 @@ _CONFLICTING = frozenset(
     }
 )
 # What lets one act as the person at the broker, which a child has no need to.
-_OURS = frozenset({"HOOPX_TOKEN", "HOOPX_ID_TOKEN"})
-
-
-# By these a job proves who it is, and a desktop opens its keyring: an agent on behalf of a person has its own way.
-_IDENTITIES = frozenset(
-    {
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        "ACTIONS_ID_TOKEN_REQUEST_URL",
-        "ACTIONS_RUNTIME_TOKEN",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "BUILDKITE_AGENT_ACCESS_TOKEN",
-        "CIRCLE_OIDC_TOKEN",
-        "CIRCLE_OIDC_TOKEN_V2",
-        "CI_JOB_JWT",
-        "CI_JOB_JWT_V2",
-        "CI_JOB_TOKEN",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "GNOME_KEYRING_CONTROL",
-        "SPIFFE_ENDPOINT_SOCKET",
-    }
-)
+_OURS = frozenset({"HOOPX_TOKEN", "HOOPX_ID_TOKEN", "HOOPX_CLIENT_ID", "HOOPX_CLIENT_KEY", "HOOPX_CLIENT_SECRET"})
 
 
 # By these a job proves who it is, and a desktop opens its keyring: an agent on behalf of a person has its own way.

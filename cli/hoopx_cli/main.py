@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from hoopx_cli.output import Output
 
 
-_TOKEN_HINT = "HOOPX_TOKEN is set and wins over a login: get a new token, or unset it. The broker's log says why"
+# What wins over a login, so that a login is no help to whoever has it.
+_INSTEAD_OF_LOGIN = {
+    "HOOPX_TOKEN": "HOOPX_TOKEN is set and wins over a login: get a new token, or unset it. The broker's log says why",
+    "HOOPX_CLIENT_ID": "HOOPX_CLIENT_ID is set and wins over a login: unset it to use one. The broker's log says why",
+}
 
 
 def main() -> None:
@@ -79,9 +83,7 @@ def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
 
     match error:
         case HoopxError():
-            # A login does not help whoever has set HOOPX_TOKEN, which wins over it.
-            is_vain = "`hoopx login`" in error.hint and environ.get("HOOPX_TOKEN")
-            out.error(error.message, _TOKEN_HINT if is_vain else error.hint)
+            out.error(error.message, _hint(error.hint, environ))
             return int(error.exit_code)
         case OSError(errno=errno.EIO):
             return _unheard()
@@ -98,6 +100,12 @@ def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
 
             out.error(f"unexpected: {type(error).__name__}", f"this is a bug in hoopx; its trace is in {keep(environ)}")
             return int(ExitCode.UNEXPECTED)
+
+
+def _hint(hint: str, environ: Mapping[str, str]) -> str:
+    if "`hoopx login`" not in hint:
+        return hint
+    return next((told for name, told in _INSTEAD_OF_LOGIN.items() if environ.get(name)), hint)
 
 
 def _unheard() -> int:

@@ -23,9 +23,8 @@ _SECRETS = re.compile(
 def keep(environ: Mapping[str, str]) -> str:
     """Write the trace of the exception being handled; returns where, or why not. Never raises."""
     text = _SECRETS.sub("<secret>", traceback.format_exc())
-    token = environ.get("HOOPX_TOKEN")
-    if token:
-        text = text.replace(token, "<secret>")
+    for given in filter(None, map(environ.get, ("HOOPX_TOKEN", "HOOPX_CLIENT_SECRET"))):
+        text = text.replace(given, "<secret>")
     try:
         folder = home(environ) / "traces"
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns()}.log"

@@ -106,10 +106,10 @@ def test_a_bug_of_ours_is_one_line_and_a_private_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def buggy(*args: object) -> None:
-        raise RuntimeError("Bearer s3cr3t and t0ken and postgresql://u:pw0rd@host/db password=hunter2")
+        raise RuntimeError("Bearer s3cr3t and t0ken and cl1ent and postgresql://u:pw0rd@host/db password=hunter2")
 
     monkeypatch.setattr("hoopx_cli.settings.read", buggy)
-    assert run(["ls"], environ(tmp_path, HOOPX_TOKEN="t0ken")) == 1
+    assert run(["ls"], environ(tmp_path, HOOPX_TOKEN="t0ken", HOOPX_CLIENT_SECRET="cl1ent")) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("hoopx: unexpected: RuntimeError\n")
@@ -118,7 +118,7 @@ def test_a_bug_of_ours_is_one_line_and_a_private_trace(
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     text = kept.read_text()
     assert "RuntimeError" in text
-    for secret in ("s3cr3t", "t0ken", "pw0rd", "hunter2"):
+    for secret in ("s3cr3t", "t0ken", "cl1ent", "pw0rd", "hunter2"):
         assert secret not in text + said.err
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,7 +167,7 @@ def test_on_a_desktop_the_browser_opens_at_the_complete_address(office: Office) 
 )
 def test_elsewhere_no_browser_is_opened(office: Office, arguments: list[str], environ: dict[str, str]) -> None:
     with office.browser() as (program, opened):
-        screen = office.shown("login", *arguments, BROWSER=program, **environ)
+        screen = office.shown("login", *arguments, size=(40, 100), BROWSER=program, **environ)
         assert not opened.exists()
     assert "a browser opens" not in screen
 
@@ -234,3 +235,16 @@ def test_the_broker_and_the_provider_hear_the_same_key(office: Office) -> None:
     office.run("login")
     path, scheme = next((path, value.split()[0]) for _, path, value, _ in office.double.heard if value)
     assert (path, scheme) == ("/v1/whoami", "DPoP")
+
+
+def test_a_command_that_only_asks_the_broker_loads_nothing_that_logging_in_needs(office: Office) -> None:
+    """Each of these costs 30 to 200 ms at every command."""
+    office.run("login")
+    heavy = ("asyncio", "http.server", "httpx2", "jwt", "keyring", "segno", "webbrowser")
+    code = f"""import os, sys
+from hoopx_cli.main import run
+assert run(["whoami"], os.environ) == 0
+print([name for name in {heavy} if name in sys.modules])"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=office.environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

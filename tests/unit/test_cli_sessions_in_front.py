@@ -103,6 +103,14 @@ def test_the_environment_leads_to_the_target_and_nowhere_else(stage: Stage) -> N
     assert stage.run("exec", "prod-db", "--", "psql", "-Atc", "hello", **astray).stdout == "hello\n"
 
 
+def test_a_child_gets_nothing_by_which_it_could_be_the_program_that_started_it(stage: Stage) -> None:
+    """HOOPX_TOKEN wins here; what else is there is no business of the child's either."""
+    credentials = {f"HOOPX_CLIENT_{name}": "x" for name in ("ID", "KEY", "SECRET")}
+    done = stage.run("exec", "prod-db", "--", "env", **credentials)
+    assert done.returncode == 0
+    assert "HOOPX_CLIENT_" not in done.stdout
+
+
 def test_several_targets_have_a_variable_each_and_none_is_the_default(stage: Stage) -> None:
     done = stage.run("exec", "prod-db", "1-stage", "--", "env", PGHOST="elsewhere")
     seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
