@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hoopx_broker.identity import proposals
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.patterns import fits, problem_of
 from hoopx_broker.identity.proposals import proposed
@@ -22,7 +23,8 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
 )
 WHEN = st.dictionaries(st.sampled_from(["repository", "ref", "x"]), st.tuples(PATTERNS), min_size=1)
-CLAIMS = st.dictionaries(st.sampled_from(["repository", "ref", "x", "event_name", "head_ref", "sub"]), VALUES)
+LOOKED_AT = [*proposals._SIGNS, "ref_protected", "project_path", "job_project_path", "source_project_path"]
+CLAIMS = st.dictionaries(st.sampled_from(["repository", "x", *LOOKED_AT]), VALUES, max_size=8)
 
 
 def holds(rule: Rule, claims: dict[str, Any]) -> bool:
@@ -60,7 +62,7 @@ def test_no_rule_without_the_word_for_it_holds_for_a_proposed_change(
 @given(CLAIMS)
 def test_nothing_added_to_a_proposed_change_makes_it_another(more: dict[str, Any]) -> None:
     """But for what told it: those claims the provider sets, not whoever proposes the change."""
-    told = {"event_name", "head_ref"}
+    told = {"event_name", "pipeline_source"}
     added = {name: value for name, value in more.items() if name not in told}
     assert proposed(github_pull_request() | added)
     assert proposed(gitlab(pipeline_source="merge_request_event") | added)
