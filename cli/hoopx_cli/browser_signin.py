@@ -19,7 +19,8 @@ from hoopx_cli.keyring import Login
 from hoopx_cli.loopback import listening
 from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, discover, odd
-from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, meant_for, names
+from hoopx_cli.tokens import Clock, TokenEndpoint, login_of, meant_for, names
+from hoopx_cli.unverified import claims_of
 
 PATIENCE_SECONDS = 600.0  # as long as for a code: a person may have to find a second factor first
 

@@ -24,7 +24,8 @@ from hoopx_cli.inert import inert
 from hoopx_cli.provider import Answer, Provider, discover, is_same_place, odd
 from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.signin import Trust
-from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of
+from hoopx_cli.tokens import Clock, TokenEndpoint
+from hoopx_cli.unverified import claims_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

@@ -18,7 +18,8 @@ from hoopx_cli.inert import inert
 from hoopx_cli.keyring import Login
 from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, call, demand_safe, discover, is_same_place, odd
-from hoopx_cli.tokens import Clock, TokenEndpoint, claims_of, login_of, meant_for, names
+from hoopx_cli.tokens import Clock, TokenEndpoint, login_of, meant_for, names
+from hoopx_cli.unverified import claims_of
 
 Trust = Callable[[str], ssl.SSLContext]  # the TLS context for an issuer
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_cli.credential import Credential
 from hoopx_cli.renewal import RENEW_BEFORE
-from hoopx_cli.tokens import Clock, claims_of
+from hoopx_cli.tokens import Clock
+from hoopx_cli.unverified import claims_of
 
 AGAIN_AFTER = 10.0  # seconds; a provider that was down is asked again while the old token still holds
 

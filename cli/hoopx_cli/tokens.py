@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import msgspec
 
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.api.proof import ProofKey
@@ -15,6 +12,7 @@ from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.keyring import Login
 from hoopx_cli.provider import Answer, Provider, call
+from hoopx_cli.unverified import claims_of
 
 Clock = Callable[[], float]
 
@@ -71,15 +69,6 @@ def login_of(ask: SignIn, answer: Answer, clock: Clock, key: ProofKey, kept: Log
         f"the identity provider gave no token for `{ask.audience}` or `{ask.client_id}` that still holds",
         "ask whoever runs the broker to compare `audience` and `client_id` with the provider, and the clocks",
     )
-
-
-def claims_of(token: object) -> dict[str, Any]:
-    """What a token says, unchecked: it only helps to choose which one the broker gets to check."""
-    body = token.split(".")[1] if isinstance(token, str) and token.count(".") == 2 else ""
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
 
 
 def meant_for(audience: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from hoopx_cli.workload_source import NoJobToken, Source
 
 # Seconds; a token is asked for anew before it can end between two machines' clocks.
 RENEW_BEFORE = 60.0
+MAX_AUDIENCE = 512  # a URL of a host with the longest name; it goes into commands and addresses
 
 
 class Workload:
@@ -85,6 +86,8 @@ def is_of(audience: str, broker: str) -> bool:
     A broker says itself for which audience it wants tokens. A hostile one would name a service that it wants to use
     them with.
     """
+    if not audience.isascii() or not audience.isprintable() or len(audience) > MAX_AUDIENCE:
+        return False
     if audience == "hoopx" or audience.startswith(("hoopx:", "hoopx-")):
         return True
     place = broker.removeprefix("https://")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.peers.workload_api import WorkloadApiDouble
 from tests.unit.job_claims import github, github_pull_request, gitlab, kubernetes, svid
 
 ID = "spiffe://example.org/ns/prod/sa/deployer"
+COUNT = "psql -XAtc 'SELECT count(*) FROM orders'"
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,27 @@ def test_one_command_asks_github_once(jobs: JobsStage) -> None:
     jobs.hub.audiences.clear()
     jobs.query(job).fine()
     assert jobs.hub.audiences == [AUDIENCE]
+
+
+def test_a_session_outlives_the_token_that_opened_it(jobs: JobsStage) -> None:
+    job = jobs.hub.job(github())
+    jobs.hub.audiences.clear()
+    jobs.hub.life = 63.0  # a minute before its end a token is asked for anew
+    try:
+        outcome = jobs.in_job(job, "exec", "shop-prod", "--", "sh", "-c", f"sleep 6; {COUNT}")
+    finally:
+        jobs.hub.life = 300.0
+    assert outcome.fine().out == "400\n"
+    assert len(jobs.hub.audiences) > 1
+
+
+def test_who_may_come_in_is_told_to_everybody(jobs: JobsStage) -> None:
+    """So that a job knows which audience to ask for."""
+    with urlopen(f"{jobs.url}/v1/about", context=ssl._create_unverified_context()) as answer:
+        told = json.load(answer)["jobs"]
+    assert {"issuer": jobs.hub.issuer, "audience": AUDIENCE} in told
+    assert {"issuer": "spiffe://example.org", "audience": AUDIENCE} in told
+    assert len(told) == 4
 
 
 def test_the_broker_knows_the_job_by_its_subject_and_kind(jobs: JobsStage) -> None:

@@ -22,7 +22,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_cli.browser_signin import sign_in_by_browser
 from hoopx_cli.keyring import Login
 from hoopx_cli.signin import Prompt, key_of, renew, sign_in, sign_out
-from hoopx_cli.tokens import claims_of
+from hoopx_cli.unverified import claims_of
 from tests.peers.glewlwyd import Binding, glewlwyd_provider
 from tests.peers.oidc import Provider, embedded_provider, node_provider
 

@@ -20,6 +20,11 @@ policies: .
 tls: {cert: a, key: b}
 identity:
   - {issuer: https://a.example, client_id: c, audience: d, claims: {user: e}, scopes: [f], jwks_file: g}
+  - issuer: spiffe://example.org
+    kind: workload
+    audience: d
+    jwks_url: https://a.example/keys
+    rules: [{when: {a: b, c: [d, 'e*'], f: {g: /**}}, groups: [h], pull_requests: true, kind: agent}]
   - {kind: embedded, users: {ann: {password: env:P, groups: [a], email: b}}}
 targets:
   db:

@@ -97,6 +97,7 @@ class GitHubDouble(IssuerDouble):
         super().__init__("/_services/token")
         self._jobs: dict[str, dict[str, Any]] = {}
         self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.life = 300.0  # seconds
         self.audiences: list[str] = []
 
     def job(self, claims: Mapping[str, Any]) -> dict[str, str]:
@@ -124,7 +125,7 @@ class GitHubDouble(IssuerDouble):
             return 401, {"message": "Unauthorized"}
         (audience,) = parse_qs(urlsplit(path).query).get("audience", ["https://github.com/acme"])
         self.audiences.append(audience)
-        token = self.sign(job | {"iss": self.issuer, "aud": audience}, typ="JWT", x5t="example-thumbprint")
+        token = self.sign(job | {"iss": self.issuer, "aud": audience}, self.life, typ="JWT", x5t="example-thumbprint")
         return 200, {"count": len(token), "value": token}
 
 

@@ -123,6 +123,11 @@ NOT_OURS = [
     "hoopx.evil.com",
     "hoopx/evil",
     "HOOPX",
+    "hoopx-\0",
+    "hoopx-\n",
+    "hoopx-\x1b[2J",
+    "hoopx-ö",
+    "hoopx-" + "x" * 600,
     "vault",
 ]
 

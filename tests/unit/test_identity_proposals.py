@@ -40,6 +40,8 @@ PROPOSED: dict[str, dict[str, Any]] = {
     "the ref of a merge request": gitlab(ref_path="refs/merge-requests/7/head"),
     "a child pipeline of a merge request": gitlab(pipeline_source="parent_pipeline", ref_protected="false"),
     "a child pipeline that does not say": gitlab(pipeline_source="parent_pipeline", ref_protected=None),
+    "a child pipeline that says so by a number": gitlab(pipeline_source="parent_pipeline", ref_protected=1),
+    "a project that is no text": gitlab(project_path=["acme/shop"]),
     "a fork's code in our project": gitlab(project_path="mallory/shop"),
     "a fork's code, as later versions may say": gitlab(source_project_path="mallory/shop"),
     "a fork built by CircleCI": circleci(**{CIRCLECI_REF: "refs/pull/7/head"}),

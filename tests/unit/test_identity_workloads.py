@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hoopx_broker.identity.discovery import FRESH, MAX_AGE, PAUSE, OnlineKeys
 from hoopx_broker.identity.pinned import LOOK, FileKeys
 from hoopx_broker.terms.errors import BadInput, Unauthenticated, Unreachable
 from hoopx_broker.terms.settings import OidcIssuer, Rule
+from tests.peers.job_issuers import IssuerDouble
 from tests.unit.identity_stage import EC_KEY, ED_KEY, NOW, RSA_KEY, Door, jwk, jwks, signed, workload
 from tests.unit.job_claims import kubernetes, svid
 
@@ -171,6 +173,17 @@ def test_keys_at_a_url_need_no_discovery_and_age_as_others_do() -> None:
     now[0] += MAX_AGE
     with pytest.raises(Unreachable):
         asyncio.run(keys.find("s1", "ES256"))
+
+
+def test_served_keys_prove_tokens_over_a_real_line() -> None:
+    double = IssuerDouble()
+    with double.running():
+        cluster = workload(
+            issuer="https://kubernetes.default.svc.cluster.local", jwks=None, jwks_url=double.url + double.keys_path
+        )
+        who = Door(cluster, now=time.time()).who(double.sign(kubernetes()))
+    assert who.user == "system:serviceaccount:prod:deployer"
+    assert double.heard == [double.keys_path]  # and nothing by discovery
 
 
 @pytest.mark.parametrize("url", ["http://spire.example.org/keys", "file:///etc/passwd", "https://a@b/keys"])

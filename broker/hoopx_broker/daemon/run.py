@@ -32,6 +32,7 @@ from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
+from hoopx_broker.identity.owners import is_everybodys
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
@@ -123,6 +124,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     door = Door(api.app(routes(embedded, _exchanged(gate)) if embedded else []), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
+    _warn_of_strangers(settings)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
     sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
     sys.stderr.flush()
@@ -214,6 +216,12 @@ def _sign_in(settings: BrokerConfig, embedded: Embedded | None) -> tuple[SignIn,
 
 def _jobs(settings: BrokerConfig) -> tuple[Jobs, ...]:
     return tuple(Jobs(issuer.issuer, issuer.audience) for issuer in settings.identity if issuer.kind == "workload")
+
+
+def _warn_of_strangers(settings: BrokerConfig) -> None:
+    for issuer in settings.identity:
+        if is_everybodys(issuer.issuer) and not issuer.rules:
+            _log.warning("identity.strangers", issuer=issuer.issuer, why="it has no rules: jobs of strangers get in")
 
 
 def _keys_not_taken(why: str) -> None:

@@ -27,6 +27,11 @@ _CIRCLECI = "https://oidc.circleci.com/"
 _ORIGIN = {"oidc.circleci.com/vcs-origin": 2}
 
 
+def is_everybodys(issuer: str) -> bool:
+    """Does this issuer sign for jobs of strangers, too?"""
+    return issuer.rstrip("/") in _OWNERS
+
+
 def owner_claims(issuer: str, rule: Rule) -> tuple[str, ...]:
     """The claims of which one must name an owner plainly and none does; empty where the rule is sound."""
     owners = _OWNERS.get(issuer.rstrip("/"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hoopx_broker.identity.jws import shown
+from hoopx_broker.identity.patterns import fits
 
 # docs/jobs.md has the table with the documents that these signs were taken from. One sign is enough, whoever the
 # issuer is: what is taken for a proposal by mistake gets less, never more.
@@ -55,12 +56,13 @@ def tells(name: str, value: object) -> bool:
 
 def _of_a_child(claims: Mapping[str, Any]) -> str | None:
     """GitLab's child pipelines of a merge request name its branch and not the request; their ref is never protected."""
-    if claims.get("pipeline_source") != "parent_pipeline" or claims.get("ref_protected") in ("true", True):
+    if claims.get("pipeline_source") != "parent_pipeline" or fits("true", claims.get("ref_protected")):
         return None
     return "it is of a child pipeline whose ref is not protected, which may be one of a merge request"
 
 
 def _of_a_fork(claims: Mapping[str, Any]) -> str | None:
     """GitLab's job in one project with the code of another, `source_project_path` or (before it) `project_path`."""
-    paths = {claims.get(name) for name in ("project_path", "job_project_path", "source_project_path")} - {None}
-    return "it runs the code of one project in another" if len(paths) > 1 else None
+    said = [claims.get(name) for name in ("project_path", "job_project_path", "source_project_path")]
+    paths = [path for path in said if path is not None]
+    return "it runs the code of one project in another" if any(path != paths[0] for path in paths) else None
