@@ -222,6 +222,18 @@ def test_instructions_are_printed_or_written_where_asked_and_nowhere_else(agents
     assert {path.name for path in tmp_path.iterdir()} == {"AGENTS.md"}
 
 
+def test_what_the_instructions_say_of_psql_works(agents: AgentStage) -> None:
+    several = ["--target", "shop-prod", "--target", "shop-dev", "--instructions", "-"]
+    text = agents.hoopx("agent", *several, "--", "true").fine().out
+    line = re.search(r"`(u=.* psql .*)`", text)
+    assert line is not None
+    typed = f"{line.group(1)} -Atc 'SELECT 42'"
+    told = agents.hoopx("agent", *several[:4], "--", "sh", "-c", typed).fine()
+    assert told.out == "42\n"
+    alone = agents.hoopx("agent", *several[:2], "--", "psql", "-Atc", "SELECT 42").fine()
+    assert alone.out == "42\n"
+
+
 def test_only_a_known_agent_without_a_credential_of_its_own_acts_for_anybody(agents: AgentStage) -> None:
     for name in ("nobody-knows-it", "reviewer"):
         refused = agents.hoopx("agent", "--as", name, "--", "true")
