@@ -16,7 +16,7 @@ from hoopx_cli.api import Api
 from hoopx_cli.delegation import Delegation
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import of_process
-from tests.journeys.agents import AGENT, AgentStage
+from tests.journeys.agents import AGENT, PEOPLE, AgentStage
 from tests.journeys.stage import playing
 from tests.peers import clients, found
 from tests.peers.postgres import Postgres
@@ -60,6 +60,7 @@ def test_an_agents_statement_in_a_recording_names_its_human(agents: AgentStage) 
     lines = agents.hoopx("sessions", "export", session["id"], "--format", "jsonl", who="ann").fine().out.splitlines()
     principal = json.loads(lines[0])["principal"]
     assert (principal["user"], principal["kind"], principal["on_behalf_of"]) == (AGENT, "agent", "ann")
+    assert principal["their_issuer"] == PEOPLE, "not the broker's own issuer, from which the agent's token is"
     proof = agents.hoopx("sessions", "verify", session["id"], who="ann").fine().out
     assert "claude on behalf of ann" in proof
     table = agents.hoopx("sessions", "ls", "--user", "ann", who="ann").fine().out
