@@ -60,7 +60,8 @@ def test_a_forbid_of_the_human_holds_for_her_agent_and_names_her(tmp_path: Path)
 
 def test_a_rule_about_who_vouches_for_the_human_holds_for_her_agent(tmp_path: Path) -> None:
     """The token of an agent is the broker's own issuer's, whoever vouched for its human."""
-    forbid = '@id("no-partners") forbid (principal, action, resource) when { principal.issuer == "https://partner.example" };'
+    when = 'principal.issuer == "https://partner.example"'
+    forbid = f'@id("no-partners") forbid (principal, action, resource) when {{ {when} }};'
     judge = judge_of(tmp_path / "forbid", ALL, forbid)
     for_partner = structs.replace(BOT, issuer="https://broker/oidc", their_issuer="https://partner.example")
     assert isinstance(ruled(judge, READ, for_partner), Deny)
