@@ -44,9 +44,7 @@ def text_of(briefing: Briefing) -> str:
         "",
         "## How to work",
         "",
-        "- Connect with any PostgreSQL client by the URL in the environment variable, for instance",
-        f'  `psql "${variable_of(briefing.targets[0].name)}"`. Keep the URL in the environment: it holds a password of'
-        " this session alone.",
+        *_connecting(briefing.targets),
         f"- A session opens with the first connection and ends {briefing.idle} after the last. If a connection is"
         " closed, connect again.",
         "- A connection or statement that needs approval waits until a person has agreed; a NOTICE says which request"
@@ -84,6 +82,18 @@ def _target(target: TargetView, *, is_only: bool) -> list[str]:
         more = f" and {len(target.masked) - MAX_COLUMNS} more" if len(target.masked) > MAX_COLUMNS else ""
         lines.append(f"- Masked: {shown}{more}.")
     return [*lines, ""]
+
+
+def _connecting(targets: Sequence[TargetView]) -> list[str]:
+    """Arguments can be read by every user of a machine, and `psql` takes a URL in no other way."""
+    if len(targets) == 1:
+        return ["- Connect with any PostgreSQL client: `psql` needs no arguments, drivers take the URL."]
+    variable = variable_of(targets[0].name)
+    return [
+        "- Connect with any PostgreSQL driver by the URL, which your program reads from the environment itself: it",
+        "  holds a password of this command alone, and other users of the machine can read arguments. With `psql`:",
+        f'  `u=${variable}; p=${{u#*//*:}}; PGPASSWORD=${{p%%@*}} psql "postgresql://hoopx@${{u#*@}}"`',
+    ]
 
 
 def _plain(text: str) -> str:

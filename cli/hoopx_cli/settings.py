@@ -115,7 +115,7 @@ def remember(place: Path, remembered: Remembered) -> None:
 def private_folder(path: Path) -> Path:
     """The folder, made for its owner alone where it is not there yet."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
         found = path.stat()
         if found.st_uid != os.geteuid():
             raise BadInput(f"`{path}` is another user's", "set HOOPX_HOME to a folder of yours")
@@ -133,6 +133,13 @@ def open_file(path: Path, flags: int = 0) -> BinaryIO:
         os.close(handle)
         raise OSError(errno.EINVAL, "it is no file")
     return os.fdopen(handle, "rb")
+
+
+def _make(path: Path) -> None:
+    """With all above it that is not there, each for its owner alone: `mkdir` gives its mode to the last one only."""
+    if not path.is_dir():
+        _make(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def read_private(path: Path) -> bytes | None:

@@ -16,7 +16,7 @@ from hoopx_cli.api import Api
 from hoopx_cli.delegation import Delegation
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import of_process
-from tests.journeys.agents import AGENT, AgentStage
+from tests.journeys.agents import AGENT, PEOPLE, AgentStage
 from tests.journeys.stage import playing
 from tests.peers import clients, found
 from tests.peers.postgres import Postgres
@@ -60,6 +60,7 @@ def test_an_agents_statement_in_a_recording_names_its_human(agents: AgentStage) 
     lines = agents.hoopx("sessions", "export", session["id"], "--format", "jsonl", who="ann").fine().out.splitlines()
     principal = json.loads(lines[0])["principal"]
     assert (principal["user"], principal["kind"], principal["on_behalf_of"]) == (AGENT, "agent", "ann")
+    assert principal["their_issuer"] == PEOPLE, "not the broker's own issuer, from which the agent's token is"
     proof = agents.hoopx("sessions", "verify", session["id"], who="ann").fine().out
     assert "claude on behalf of ann" in proof
     table = agents.hoopx("sessions", "ls", "--user", "ann", who="ann").fine().out
@@ -220,6 +221,18 @@ def test_instructions_are_printed_or_written_where_asked_and_nowhere_else(agents
     assert told.out == file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"AGENTS.md"}
+
+
+def test_what_the_instructions_say_of_psql_works(agents: AgentStage) -> None:
+    several = ["--target", "shop-prod", "--target", "shop-dev", "--instructions", "-"]
+    text = agents.hoopx("agent", *several, "--", "true").fine().out
+    line = re.search(r"`(u=.* psql .*)`", text)
+    assert line is not None
+    typed = f"{line.group(1)} -Atc 'SELECT 42'"
+    told = agents.hoopx("agent", *several[:4], "--", "sh", "-c", typed).fine()
+    assert told.out == "42\n"
+    alone = agents.hoopx("agent", *several[:2], "--", "psql", "-Atc", "SELECT 42").fine()
+    assert alone.out == "42\n"
 
 
 def test_only_a_known_agent_without_a_credential_of_its_own_acts_for_anybody(agents: AgentStage) -> None:

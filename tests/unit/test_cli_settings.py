@@ -76,8 +76,15 @@ def test_a_token_is_a_secret(tmp_path: Path) -> None:
 
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
     settings.remember(tmp_path / "deep" / "home", Remembered("https://kept:443"))
-    assert stat.S_IMODE((tmp_path / "deep" / "home").stat().st_mode) == 0o700
+    for made in (tmp_path / "deep", tmp_path / "deep" / "home"):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "deep" / "home" / "settings.json").stat().st_mode) == 0o600
+
+
+def test_a_folder_that_others_could_write_to_is_theirs_no_more(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    settings.write_private(tmp_path / "kept", b"ours")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

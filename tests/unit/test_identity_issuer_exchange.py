@@ -94,7 +94,7 @@ def test_an_agent_gets_a_token_by_which_it_acts_for_a_person(play: Play) -> None
             "hoopx_login": {"iss": URL, "sub": "ann", "auth_time": int(START)},
         }
         who = await issuer.identify(Secret(token))
-        assert who.who == Principal("claude", "agent", ("agents",), URL, "claude", "ann", ("developers",))
+        assert who.who == Principal("claude", "agent", ("agents",), URL, "claude", "ann", ("developers",), URL)
 
     play(scene)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hoopx_broker.terms.errors import Unreachable
+from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import Near, Stream
 from hoopx_broker.wire.postgres import frames, messages
@@ -19,7 +19,8 @@ from hoopx_broker.wire.postgres.frames import message
 from hoopx_broker.wire.postgres.scram import MECHANISM, ClientExchange
 from hoopx_cli import listener as room
 from hoopx_cli import sockets
-from hoopx_cli.listener import Listener, listening
+from hoopx_cli.greeting import admission
+from hoopx_cli.listener import Listener, LocalClient, listening
 
 PASSWORD = Secret("of this session alone")
 STARTUP = messages.startup({"user": "anyone", "database": "app"})
@@ -76,10 +77,10 @@ class Play:
             writer.transport.abort()
         await asyncio.sleep(0.01)
 
-    async def log_in(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def log_in(self, startup: bytes = STARTUP) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await self.connect()
         exchange = ClientExchange(PASSWORD, b"c" * 18)
-        writer.write(STARTUP)
+        writer.write(startup)
         await _message(reader)
         first = exchange.first()
         writer.write(message(frames.PASSWORD, MECHANISM + b"\0" + len(first).to_bytes(4, "big") + first))
@@ -388,3 +389,98 @@ async def _all(reader: asyncio.StreamReader) -> bytes:
             return await reader.read()
     except ConnectionResetError:
         return b""
+
+
+def test_cancel_requests_take_a_bounded_number_of_streams() -> None:
+    """They prove nothing, so that every user of the machine can send them."""
+
+    async def scene() -> None:
+        dialled: list[Near] = []
+
+        async def dial(near: Near) -> Stream:
+            dialled.append(near)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async with on_port(dial) as play:
+            for _ in range(room.MAX_CANCELS + 20):
+                _, writer = await play.connect()
+                writer.write(CANCEL)
+            await soon(lambda: len(dialled) == room.MAX_CANCELS)
+            await asyncio.sleep(0.2)
+            assert len(dialled) == room.MAX_CANCELS
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_leaves_while_its_stream_is_opened_is_not_waited_for() -> None:
+    async def scene() -> None:
+        given_up = asyncio.Event()
+
+        async def dial(near: Near) -> Stream:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            raise AssertionError
+
+        async with on_port(dial) as play:
+            _, writer = await play.log_in()
+            await soon(lambda: play.listener.streams == 1)
+            writer.close()
+            await asyncio.wait_for(given_up.wait(), 10)
+            assert play.listener.streams == 0
+
+    asyncio.run(scene())
+
+
+NOTICE = messages.notice("wait", "somebody looks at it", "tell them")
+REST = message(frames.PARAMETER_STATUS, b"a\0b\0")
+
+
+@pytest.mark.parametrize("startup", [STARTUP, messages.startup({"user": "anyone", "database": "app"}, 2)])
+@pytest.mark.parametrize("pieces", ["whole", "bytes", "other"])
+def test_a_client_that_waits_hears_notices_and_is_let_in_once(startup: bytes, pieces: str) -> None:
+    async def scene() -> None:
+        go_on = asyncio.Event()
+        streams: list[FarDouble] = []
+
+        async def dial(near: LocalClient) -> Stream:
+            near.tell("wait", "somebody looks at it", "tell them")
+            near.tell("wait", "somebody looks at it", "tell them")
+            await go_on.wait()
+            streams.append(FarDouble(near))
+            return streams[0]
+
+        async with on_port(dial) as play:  # type: ignore[arg-type]
+            reader, _ = await play.log_in(startup)
+            admitted = admission(startup)
+            assert admitted.endswith(messages.AUTHENTICATION_OK)
+            said = await reader.readexactly(len(admitted + NOTICE + NOTICE))
+            assert said == admitted + NOTICE + NOTICE
+            go_on.set()
+            await soon(lambda: bool(streams))
+            from_broker = REST if pieces == "other" else admitted + REST
+            cut = [from_broker[at : at + 1] for at in range(len(from_broker))] if pieces == "bytes" else [from_broker]
+            for piece in cut:
+                streams[0].near.far_says(piece)
+            assert await reader.readexactly(len(REST)) == REST
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_the_broker_will_not_let_in_is_not_let_in_to_be_told_something() -> None:
+    replication = messages.startup({"user": "anyone", "replication": "true"})
+
+    async def scene() -> None:
+        async def dial(near: LocalClient) -> Stream:
+            near.tell("wait", "", "")
+            raise Denied("not you")
+
+        async with on_port(dial) as play:  # type: ignore[arg-type]
+            reader, _ = await play.log_in(replication)
+            said = await reader.read()
+            assert said[:1] == b"E"
+            assert b"C42501\0" in said
+
+    asyncio.run(scene())

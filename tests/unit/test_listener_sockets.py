@@ -136,6 +136,43 @@ def test_another_target_gets_another_port(folder: Path) -> None:
         assert one.getsockname() != two.getsockname()
 
 
+def test_a_usual_port_that_somebody_took_is_told(folder: Path) -> None:
+    said: list[str] = []
+    with sockets.on_usual_port(folder, BROKER, "prod-db", said.append) as first:
+        old = first.getsockname()[1]
+        assert said == []
+        with sockets.on_usual_port(folder, BROKER, "prod-db", said.append) as second:
+            new = second.getsockname()[1]
+    (warning,) = said
+    assert f"port {old}, where `prod-db` was before: it is on {new} now" in warning
+    with sockets.on_usual_port(folder, BROKER, "prod-db", said.append) as again:
+        assert (again.getsockname()[1], len(said)) == (new, 1)
+
+
+def test_a_folder_that_everybody_writes_to_holds_no_socket_unless_it_is_sticky(folder: Path) -> None:
+    inside = folder / "ours"
+    inside.mkdir()
+    folder.chmod(0o777)
+    for place in (folder, inside):
+        with pytest.raises(BadInput, match="other users could replace"), sockets.on_file(place / "db"):
+            pass
+        assert not (place / "db").exists()
+    folder.chmod(0o1777)
+    for place in (folder, inside):
+        with sockets.on_file(place / "db"):
+            pass
+
+
+def test_a_folder_that_another_group_writes_to_holds_no_socket(folder: Path) -> None:
+    foreign = next((group for group in os.getgroups() if group not in (0, os.getegid())), None)
+    if foreign is None and os.geteuid() != 0:
+        pytest.skip("this user is in one group only")
+    os.chown(folder, -1, foreign if foreign is not None else 12_345)
+    folder.chmod(0o770)
+    with pytest.raises(BadInput, match="other users could replace"), sockets.on_file(folder / "db"):
+        pass
+
+
 def test_a_usual_port_that_is_taken_is_done_without(folder: Path) -> None:
     with (
         sockets.on_usual_port(folder, BROKER, "prod-db", print) as first,

@@ -58,6 +58,18 @@ def test_a_forbid_of_the_human_holds_for_her_agent_and_names_her(tmp_path: Path)
     assert found == Deny("`eve` may not: eve is on leave", "not-eve", "come back")
 
 
+def test_a_rule_about_who_vouches_for_the_human_holds_for_her_agent(tmp_path: Path) -> None:
+    """The token of an agent is the broker's own issuer's, whoever vouched for its human."""
+    when = 'principal.issuer == "https://partner.example"'
+    forbid = f'@id("no-partners") forbid (principal, action, resource) when {{ {when} }};'
+    judge = judge_of(tmp_path / "forbid", ALL, forbid)
+    for_partner = structs.replace(BOT, issuer="https://broker/oidc", their_issuer="https://partner.example")
+    assert isinstance(ruled(judge, READ, for_partner), Deny)
+    assert isinstance(ruled(judge, READ, structs.replace(for_partner, their_issuer="https://ours.example")), Allow)
+    permit = '@id("local") permit (principal, action, resource) when { principal.issuer == "https://broker/oidc" };'
+    assert isinstance(ruled(judge_of(tmp_path / "permit", permit), READ, for_partner), Deny)
+
+
 def test_a_forbid_of_the_agent_is_told_as_everybodys(tmp_path: Path) -> None:
     annotations = '@id("no-agents") @message("no agents here")'
     forbid = f'{annotations} forbid (principal, action, resource) when {{principal.kind == "agent"}};'

@@ -69,6 +69,7 @@ def _delegated(claims: dict[str, Any], issuer: OidcIssuer, agent: str, groups: t
         subject=agent,
         on_behalf_of=human.user,
         their_groups=human.groups,
+        their_issuer=own_login(claims, issuer).issuer,
     )
 
 

@@ -36,7 +36,7 @@ _Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false"), list("tf"))
 
 
 class As(Struct, frozen=True, forbid_unknown_fields=True):
-    """`their_groups` are those of the human that an agent acts for; without them that human may do nothing."""
+    """`their_groups` and `their_issuer` are those of the human that an agent acts for."""
 
     user: str
     kind: PrincipalKind = "human"
@@ -44,10 +44,11 @@ class As(Struct, frozen=True, forbid_unknown_fields=True):
     issuer: str = ""
     on_behalf_of: str | None = None
     their_groups: tuple[str, ...] | UnsetType = UNSET
+    their_issuer: str | UnsetType = UNSET
 
     def principal(self) -> Principal:
-        subject, human = self.user, self.on_behalf_of
-        return Principal(self.user, self.kind, self.groups, self.issuer, subject, human, self.their_groups)
+        theirs = self.on_behalf_of, self.their_groups, self.their_issuer
+        return Principal(self.user, self.kind, self.groups, self.issuer, self.user, *theirs)
 
 
 class On(Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,8 +167,8 @@ def _case(item: Any) -> Case:
     case = msgspec.convert(item, Case)
     case.on.as_target()
     case.on.as_catalog()
-    if case.who.their_groups is not UNSET and case.who.on_behalf_of is None:
-        raise ValueError("`their_groups` are those of `on_behalf_of`, which is not said")
+    if case.who.on_behalf_of is None and (case.who.their_groups, case.who.their_issuer) != (UNSET, UNSET):
+        raise ValueError("`their_groups` and `their_issuer` are those of `on_behalf_of`, which is not said")
     for name in case.expect.masks or ():
         column(name)
     if not case.on.target and case.revoke is None and case.restore is None:

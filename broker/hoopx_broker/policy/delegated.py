@@ -28,8 +28,9 @@ def halves(who: Principal) -> tuple[Principal, ...]:
     if who.on_behalf_of is None:
         return (who,)
     groups = () if who.their_groups is UNSET else who.their_groups
-    agent = structs.replace(who, their_groups=UNSET)
-    return agent, Principal(who.on_behalf_of, "human", groups, who.issuer, who.subject)
+    issuer = "" if who.their_issuer is UNSET else who.their_issuer
+    agent = structs.replace(who, their_groups=UNSET, their_issuer=UNSET)
+    return agent, Principal(who.on_behalf_of, "human", groups, issuer)
 
 
 class Delegating:

@@ -12,8 +12,9 @@ PrincipalKind = Literal["human", "job", "agent"]
 class Principal(Struct, frozen=True):
     """A verified identity. `user` is unique within a broker; `groups` are as the token said at this grant.
 
-    An agent that acts for somebody has their name in `on_behalf_of` and their groups in `their_groups` (unset for all
-    others, so that recordings of version 1 stay as they are): it may do what policy allows to both of them.
+    An agent that acts for somebody has their name in `on_behalf_of`, their groups in `their_groups` and who says so in
+    `their_issuer` (these two unset for all others, so that recordings of version 1 stay as they are): it may do what
+    policy allows to both of them.
     """
 
     user: str
@@ -23,6 +24,7 @@ class Principal(Struct, frozen=True):
     subject: str = ""
     on_behalf_of: str | None = None
     their_groups: tuple[str, ...] | UnsetType = UNSET
+    their_issuer: str | UnsetType = UNSET
 
 
 class Owner(Struct, frozen=True):
