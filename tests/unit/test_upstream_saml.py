@@ -255,6 +255,12 @@ def test_which_names_an_upstream_may_give(there: dict[str, Any], name: str, may:
     assert could_give(settings(**there), name) is may
 
 
+def test_a_name_that_is_too_long_with_its_prefix_is_refused() -> None:
+    old = settings(prefix="old/")
+    with pytest.raises(NotAccepted, match="too long"):
+        Names.of((old,), ()).given(old, "a" * 253)
+
+
 def test_a_name_that_two_upstreams_could_give_is_nobody_s() -> None:
     """One has a prefix, the other a domain: somebody of the second takes the prefix into their address."""
     old, new = settings(prefix="old/"), settings(name="New Corp", slug="new", domains=("example.com",))
