@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +186,12 @@ def test_a_short_key_proves_nothing(read: Callable[[str], object], tmp_path: Pat
     pem = "".join(short.public_bytes(Encoding.PEM).decode().splitlines()[1:-1])
     (tmp_path / "idp.xml").write_text(metadata(pem=pem))
     assert "no signing key that is strong enough" in told(read, SAML)
+
+
+def test_a_broker_without_saml_loads_nothing_of_it() -> None:
+    loaded = "{name.partition('.')[0] for name in sys.modules}"
+    look = f"import sys, hoopx_broker.daemon.run; sys.exit(bool({loaded} & {{'lxml', 'signxml'}}))"
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0
 
 
 def test_where_the_library_is_missing_the_start_says_how_to_get_it(
