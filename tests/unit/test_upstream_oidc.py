@@ -374,6 +374,20 @@ def test_an_answer_waits_no_longer_than_a_minute(alone: Callable[[Act], None]) -
     alone(act)
 
 
+def test_answers_to_one_trip_push_out_no_others(alone: Callable[[Act], None]) -> None:
+    async def act(person: Person, double: ProviderDouble) -> None:
+        asked = double.sent(await (await person.begin()).leave())
+        await person.arrive(code=double.code("ann", asked), state=asked["state"], iss=double.url)
+        async with person.issuer.visitor("192.0.2.66") as other:
+            attacker = Person(person.issuer, other)
+            theirs = double.sent(await (await attacker.begin()).leave())
+            for _ in range(200):
+                await attacker.arrive(code="c", state=theirs["state"])
+        assert "Is this you?" in (await person.go_on()).text
+
+    alone(act)
+
+
 @pytest.mark.parametrize("state", ["", "made-up", "x" * 20_000])
 def test_an_answer_that_nobody_asked_for_is_refused(alone: Callable[[Act], None], state: str) -> None:
     async def act(person: Person, double: ProviderDouble) -> None:

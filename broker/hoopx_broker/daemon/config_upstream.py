@@ -11,7 +11,6 @@ from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
 from hoopx_broker.daemon.values import issuer_url
 from hoopx_broker.terms.errors import BadInput
-from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import Claims, OidcIssuer, OidcUpstream, SamlUpstream, Upstream
 
 MAX_CA = 1024 * 1024
@@ -46,7 +45,9 @@ def _upstream(section: Section) -> Upstream | None:
     claims = _claims(section)
     match kind:
         case "oidc":
-            return OidcUpstream(name, slug, _provider(section, claims), _secret(section), prefix, domains)
+            # A public client has no secret: PKCE alone binds its codes.
+            secret = section.secret_or_none("client_secret")
+            return OidcUpstream(name, slug, _provider(section, claims), secret, prefix, domains)
         case "saml":
             _, metadata = section.path("metadata", MAX_METADATA, _check_metadata) or (HOLE, HOLE)
             return SamlUpstream(name, slug, metadata, claims, prefix, domains)
@@ -62,11 +63,6 @@ def _provider(section: Section, claims: Claims) -> OidcIssuer:
         section.note("scopes", "lack `openid`", "add it: without it there is no ID token")
     issuer = section.parsed("issuer", issuer_url)
     return OidcIssuer(issuer, client, "human", claims, client, scopes, ca=ca)
-
-
-def _secret(section: Section) -> Secret | None:
-    """A public client has none: PKCE alone binds its codes."""
-    return section.secret("client_secret") if section.has("client_secret") else None
 
 
 def _claims(section: Section) -> Claims:
@@ -120,7 +116,7 @@ def _check_metadata(content: bytes) -> None:
 def _check_apart(section: Section, upstream: Upstream, before: list[Upstream]) -> None:
     """Each has an address of its own, and names that none of the others may give."""
     for other in before:
-        if HOLE in (upstream.slug, other.slug):
+        if HOLE in (upstream.slug, other.slug, upstream.prefix, other.prefix, *upstream.domains, *other.domains):
             continue
         if upstream.slug == other.slug:
             section.note("name", f"has the same address as `{other.name}`: `{upstream.slug}`", "name it another way")

@@ -81,6 +81,9 @@ class Section:
         found = self._required(key)
         return self._secret(found) if found else HOLE
 
+    def secret_or_none(self, key: str) -> Secret | None:
+        return self.secret(key) if self._asks(key) else None
+
     def path(self, key: str, limit: int, check: Callable[[bytes], object] = len) -> tuple[Path, bytes]:
         """A file named by its path, and what it holds: readable, at most `limit` bytes, and sound to `check`."""
 

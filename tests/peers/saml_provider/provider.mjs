@@ -94,6 +94,8 @@ const server = createServer((request, response) => {
     samlp.metadata({ issuer: url, cert: OWN.cert, redirectEndpointPath: '/sso', postEndpointPath: '/sso', logoutEndpointPaths: {} })(request, response);
   } else if (at.pathname === '/sso') {
     response.end(loginPage(at.searchParams));
+  } else if (request.method !== 'POST') { // browsers ask for an icon
+    response.writeHead(404).end();
   } else {
     let held = '';
     request.on('data', (chunk) => { held += chunk; });

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from hoopx_broker.identity.claims import MAX_NAME
 from hoopx_broker.identity.jws import NotAccepted, shown
 from hoopx_broker.terms.settings import Upstream
 
@@ -24,6 +25,8 @@ class Names(Struct, frozen=True):
     def given(self, upstream: Upstream, said: str) -> str:
         """The broker's name of somebody whom `upstream` calls `said`. Raises `NotAccepted`."""
         name = upstream.prefix + said
+        if len(name) > MAX_NAME:
+            raise NotAccepted(f"the name {shown(name)} is too long with its prefix")
         if not could_give(upstream, name):
             raise NotAccepted(f"`{upstream.name}` may not speak for {shown(said)}: it is in none of its `domains`")
         if _folded(name) in self.taken:

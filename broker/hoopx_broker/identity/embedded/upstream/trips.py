@@ -16,7 +16,7 @@ from msgspec import Struct
 
 LIFE = 600.0  # seconds; no longer than the visit itself
 MAX_OPEN = 2000  # trips held at once, a megabyte
-MAX_OPEN_PEER = 50  # of these from one address
+MAX_OPEN_PEER = 200  # of these from one address: an office behind one, on a Monday morning
 ANSWER_LIFE = 60.0  # seconds from an answer to the next page, which the browser opens by itself
 MAX_ANSWERS = 100  # answers held at once: 25 MB where all of them are the largest of SAML
 
@@ -69,8 +69,12 @@ class Trips:
         return trip
 
     def arrive(self, trip: Trip, answer: Mapping[str, str]) -> str:
-        """Keep an answer for the browser that brought it; the ticket is for that browser alone."""
+        """Keep an answer for the browser that brought it; the ticket is for that browser alone.
+
+        Of each trip one answer is held, the last: nobody pushes out those of others with one trip of their own.
+        """
         self._sweep()
+        self._arrived = {ticket: arrival for ticket, arrival in self._arrived.items() if arrival.trip != trip}
         while len(self._arrived) >= MAX_ANSWERS:
             del self._arrived[next(iter(self._arrived))]
         ticket = self._word()
