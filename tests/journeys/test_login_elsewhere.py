@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,8 +14,9 @@ from hoopx_cli.signin import Prompt
 from tests.journeys.stage import Stage, playing, running
 from tests.peers import clients
 from tests.peers.glewlwyd import Binding, glewlwyd_provider
-from tests.peers.oidc import Provider, node_provider
+from tests.peers.oidc import NodeDesk, Provider, node_provider
 from tests.peers.postgres import Postgres
+from tests.peers.processes import closed_port
 
 
 @pytest.fixture(scope="module", params=["jwt", "opaque", "glewlwyd", "glewlwyd-dpop"])
@@ -33,7 +35,11 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def office(tmp_path: Path, postgres: Postgres, provider: Provider) -> Iterator[Stage]:
     """A broker that takes people from that provider."""
-    stage = Stage(tmp_path / "office", postgres)
+    with playing(taking(Stage(tmp_path / "office", postgres), provider)) as stage:
+        yield stage
+
+
+def taking(stage: Stage, provider: Provider) -> Stage:
     people = f"""\
 identity:
   - issuer: {provider.sign_in.issuer}
@@ -43,8 +49,7 @@ identity:
 """
     text = stage.config.read_text()
     stage.config.write_text(text[: text.index("identity:")] + people + text[text.index("targets:") :])
-    with playing(stage):
-        yield stage
+    return stage
 
 
 def log_in(office: Stage, provider: Provider, person: str) -> None:
@@ -75,3 +80,27 @@ def test_a_person_who_says_no_is_not_logged_in(office: Stage, provider: Provider
         ended = login.end() if provider.can_decline else login.end(signal.SIGINT)
         assert ended.code == (11 if provider.can_decline else 130)
     assert office.hoopx("whoami", who="lena").code == 11
+
+
+def test_a_logout_at_the_provider_ends_what_is_open_and_the_login_with_it(tmp_path: Path, postgres: Postgres) -> None:
+    port = closed_port()
+    environ = {
+        "LOGOUT_URI": f"https://127.0.0.1:{port}/v1/logout",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0",  # the broker's own certificate; what is sent there proves itself
+    }
+    with node_provider("jwt", **environ) as provider:
+        stage = taking(Stage(tmp_path / "office", postgres), provider)
+        stage.config.write_text(stage.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}", 1))
+        with playing(stage):
+            log_in(stage, provider, "ann")
+            waiting = clients.psql("SELECT pg_sleep(50), 'logout'")
+            with running(stage, "exec", "shop-prod", "--", *waiting, who="lena") as work:
+                stage.await_on_target("SELECT pg_sleep(50), ''logout")
+                desk = provider.desk
+                assert isinstance(desk, NodeDesk)
+                desk.log_out("ann")
+                began = time.monotonic()
+                assert work.end().code != 0
+                assert time.monotonic() - began < 10
+            stage.nothing_remains()
+            assert stage.hoopx("whoami", who="lena").code == 11

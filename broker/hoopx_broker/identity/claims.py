@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 from hoopx_broker.identity.identity import Login
-from hoopx_broker.identity.jws import NotAccepted, shown
+from hoopx_broker.identity.jws import NotAccepted, is_moment, shown
 from hoopx_broker.identity.rules import holding
 from hoopx_broker.terms.people import Principal, PrincipalKind
 from hoopx_broker.terms.settings import OidcIssuer
@@ -15,6 +14,9 @@ from hoopx_broker.terms.settings import OidcIssuer
 MAX_SKEW = 60.0  # seconds; what NTP-kept clocks may differ by, and far less than any token's life
 MAX_NAME = 256  # the longest e-mail address has 254 characters
 MAX_GROUPS = 1000  # a token with more does not fit MAX_TOKEN with names of ordinary length
+
+# Printable by Unicode, and shown by no font: fillers of Hangul and Khmer, a joiner, the empty sign of Braille.
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 
 _KINDS: dict[str, PrincipalKind] = {"human": "human", "workload": "job"}
 
@@ -111,7 +113,7 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_moment(value):
         raise NotAccepted(f"its `{name}` is not a time")
     return float(value)
 
@@ -139,6 +141,6 @@ def _name(value: object, claim: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
         raise NotAccepted(f"its `{claim}` is not a name: {shown(value)}")
     # Names stand in recordings, rules and terminals: no control, invisible or direction-changing characters.
-    if not value.isprintable() or value != value.strip():
+    if not value.isprintable() or value != value.strip() or _UNSEEN.search(value):
         raise NotAccepted(f"its `{claim}` holds characters that a name must not: {shown(value)}")
     return value

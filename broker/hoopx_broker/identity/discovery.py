@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.identity.documents import Fetch, checked_url, is_loopback
+from hoopx_broker.identity.documents import Fetch, checked_url, is_inside
 from hoopx_broker.identity.keys import SIGNATURES, Key, KeySet, read_keys
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unreachable
 
@@ -37,7 +37,7 @@ def read_metadata(data: bytes, issuer: str) -> Metadata:
     if metadata.issuer != issuer:
         raise BadInput(f"the discovery document of `{issuer}` speaks of another issuer", "write the name as it does")
     checked_url(metadata.jwks_uri, "jwks_uri of the discovery document")
-    if is_loopback(metadata.jwks_uri) and not is_loopback(issuer):
+    if is_inside(metadata.jwks_uri) and not is_inside(issuer):
         raise BadInput(f"the discovery document of `{issuer}` points into this machine", "look at the provider")
     return metadata
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from jwt import PyJWS
@@ -16,6 +16,7 @@ from hoopx_broker.identity.keys import ALGORITHMS, Key
 
 MAX_TOKEN = 16_384  # servers commonly take 8 or 16 KB of headers; a token with a thousand groups still fits
 MAX_KID = 256  # a key id is a name, not a place to put things
+LAST_MOMENT = 253_402_300_799  # seconds since the Unix epoch: the year 9999, with which calendars end
 
 # A token's own type, so that one made for another use (a logout token, a DPoP proof) is not taken for a login.
 LOGIN_TYPES = frozenset({"jwt", "jose", "at+jwt", "application/at+jwt"})
@@ -38,6 +39,11 @@ class Token(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<token>"
+
+
+def is_moment(value: object) -> TypeGuard[int | float]:
+    """Is it a time? Compared as it is: an integer of a thousand digits fits no float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LAST_MOMENT <= value <= LAST_MOMENT
 
 
 def shown(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from hoopx_broker.api.proof import PROOF_TYPE, target_of, thumbprint, token_hash
-from hoopx_broker.identity.jws import NotAccepted, read_jws, shown, verify_signature
+from hoopx_broker.identity.jws import NotAccepted, is_moment, read_jws, shown, verify_signature
 from hoopx_broker.identity.keys import read_key
 from hoopx_broker.terms.secret import Secret
 
@@ -74,7 +73,7 @@ def _id(claims: dict[str, Any]) -> str:
 
 def _made_at(claims: dict[str, Any], now: float) -> float:
     made_at = claims.get("iat")
-    if isinstance(made_at, bool) or not isinstance(made_at, int | float) or not math.isfinite(made_at):
+    if not is_moment(made_at):
         raise NotAccepted("its proof has no time")
     if abs(now - made_at) > WINDOW:
         off = f"{abs(now - made_at):.0f} seconds {'behind' if made_at < now else 'ahead'}"

@@ -102,8 +102,7 @@ const configuration = {
     dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => DPOP_NONCE === 'yes' },
     resourceIndicators: resources,
   },
-  // The library's own dispatcher does not call this machine.
-  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // without its guard, which does not call this machine
   ttl: {
     AccessToken: LIFE, IdToken: LIFE, DeviceCode: 600, Interaction: 600, RefreshToken: DAY, Grant: DAY, Session: DAY,
   },
@@ -134,8 +133,7 @@ const control = async (name, request, response) => {
     await controls[name](JSON.parse(await new Response(request).text()));
     response.writeHead(204).end();
   } catch (error) {
-    console.error(error);
-    response.writeHead(500).end();
+    response.writeHead(500).end(`${error.stack} ${error.cause ?? ''}`);
   }
 };
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.identity.discovery import discovery_url, read_metadata
-from hoopx_broker.identity.documents import Fetch, checked_url, is_loopback
+from hoopx_broker.identity.documents import Fetch, checked_url, is_inside
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unreachable
 
 
@@ -52,6 +52,6 @@ def _read(data: bytes, issuer: str) -> Description:
         raise BadInput(f"the discovery document of `{issuer}` is not of a provider to log in at: {error}") from None
     for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint"):
         url = getattr(description, name)
-        if url is not None and is_loopback(checked_url(url, name)) and not is_loopback(issuer):
+        if url is not None and is_inside(checked_url(url, name)) and not is_inside(issuer):
             raise BadInput(f"the discovery document of `{issuer}` points into this machine", "look at the provider")
     return description
