@@ -22,6 +22,7 @@ from hoopx_cli.settings import Flags
 
 _PROMPT = re.compile(r"open (https://\S+) and type the code: (\S+)")
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
+_ACTION = re.compile(r'<form method="post" action="([^"]+)"')
 # A session's role is gone when its command returns; a revoke that had to be tried again takes some seconds.
 GONE_SECONDS = 10.0
 _WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)\n\s*waiting")
@@ -91,14 +92,14 @@ class Person:
         with httpx2.Client(verify=trust.context(asked)) as browser:
             browser.get(page).raise_for_status()
             entered = browser.post(page, data={"user_code": code}).raise_for_status()
-            secret = {"token": _token(entered.text), "user": self.name, "password": password.reveal()}
-            known = browser.post(urljoin(page, "device/login"), data=secret).raise_for_status()
-            answer = {"token": _token(known.text), "answer": "allow"}
-            browser.post(urljoin(page, "device/confirm"), data=answer).raise_for_status()
+            secret = {"token": _found_in(_TOKEN, entered), "user": self.name, "password": password.reveal()}
+            known = browser.post(urljoin(page, _found_in(_ACTION, entered)), data=secret).raise_for_status()
+            answer = {"token": _found_in(_TOKEN, known), "answer": "allow"}
+            browser.post(urljoin(page, _found_in(_ACTION, known)), data=answer).raise_for_status()
 
 
-def _token(page: str) -> str:
-    found = _TOKEN.search(page)
+def _found_in(pattern: re.Pattern[str], page: httpx2.Response) -> str:
+    found = pattern.search(page.text)
     if found is None:
         raise BackendFailed("the login page is not as expected", "report this: it is a fault of the demo")
     return found.group(1)
