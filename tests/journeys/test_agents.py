@@ -18,6 +18,7 @@ from hoopx_cli.kit import Kit
 from hoopx_cli.output import of_process
 from tests.journeys.agents import AGENT, PEOPLE, AgentStage
 from tests.journeys.stage import playing
+from tests.journeys.test_login import log_in
 from tests.peers import clients, found
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
@@ -247,6 +248,47 @@ def test_a_job_has_no_agent(agents: AgentStage) -> None:
     token = agents.mint.token("ann", ("developers",))
     refused = agents.hoopx("agent", "--", "true", HOOPX_TOKEN=token)
     assert refused.code == 11
+
+
+def test_an_agent_sees_masked_what_its_human_sees_raw(agents: AgentStage) -> None:
+    mail = "SELECT email FROM customers WHERE id = 1"
+    assert "@" in agents.psql("shop-open", mail, who="dora").fine().out
+    raw = agents.psql("shop-open", mail, who="dora").fine().out
+    seen = agents.hoopx("agent", "--target", "shop-open", "--", *clients.psql(mail), who="dora").fine().out
+    assert seen.strip()
+    assert seen != raw
+
+
+def test_a_person_who_logged_in_has_an_agent_until_they_log_out(agents: AgentStage, tmp_path: Path) -> None:
+    """By the device flow, with a login that is kept and a key that goes with it."""
+    log_in(agents, "--issuer", f"{agents.url}/oidc")
+    with agents.agent("--target", "shop-prod", "--", *staying(tmp_path / "never"), who="lena") as command:
+        command.says(r"\{.*SHOP_PROD_DATABASE_URL")
+        url = environment_in(command.out)["DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert connection.execute(READ).fetchone() is not None
+            assert ("shop-prod", AGENT, "lena") in agents.open_sessions()
+            agents.hoopx("logout", who="lena").fine()
+            eventually(lambda: not agents.open_sessions(), "the session ends with the login")
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute(READ)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(url)
+
+
+def test_who_is_revoked_has_no_agent_any_more(agents: AgentStage, tmp_path: Path) -> None:
+    with agents.agent("--target", "shop-prod", "--", *staying(tmp_path / "never"), who="bob") as command:
+        command.says(r"\{.*SHOP_PROD_DATABASE_URL")
+        url = environment_in(command.out)["DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert connection.execute(READ).fetchone() is not None
+            try:
+                agents.hoopx("admin", "revoke", "bob", "--reason", "left", who="sam").fine()
+                eventually(lambda: not agents.open_sessions(), "the session ends with its human")
+                with pytest.raises(psycopg.OperationalError):
+                    psycopg.connect(url)
+            finally:
+                agents.hoopx("admin", "restore", "bob", who="sam").fine()
 
 
 def test_an_agent_approves_nothing_by_its_humans_groups(agents: AgentStage) -> None:

@@ -18,7 +18,7 @@ LOGIN_LINE = r"open (https://\S+) and type the code: (\S+)"
 
 
 def test_a_person_logs_in_works_and_logs_out(stage: Stage) -> None:
-    _log_in(stage)
+    log_in(stage)
     [me] = stage.listed("whoami", who="lena")
     assert (me["kind"], me["groups"]) == ("human", ["developers"])
     assert stage.hoopx("exec", "shop-prod", "--", *clients.psql("SELECT 1"), who="lena").fine().out == "1\n"
@@ -27,14 +27,14 @@ def test_a_person_logs_in_works_and_logs_out(stage: Stage) -> None:
 
 
 def test_after_the_login_the_broker_is_remembered(stage: Stage) -> None:
-    _log_in(stage)
+    log_in(stage)
     outcome = stage.hoopx("ls", "-o", "json", who="lena", HOOPX_BROKER="", HOOPX_CA="")
     assert "shop-prod" in outcome.fine().out
     stage.hoopx("logout", who="lena").fine()
 
 
 def test_tokens_are_kept_where_only_their_owner_reads(stage: Stage) -> None:
-    _log_in(stage)
+    log_in(stage)
     for path in (stage.home / "home-lena").rglob("*"):
         if path.is_file():
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -55,8 +55,8 @@ def test_a_refused_login_ends_the_command(stage: Stage) -> None:
         assert login.end().code == 11
 
 
-def _log_in(stage: Stage) -> None:
-    with _at_the_password(stage) as (login, browser, page):
+def log_in(stage: Stage, *arguments: str) -> None:
+    with _at_the_password(stage, *arguments) as (login, browser, page):
         page = browser.submit(page, {"user": "lena", "password": LENAS_PASSWORD})
         assert "Is this you" in page.html
         browser.submit(page, {}, button=ALLOW)
@@ -64,9 +64,9 @@ def _log_in(stage: Stage) -> None:
 
 
 @contextmanager
-def _at_the_password(stage: Stage) -> Iterator[tuple[Running, Browser, Page]]:
+def _at_the_password(stage: Stage, *arguments: str) -> Iterator[tuple[Running, Browser, Page]]:
     """A login in its terminal, and a browser that has typed the code and is asked who is there."""
-    with running(stage, "login", who="lena") as login, Browser(_trust(stage.url)) as browser:
+    with running(stage, "login", *arguments, who="lena") as login, Browser(_trust(stage.url)) as browser:
         login.says(LOGIN_LINE)
         shown = re.search(LOGIN_LINE, login.err)
         assert shown is not None, "the prompt is for people: it belongs on stderr"

@@ -16,7 +16,7 @@ from hoopx_broker.policy.inquiry import Inquiry
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.policy.shipped import directory
-from hoopx_broker.seams.judge import Circumstances, Consent
+from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
 from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import Target
@@ -133,6 +133,13 @@ def test_an_agent_looks_at_and_ends_no_more_sessions_than_its_human(
         assert isinstance(shipped().may_view_session(human, where, owner), Allow)
     if isinstance(shipped().may_kill_session(who, where, owner), Allow):
         assert isinstance(shipped().may_kill_session(human, where, owner), Allow)
+
+
+@_QUIET
+@given(_WHO, st.sampled_from(["ann", "eve", "bot", "zoe"]), st.sampled_from(["identity.revoke", "identity.restore"]))
+def test_an_agent_shuts_out_and_lets_in_nobody(who: Principal, user: str, action: IdentityAction) -> None:
+    who = structs.replace(who, kind="agent")
+    assert isinstance(shipped().may_change_identity(action, who, user), Deny)
 
 
 @_BUILDING

@@ -20,8 +20,8 @@ class Desk(Passes):
         self.now = NOW
         super().__init__(lambda: self.now, os.urandom)
 
-    def for_(self, user: str = "ann", token_ends: float = NOW + 9999) -> tuple[Secret, Pass]:
-        who = Principal(user, "human")
+    def for_(self, user: str = "ann", token_ends: float = NOW + 9999, behalf: str | None = None) -> tuple[Secret, Pass]:
+        who = Principal(user, "human" if behalf is None else "agent", on_behalf_of=behalf)
         return self.give(Identity(who, Login("", user, NOW), NOW, token_ends), "prod-db")
 
 
@@ -76,6 +76,15 @@ def test_one_person_cannot_take_them_all() -> None:
     desk.for_("bob")
     desk.now += LIFE
     desk.for_()
+
+
+def test_an_agent_takes_its_humans_passes_and_nobody_elses() -> None:
+    desk = Desk()
+    for _ in range(MAX_HELD_EACH):
+        desk.for_("claude", behalf="ann")
+    with pytest.raises(Denied, match="too many"):
+        desk.for_("ann")
+    desk.for_("claude", behalf="bob")
 
 
 def test_the_end_of_what_is_no_pass_is_nothing() -> None:

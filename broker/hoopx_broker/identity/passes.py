@@ -39,7 +39,7 @@ class Passes:
     def give(self, identity: Identity, target: str) -> tuple[Secret, Pass]:
         """A fresh pass and what it stands for. Raises `Denied` where too many are held."""
         self._sweep()
-        mine = sum(each.identity.who.user == identity.who.user for each in self._held.values())
+        mine = sum(_person(each.identity) == _person(identity) for each in self._held.values())
         if len(self._held) >= MAX_HELD or mine >= MAX_HELD_EACH:
             raise Denied("too many passes wait for their use", "use those that you have, or wait five minutes")
         word = PREFIX + base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
@@ -68,6 +68,11 @@ class Passes:
     def _sweep(self) -> None:
         now = self._clock()
         self._held = {id_: held for id_, held in self._held.items() if id_ in self._opened or now < held.expires_at}
+
+
+def _person(identity: Identity) -> str:
+    """Those of a human and of all agents that act for them count together, and of one agent's humans each alone."""
+    return identity.who.on_behalf_of or identity.who.user
 
 
 def is_pass(word: Secret) -> bool:
