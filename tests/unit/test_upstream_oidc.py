@@ -12,7 +12,7 @@ import pytest
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import Claims, LocalUser, Upstream
 from tests.unit.identity_stage import EC_KEY
-from tests.unit.issuer_stage import START, URL, Issuer, said
+from tests.unit.issuer_stage import START, URL, Issuer, fields, said, told
 from tests.unit.upstream_stage import CLIENT, Person, ProviderDouble, leads_to, play, upstream
 
 Act = Callable[[Person, ProviderDouble], Awaitable[None]]
@@ -111,6 +111,32 @@ def test_what_the_id_token_lacks_is_asked_of_userinfo(alone: Callable[[Act], Non
         await person.through(double)
         who = await person.issuer.who((await person.allow())["access_token"])
         assert (who.user, who.groups) == ("ann@example.com", ("ops",))
+
+    alone(act)
+
+
+def test_a_program_on_the_person_s_machine_is_answered_as_a_device_is(alone: Callable[[Act], None]) -> None:
+    async def act(person: Person, double: ProviderDouble) -> None:
+        person.page = await person.browser.get("/oidc/authorize", params=person.issuer.asking())
+        asked = double.sent(await person.leave())
+        await person.arrive(code=double.code("ann", asked), state=asked["state"], iss=double.url)
+        page = await person.go_on()
+        assert "A program on this computer" in page.text
+        assert "<b>ann@example.com</b> of Example Corp" in page.text
+        back = await person.browser.post("/oidc/authorize/confirm", data=fields(page) | {"answer": "allow"})
+        answer = await person.issuer.redeem(told(back)["code"])
+        assert (await person.issuer.who(answer.json()["access_token"])).user == "ann@example.com"
+        renewed = await person.issuer.refresh(answer.json()["refresh_token"])
+        assert renewed.status_code == 200
+
+    alone(act)
+
+
+def test_a_person_who_refuses_at_the_end_is_not_logged_in(alone: Callable[[Act], None]) -> None:
+    async def act(person: Person, double: ProviderDouble) -> None:
+        page = await person.through(double)
+        await person.browser.post("/oidc/device/confirm", data=fields(page) | {"answer": "refuse"})
+        assert (await person.issuer.poll(person.device["device_code"])).json()["error"] == "access_denied"
 
     alone(act)
 
