@@ -25,7 +25,7 @@ from hoopx_cli.provider import Answer, Provider, discover, is_same_place, odd
 from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.signin import Trust
 from hoopx_cli.tokens import Clock, TokenEndpoint
-from hoopx_cli.unverified import claims_of
+from hoopx_cli.unverified import claims_of, seconds_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -98,16 +98,16 @@ class Agent:
     def _read(self, place: Place, answer: Answer) -> tuple[Credential, float]:
         token = answer.said.get("access_token")
         said = claims_of(token)
-        until = said.get("exp")
+        until = seconds_of(said.get("exp"))
         if answer.status in (400, 401, 403):
             raise Unauthenticated(
                 f"`{place.issuer}` does not take `{self._client.id}`: {answer.told}",
                 "compare HOOPX_CLIENT_ID and its key or secret with what is registered there, and the clocks",
             )
-        if not answer.is_fine or not isinstance(token, str) or not isinstance(until, int | float):
+        if not answer.is_fine or not isinstance(token, str) or until is None:
             raise odd(place.issuer, f"it gives no token that the broker could check (status {answer.status})")
         bound = isinstance(said.get("cnf"), dict)
-        return Credential(Secret(token), self._key, "DPoP" if bound else "Bearer"), float(until)
+        return Credential(Secret(token), self._key, "DPoP" if bound else "Bearer"), until
 
 
 def of_environment(environ: Mapping[str, str]) -> Client | None:

@@ -13,6 +13,7 @@ from hoopx_broker.terms.errors import BadInput, Denied, Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.inert import inert
 from hoopx_cli.provider import is_same_place
+from hoopx_cli.unverified import seconds_of
 
 if TYPE_CHECKING:
     from hoopx_cli.api import Api
@@ -73,10 +74,10 @@ class Delegation:
             "subject_token_type": _JWT,
         }
         status, answer = self._api.form(urlsplit(url).path, form, human.key.prove("POST", url, asked_at))
-        token, life = answer.get("access_token"), answer.get("expires_in")
-        if status != 200 or not isinstance(token, str) or not isinstance(life, int | float):
+        token, life = answer.get("access_token"), seconds_of(answer.get("expires_in"))
+        if status != 200 or not isinstance(token, str) or life is None:
             raise self._refused(answer)
-        self._renew_at = asked_at + max(float(life) - RENEW_BEFORE, 0.0)
+        self._renew_at = asked_at + max(life - RENEW_BEFORE, 0.0)
         return Credential(Secret(token), human.key, "DPoP")
 
     def _token_endpoint(self) -> str:

@@ -221,7 +221,7 @@ def _seconds(value: object, otherwise: float) -> float:
     """A positive number of seconds; some providers send it as text, some send none."""
     try:
         seconds = float(value) if isinstance(value, int | float | str) else otherwise
-    except ValueError:
+    except (ValueError, OverflowError):
         return otherwise
     return seconds if 1.0 <= seconds < 1e9 else otherwise
 

@@ -10,7 +10,7 @@ from hoopx_broker.terms.errors import Unreachable
 from hoopx_cli.credential import Credential
 from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.tokens import Clock
-from hoopx_cli.unverified import claims_of
+from hoopx_cli.unverified import claims_of, seconds_of
 
 AGAIN_AFTER = 10.0  # seconds; a provider that was down is asked again while the old token still holds
 
@@ -46,5 +46,4 @@ async def _after(now: Credential, credential: Callable[[], Credential]) -> Crede
 
 def _end_of(credential: Credential) -> float | None:
     """When its token ends (seconds since the Unix epoch); None for a token that does not say so."""
-    end = claims_of(credential.token.reveal()).get("exp")
-    return float(end) if isinstance(end, int | float) else None
+    return seconds_of(claims_of(credential.token.reveal()).get("exp"))

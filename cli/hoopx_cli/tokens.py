@@ -12,7 +12,7 @@ from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.keyring import Login
 from hoopx_cli.provider import Answer, Provider, call
-from hoopx_cli.unverified import claims_of
+from hoopx_cli.unverified import claims_of, seconds_of
 
 Clock = Callable[[], float]
 
@@ -58,13 +58,11 @@ def login_of(ask: SignIn, answer: Answer, clock: Clock, key: ProofKey, kept: Log
     for token in (access, identity):
         said = claims_of(token)
         meant = names(said, ask.audience) if token is access else names(said, ask.client_id)
-        expires_at = said.get("exp")
-        if meant and isinstance(token, str) and isinstance(expires_at, int | float) and expires_at > clock():
+        expires_at = seconds_of(said.get("exp"))
+        if meant and isinstance(token, str) and expires_at is not None and expires_at > clock():
             refresh = Secret(rotated) if isinstance(rotated, str) and rotated else kept.refresh if kept else None
             user = kept.user if kept else ""
-            return Login(
-                ask.issuer, ask.client_id, ask.audience, Secret(token), float(expires_at), refresh, key.keep(), user
-            )
+            return Login(ask.issuer, ask.client_id, ask.audience, Secret(token), expires_at, refresh, key.keep(), user)
     raise Unauthenticated(
         f"the identity provider gave no token for `{ask.audience}` or `{ask.client_id}` that still holds",
         "ask whoever runs the broker to compare `audience` and `client_id` with the provider, and the clocks",

@@ -10,6 +10,7 @@ import msgspec
 from hoopx_broker.terms.secret import Secret
 
 MAX_TOKEN = 16_384  # what a broker takes
+LAST_MOMENT = 253_402_300_799  # seconds since the Unix epoch: the year 9999, with which calendars end
 
 
 def claims_of(token: object) -> dict[str, Any]:
@@ -33,5 +34,11 @@ def audiences_of(token: Secret) -> tuple[str, ...]:
 
 def end_of(token: Secret) -> float:
     """When it ends, in seconds since the Unix epoch; long ago where it does not say."""
-    said = claims_of(token).get("exp")
-    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else 0.0
+    return seconds_of(claims_of(token).get("exp")) or 0.0
+
+
+def seconds_of(said: object) -> float | None:
+    """A number of seconds, or a time in them; None for what is none, and for what no calendar has."""
+    if not isinstance(said, int | float) or isinstance(said, bool) or not -LAST_MOMENT <= said <= LAST_MOMENT:
+        return None
+    return float(said)

@@ -214,12 +214,18 @@ GIANT = "1" + "0" * 400
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat", "auth_time"])
-@pytest.mark.parametrize("time", [GIANT, "-" + GIANT, "1e308", "-1e308", "NaN", "Infinity", "1e309", "253402300800"])
+@pytest.mark.parametrize(
+    "time",
+    [GIANT, "-" + GIANT, "1e308", "-1e308", "NaN", "Infinity", "1e309", "253402300800"],
+    ids=lambda each: each[:8],
+)
 def test_a_time_that_no_calendar_has_is_refused(name: str, time: str) -> None:
     refused(Door(), written(HONEST, saying(f'"{name}":{time}')))
 
 
-@pytest.mark.parametrize("time", [10**400, -(10**400), 1e308, True, "now", None, [NOW], NOW + 61, NOW - 61])
+@pytest.mark.parametrize(
+    "time", [10**400, -(10**400), 1e308, True, "now", None, [NOW], NOW + 61, NOW - 61], ids=lambda each: str(each)[:8]
+)
 def test_a_proof_of_such_a_time_is_refused(time: Any) -> None:
     key = ProofKey.create()
     public = jwt.get_unverified_header(key.prove("GET", "https://broker.example.com/", NOW))["jwk"]
