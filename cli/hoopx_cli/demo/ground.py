@@ -29,6 +29,8 @@ identity:
     users:
       ann: {{password: file:ann-password, groups: [developers], email: ann@example.com}}
       dora: {{password: file:dora-password, groups: [dba], email: dora@example.com}}
+    agents:
+      claude: {{groups: [agents]}}
 targets:
   prod-db:
     kind: postgres

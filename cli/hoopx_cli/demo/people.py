@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
@@ -21,6 +22,7 @@ from hoopx_cli.demo.ground import Ground
 from hoopx_cli.settings import Flags
 
 _PROMPT = re.compile(r"open (https://\S+) and type the code: (\S+)")
+_BEARER = re.compile(r'"bearer":"([^"]+)"')
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 _ACTION = re.compile(r'<form method="post" action="([^"]+)"')
 # A session's role is gone when its command returns; a revoke that had to be tried again takes some seconds.
@@ -31,9 +33,11 @@ _WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)\n\s*waiting")
 class Person:
     """`does` runs a command as this person would; nobody shares a home, a login or a socket with anybody."""
 
-    def __init__(self, name: str, ground: Ground) -> None:
+    def __init__(self, name: str, ground: Ground, token: Secret | None = None) -> None:
+        """`token` is one that they did not get by logging in."""
         self.name = name
         self._ground = ground
+        self._token = token
         self.home = ground.home / f"{name}-laptop"
         self.home.mkdir(mode=0o700)
 
@@ -51,6 +55,7 @@ class Person:
             "HOOPX_CA": self._ground.fingerprint,
             # Nothing of the demo may stay in the keyring of whoever runs it.
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+            **({"HOOPX_TOKEN": self._token.reveal()} if self._token is not None else {}),
         }
 
     def terminal(self) -> Path:
@@ -67,7 +72,23 @@ class Person:
 
     def psql(self, target: str, *statements: str) -> subprocess.CompletedProcess[str]:
         """One psql, one connection, through `hoopx exec`."""
-        return self.does("exec", target, "--", *cluster.psql(), stdin="".join(f"{each};\n" for each in statements))
+        return self._types(("exec", target), statements)
+
+    def agent_psql(self, target: str, *statements: str) -> subprocess.CompletedProcess[str]:
+        """The same by an agent on this person's behalf, through `hoopx agent`."""
+        return self._types(("agent", "--target", target), statements)
+
+    def _types(self, way: Sequence[str], statements: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return self.does(*way, "--", *cluster.psql(), stdin="".join(f"{each};\n" for each in statements))
+
+    def kept_token(self) -> Secret:
+        """The token of the login, as whoever reads this person's files finds it."""
+        found = _BEARER.search((self.home / "logins.json").read_text())
+        if found is None:
+            raise BackendFailed(
+                "no login is kept where the demo looks for it", "report this: it is a fault of the demo"
+            )
+        return Secret(found.group(1))
 
     def begins(self, log: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
         return children.start([children.HOOPX, *arguments], self.environ, log)

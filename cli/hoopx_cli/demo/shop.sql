@@ -26,5 +26,8 @@ FROM generate_series(1, 40) AS n;
 CREATE TABLE salaries (person text PRIMARY KEY, monthly numeric(10, 2) NOT NULL);
 INSERT INTO salaries VALUES ('Ada Quill', 4100), ('Bo Larkspur', 3900);
 
+-- What agents may read, by the shipped rules: what is made for analysis, and names nobody.
+CREATE VIEW analytics_sales AS SELECT item, count(*) AS sold, sum(total) AS turnover FROM orders GROUP BY item;
+
 CREATE ROLE shop_read NOLOGIN;
-GRANT SELECT ON customers, orders, salaries TO shop_read;
+GRANT SELECT ON customers, orders, salaries, analytics_sales TO shop_read;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ MASKED = "SELECT name, email AS contact, 'born ' || born AS about FROM customers
 DROP = "DROP TABLE orders"
 UNBOUNDED = "DELETE FROM orders"
 STILL_THERE = "SELECT count(*) AS still_here FROM orders"
+SOLD = "SELECT item, sold, turnover FROM analytics_sales ORDER BY item"
+PEOPLE = "SELECT name, city FROM customers"
 SALARIES = "SELECT person, monthly FROM salaries ORDER BY person"
 # What to type once the tour is over.
 _TRY = (
@@ -31,6 +34,7 @@ _TRY = (
     ("hoopx requests ls", "as dora; then: hoopx approve ID"),
     ("hoopx sessions ls", "as ann; then: hoopx sessions replay ID"),
 )
+_BOTH = re.compile(r"who\s+claude \(agent\) on behalf of ann")
 RAW = ("ada.quill@example.com", "000-12-3456", "1984-03-01")
 
 
@@ -63,7 +67,16 @@ class _Tour:
         self.people = (self._ann, self._dora)
 
     def play(self) -> None:
-        for scene in (self._login, self._look, self._work, self._approval, self._evidence, self._gone):
+        for scene in (
+            self._login,
+            self._theft,
+            self._look,
+            self._work,
+            self._approval,
+            self._agent,
+            self._evidence,
+            self._gone,
+        ):
             scene()
 
     def _login(self) -> None:
@@ -73,6 +86,15 @@ class _Tour:
             page, code = person.logs_in()
             self._tell.say(f"{page} took the code {code}, a password and a yes")
         self._show(self._ann, "whoami")
+
+    def _theft(self) -> None:
+        self._tell.scene("Steal a token", "somebody has copied ann's token from her laptop, and tries it on their own")
+        thief = Person("mallory", self._ground, self._ann.kept_token())
+        self._tell.command("mallory", "HOOPX_TOKEN=eyJ… hoopx whoami")
+        tried = thief.does("whoami")
+        self._tell.output(tried.stdout)
+        self._demand(tried.returncode != 0 and "not accepted" in tried.stdout, "the copied token was taken")
+        self._tell.checked("the token is bound to a key of ann's login, which every call proves: a copy opens nothing")
 
     def _look(self) -> None:
         self._tell.scene("See what there is", "each identity sees its own targets")
@@ -117,11 +139,25 @@ class _Tour:
         self._demand(code == 0 and b"4100" in said, "the approved session did not run")
         self._tell.checked("ann's psql went on by itself as soon as dora agreed; ann cannot agree with herself")
 
+    def _agent(self) -> None:
+        self._tell.scene(
+            "Let an agent work", "claude acts on behalf of ann: it may do what policy allows to both of them"
+        )
+        self._tell.command("ann", "hoopx agent --target prod-db -- psql", f"{SOLD};", f"{PEOPLE};")
+        done = self._ann.agent_psql("prod-db", SOLD, PEOPLE)
+        self._tell.output(done.stdout)
+        self._demand("kettle" in done.stdout, "the agent read nothing")
+        self._demand("agents-analytics-only" in done.stdout, "the agent was not held to its own rules")
+        self._demand("Ada Quill" not in done.stdout, "the agent read what is ann's alone")
+        who = self._ann.does("sessions", "replay", self._session_on("prod-db"))
+        self._demand(bool(_BOTH.search(who.stdout)), "the recording does not name both")
+        self._tell.checked("ann may read customers, her agent may not; the recording names both, the agent and ann")
+
     def _evidence(self) -> None:
         why = "every entry was on disk before its bytes were sent, and is chained to the one before"
         self._tell.scene("Replay and prove", why)
         self._show(self._ann, "sessions", "ls")
-        id_ = self._session_on("prod-db")
+        id_ = self._session_on("prod-db", "ann")
         self._show(self._ann, "sessions", "replay", id_)
         file = self._ann.home / f"{id_}.hoopx"
         self._show(self._ann, "sessions", "export", id_, "--to", file.name)
@@ -143,9 +179,10 @@ class _Tour:
         self._demand(not roles, f"roles are still there: {', '.join(roles)}")
         self._tell.checked("every minted role is dropped and its connections are cut")
 
-    def _session_on(self, target: str) -> str:
-        listed = self._ann.does("sessions", "ls", "--target", target, "-o", "json").stdout
-        return str(json.loads(listed)[0]["id"])
+    def _session_on(self, target: str, user: str = "claude") -> str:
+        """The newest session of that user, as ann sees it."""
+        listed = json.loads(self._ann.does("sessions", "ls", "--target", target, "-o", "json").stdout)
+        return next(str(each["id"]) for each in listed if each["user"] == user)
 
     def _key(self) -> str:
         config = self._ground.home / "hoopx.yaml"
