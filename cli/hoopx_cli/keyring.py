@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli import system_keyring
 from hoopx_cli.roster import Account, Accounts, Place, Roster
@@ -88,11 +88,14 @@ class Logins:
 
     def forget(self, broker: str, user: str) -> None:
         """Safe to repeat."""
+        known = self._roster.at(broker)
+        account = known.accounts.get(user) if known is not None else None
         backend = system_keyring.chosen()
         if backend is not None:
-            system_keyring.erase(backend, self._entry(broker, user))
+            # A keyring that stays shut has nothing of a login that lies in the file because it was shut before.
+            with suppress(Unauthenticated) if account is not None and account.place == "file" else nullcontext():
+                system_keyring.erase(backend, self._entry(broker, user))
         self._drop(broker, user)
-        known = self._roster.at(broker)
         if known is not None:
             self._roster.keep(broker, known.without(user))
 

@@ -132,11 +132,13 @@ class Kit:
             return None
 
     def _fresh(self) -> Login:
+        """One process acts as one person: whoever is chosen meanwhile is for the commands that begin then."""
         from hoopx_cli.renewal import fresh, holds
 
         if self.login is not None and holds(self.login):
             return self.login
-        return fresh(self.settings.broker, self.settings.account, self.logins, self.trust)
+        account = self.login.user if self.login is not None and self.login.user else self.settings.account
+        return fresh(self.settings.broker, account, self.logins, self.trust)
 
 
 def credential_of(login: Login) -> Credential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from threading import BoundedSemaphore, Thread
 from urllib.parse import parse_qsl, urlsplit
+
+from hoopx_cli.callers import user_of
 
 HOST, PATH = "127.0.0.1", "/callback"
 MAX_ADDRESS = 16_384  # characters of a request's address; codes take some hundred, Microsoft's some thousand
@@ -24,7 +27,7 @@ _PAGE = """\
 """
 _DONE = "Back to the terminal", "hoopx has got its answer. You can close this page."
 _FAILED = "Not logged in", "The terminal says why. You can close this page."
-_FOREIGN = "Nothing here", "This address only waits for the end of a login."
+_FOREIGN = "Nothing here", "This address only waits for the end of a login, of the user who began it."
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -105,8 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _said(self) -> dict[str, str] | None:
         """The fields of the provider's answer; None for a request that does not come from this login.
 
-        The host is compared because any page may send a browser here under a name of its own.
+        The host is compared because any page may send a browser here under a name of its own. The user is, because
+        other users of this machine can see with which address, and so with which `state`, a browser was started.
         """
+        if user_of(self.client_address, (HOST, self.server.server_port)) not in (None, os.getuid()):
+            return None
         parts = urlsplit(self.path)
         if self.headers.get("Host") != f"{HOST}:{self.server.server_port}" or parts.path != PATH:
             return None

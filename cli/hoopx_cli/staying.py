@@ -24,7 +24,8 @@ async def renewals(
     """The credentials that follow `now` while somebody stays in front: each comes before the one before it ends.
 
     `credential` is `Kit.credential`; it waits for a provider in a thread of its own. The row ends where nothing more
-    can follow: the token was given from outside. Raises `Unauthenticated` where the login has ended.
+    can follow: the token was given from outside, or the person logged in anew, which makes another key, and a session
+    stays with the one that opened it. Raises `Unauthenticated` where the login has ended.
     """
     while (until := _end_of(now)) is not None:
         await sleep(max(until - RENEW_BEFORE - clock(), 0.0))
@@ -32,6 +33,8 @@ async def renewals(
             if clock() >= until:
                 return
             await sleep(AGAIN_AFTER)
+        if after.key.thumbprint != now.key.thumbprint:
+            return
         yield (now := after)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Iterator
+from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings
 from hoopx_cli.keyring import UNNAMED, Login, Logins
+from hoopx_cli.kit import Kit
+from hoopx_cli.output import Output
 from hoopx_cli.renewal import fresh
 from hoopx_cli.settings import Flags, Remembered
 from tests.unit.signin_stage import START, TLS, scripted, token
@@ -156,6 +160,24 @@ def test_a_login_follows_the_name_by_which_the_broker_knows_it(logins: Logins) -
     assert renamed.user == "ann@example.com"
     assert bearer(logins, ONE) == "bearer of ann"
     assert sorted(logins.listed()[ONE].accounts) == ["ann@example.com", "bob"]
+
+
+def test_a_command_that_goes_on_acts_as_the_person_it_began_as(logins: Logins, home: Path) -> None:
+    """`hoopx connect` in one window, `hoopx accounts use` in another."""
+    with scripted() as script:
+        for user in ("ann", "bob"):
+            logins.put(ONE, login(user, script.url, time.time() + 61))
+        kit = Kit({"HOOPX_HOME": str(home), "HOOPX_BROKER": ONE}, Output(StringIO(), StringIO(), {}))
+        assert kit.credential().token.reveal() == "bearer of ann"
+        logins.choose(ONE, "bob")
+        assert kit.login is not None
+        kit.login = replace(kit.login, expires_at=time.time())
+        logins.put(ONE, kit.login)
+        script.token_answers = [(200, {"access_token": token(exp=time.time() + 600)})]
+        assert kit.credential().token.reveal() != "bearer of bob"
+        assert [form["refresh_token"] for form in script.forms("/token")] == ["refresh of ann"]
+        assert kit.login.user == "ann"
+    assert bearer(logins, ONE) == "bearer of bob"
 
 
 # --- what earlier versions kept -----------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ from hoopx_broker.identity.proofs import read_proof
 from hoopx_broker.terms.errors import ExitCode, Unauthenticated, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.browser_signin import sign_in_by_browser
+from hoopx_cli.callers import TABLES, user_of
 from hoopx_cli.keyring import Login
 from hoopx_cli.loopback import MAX_CONNECTIONS
 from hoopx_cli.pkce import challenge_of
@@ -280,6 +284,45 @@ def test_requests_of_others_neither_end_nor_confuse_the_login(script: Script) ->
 
     assert log_in(script, act).bearer.reveal() == token()
     assert [form["code"] for form in script.forms("/token")] == ["the-code"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not TABLES[0].exists(), reason="needs root, to be another user, and Linux")
+def test_another_user_of_this_machine_is_not_heard_even_with_the_secret_of_the_login(script: Script) -> None:
+    """The command line of a browser shows everybody its address: with `state` and challenge one could log us in as
+    oneself, and read what we write then."""
+    ask = (
+        "import os, socket, sys; os.setuid(65534); s = socket.socket(); s.connect((b'127.0.0.1', int(sys.argv[1]))); "
+        "s.sendall(sys.argv[2].encode()); print(s.recv(1000))"
+    )
+
+    def act(visit: Visit) -> None:
+        visit.gives()
+        where = urlsplit(visit.back)
+        target = f"{where.path}?{urlencode({'state': visit.asked['state'], 'code': 'evil'})}"
+        request = f"GET {target} HTTP/1.1\r\nHost: {where.netloc}\r\n\r\n"
+        command = [sys.executable, "-c", ask, str(where.port), request]
+        other = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert "404" in other.stdout, other.stderr
+        assert visit.comes_back(code="the-code").status_code == 200
+
+    log_in(script, act)
+    assert [form["code"] for form in script.forms("/token")] == ["the-code"]
+
+
+def test_the_system_tells_whose_a_connection_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as caller:
+        told = user_of(caller.getsockname(), server.getsockname())
+        assert told == (os.getuid() if TABLES[0].exists() else None)
+        nobodys = caller.getsockname()[0], server.getsockname()[1]
+        assert user_of(nobodys, server.getsockname()) == (-1 if TABLES[0].exists() else None)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_caller_by_a_mapped_address_is_found_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as caller:
+        caller.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
+        told = user_of(("127.0.0.1", caller.getsockname()[1]), server.getsockname())
+        assert told == (os.getuid() if TABLES[0].exists() else None)
 
 
 @pytest.mark.parametrize(

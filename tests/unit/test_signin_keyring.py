@@ -219,6 +219,25 @@ def test_a_shut_keyring_is_told_of_without_its_words(logins: Logins) -> None:
     assert "bbb" not in str(told.value)
 
 
+def test_a_login_in_the_file_is_forgotten_while_the_keyring_stays_shut(logins: Logins, tmp_path: Path) -> None:
+    keyring.set_keyring(Shelf(shut=True))
+    logins.put(BROKER, LOGIN)
+    logins.forget(BROKER, "ann")
+    assert logins.get(BROKER, "ann") is None
+    assert b"refresh-1" not in (tmp_path / "home" / "logins.json").read_bytes()
+
+
+def test_a_login_in_a_keyring_that_is_shut_is_not_said_to_be_forgotten(logins: Logins) -> None:
+    shelf = Shelf()
+    keyring.set_keyring(shelf)
+    logins.put(BROKER, LOGIN)
+    shelf.shut = True
+    with pytest.raises(Unauthenticated, match="does not answer"):
+        logins.forget(BROKER, "ann")
+    shelf.shut = False
+    assert same(logins.get(BROKER))
+
+
 def test_an_entry_that_is_none_of_ours_is_as_good_as_none(logins: Logins, tmp_path: Path) -> None:
     shelf = Shelf()
     keyring.set_keyring(shelf)

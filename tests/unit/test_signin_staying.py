@@ -90,6 +90,12 @@ def test_a_login_that_has_ended_is_told_of_at_once() -> None:
     assert hours.asked_at == [540]
 
 
+def test_a_login_made_anew_meanwhile_is_not_put_in_the_place_of_the_one_that_opened_the_session() -> None:
+    """Its key is another one: the broker would end the session for it."""
+    hours = Hours(Credential(Secret(token(exp=START + 1200)), ProofKey.create(), "DPoP"))
+    assert hours.heard(lasting(600)) == []
+
+
 @pytest.mark.parametrize("given", ["opaque", token(exp=None), token(exp="soon")])
 def test_a_token_that_does_not_say_its_end_is_left_alone(given: str) -> None:
     hours = Hours(lasting(600))
