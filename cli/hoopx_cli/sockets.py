@@ -169,8 +169,22 @@ def demand_own_folder(folder: Path) -> None:
 def _is_others(found: os.stat_result) -> bool:
     if found.st_uid not in (0, os.geteuid()):
         return True
-    group_writes = bool(found.st_mode & stat.S_IWGRP) and found.st_gid not in (0, os.getegid())
+    group_writes = bool(found.st_mode & stat.S_IWGRP) and not _is_ours_alone(found.st_gid)
     return not found.st_mode & stat.S_ISVTX and (group_writes or bool(found.st_mode & stat.S_IWOTH))
+
+
+def _is_ours_alone(group: int) -> bool:
+    """Root's group, or the one that many systems give each user under the user's own name."""
+    if group == 0:
+        return True
+    import grp  # not there on Windows, which has no socket files of this kind either
+    import pwd
+
+    try:
+        found, me = grp.getgrgid(group), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return group == me.pw_gid and found.gr_name == me.pw_name and set(found.gr_mem) <= {me.pw_name}
 
 
 def _clear(path: Path) -> None:

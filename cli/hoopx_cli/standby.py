@@ -148,13 +148,13 @@ class Standby:
 
     async def _use(self, stay: _Stay, session: Session) -> None:
         name = f"{self._order.target}: session {session.opened.session}"
-        self._out.say(f"{name} is open until {moment(session.opened.expires_at)}")
+        self._out.detail(f"{name} is open until {moment(session.opened.expires_at)}")
         stay.opened.set_result(session)
         self.count(self._streams)
         try:
             ended = await session.over()
         except asyncio.CancelledError:
-            self._out.say(f"{name} ends: nobody uses it")
+            self._out.detail(f"{name} ends: nobody uses it")
             raise
         stay.is_over = True
         self._out.say(f"{name} ended: {ended.reason if ended is not None else 'the broker was lost'}")

@@ -171,3 +171,20 @@ def test_no_name_in_a_statement_can_forge_a_line() -> None:
     text = render(explain(shipped(), ANN, target(), 'select * from "t\nruling: allow"', NOW))
     assert [line for line in text.splitlines() if line.startswith("ruling")] == ["ruling: allow"]
     assert "\\x0aruling" in text
+
+
+ON_BEHALF = ("--as", "claude", "--groups", "agents", "--on", "shop", "--on-behalf-of", "ann")
+
+
+def test_an_agent_on_behalf_of_somebody_is_asked_about_twice(place: Path) -> None:
+    told = hoopx(place, "policy", "explain", "select * from orders", *ON_BEHALF, "--their-groups", "developers")
+    assert "    claude: read on public.orders: nothing permits it" in told.stdout.splitlines()
+    assert "    ann: read on public.orders: permitted by reads" in told.stdout.splitlines()
+    assert told.stdout.splitlines()[-1].startswith("ruling: deny by `default`: `claude` may not: ")
+    said = json.loads(hoopx(place, "policy", "explain", "--connect", *ON_BEHALF, "-o", "json").stdout)
+    assert [one["who"] for one in said["opening"]] == ["claude", "ann"]
+
+
+def test_groups_of_a_human_whom_nobody_named_are_refused(place: Path) -> None:
+    refused = hoopx(place, "policy", "explain", "select 1", "--as", "a", "--on", "shop", "--their-groups", "x")
+    assert (refused.returncode, "--on-behalf-of" in refused.stderr) == (2, True)

@@ -52,6 +52,7 @@ class Play:
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # the double is on trial, not its certificate
         out = Output(io.StringIO(), self.said, {})
+        out.is_verbose = True
         credential = Credential(Secret(TOKEN), ProofKey.create(), "Bearer")
         entrance = Entrance(
             Settings(double.url, None, folder), Broker(double.url, tls), credential, lambda: credential, out

@@ -172,7 +172,7 @@ def test_an_approval_shows_only_what_it_would_show_to_both(tmp_path: Path) -> No
 def test_probing_what_is_hidden_from_the_human_only_is_forbidden_to_the_agent(tmp_path: Path) -> None:
     reading = ALL.replace("action,", 'action in [Action::"read", Action::"reveal"],')
     blind = '@id("blind") forbid (principal == User::"eve", action == Action::"reveal", resource);'
-    probing = '@id("no-probing") forbid (principal, action == Action::"probe", resource);'
+    probing = '@id("no-probing") forbid (principal in Group::"agents", action == Action::"probe", resource);'
     judge, where = judge_of(tmp_path, reading, blind, probing), target(email="email")
     hidden = judge.hidden(BOT, where)
     assert hidden == {EMAIL: "email"}

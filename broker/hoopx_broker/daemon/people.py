@@ -18,7 +18,7 @@ from hoopx_broker.seams.judge import IdentityAction
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.opening import Services, target_for
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Allow
 
 _log = structlog.get_logger()
@@ -53,14 +53,14 @@ class People(Struct, frozen=True):
         affected = sum(user in (each.user, each.on_behalf_of) for each in people)
         revocation = Revocation("user", "", user, self.services.clock(), who.user, asked.reason)
         await self.standing.revoke(revocation)
-        _log.warning("identity.revoked", user=user, by=who.user, sessions=affected)
+        _log.warning("identity.revoked", user=user, by=spoken(who.user, who.on_behalf_of), sessions=affected)
         return _view(revocation, affected)
 
     async def restore(self, who: Principal, user: str) -> RevokedView:
         self._check_may("identity.restore", who, user)
         if not await self.standing.restore(user):
             raise BadInput(f"`{user}` is not revoked", "`hoopx admin revoked` lists those who are")
-        _log.warning("identity.restored", user=user, by=who.user)
+        _log.warning("identity.restored", user=user, by=spoken(who.user, who.on_behalf_of))
         return RevokedView(user, self.services.clock(), who.user)
 
     def revoked(self, who: Principal) -> dict[str, list[RevokedView]]:
