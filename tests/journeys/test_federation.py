@@ -13,6 +13,7 @@ import pytest
 
 from tests.journeys.stage import Running, Stage, playing, running
 from tests.peers.browser import Browser, Page
+from tests.peers.chromium import chromium
 from tests.peers.oidc import PASSWORD
 from tests.peers.postgres import Postgres
 from tests.peers.processes import closed_port
@@ -176,6 +177,30 @@ def test_an_answer_that_is_sent_again_gets_nowhere(office: Office) -> None:
         assert answer.form is not None
         assert "Is this you?" in browser.submit(answer, {}).html
         assert "opened in another browser" in browser.submit(answer, {}).html
+
+
+AT_OIDC = ["form:has([value=login]) button", "form:has([value=consent]) button"]  # log in, then consent
+
+
+@pytest.mark.parametrize(("slug", "presses"), [(OIDC, AT_OIDC), (SAML, ["button"])], ids=["oidc", "saml"])
+def test_a_real_browser_brings_its_cookies_along(office: Office, tmp_path: Path, slug: str, presses: list[str]) -> None:
+    """Which cookies go along, and whether a page may lead on, is for browsers to say. The answers come from http."""
+    with running(office, "login", who=f"real-{slug}") as login, chromium(tmp_path) as browser:
+        shown = login.says(LOGIN_LINE)
+        browser.open(shown.group(1))
+        browser.type("[name=user_code]", shown.group(2))
+        browser.press("button")
+        browser.press(f"form[action$='/{slug}'] button")
+        browser.type("[name=login]", "dora")
+        browser.type("[name=password]", PASSWORD)
+        for button in presses:
+            browser.press(button)
+        browser.shows("Is this you?")
+        assert browser.url == f"{office.url}/oidc/continue"
+        browser.press("[value=allow]")
+        browser.shows("You are logged in")
+        assert browser.refused() == []
+        assert "dora" in login.end().fine().err
 
 
 def test_the_provider_s_side_is_described_for_whoever_sets_it_up(office: Office) -> None:

@@ -47,6 +47,8 @@ def peers() -> list[Peer]:
         # A package of Debian's and its children's only.
         Peer("glewlwyd", _glewlwyd(), ".ci/peers", optional=shutil.which("apt-get") is None),
         Peer("saml provider", _saml_provider(), ".ci/peers"),
+        # 300 MB, for the few scenes that only a real browser can play.
+        Peer("chromium", _chromium(), "apt-get install chromium chromium-driver", optional=True),
         Peer("node clients", _node_package(NODE_CLIENTS, "postgres"), ".ci/peers", optional=True),
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
@@ -112,6 +114,10 @@ def _node_package(home: Path, name: str) -> str | None:
 def _saml_provider() -> str | None:
     package = SAML_PROVIDER / "node_modules" / "samlp" / "package.json"
     return "installed" if package.exists() and shutil.which("node") and shutil.which("openssl") else None
+
+
+def _chromium() -> str | None:
+    return _version("chromedriver") if Path("/usr/bin/chromium").exists() else None
 
 
 def glewlwyd_root() -> Path | None:

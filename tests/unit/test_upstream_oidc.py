@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from hoopx_broker.api.proof import ProofKey
+from hoopx_broker.identity.embedded.endpoints import DEVICE_GRANT
+from hoopx_broker.identity.embedded.exchange import ACCESS_TOKEN, EXCHANGE
+from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import Claims, LocalUser, Upstream
+from hoopx_broker.terms.settings import Claims, LocalAgent, LocalUser, Upstream
 from tests.unit.identity_stage import EC_KEY
 from tests.unit.issuer_stage import START, URL, Issuer, fields, said, told
 from tests.unit.upstream_stage import CLIENT, Person, ProviderDouble, leads_to, play, upstream
@@ -568,13 +572,43 @@ def test_whoever_is_disabled_there_is_out_here(alone: Callable[[Act], None]) -> 
         double.refused = {"error": "invalid_grant"}
         answer = await person.issuer.refresh(tokens["refresh_token"])
         assert answer.json()["error"] == "invalid_grant"
-        with pytest.raises(Exception, match="not accepted"):  # also the token that they have already
+        with pytest.raises(Unauthenticated):  # also the token that they have already
             await person.issuer.who(tokens["access_token"])
         double.refused = None
         assert (await person.issuer.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
         assert len(person.issuer.embedded.ways.guests) == 0
 
     alone(act)
+
+
+def test_an_agent_that_acts_for_somebody_from_outside_ends_with_them(tmp_path: Path) -> None:
+    async def scene(issuer: Issuer, double: ProviderDouble) -> None:
+        key = ProofKey.create()
+        async with issuer.visitor() as browser:
+            person = Person(issuer, browser)
+            await person.through(double)
+            await browser.post("/oidc/device/confirm", data=fields(person.page) | {"answer": "allow"})
+        theirs = (await issuer.token(DEVICE_GRANT, key, device_code=person.device["device_code"])).json()
+        subject = {"subject_token": theirs["access_token"], "subject_token_type": ACCESS_TOKEN}
+        lent = Secret((await issuer.token(EXCHANGE, key, client_id="claude", **subject)).json()["access_token"])
+        who = (await issuer.identify(lent)).who
+        assert (who.user, who.on_behalf_of, who.their_groups) == ("claude", "ann@example.com", ("dba",))
+        double.refused = {"error": "invalid_grant"}
+        assert (await issuer.renew(theirs["refresh_token"], key)).json()["error"] == "invalid_grant"
+        with pytest.raises(Unauthenticated):
+            await issuer.identify(lent)
+
+    play(tmp_path / "state.db", scene, agents={"claude": LocalAgent("claude", ("agents",))})
+
+
+def test_nobody_from_outside_takes_the_name_of_an_agent(tmp_path: Path) -> None:
+    async def scene(issuer: Issuer, double: ProviderDouble) -> None:
+        double.people["ann"] = {"nick": "Claude"}
+        async with issuer.visitor() as browser:
+            assert "not accepted" in (await Person(issuer, browser).through(double)).text
+
+    there = {"claude": LocalAgent("claude", ("agents",))}
+    play(tmp_path / "s.db", scene, None, lambda double: (upstream(double, claims=Claims("nick", None)),), there)
 
 
 def test_while_a_provider_is_silent_nothing_is_spent(alone: Callable[[Act], None]) -> None:

@@ -20,7 +20,15 @@ import msgspec
 
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import Claims, EmbeddedIssuer, LocalUser, OidcIssuer, OidcUpstream, Upstream
+from hoopx_broker.terms.settings import (
+    Claims,
+    EmbeddedIssuer,
+    LocalAgent,
+    LocalUser,
+    OidcIssuer,
+    OidcUpstream,
+    Upstream,
+)
 from tests.unit.identity_stage import KEYS, RSA_KEY, signed
 from tests.unit.issuer_stage import START, Issuer, fields
 
@@ -198,6 +206,7 @@ def play(
     scene: Scene,
     users: dict[str, LocalUser] | None = None,
     upstreams: Callable[[ProviderDouble], tuple[Upstream, ...]] = lambda double: (upstream(double),),
+    agents: dict[str, LocalAgent] | None = None,
 ) -> None:
     """A scene with an issuer whose people come from the double."""
 
@@ -205,7 +214,8 @@ def play(
         store = await Store.open(state)
         try:
             issuer = Issuer()
-            await issuer.start(store, EmbeddedIssuer(users or {}, upstreams=upstreams(double)))
+            config = EmbeddedIssuer(users or {}, agents=agents or {}, upstreams=upstreams(double))
+            await issuer.start(store, config)
             await scene(issuer, double)
         finally:
             await store.close()
