@@ -223,6 +223,18 @@ def test_a_time_that_no_calendar_has_is_refused(name: str, time: str) -> None:
     refused(Door(), written(HONEST, saying(f'"{name}":{time}')))
 
 
+def test_a_login_that_is_said_to_begin_in_the_future_makes_no_other_forgotten(tmp_path: Path) -> None:
+    """Logins are known by when they began, and old ones forgotten: one issuer must not age those of another."""
+    renewed = {"iat": NOW, "auth_time": None}
+
+    async def scene(house: House) -> None:
+        await house.calls(signed(claims(auth_time=NOW - 1000)))
+        assert "future" in await house.refuses(signed(claims(auth_time=NOW + 100 * 86_400, sub="u-2")), THIEFS)
+        assert (await house.calls(signed(claims(**renewed)))).login.began_at == NOW - 1000
+
+    play(tmp_path, scene)
+
+
 @pytest.mark.parametrize(
     "time", [10**400, -(10**400), 1e308, True, "now", None, [NOW], NOW + 61, NOW - 61], ids=lambda each: str(each)[:8]
 )

@@ -305,7 +305,7 @@ def test_a_token_without_an_end_is_refused() -> None:
     assert "no end" in refused(Door(), signed(claims(exp=None)))
 
 
-@pytest.mark.parametrize("name", ["nbf", "iat"])
+@pytest.mark.parametrize("name", ["nbf", "iat", "auth_time"])
 def test_clocks_may_differ_by_a_minute_and_no_more(name: str) -> None:
     assert Door().who(signed(claims(**{name: NOW + 60}))).subject == "u-1"
     assert "future" in refused(Door(), signed(claims(**{name: NOW + 61})))
