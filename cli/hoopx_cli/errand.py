@@ -59,7 +59,9 @@ def delegate(kit: Kit, named: str) -> Delegate:
     who = api.whoami()
     if who.user != agent or who.on_behalf_of is None:
         raise Denied(f"the broker knows this token as `{who.user}`, not as an agent of yours", "tell who runs it")
-    return Delegate(agent, who.on_behalf_of, delegation, api.targets())
+    # What a newer broker has beside it is no reason to go without the rest.
+    targets = [target for target in api.targets() if target.kind in front.SPOKEN]
+    return Delegate(agent, who.on_behalf_of, delegation, targets)
 
 
 def run(kit: Kit, delegate: Delegate, targets: Sequence[TargetView], terms: Terms, instructions: str) -> int:
@@ -80,7 +82,6 @@ def run(kit: Kit, delegate: Delegate, targets: Sequence[TargetView], terms: Term
 
 async def _stand_by(stack: AsyncExitStack, kit: Kit, target: TargetView, terms: Terms, enter: Enter) -> Access:
     """Listen at once; whoever connects finds the session open, or opens it."""
-    front.demand_spoken(target.name, target.kind)
     place = opened_door(stack, kit.settings, target.name, kit.out.insist)
     order = Open(target.name, terms.reason, terms.ticket, terms.duration, terms.wait)
     standby = Standby(enter, order, terms.idle, kit.out)

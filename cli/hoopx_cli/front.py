@@ -25,6 +25,8 @@ from hoopx_cli.signals import Signals, caught
 
 # The status line counts minutes; a second is soon enough for a new connection to show.
 STATUS_SECONDS = 1
+# The kinds of targets that have a local socket.
+SPOKEN = frozenset({"postgres"})
 
 
 class Held(Struct, frozen=True):
@@ -134,7 +136,7 @@ async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Do
 
 def demand_spoken(target: str, kind: str) -> None:
     """Raises `BadInput` for a kind of target that this hoopx has no local socket for."""
-    if kind != "postgres":
+    if kind not in SPOKEN:
         raise BadInput(f"`{target}` speaks {kind}, which this hoopx does not", "update hoopx")
 
 

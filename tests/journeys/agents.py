@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,9 +49,9 @@ class AgentStage(Stage):
         yield self._target("shop-open", "{env: dev, agents: approval}", writer) + CLASSIFY
 
     def environment(self, who: str, **more: str) -> dict[str, str]:
-        """What a person has in a terminal. The token is new each time: it is bound to the first key that it meets."""
+        """What a person has in a terminal. No two tokens are the same: each is bound to the first key that it meets."""
         groups = CAST.get(who, ("developers",))
-        token = self.mint.token(who, groups, iss=PEOPLE) if who in CASTED else ""
+        token = self.mint.token(who, groups, iss=PEOPLE, jti=secrets.token_hex(8)) if who in CASTED else ""
         return super().environment(who) | {"HOOPX_TOKEN": token} | more
 
     @contextmanager

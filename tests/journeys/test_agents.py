@@ -133,10 +133,12 @@ def test_the_first_connection_waits_for_an_approval_and_gets_it(agents: AgentSta
     with agents.agent("--target", "payments-prod", "--", *command_line) as command:
         request = command.says(r"hoopx approve (r_\w+)").group(1)
         command.says(r"NOTICE:  this session waits for 1 of `dba`: request `r_\w+`")
-        shown = agents.hoopx("requests", "show", request, who="dora").fine().out
-        assert "claude on behalf of ann" in shown
+        for told in (["requests", "ls"], ["requests", "show", request]):
+            assert "claude on behalf of ann" in agents.hoopx(*told, who="dora").fine().out
+        (filed,) = [one for one in agents.listed("requests", "ls", who="dora") if one["id"] == request]
+        assert (filed["requester"], filed["on_behalf_of"]) == (AGENT, "ann")
         assert agents.hoopx("approve", request, "--yes", who="ann").code == 10, "ann is behind it"
-        agents.hoopx("approve", request, "--yes", who="dora").fine()
+        assert "claude on behalf of ann" in agents.hoopx("approve", request, "--yes", who="dora").fine().out
         assert "let in" in command.end().fine().out
 
 

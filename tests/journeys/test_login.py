@@ -55,8 +55,8 @@ def test_a_refused_login_ends_the_command(stage: Stage) -> None:
         assert login.end().code == 11
 
 
-def log_in(stage: Stage, *arguments: str) -> None:
-    with _at_the_password(stage, *arguments) as (login, browser, page):
+def log_in(stage: Stage, *arguments: str, **more: str) -> None:
+    with _at_the_password(stage, *arguments, **more) as (login, browser, page):
         page = browser.submit(page, {"user": "lena", "password": LENAS_PASSWORD})
         assert "Is this you" in page.html
         browser.submit(page, {}, button=ALLOW)
@@ -64,9 +64,9 @@ def log_in(stage: Stage, *arguments: str) -> None:
 
 
 @contextmanager
-def _at_the_password(stage: Stage, *arguments: str) -> Iterator[tuple[Running, Browser, Page]]:
+def _at_the_password(stage: Stage, *arguments: str, **more: str) -> Iterator[tuple[Running, Browser, Page]]:
     """A login in its terminal, and a browser that has typed the code and is asked who is there."""
-    with running(stage, "login", *arguments, who="lena") as login, Browser(_trust(stage.url)) as browser:
+    with running(stage, "login", *arguments, who="lena", **more) as login, Browser(_trust(stage.url)) as browser:
         login.says(LOGIN_LINE)
         shown = re.search(LOGIN_LINE, login.err)
         assert shown is not None, "the prompt is for people: it belongs on stderr"

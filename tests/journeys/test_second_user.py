@@ -17,6 +17,7 @@ import pytest
 
 from tests.journeys.agents import AgentStage
 from tests.journeys.stage import HOOPX, Running, Stage, playing, running
+from tests.journeys.test_login import log_in
 from tests.peers import clients, found
 from tests.peers.postgres import Postgres
 from tests.peers.second_user import WHY_NOT, SecondUser, by_no_root, second_user
@@ -310,9 +311,11 @@ def test_the_state_directory_is_shut_whatever_the_umask(stage: Stage, other: Sec
         stage.hoopx("ls", **more).fine()
         stage.hoopx("exec", TARGET, "--", "true", **more).fine()
         stage.hoopx("sessions", "ls", **more).fine()
+        log_in(stage, **more)
     finally:
         os.umask(before)
-    assert [path for path in home.rglob("*") if path.is_file()], "something is kept there"
+    kept = {path.name for path in home.rglob("*") if path.is_file()}
+    assert {"logins.json", "ports.json", "targets"} <= kept, "a login without a keyring is in a file"
     assert other.tries(WALK, str(home)) == ""
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
