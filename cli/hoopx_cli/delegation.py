@@ -24,6 +24,8 @@ _JWT = "urn:ietf:params:oauth:token-type:jwt"
 NAME_SETTING = "HOOPX_AGENT_NAME"
 # Seconds; a little more than what sessions are renewed before (`renewal.RENEW_BEFORE`), so that they get a new one.
 RENEW_BEFORE = 90.0
+# Seconds; where the person's own token is about to end, a new one of the agent ends no later, however often one asks.
+LEAST_HELD = 10.0
 
 
 def agent_of(named: str, environ: Mapping[str, str], about: Callable[[], About]) -> str:
@@ -77,7 +79,7 @@ class Delegation:
         token, life = answer.get("access_token"), seconds_of(answer.get("expires_in"))
         if status != 200 or not isinstance(token, str) or life is None:
             raise self._refused(answer)
-        self._renew_at = asked_at + max(life - RENEW_BEFORE, 0.0)
+        self._renew_at = asked_at + max(life - RENEW_BEFORE, min(life, LEAST_HELD))
         return Credential(Secret(token), human.key, "DPoP")
 
     def _token_endpoint(self) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import SupportsIndex
 from urllib.parse import parse_qs
 
 import msgspec
@@ -21,6 +24,7 @@ from hoopx_cli.delegation import EXCHANGE, Delegation, agent_of
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import of_process
 from hoopx_cli.settings import Settings
+from hoopx_cli.staying import renewals
 from tests.unit.test_cli_api import HttpDouble
 
 HUMAN = Credential(Secret("token-of-ann"), ProofKey.create(), "DPoP")
@@ -100,10 +104,47 @@ def test_it_is_kept_until_near_its_end_and_then_exchanged_anew(issuer: Issuer) -
     assert issuer.humans == 2, "with the human's token of then"
 
 
-def test_a_life_shorter_than_the_margin_is_exchanged_each_time(issuer: Issuer) -> None:
-    issuer.answers = [granted("one", 30), granted("two", 30)]
+def test_one_that_is_about_to_end_with_its_humans_is_not_asked_for_on_and_on(issuer: Issuer) -> None:
+    issuer.answers = [granted("one", 30), granted("two", 20), granted("three", 5)]
     delegation = issuer.delegation()
-    assert [delegation.credential().token.reveal() for _ in range(2)] == ["one", "two"]
+    for token, seconds in (("one", 10), ("two", 10), ("three", 4)):
+        assert delegation.credential().token.reveal() == token
+        issuer.now += seconds - 1
+        assert delegation.credential().token.reveal() == token
+        issuer.now += 1
+    assert len(issuer.asked()) == 3
+
+
+def test_sessions_that_stay_signed_in_get_a_new_one_in_time_and_no_storm_of_them(issuer: Issuer) -> None:
+    """As `hoopx_cli.staying` asks, when the person's own token ends with it and no later one can follow."""
+    ends = issuer.now + 120
+    slept: list[float] = []
+
+    def answer() -> tuple[int, object]:
+        if ends - issuer.now < 1:  # as the issuer inside the broker refuses it
+            return 400, {"error": "invalid_request", "error_description": "the subject token is about to end"}
+        claims = base64.urlsafe_b64encode(json.dumps({"exp": ends, "jti": len(slept)}).encode()).decode().rstrip("=")
+        return granted(f"e30.{claims}.x", ends - issuer.now)
+
+    class Answers(list[tuple[int, object]]):
+        def pop(self, _: SupportsIndex = 0) -> tuple[int, object]:
+            return answer()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        issuer.now += seconds
+
+    async def scene() -> None:
+        issuer.answers = Answers()
+        delegation = issuer.delegation()
+        first = delegation.credential()
+        async with asyncio.timeout(20):
+            async for _ in renewals(first, delegation.credential, lambda: issuer.now, sleep):
+                pass
+
+    with pytest.raises(Unauthenticated, match="about to end"):
+        asyncio.run(scene())
+    assert 3 <= len(issuer.asked()) <= 14
 
 
 @pytest.mark.parametrize("endpoint", ["https://evil.example.com/oidc/token", "http://127.0.0.1/oidc/token", "nonsense"])
