@@ -171,6 +171,7 @@ def test_a_port_that_was_taken_meanwhile_is_not_the_one_that_clients_are_told(st
 # What processes hold.
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc here, where processes could be read")
 def test_the_password_is_in_nothing_that_another_user_reads_of_a_process(stage: Stage, other: SecondUser) -> None:
     waits = clients.psql("SELECT pg_sleep(60)")
     with running(stage, "exec", TARGET, "--", "sh", "-c", f"echo $PGPASSWORD; {shlex.join(waits)}; true") as command:
@@ -187,6 +188,7 @@ def test_the_password_is_in_nothing_that_another_user_reads_of_a_process(stage: 
             assert token not in seen
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc here, where processes could be read")
 def test_the_process_of_an_agent_is_shut_to_its_own_child(agents: AgentStage) -> None:
     """The same user, without root's rights: the human's token is in the environment of `hoopx agent`."""
     if os.geteuid() == 0 and not by_no_root():

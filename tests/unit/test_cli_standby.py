@@ -292,6 +292,22 @@ def test_a_refusal_reaches_the_client_and_the_next_one_asks_again(
     played(scene)
 
 
+def test_whoever_may_not_wait_is_told_the_request_and_may_come_again(double: BrokerDouble, tmp_path: Path) -> None:
+    double.answers = lambda _: [WAITING]
+
+    async def scene() -> None:
+        async with standing_by(double, tmp_path, wait=0) as play:
+            with pytest.raises(psycopg.OperationalError) as refused:
+                await play.client()
+            assert "request r_1" in str(refused.value)
+            assert "connect again once it is approved" in str(refused.value)
+            double.answers = lambda order: [opened(order.target)]
+            async with await play.client():
+                assert len(double.orders) == 2
+
+    played(scene)
+
+
 def test_a_login_that_has_ended_is_told_and_tried_again(double: BrokerDouble, tmp_path: Path) -> None:
     async def scene() -> None:
         async with standing_by(double, tmp_path) as play:
