@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from hoopx_broker.identity.keys import KeySet, read_keys
 from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.settings import Claims
-from tests.unit.identity_stage import RSA_KEY, Door, claims, human, jwk, segment, signed
+from tests.unit.identity_stage import RSA_KEY, Door, claims, human, jwk, segment, signed, workload
 
 HONEST = signed(claims())
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.="
@@ -69,6 +70,34 @@ def test_whatever_a_proved_token_says_its_bearer_has_a_proper_name_or_none(sub: 
         assert 0 < len(name) <= MAX_NAME
         assert name.isprintable()
     assert len(principal.groups) <= MAX_GROUPS
+
+
+CLAIMS = ["iss", "sub", "aud", "azp", "exp", "nbf", "iat", "auth_time", "email", "email_verified", "groups", "sid"]
+MORE = ["cnf", "act", "events", "client_id", "hoopx_kind", "scope", "jti", "nonce", "acr", "ref", "repository"]
+# What other writers of JSON write, too: integers of any length.
+giants = st.integers(64, 1500).flatmap(lambda bits: st.sampled_from([2**bits, -(2**bits)]))
+
+
+said_besides = st.dictionaries(st.sampled_from(CLAIMS + MORE), json_values | giants, max_size=4)
+
+
+@given(said_besides, st.sampled_from(["hoopx", "jobs"]))
+@example({"exp": 10**400}, "hoopx")
+@example({"auth_time": -(10**400)}, "hoopx")
+@example({"email": "\ud800"}, "hoopx")
+@example({"cnf": {"jkt": "a"}, "act": {"sub": "bot"}}, "jobs")
+def test_whatever_a_proved_token_says_its_bearer_is_somebody_or_hears_the_one_refusal(
+    changes: dict[str, Any], audience: str
+) -> None:
+    body = json.dumps(claims() | {"aud": audience} | changes).encode()
+    door = Door(human(), workload(audience="jobs"))
+    try:
+        door.who(PyJWS().encode(body, RSA_KEY, "RS256", {"kid": "r1"}))
+    except Unauthenticated as refusal:
+        told = refusal.message
+    else:
+        return
+    assert (told, len(door.notes)) == ("this token is not accepted", 1)
 
 
 def _who(body: dict[str, Any]) -> Principal | None:
