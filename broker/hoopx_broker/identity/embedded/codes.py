@@ -96,7 +96,7 @@ class DeviceCodes:
         self._keep_pace(name, asked)
         if asked.state == "waiting":
             raise OAuthError("authorization_pending", "nobody has typed the code yet")
-        possession.spend()
+        possession.spend(asked.person.name if asked.person is not None else asked.peer)
         # From here on the code is spent, whatever the answer: a second try finds nothing.
         del self._asked[name]
         if asked.state == "declined":

@@ -46,12 +46,13 @@ class Logins:
         now = self._clock()
         await self._store.run(lambda connection: _keep(connection, _hash(refresh), login, now))
 
-    async def check(self, refresh: str, key: str | None) -> None:
-        """Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""
+    async def check(self, refresh: str, key: str | None) -> Login:
+        """Its login. Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""
         login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
         if login is None:
             raise _over()
         _check_key(login, key)
+        return login
 
     async def held(self, refresh: str, client: str) -> Login | None:
         """The login of a refresh token that may still be turned; spends nothing."""
