@@ -129,15 +129,62 @@ def test_whoever_is_revoked_while_people_are_asked_gets_nothing(office: Stage) -
     office.nothing_remains()
 
 
+# What a newer token said is remembered: each of these scenes has its own person.
+
+
+def of_gwen(office: Stage, *groups: str, age: float = 60, user: str = "gwen") -> str:
+    return office.mint.token(user, groups, iat=int(time.time() - age))
+
+
 def test_a_group_that_a_newer_token_lacks_ends_what_was_opened_with_it(office: Stage) -> None:
-    before = office.mint.token("ann", ("developers", "book-club"))
+    before = of_gwen(office, "developers", "book-club")
     with at_work(office, HOOPX_TOKEN=before) as work:
-        same = office.mint.token("ann", ("book-club", "developers"), iat=int(time.time()))
-        office.hoopx("whoami", HOOPX_TOKEN=same).fine()
+        office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, "book-club", "developers", age=1)).fine()
         assert work.process.poll() is None
-        fewer = office.mint.token("ann", ("book-club",), iat=int(time.time()))
-        office.hoopx("whoami", HOOPX_TOKEN=fewer).fine()
-        ends(work, "`ann` is not in `developers` any more")
+        office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, "book-club", age=0)).fine()
+        ends(work, "`gwen` is not in `developers` any more")
+
+
+def test_an_older_token_does_not_bring_a_lost_group_back(office: Stage) -> None:
+    old = of_gwen(office, "developers", user="hugo")
+    office.hoopx("exec", TARGET, "--", "true", HOOPX_TOKEN=old).fine()
+    office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, age=30, user="hugo")).fine()
+    again = office.hoopx("exec", TARGET, "--", "true", HOOPX_TOKEN=old)
+    assert (again.code, "`hugo` is not in `developers` any more" in again.err) == (10, True)
+    office.hoopx("whoami", HOOPX_TOKEN=old).fine()  # nobody is out
+    given_back = of_gwen(office, "developers", age=0, user="hugo")
+    office.hoopx("exec", TARGET, "--", "true", HOOPX_TOKEN=given_back).fine()
+
+
+def test_a_group_that_is_lost_while_people_are_asked_opens_nothing(office: Stage) -> None:
+    asks = of_gwen(office, "developers", user="ines")
+    with running(office, "connect", "payments-prod", who="ann", HOOPX_TOKEN=asks) as asking:
+        request = asking.says(r"request (r_\w+)").group(1)
+        office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, age=0, user="ines")).fine()
+        office.hoopx("approve", request, who="dora").fine()
+        outcome = asking.end()
+    assert outcome.code == 10
+    assert "`ines` is not in `developers` any more" in outcome.err
+    office.nothing_remains()
+
+
+def test_a_pass_does_not_outlast_a_group(office: Stage) -> None:
+    token = of_gwen(office, "developers", user="jana")
+    passes = [office.hoopx("token", TARGET, HOOPX_TOKEN=token).fine().out.strip() for _ in range(2)]
+    assert native.psql(office, TARGET, "SELECT 1", who="jana", token=passes[0]).fine().out == "1\n"
+    office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, age=0, user="jana")).fine()
+    refused = native.psql(office, TARGET, "SELECT 1", who="jana", token=passes[1])
+    assert (refused.code, "`jana` is not in `developers` any more" in refused.err) == (2, True)
+
+
+def test_a_name_of_a_job_is_revoked_whatever_signs_it_has(office: Stage) -> None:
+    for name in ("repo:acme/shop:ref:refs/heads/main", "spiffe://example.org/shop", "50% off?#&;", "ä b/../x", "/"):
+        token = office.mint.token(name, ("developers",))
+        office.hoopx("whoami", HOOPX_TOKEN=token).fine()
+        office.hoopx("admin", "revoke", name, who="sam").fine()
+        assert office.hoopx("whoami", HOOPX_TOKEN=token).code == 11, name
+        office.hoopx("admin", "restore", name, who="sam").fine()
+        office.hoopx("whoami", HOOPX_TOKEN=token).fine()
 
 
 def test_an_older_token_somebody_elses_or_another_programs_takes_nothing_away(office: Stage) -> None:
@@ -145,7 +192,7 @@ def test_an_older_token_somebody_elses_or_another_programs_takes_nothing_away(of
     with at_work(office) as work:
         for token in (
             office.mint.token("ann", (), iat=now - 3000),
-            office.mint.token("bob", (), iat=now),
+            office.mint.token("kurt", (), iat=now),
             office.mint.token("ann", (), iat=now, azp="another-program"),
         ):
             office.hoopx("whoami", HOOPX_TOKEN=token).fine()

@@ -89,8 +89,9 @@ class Api:
             Route("/v1/logout", self._house.people.logout, methods=["POST"]),
             self._route("/v1/whoami", Api._whoami),
             self._route("/v1/passes", Api._pass, "POST"),
-            self._route("/v1/users/{user}/revoke", Api._revoke, "POST"),
-            self._route("/v1/users/{user}/restore", Api._restore, "POST"),
+            # Names of jobs are made of parts: `repo:acme/shop:ref:refs/heads/main`.
+            self._route("/v1/users/{user:path}/revoke", Api._revoke, "POST"),
+            self._route("/v1/users/{user:path}/restore", Api._restore, "POST"),
             self._route("/v1/users/revoked", Api._revoked),
             self._route("/v1/targets", Api._targets),
             self._route("/v1/targets/{name}", Api._target),

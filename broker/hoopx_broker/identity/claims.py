@@ -39,7 +39,7 @@ def check_times(claims: dict[str, Any], now: float) -> float:
     expires_at = _moment(claims, "exp")
     if expires_at is None or now >= expires_at:
         raise NotAccepted("it has no end" if expires_at is None else "it is past its end")
-    for name in ("nbf", "iat"):
+    for name in ("nbf", "iat", "auth_time"):
         moment = _moment(claims, name)
         if moment is not None and moment > now + MAX_SKEW:
             raise NotAccepted(f"its `{name}` lies in the future")
