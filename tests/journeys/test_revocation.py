@@ -53,11 +53,15 @@ def ends(work: Running, why: str) -> None:
 
 def says(stage: Stage, logout_token: str) -> httpx2.Response:
     """What an identity provider sends when somebody logs out there."""
+    said = {"logout_token": logout_token}
+    return httpx2.post(f"{stage.url}/v1/logout", data=said, verify=tls_of(stage), trust_env=False)
+
+
+def tls_of(stage: Stage) -> ssl.SSLContext:
     where = urlsplit(stage.url)
     assert where.hostname is not None
     assert where.port is not None
-    tls = ssl.create_default_context(cadata=ssl.get_server_certificate((where.hostname, where.port)))
-    return httpx2.post(f"{stage.url}/v1/logout", data={"logout_token": logout_token}, verify=tls, trust_env=False)
+    return ssl.create_default_context(cadata=ssl.get_server_certificate((where.hostname, where.port)))
 
 
 def logout(mint: TokenMint, **more: object) -> str:
@@ -175,6 +179,28 @@ def test_a_pass_does_not_outlast_a_group(office: Stage) -> None:
     office.hoopx("whoami", HOOPX_TOKEN=of_gwen(office, age=0, user="jana")).fine()
     refused = native.psql(office, TARGET, "SELECT 1", who="jana", token=passes[1])
     assert (refused.code, "`jana` is not in `developers` any more" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+def test_a_vote_that_takes_its_time_does_not_outrun_a_revocation(office: Stage, is_revoked: bool) -> None:
+    [request] = office.listed("request", "payments-prod", "--reason", f"a slow vote {is_revoked}")
+    token = office.mint.token("lars", ("dba",))
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"comment":'
+        if is_revoked:
+            time.sleep(1)  # the head is there, and its token believed
+            office.hoopx("admin", "revoke", "lars", who="sam").fine()
+        yield b'"looks good"}'
+
+    where = f"{office.url}/v1/requests/{request['id']}/approve"
+    headers = {"authorization": f"Bearer {token}"}
+    answer = httpx2.post(where, content=slowly(), headers=headers, verify=tls_of(office), trust_env=False)
+    [seen] = [each for each in office.listed("requests", "ls") if each["id"] == request["id"]]
+    office.hoopx("requests", "cancel", request["id"]).fine()
+    if is_revoked:
+        office.hoopx("admin", "restore", "lars", who="sam").fine()
+    assert (answer.status_code, seen["state"]) == ((401, "waiting") if is_revoked else (200, "approved"))
 
 
 def test_a_name_of_a_job_is_revoked_whatever_signs_it_has(office: Stage) -> None:

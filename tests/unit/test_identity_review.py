@@ -17,6 +17,7 @@ from hoopx_broker.identity.identity import Identity, Login
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.memberships import Memberships, groups_lost
 from hoopx_broker.identity.proofs import Proof, Spent
+from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import EmbeddedIssuer, LocalAgent
@@ -183,5 +184,20 @@ def test_a_login_does_not_begin_tomorrow_so_that_a_logout_today_does_not_reach_i
     async def scene(house: House) -> None:
         assert "lies in the future" in await house.refuses(signed(claims(auth_time=NOW + 86_400)))
         assert (await house.calls(signed(claims(auth_time=NOW + 50)))).who.user == "ann@example.com"  # clocks differ
+
+    play(tmp_path, scene)
+
+
+# Exchanges.
+
+
+def test_a_jobs_token_that_is_brought_to_an_exchange_stays_good_for_the_jobs_other_steps(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        token = signed(claims(**JOB))
+        with pytest.raises(Unauthenticated):
+            await house.gate.exchanged(Secret(token), ProofKey.create().thumbprint)
+        assert "people alone" in house.notes[-1]
+        assert (await house.calls(token, ProofKey.create(), "bearer")).who.kind == "job"
+        assert (await house.calls(token, None, "bearer")).who.kind == "job"
 
     play(tmp_path, scene)

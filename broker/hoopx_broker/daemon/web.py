@@ -115,6 +115,13 @@ class Api:
 
         return Route(path, answer, methods=[method])
 
+    async def _body(self, request: Request, shape: type[_Shape]) -> _Shape:
+        """What is asked. A body may take its time: whoever was shut out meanwhile asks for nothing."""
+        said = await _read(request, shape)
+        if self._services.standing.against(request.state.identity) is not None:
+            raise Unauthenticated("this token is not accepted")
+        return said
+
     # Without a token.
 
     async def _health(self, _: Request) -> Response:
@@ -127,10 +134,10 @@ class Api:
     # People.
 
     async def _pass(self, request: Request, _: Principal) -> PassGiven:
-        return self._house.people.give_pass(request.state.identity, await _body(request, PassFor))
+        return self._house.people.give_pass(request.state.identity, await self._body(request, PassFor))
 
     async def _revoke(self, request: Request, who: Principal) -> RevokedView:
-        return await self._house.people.revoke(who, request.path_params["user"], await _body(request, Revoke))
+        return await self._house.people.revoke(who, request.path_params["user"], await self._body(request, Revoke))
 
     async def _restore(self, request: Request, who: Principal) -> RevokedView:
         return await self._house.people.restore(who, request.path_params["user"])
@@ -178,7 +185,7 @@ class Api:
     # Requests.
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
-        ask = await _body(request, AskFor)
+        ask = await self._body(request, AskFor)
         target = target_for(self._services, who, ask.target)
         seconds = duration_of(ask.duration, target)
         now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
@@ -192,7 +199,7 @@ class Api:
                 return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
 
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
-        return await self._house.opening.ask_to_unmask(await _body(request, AskToUnmask), who)
+        return await self._house.opening.ask_to_unmask(await self._body(request, AskToUnmask), who)
 
     async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
         views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
@@ -212,7 +219,7 @@ class Api:
             raise not_an_approver(await self._services.desk.get(id_), who) from None
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
-        vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
+        vote, id_ = await self._body(request, Vote), RequestId(request.path_params["id"])
         match request.path_params["verdict"]:
             case "approve" | "deny" as verdict:
                 view = await self._services.desk.vote(id_, who, verdict, vote.comment)
@@ -298,7 +305,7 @@ def _number(request: Request, name: str, most: int) -> int:
     return min(int(text), most)
 
 
-async def _body(request: Request, shape: type[_Shape]) -> _Shape:
+async def _read(request: Request, shape: type[_Shape]) -> _Shape:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
