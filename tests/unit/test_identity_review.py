@@ -201,3 +201,16 @@ def test_a_jobs_token_that_is_brought_to_an_exchange_stays_good_for_the_jobs_oth
         assert (await house.calls(token, None, "bearer")).who.kind == "job"
 
     play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("theirs", [of_ann("dba", "dev"), for_ann("dba", "dev")])
+def test_an_older_token_counts_for_the_groups_that_are_left(theirs: Identity) -> None:
+    memberships = Memberships()
+    assert memberships.as_now(theirs) == theirs
+    memberships.learn(of_ann("dev", at=NOW + 1))
+    now = memberships.as_now(theirs)
+    human = now.who.groups if now.who.on_behalf_of is None else now.who.their_groups
+    assert human == ("dev",)
+    assert now.who.user == theirs.who.user
+    assert memberships.as_now(now) == now
+    assert memberships.lost(now) == frozenset()

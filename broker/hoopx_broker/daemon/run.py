@@ -196,8 +196,8 @@ def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, stor
 
 def _exchanged(gate: Gate, loyalty: Loyalty) -> Identify:
     async def identify(token: Secret, key: str) -> Subject:
-        identity = await gate.exchanged(token, key)
-        loyalty.learn(identity)
+        # As it counts by now: the agent's token will be newer than what took a group away.
+        identity = loyalty.learn(await gate.exchanged(token, key))
         return Subject(identity.who, identity.expires_at, identity.login)
 
     return identify

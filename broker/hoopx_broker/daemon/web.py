@@ -108,8 +108,8 @@ class Api:
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
-            identity = request.state.identity = await self._house.gate.identify(_presented(request))
-            self._house.loyalty.learn(identity)
+            identity = await self._house.gate.identify(_presented(request))
+            identity = request.state.identity = self._house.loyalty.learn(identity)
             said = await call(self, request, identity.who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 

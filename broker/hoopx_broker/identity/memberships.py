@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from hoopx_broker.identity.identity import Identity
 
 MAX_PEOPLE = 10_000  # whose newest tokens are in memory: some ten megabytes; those who were silent longest make room
@@ -43,6 +45,15 @@ class Memberships:
         if identity.who.on_behalf_of is not None and said:
             return frozenset.intersection(*said)
         return frozenset[str]().union(*said)
+
+    def as_now(self, identity: Identity) -> Identity:
+        """As it counts: an older token without the groups that were lost since."""
+        lost, who = self.lost(identity), identity.who
+        if not lost:
+            return identity
+        left = tuple(group for group in _human_groups(identity) if group not in lost)
+        named = {"groups": left} if who.on_behalf_of is None else {"their_groups": left}
+        return replace(identity, who=replace(who, **named))
 
 
 def groups_lost(before: Identity, now: Identity) -> frozenset[str]:

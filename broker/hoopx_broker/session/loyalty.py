@@ -24,13 +24,17 @@ class Loyalty:
                 what = "access" if revocation.kind == "user" else "login"
                 session.end_soon(f"this {what} {why}")
 
-    def learn(self, identity: Identity) -> None:
-        """A token was believed: what it says of a person counts for what opened, or will open, by an older one."""
+    def learn(self, identity: Identity) -> Identity:
+        """A token was believed: what it says of a person counts for what opened, or will open, by an older one.
+
+        Gives the identity as it counts itself, where a newer one was heard before.
+        """
         self._standing.memberships.learn(identity)
         for session in self._sessions.all():
             lost = groups_lost(session.identity, identity)
             if lost:
                 session.end_soon(f"`{human_of(identity)}` is not in {listed(lost)} any more")
+        return self._standing.memberships.as_now(identity)
 
 
 def lost_by_renewal(before: Identity, identity: Identity) -> str:

@@ -221,8 +221,7 @@ class NativeClient(asyncio.Protocol):
             identity = await self._needs.gate.identify(Presented(token))
         except Unauthenticated as error:
             raise Unauthenticated(error.message, _FRESH_PASS) from None
-        self._needs.loyalty.learn(identity)
-        return identity
+        return self._needs.loyalty.learn(identity)
 
     def _begin(self, session: LiveSession, guest: Introduction) -> None:
         streams = self._needs.streams
