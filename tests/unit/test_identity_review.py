@@ -214,3 +214,26 @@ def test_an_older_token_counts_for_the_groups_that_are_left(theirs: Identity) ->
     assert now.who.user == theirs.who.user
     assert memberships.as_now(now) == now
     assert memberships.lost(now) == frozenset()
+
+
+# Logins that an earlier version began without a key.
+
+
+def test_a_login_that_began_without_a_key_is_bound_to_the_first_that_renews_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "_COST", 2)
+    own, thiefs = ProofKey.create(), ProofKey.create()
+
+    async def scene(issuer: Issuer) -> None:
+        first = await issuer.log_in()
+        without = await issuer.renew(first["refresh_token"])
+        assert without.status_code == 200  # an older hoopx goes on as it did
+        renewed = (await issuer.renew(without.json()["refresh_token"], own)).json()
+        for key in (None, thiefs):
+            refused = await issuer.renew(renewed["refresh_token"], key)
+            assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        again = await issuer.renew(renewed["refresh_token"], own)
+        assert (again.status_code, again.json()["token_type"]) == (200, "DPoP")
+
+    player(tmp_path / "state.db")(scene)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.storage.store import Store
@@ -140,7 +141,8 @@ def _turn(
     if now >= expires_at:
         return None, False
     connection.execute("UPDATE identity_refresh SET spent = 1 WHERE hash = ?", (digest,))
-    _keep(connection, fresh, login, now)
+    # A login that began without a key is bound to the first that renews it (RFC 9449 section 5).
+    _keep(connection, fresh, replace(login, key=login.key or key), now)
     return login, True
 
 
