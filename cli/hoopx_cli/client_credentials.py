@@ -26,6 +26,7 @@ from hoopx_cli.renewal import RENEW_BEFORE
 from hoopx_cli.signin import Trust
 from hoopx_cli.tokens import Clock, TokenEndpoint
 from hoopx_cli.unverified import claims_of, seconds_of
+from hoopx_cli.workload import is_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -139,7 +140,17 @@ def place_at(client: Client, broker: str, about: About) -> Place:
         raise BadInput(message, "set HOOPX_ISSUER to that address if it is right, or use a key")
     if not issuer:
         raise BadInput(f"{broker} names no issuer that takes programs", "set HOOPX_ISSUER to the one that knows it")
-    return Place(issuer, client.audience or audiences.get(issuer, "hoopx"))
+    return Place(issuer, client.audience or _audience(issuer, audiences.get(issuer, "hoopx"), broker))
+
+
+def _audience(issuer: str, said: str, broker: str) -> str:
+    """As with jobs: of an issuer elsewhere, a hostile broker would ask for tokens for somebody else's service."""
+    if is_same_place(issuer, broker) or is_of(said, broker):
+        return said
+    raise BadInput(
+        f"{broker} asks for a token of `{inert(issuer)}` for `{inert(said)[:200]}`, which need not be its own name",
+        "whoever gets such a token can use it there; if the broker is meant, say so by HOOPX_AUDIENCE",
+    )
 
 
 def _may_follow(client: Client, issuer: str, broker: str) -> bool:

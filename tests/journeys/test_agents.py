@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -304,3 +305,16 @@ def test_an_agent_approves_nothing_by_its_humans_groups(agents: AgentStage) -> N
         api.vote(asked, "approve", "")
     assert api.requests() == []
     agents.hoopx("approve", asked, "--yes", who="dave").fine()
+
+
+def test_a_group_that_its_human_lost_is_not_lent_to_an_agent_by_an_older_token(agents: AgentStage) -> None:
+    def of_ina(*groups: str, age: int) -> str:
+        at, id_ = int(time.time()) - age, str(time.monotonic_ns())
+        return agents.mint.token("ina", groups, iss=PEOPLE, iat=at, jti=id_)
+
+    command = ["agent", "--target", "shop-prod", "--", *clients.psql(READ)]
+    agents.hoopx(*command, HOOPX_TOKEN=of_ina("developers", age=60)).fine()
+    agents.hoopx("whoami", HOOPX_TOKEN=of_ina(age=30)).fine()
+    refused = agents.hoopx(*command, HOOPX_TOKEN=of_ina("developers", age=60))
+    assert refused.code == 10, refused.err
+    agents.hoopx(*command, HOOPX_TOKEN=of_ina("developers", age=0)).fine()

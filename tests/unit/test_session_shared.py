@@ -167,6 +167,8 @@ def test_connections_of_one_purpose_share_one_session() -> None:
         structs.replace(PURPOSE, reason="another"),
         structs.replace(PURPOSE, ticket="T-2"),
         structs.replace(PURPOSE, host="10.0.0.8"),
+        structs.replace(PURPOSE, sid="another login"),
+        structs.replace(PURPOSE, client="another program"),
     ],
 )
 def test_whatever_differs_is_another_session(other: Purpose) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from msgspec import structs
 
 from hoopx_broker.api.messages import About, SignIn
 from hoopx_broker.terms.errors import BadInput, ExitCode, Unauthenticated, Unreachable
@@ -286,3 +287,23 @@ def test_a_broker_that_takes_no_programs_is_told_of(key_file: Path) -> None:
     with pytest.raises(BadInput) as told:
         place_at(Client("bot", read_client_key(key_file)), BROKER, about("https://login.example.com"))
     assert "HOOPX_ISSUER" in told.value.hint
+
+
+def test_a_broker_gets_no_token_for_somebody_elses_service_at_an_issuer_elsewhere() -> None:
+    elsewhere = "https://login.example.com"
+
+    def saying(issuer: str, audience: str) -> About:
+        return structs.replace(about(issuer), sign_in=(SignIn(issuer, "hoopx-cli", audience, ()),))
+
+    bot = Client("bot", Secret("s"), issuer=elsewhere)
+    for audience in ("https://payroll.example.com", "api://payroll", "https://evil.example/" + BROKER):
+        with pytest.raises(BadInput, match="need not be its own name") as caught:
+            place_at(bot, BROKER, saying(elsewhere, audience))
+        assert "HOOPX_AUDIENCE" in str(caught.value.hint)
+        assert (
+            place_at(structs.replace(bot, audience=audience), BROKER, saying(elsewhere, audience)).audience == audience
+        )
+    for audience in (BROKER, "hoopx", "hoopx:prod"):
+        assert place_at(bot, BROKER, saying(elsewhere, audience)).audience == audience
+    inside = f"{BROKER}/oidc"
+    assert place_at(Client("bot", Secret("s")), BROKER, saying(inside, "api://shop")).audience == "api://shop"

@@ -121,7 +121,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     people = People(gate, services.standing, passes, sessions, services)
     api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
-    door = Door(api.app(routes(embedded, _exchanged(gate)) if embedded else []), tunnels.entrance, services.crew)
+    door = Door(
+        api.app(routes(embedded, _exchanged(gate, loyalty)) if embedded else []), tunnels.entrance, services.crew
+    )
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
     _warn_of_strangers(settings)
@@ -192,9 +194,10 @@ def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, stor
     return Gate(_trusted(settings, embedded), time.time, _refused, registers, origins(place.public_url, settings.host))
 
 
-def _exchanged(gate: Gate) -> Identify:
+def _exchanged(gate: Gate, loyalty: Loyalty) -> Identify:
     async def identify(token: Secret, key: str) -> Subject:
-        identity = await gate.exchanged(token, key)
+        # As it counts by now: the agent's token will be newer than what took a group away.
+        identity = loyalty.learn(await gate.exchanged(token, key))
         return Subject(identity.who, identity.expires_at, identity.login)
 
     return identify

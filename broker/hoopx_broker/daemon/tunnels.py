@@ -79,8 +79,7 @@ class Tunnels:
         identity = await self._behind.gate.identify(said)
         if identity.key is None:
             raise Unauthenticated("a session is opened with a proof of a key", "upgrade hoopx")
-        self._behind.loyalty.learn(identity)
-        return identity
+        return self._behind.loyalty.learn(identity)
 
     def _stream(self, request: WSUpgradeRequest) -> Upgraded:
         try:

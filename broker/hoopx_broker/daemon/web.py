@@ -89,8 +89,9 @@ class Api:
             Route("/v1/logout", self._house.people.logout, methods=["POST"]),
             self._route("/v1/whoami", Api._whoami),
             self._route("/v1/passes", Api._pass, "POST"),
-            self._route("/v1/users/{user}/revoke", Api._revoke, "POST"),
-            self._route("/v1/users/{user}/restore", Api._restore, "POST"),
+            # Names of jobs are made of parts: `repo:acme/shop:ref:refs/heads/main`.
+            self._route("/v1/users/{user:path}/revoke", Api._revoke, "POST"),
+            self._route("/v1/users/{user:path}/restore", Api._restore, "POST"),
             self._route("/v1/users/revoked", Api._revoked),
             self._route("/v1/targets", Api._targets),
             self._route("/v1/targets/{name}", Api._target),
@@ -107,12 +108,19 @@ class Api:
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
-            identity = request.state.identity = await self._house.gate.identify(_presented(request))
-            self._house.loyalty.learn(identity)
+            identity = await self._house.gate.identify(_presented(request))
+            identity = request.state.identity = self._house.loyalty.learn(identity)
             said = await call(self, request, identity.who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
         return Route(path, answer, methods=[method])
+
+    async def _body(self, request: Request, shape: type[_Shape]) -> _Shape:
+        """What is asked. A body may take its time: whoever was shut out meanwhile asks for nothing."""
+        said = await _read(request, shape)
+        if self._services.standing.against(request.state.identity) is not None:
+            raise Unauthenticated("this token is not accepted")
+        return said
 
     # Without a token.
 
@@ -126,10 +134,10 @@ class Api:
     # People.
 
     async def _pass(self, request: Request, _: Principal) -> PassGiven:
-        return self._house.people.give_pass(request.state.identity, await _body(request, PassFor))
+        return self._house.people.give_pass(request.state.identity, await self._body(request, PassFor))
 
     async def _revoke(self, request: Request, who: Principal) -> RevokedView:
-        return await self._house.people.revoke(who, request.path_params["user"], await _body(request, Revoke))
+        return await self._house.people.revoke(who, request.path_params["user"], await self._body(request, Revoke))
 
     async def _restore(self, request: Request, who: Principal) -> RevokedView:
         return await self._house.people.restore(who, request.path_params["user"])
@@ -177,7 +185,7 @@ class Api:
     # Requests.
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
-        ask = await _body(request, AskFor)
+        ask = await self._body(request, AskFor)
         target = target_for(self._services, who, ask.target)
         seconds = duration_of(ask.duration, target)
         now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
@@ -191,7 +199,7 @@ class Api:
                 return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
 
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
-        return await self._house.opening.ask_to_unmask(await _body(request, AskToUnmask), who)
+        return await self._house.opening.ask_to_unmask(await self._body(request, AskToUnmask), who)
 
     async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
         views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
@@ -211,7 +219,7 @@ class Api:
             raise not_an_approver(await self._services.desk.get(id_), who) from None
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
-        vote, id_ = await _body(request, Vote), RequestId(request.path_params["id"])
+        vote, id_ = await self._body(request, Vote), RequestId(request.path_params["id"])
         match request.path_params["verdict"]:
             case "approve" | "deny" as verdict:
                 view = await self._services.desk.vote(id_, who, verdict, vote.comment)
@@ -297,7 +305,7 @@ def _number(request: Request, name: str, most: int) -> int:
     return min(int(text), most)
 
 
-async def _body(request: Request, shape: type[_Shape]) -> _Shape:
+async def _read(request: Request, shape: type[_Shape]) -> _Shape:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk

@@ -49,7 +49,7 @@ class Possession:
             raise NotAccepted("it comes as a bearer's, which its issuer's `require_proof` rules out")
         if proof is None:
             return identity
-        self._spend(proof)
+        self._spend(proof, _owner(identity))
         if not is_claimed:
             return replace(identity, key=proof.thumbprint)
         return await self._keyed(presented.token, identity, bound, proof.thumbprint)
@@ -94,10 +94,15 @@ class Possession:
 
         return read_proof(presented.proof, presented.method, is_asked, presented.token, self._clock())
 
-    def _spend(self, proof: Proof) -> None:
-        self._remembered().spent.spend(proof)
+    def _spend(self, proof: Proof, owner: str = "") -> None:
+        self._remembered().spent.spend(proof, owner)
 
     def _remembered(self) -> Registers:
         if self._registers is None:
             raise NotAccepted("nothing can be remembered here, so no proof can be spent")
         return self._registers
+
+
+def _owner(identity: Identity) -> str:
+    """Whose keys count together: all of one person, or of all jobs of one name."""
+    return f"{identity.login.issuer} {identity.login.subject or identity.who.user}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +20,7 @@ MAX_ID = 128
 # Proofs that one key may use up in two windows: a pool that opens hundreds of connections at once has room.
 MAX_SPENT = 4_000
 MAX_KEYS = 10_000  # keys in use within two windows; a hundred new ones in a second is no office
+MAX_KEYS_EACH = 1_000  # of these for one person or job, so that nobody takes the room of all; each process may have one
 
 
 class Proof(Struct, frozen=True):
@@ -87,23 +88,39 @@ class Spent:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._by_key: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
+        self._owner_of: dict[str, str] = {}
+        self._keys_of: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Keys that are remembered."""
         return len(self._by_key)
 
-    def spend(self, proof: Proof) -> None:
-        """Raises `NotAccepted` for the second use, and where more proofs came than can be remembered."""
+    def spend(self, proof: Proof, owner: str = "") -> None:
+        """Raises `NotAccepted` for the second use, and where more proofs came than can be remembered.
+
+        `owner` is whoever was believed with it; empty for a key that is known to be of one use, as of an open session.
+        """
         self._forget_old()
-        spent = self._by_key.setdefault(proof.thumbprint, OrderedDict())
+        spent = self._by_key.get(proof.thumbprint)
+        if spent is None:
+            spent = self._begin(proof.thumbprint, owner or proof.thumbprint)
         self._by_key.move_to_end(proof.thumbprint)
         while spent and next(iter(spent.values())) <= self._clock() - 2 * WINDOW:
             spent.popitem(last=False)
         if proof.id in spent:
             raise NotAccepted("its proof was used before")
-        if len(spent) >= MAX_SPENT or len(self._by_key) > MAX_KEYS:
-            raise WrongProof("more proofs came than can be remembered", "try again in a minute")
+        if len(spent) >= MAX_SPENT:
+            raise _too_many()
         spent[proof.id] = self._clock()
+
+    def _begin(self, name: str, owner: str) -> OrderedDict[str, float]:
+        """Room for a key. What is refused takes none."""
+        if len(self._by_key) >= MAX_KEYS or self._keys_of[owner] >= MAX_KEYS_EACH:
+            raise _too_many()
+        self._owner_of[name] = owner
+        self._keys_of[owner] += 1
+        self._by_key[name] = OrderedDict()
+        return self._by_key[name]
 
     def _forget_old(self) -> None:
         """Keys in the order of their last use: those that used nothing lately have nothing to remember."""
@@ -112,3 +129,11 @@ class Spent:
             if spent and next(reversed(spent.values())) > self._clock() - 2 * WINDOW:
                 return
             del self._by_key[name]
+            owner = self._owner_of.pop(name)
+            self._keys_of[owner] -= 1
+            if not self._keys_of[owner]:
+                del self._keys_of[owner]
+
+
+def _too_many() -> WrongProof:
+    return WrongProof("more proofs came than can be remembered", "try again in a minute")

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.jws import NotAccepted
+from hoopx_broker.identity.memberships import Memberships
 from hoopx_broker.storage.store import Store
 
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
@@ -40,6 +41,7 @@ class Standing:
         self._clock = clock
         self._held: dict[tuple[Kind, str, str], Revocation] = {}
         self._listeners: list[Callable[[], None]] = []
+        self.memberships = Memberships()
 
     @classmethod
     async def load(cls, store: Store, clock: Callable[[], float]) -> Standing:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from hoopx_broker.identity import backchannel
 from hoopx_broker.identity.backchannel import Logout
 from hoopx_broker.identity.claims import (
+    bound_to,
     check_times,
     check_use,
     client_of,
@@ -115,6 +116,9 @@ class Gate:
         try:
             read = read_token(token.reveal())
             identity, _ = await self._believe(read)
+            # Before it is bound: with a job's token its other processes go on.
+            if identity.who.kind != "human" and bound_to(read.claims) is None:
+                raise NotAccepted(f"it is a token of kind `{identity.who.kind}`, and people alone lend theirs")
             return self._in_good_standing(await self._keys.lent(token, read, identity, thumbprint))
         except NotAccepted as refusal:
             self._note(f"exchange refused: {refusal}")

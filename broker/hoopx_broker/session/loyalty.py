@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from hoopx_broker.identity.identity import Identity
+from hoopx_broker.identity.memberships import groups_lost, human_of, listed
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.session.live import Sessions
 
@@ -25,26 +24,17 @@ class Loyalty:
                 what = "access" if revocation.kind == "user" else "login"
                 session.end_soon(f"this {what} {why}")
 
-    def learn(self, identity: Identity) -> None:
-        """A token was believed: what it says of a person counts for their sessions that opened by an older one."""
+    def learn(self, identity: Identity) -> Identity:
+        """A token was believed: what it says of a person counts for what opened, or will open, by an older one.
+
+        Gives the identity as it counts itself, where a newer one was heard before.
+        """
+        self._standing.memberships.learn(identity)
         for session in self._sessions.all():
             lost = groups_lost(session.identity, identity)
             if lost:
-                session.end_soon(f"`{_human(identity)}` is not in {_listed(lost)} any more")
-
-
-def groups_lost(before: Identity, now: Identity) -> frozenset[str]:
-    """The groups of a human that an older token had and a newer one of the same login and program has not.
-
-    A job's are not compared: two jobs of one name may run side by side with different claims.
-    """
-    if before.login.issuer != now.login.issuer or before.login.subject != now.login.subject:
-        return frozenset()
-    if now.issued_at <= before.issued_at or now.who.kind != "human" or before.who.kind == "job":
-        return frozenset()
-    if before.who.kind == "human" and before.client != now.client:
-        return frozenset()
-    return frozenset(_human_groups(before)) - frozenset(_human_groups(now))
+                session.end_soon(f"`{human_of(identity)}` is not in {listed(lost)} any more")
+        return self._standing.memberships.as_now(identity)
 
 
 def lost_by_renewal(before: Identity, identity: Identity) -> str:
@@ -53,21 +43,9 @@ def lost_by_renewal(before: Identity, identity: Identity) -> str:
         return "the renewed login is another one"
     lost = frozenset(before.who.groups) - frozenset(identity.who.groups)
     lost |= frozenset(before.who.their_groups or ()) - frozenset(identity.who.their_groups or ())
-    return f"`{before.who.user}` is not in {_listed(lost)} any more" if lost else ""
+    return f"`{before.who.user}` is not in {listed(lost)} any more" if lost else ""
 
 
 def _name_of(identity: Identity) -> tuple[object, ...]:
     who = identity.who
     return who.user, who.kind, who.issuer, who.subject, who.on_behalf_of
-
-
-def _human(identity: Identity) -> str:
-    return identity.who.on_behalf_of or identity.who.user
-
-
-def _human_groups(identity: Identity) -> Iterable[str]:
-    return identity.who.groups if identity.who.on_behalf_of is None else identity.who.their_groups or ()
-
-
-def _listed(groups: frozenset[str]) -> str:
-    return ", ".join(f"`{group}`" for group in sorted(groups))

@@ -193,7 +193,8 @@ class NativeClient(asyncio.Protocol):
         self._is_known()
         self._transport.write(guest.answer + messages.AUTHENTICATION_OK)
         host, _, _ = self._peer.rpartition(":")
-        purpose = Purpose(identity.who, guest.target, guest.reason, guest.ticket, host, pass_)
+        login = identity.login.sid, identity.client
+        purpose = Purpose(identity.who, guest.target, guest.reason, guest.ticket, host, pass_, *login)
         applicant = Applicant(identity, self._peer)
         async with self._needs.sessions.joined(purpose, applicant, self._tell_to_wait) as session:
             self._begin(session, guest)
@@ -220,8 +221,7 @@ class NativeClient(asyncio.Protocol):
             identity = await self._needs.gate.identify(Presented(token))
         except Unauthenticated as error:
             raise Unauthenticated(error.message, _FRESH_PASS) from None
-        self._needs.loyalty.learn(identity)
-        return identity
+        return self._needs.loyalty.learn(identity)
 
     def _begin(self, session: LiveSession, guest: Introduction) -> None:
         streams = self._needs.streams

@@ -19,6 +19,7 @@ from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.identity.identity import Identity
+from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.masking.labels import UNREADABLE
 from hoopx_broker.recording.keys import EvidenceKey
@@ -310,9 +311,12 @@ class Opening:
 
 
 def _check_standing(services: Services, applicant: Applicant) -> None:
-    """Raises `Denied` for whoever was revoked while people were asked or the session was made."""
-    if services.standing.against(applicant.identity) is not None:
+    """Raises `Denied` for whoever was revoked, or lost a group, while people were asked or the session was made."""
+    identity = applicant.identity
+    if services.standing.against(identity) is not None:
         raise Denied(f"the access of `{applicant.who.user}` was revoked", "ask whoever runs the broker")
+    if lost := services.standing.memberships.lost(identity):
+        raise Denied(f"`{human_of(identity)}` is not in {listed(lost)} any more", "try again with the newest token")
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

@@ -29,7 +29,8 @@ class Purpose(Struct, frozen=True):
     """What connections must have in common to share a session: nobody joins one that he could not have opened.
 
     `who` is all that the token said. `host` is the address they come from, because the recording names one. `pass_` is
-    the id of the pass that opens it, empty where a token does.
+    the id of the pass that opens it, empty where a token does. `sid` and `client` are those of the login: what ends one
+    login must not leave its connections in the session of another.
     """
 
     who: Principal
@@ -38,6 +39,8 @@ class Purpose(Struct, frozen=True):
     ticket: str
     host: str
     pass_: str = ""
+    sid: str = ""
+    client: str = ""
 
 
 class _Shared:

@@ -66,7 +66,7 @@ class AuthorizationCodes:
             raise UsedTwice(granted.family)
         if self._clock() >= granted.granted_at + LIFE:
             raise _not_good()
-        possession.spend()
+        possession.spend(granted.person.name)
         # From here on the code is spent, whatever the answer.
         self._granted[name] = replace(granted, is_used=True)
         if not hmac.compare_digest(granted.asked.back.redirect_uri.encode(), redirect_uri.encode()):

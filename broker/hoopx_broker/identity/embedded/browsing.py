@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from hoopx_broker.identity.embedded import pages
 from hoopx_broker.identity.embedded.forms import field, read_form
+from hoopx_broker.identity.embedded.neighbours import network_of
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.visits import LIFE, Visit, Visits
 
@@ -23,6 +24,11 @@ Page = Callable[[Request], Awaitable[Response]]
 def peer(request: Request) -> str:
     """The address at the other end of the connection: never one that a header claims."""
     return request.client.host if request.client is not None else "an unknown address"
+
+
+def near(request: Request) -> str:
+    """The peer as bounds count it."""
+    return network_of(peer(request))
 
 
 async def own_form(request: Request, url: str) -> dict[str, str]:

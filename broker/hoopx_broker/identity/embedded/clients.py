@@ -12,7 +12,7 @@ from msgspec import Struct
 from starlette.requests import Request
 
 from hoopx_broker.identity.embedded.assertions import ASSERTION, Assertion, read_assertion, spend
-from hoopx_broker.identity.embedded.browsing import peer
+from hoopx_broker.identity.embedded.browsing import near
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.throttle import Throttle
 from hoopx_broker.identity.jws import NotAccepted
@@ -83,7 +83,7 @@ class Clients:
         raise self._refused(f"{name!a:.80} does not prove itself, or is not known")
 
     def _by_secret(self, name: str, spellings: tuple[Secret, ...], form: Mapping[str, str], request: Request) -> Client:
-        who_from = f"{name} {peer(request)}"
+        who_from = f"{name} {near(request)}"
         known = self._secrets.get(name)
         if known is not None and self._failures.is_shut(who_from):
             raise OAuthError("temporarily_unavailable", "too many wrong secrets; try again in five minutes", 429)

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hoopx_broker.identity.embedded.neighbours import network_of
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.pkce import check_verifier
 from hoopx_broker.identity.embedded.possession import Possession
@@ -63,7 +64,7 @@ class DeviceCodes:
 
     def start(self, client: str, scope: str, peer: str, challenge: str | None) -> Started:
         self._sweep()
-        mine = sum(asked.peer == peer for asked in self._asked.values())
+        mine = sum(network_of(asked.peer) == network_of(peer) for asked in self._asked.values())
         if len(self._asked) >= MAX_OPEN or mine >= MAX_OPEN_PEER:
             raise OAuthError("temporarily_unavailable", "too many logins are waiting; try again in ten minutes", 429)
         device_code = base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
@@ -96,7 +97,7 @@ class DeviceCodes:
         self._keep_pace(name, asked)
         if asked.state == "waiting":
             raise OAuthError("authorization_pending", "nobody has typed the code yet")
-        possession.spend()
+        possession.spend(asked.person.name if asked.person is not None else asked.peer)
         # From here on the code is spent, whatever the answer: a second try finds nothing.
         del self._asked[name]
         if asked.state == "declined":

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import pages
-from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, html, in_pages, own_form, peer, visit_of
+from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, html, in_pages, near, own_form, visit_of
 from hoopx_broker.identity.embedded.codes import in_groups
 from hoopx_broker.identity.embedded.forms import field
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -57,11 +57,11 @@ class DevicePages:
 
     async def enter_code(self, request: Request) -> Response:
         form = await own_form(request, self._issuer.url)
-        if self._issuer.guesses.is_shut(peer(request)):
+        if self._issuer.guesses.is_shut(near(request)):
             return html(pages.enter_code(wrong=TOO_OFTEN), 429)
         asked = self._issuer.codes.find(field(form, "user_code"))
         if asked is None:
-            self._issuer.guesses.failed(peer(request))
+            self._issuer.guesses.failed(near(request))
             return html(pages.enter_code(wrong="No device waits under this code."), 400)
         return self._sign_in.begin(request, ForDevice(self._issuer, asked.user_code))
 

@@ -108,8 +108,8 @@ class Endpoints:
 
     async def _of_login(self, form: Form, client: str, proof: Possession) -> dict[str, Any]:
         refresh = field(form, "refresh_token")
-        await self._issuer.tokens.logins.check(refresh, proof.key)
-        proof.spend()
+        login = await self._issuer.tokens.logins.check(refresh, proof.key)
+        proof.spend(login.user)
         try:
             return await self._issuer.tokens.again(refresh, client, self._issuer.still, proof.key)
         except Unreachable as error:
@@ -119,7 +119,7 @@ class Endpoints:
     async def _of_agent(self, client: Client, proof: Possession) -> dict[str, Any]:
         if client.agent is None or not client.has_proved:
             raise OAuthError("unauthorized_client", "this client has no credential of its own")
-        proof.spend()
+        proof.spend(client.id)
         return await self._issuer.tokens.of_agent(client.id, proof.key)
 
 

@@ -58,8 +58,8 @@ class Exchange:
         subject = await self._human(Secret(field(form, "subject_token")), key)
         if subject.ends_at - self._tokens.now() < 1:
             raise OAuthError("invalid_request", "the subject token is about to end")
-        possession.spend()
         who = subject.who
+        possession.spend(f"{who.issuer} {who.user}")
         answer = await self._tokens.of_agent_for(client.id, who.user, who.groups, subject.ends_at, key, subject.login)
         return answer | {"issued_token_type": ACCESS_TOKEN}
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.storage.store import Store
@@ -46,12 +47,13 @@ class Logins:
         now = self._clock()
         await self._store.run(lambda connection: _keep(connection, _hash(refresh), login, now))
 
-    async def check(self, refresh: str, key: str | None) -> None:
-        """Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""
+    async def check(self, refresh: str, key: str | None) -> Login:
+        """Its login. Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""
         login = await self._store.run(lambda connection: _find(connection, _hash(refresh)))
         if login is None:
             raise _over()
         _check_key(login, key)
+        return login
 
     async def held(self, refresh: str, client: str) -> Login | None:
         """The login of a refresh token that may still be turned; spends nothing."""
@@ -139,7 +141,8 @@ def _turn(
     if now >= expires_at:
         return None, False
     connection.execute("UPDATE identity_refresh SET spent = 1 WHERE hash = ?", (digest,))
-    _keep(connection, fresh, login, now)
+    # A login that began without a key is bound to the first that renews it (RFC 9449 section 5).
+    _keep(connection, fresh, replace(login, key=login.key or key), now)
     return login, True
 
 

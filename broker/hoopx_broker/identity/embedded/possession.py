@@ -28,12 +28,12 @@ class Possession(Struct, frozen=True):
         """The thumbprint of the proved key."""
         return self.proof.thumbprint if self.proof is not None else None
 
-    def spend(self) -> None:
-        """Raises `OAuthError` for a proof that was used before."""
+    def spend(self, owner: str) -> None:
+        """Raises `OAuthError` for a proof that was used before. `owner` is whom the call was believed to be of."""
         if self.proof is None:
             return
         try:
-            self.spent.spend(self.proof)
+            self.spent.spend(self.proof, owner)
         except NotAccepted as refusal:
             raise _not_a_proof(refusal) from None
 

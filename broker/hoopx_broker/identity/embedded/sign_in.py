@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import pages
-from hoopx_broker.identity.embedded.browsing import COOKIE, html, in_pages, own_form, peer, set_cookie, visit_of
+from hoopx_broker.identity.embedded.browsing import COOKIE, html, in_pages, near, own_form, peer, set_cookie, visit_of
 from hoopx_broker.identity.embedded.forms import field
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.people import Person
@@ -29,7 +29,7 @@ class SignIn:
 
     def begin(self, request: Request, errand: Errand) -> HTMLResponse:
         """The first page for somebody who came for `errand`."""
-        cookie, visit = self._issuer.visits.begin(errand, peer(request))
+        cookie, visit = self._issuer.visits.begin(errand, near(request))
         return html(self._page(visit), cookie=cookie)
 
     async def log_in(self, request: Request) -> Response:
@@ -46,7 +46,7 @@ class SignIn:
     def signed_in(self, request: Request, visit: Visit, person: Person) -> HTMLResponse:
         """Somebody proved to be `person`: what they came for asks its own question, in a visit of a new name."""
         self._issuer.visits.end(request.cookies.get(COOKIE, ""))
-        cookie, known = self._issuer.visits.begin(visit.errand, peer(request), person)
+        cookie, known = self._issuer.visits.begin(visit.errand, near(request), person)
         page = visit.errand.question(known.token, person, peer(request))
         set_cookie(page, cookie)
         return page
@@ -57,14 +57,14 @@ class SignIn:
         return pages.sign_in(visit.token, pages.Typed(name, wrong) if self._issuer.people or not ways else None, ways)
 
     def _has_failed_too_often(self, name: str, request: Request) -> bool:
-        return self._issuer.failures.is_shut(name) or self._issuer.failures_from.is_shut(peer(request))
+        return self._issuer.failures.is_shut(name) or self._issuer.failures_from.is_shut(near(request))
 
     async def _check_password(self, name: str, password: str, request: Request) -> Person | None:
         """Failures are counted before the slow check and forgiven after it: tries side by side count too."""
         self._issuer.failures.failed(name)
-        self._issuer.failures_from.failed(peer(request))
+        self._issuer.failures_from.failed(near(request))
         person = await self._issuer.people.check(name, password)
         if person is not None:
             self._issuer.failures.forgive(name)
-            self._issuer.failures_from.forgive(peer(request))
+            self._issuer.failures_from.forgive(near(request))
         return person

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import pages
-from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, Page, html, in_pages, own_form, peer, visit_of
+from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, Page, html, in_pages, near, own_form, visit_of
 from hoopx_broker.identity.embedded.forms import fields_of, read_form
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.people import Person
@@ -58,7 +58,7 @@ class UpstreamPages:
         async def leave(request: Request) -> Response:
             form = await own_form(request, self._issuer.url)
             visit = visit_of(request, form, self._issuer.visits)
-            trip = self._ways.trips.begin(way.upstream.slug, request.cookies[COOKIE], visit.token, peer(request))
+            trip = self._ways.trips.begin(way.upstream.slug, request.cookies[COOKIE], visit.token, near(request))
             try:
                 url = await way.provider.way_out(trip)
             except Unreachable as error:
