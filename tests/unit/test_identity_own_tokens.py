@@ -34,7 +34,7 @@ def test_an_agent_has_the_groups_that_are_configured_whatever_its_token_says() -
 
 def test_an_agent_for_a_person() -> None:
     said = own(hoopx_kind="agent", client_id="bot", act={"sub": "bot"})
-    assert said == Principal("bot", "agent", ("agents",), URL, "bot", "ann", ("dba",))
+    assert said == Principal("bot", "agent", ("agents",), URL, "bot", "ann", ("dba",), URL)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from msgspec import structs
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.unmasking import Unmasking, matter_of
+from hoopx_broker.identity.identity import Identity, Login
 from hoopx_broker.masking.hidden import Origin
 from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.recording.failures import RecordingFailed
@@ -313,7 +314,8 @@ class Room:
         self.log: list[object] = []
         self.court, self.recorder = FakeCourt(self.log), FakeRecorder(self.log)
         opened = Opened(session, who, "shop", "postgres", "app", "", "1", "", 0, 0)
-        made: tuple[Any, ...] = (opened, SHOP, "l_1", None, self.court, self.recorder, None)
+        identity = Identity(who, Login(who.issuer, who.subject, 0), 0, 3600)
+        made: tuple[Any, ...] = (identity, opened, SHOP, "l_1", None, self.court, self.recorder, None)
         self.session = LiveSession(Parts(*made), crew, self._finish, lambda event: None)
         pump: Any = FakePump(self.log)
         self.session._streams.add(pump)
