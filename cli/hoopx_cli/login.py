@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_cli.api import Api
+from hoopx_cli.caller import credential_of
 from hoopx_cli.commands import BrokerCommand, LoginCommand, group
 from hoopx_cli.inert import width
-from hoopx_cli.kit import Kit, credential_of, kit_of
+from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 from hoopx_cli.settings import Remembered, remember
 
@@ -90,9 +91,9 @@ def whoami(context: typer.Context) -> None:
     """
     kit = kit_of(context)
     me = kit.api.whoami()
-    if kit.login is not None and kit.login.user != me.user:
+    if kit.caller.login is not None and kit.caller.login.user != me.user:
         with kit.logins.held():
-            kit.logins.rename(kit.settings.broker, kit.login, me.user)
+            kit.logins.rename(kit.settings.broker, kit.caller.login, me.user)
     if kit.out.form is Form.JSON:
         kit.out.json(me)
         return

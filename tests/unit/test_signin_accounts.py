@@ -170,13 +170,13 @@ def test_a_command_that_goes_on_acts_as_the_person_it_began_as(logins: Logins, h
         kit = Kit({"HOOPX_HOME": str(home), "HOOPX_BROKER": ONE}, Output(StringIO(), StringIO(), {}))
         assert kit.credential().token.reveal() == "bearer of ann"
         logins.choose(ONE, "bob")
-        assert kit.login is not None
-        kit.login = replace(kit.login, expires_at=time.time())
-        logins.put(ONE, kit.login)
+        assert kit.caller.login is not None
+        kit.caller.login = replace(kit.caller.login, expires_at=time.time())
+        logins.put(ONE, kit.caller.login)
         script.token_answers = [(200, {"access_token": token(exp=time.time() + 600)})]
         assert kit.credential().token.reveal() != "bearer of bob"
         assert [form["refresh_token"] for form in script.forms("/token")] == ["refresh of ann"]
-        assert kit.login.user == "ann"
+        assert kit.caller.login.user == "ann"
     assert bearer(logins, ONE) == "bearer of bob"
 
 
