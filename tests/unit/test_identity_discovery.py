@@ -247,3 +247,15 @@ def test_a_provider_that_is_not_there_is_unreachable() -> None:
         pass
     with pytest.raises(Unreachable, match="ConnectError"):
         fetched(url)
+
+
+@pytest.mark.parametrize("back", [1.0, 3600.0, 86_400.0])
+def test_a_clock_that_was_set_back_keeps_no_withdrawn_key_alive_and_no_new_one_out(back: float) -> None:
+    provider = Provider()
+    assert provider.knows("r1")
+    provider.keys = jwks(jwk(NEW_KEY, "r2"))
+    assert provider.knows("r2", after=-back)
+    assert not provider.knows("r1")
+    calls = len(provider.heard)
+    assert not provider.knows("r1", after=PAUSE - 1)
+    assert len(provider.heard) == calls  # and strangers make no more calls than before

@@ -243,6 +243,12 @@ def test_the_file_is_looked_at_once_in_a_while_only(rotating: Rotating) -> None:
     assert rotating.knows("new", after=0.1)
 
 
+def test_a_file_is_looked_at_though_the_clock_was_set_back(rotating: Rotating) -> None:
+    assert rotating.knows("old")
+    rotating.path.write_bytes(NEW)
+    assert not rotating.knows("old", after=-3600)
+
+
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"keys": []}', b"\xff", jwks(jwk(RSA_KEY, "x", use="enc"))])
 def test_a_broken_file_keeps_the_keys_before_and_is_told_once(rotating: Rotating, broken: bytes) -> None:
     rotating.path.write_bytes(broken)

@@ -75,7 +75,12 @@ class OnlineKeys:
         return key
 
     def _age(self) -> float:
-        return self._clock() - self._fetched_at
+        return self._since(self._fetched_at)
+
+    def _since(self, moment: float) -> float:
+        """Seconds; where the clock was set back since, nobody knows how many, so for ever."""
+        seconds = self._clock() - moment
+        return seconds if seconds >= 0 else float("inf")
 
     def _believed(self) -> KeySet:
         if self._keys is None or self._age() >= MAX_AGE:
@@ -85,7 +90,7 @@ class OnlineKeys:
     async def _refresh(self, seen: KeySet | None) -> None:
         """One call at a time, and none where another just answered or failed."""
         async with self._lock:
-            if self._keys is not seen or self._clock() - self._tried_at < PAUSE:
+            if self._keys is not seen or self._since(self._tried_at) < PAUSE:
                 return
             self._tried_at = self._clock()
             try:

@@ -39,7 +39,7 @@ class FileKeys:
         self._stamp: _Stamp | None = None
 
     async def find(self, kid: str | None, alg: str) -> Key | None:
-        if self._clock() - self._looked_at >= LOOK:
+        if not 0 <= self._clock() - self._looked_at < LOOK:  # below 0 the clock was set back
             self._looked_at = self._clock()
             await self._look()
         return self._keys.pick(kid, alg)
