@@ -93,8 +93,6 @@ class Caller:
             return None
         broker, about = self._kit.settings.broker, self._kit.api.about
         return room.Agent(client, lambda: room.place_at(client, broker, about()), self._kit.trust)
-            client, lambda: room.place_at(client, self._kit.settings.broker, self._kit.api.about()), self._kit.trust
-        )
 
     @cached_property
     def _process_key(self) -> ProofKey:
