@@ -38,14 +38,14 @@ def revoke(context: typer.Context, user: User, reason: Reason = "") -> None:
 def restore(context: typer.Context, user: User) -> None:
     """Example: hoopx admin restore ann
 
-    Let a revoked user in again.
+    Let a revoked user in again, by a fresh login: the logins that they had stay ended.
     """
     kit = kit_of(context)
     done = kit.api.restore(user)
     if kit.out.form is Form.JSON:
         kit.out.json(done)
     else:
-        kit.out.say(f"`{user}` is let in again")
+        kit.out.say(f"`{user}` is let in again, by a fresh login")
 
 
 @admin.command(cls=BrokerCommand)

@@ -38,7 +38,7 @@ class TokenMint:
             "aud": AUDIENCE,
             "sub": user,
             "groups": list(groups),
-            "iat": int(now + min(lifetime, 0) - 60),
+            "iat": int(now + min(lifetime - 1, 0)),
             "exp": int(now + lifetime),
         }
         return self.sign(claims | more)

@@ -108,10 +108,17 @@ def test_the_gate_lets_nobody_in_who_is_out_and_tells_them_no_more_than_others(t
         assert "revoked" in await house.refuses(token)
         assert "revoked" in await house.refuses(signed(claims(iat=NOW, auth_time=NOW)))
         assert await standing.restore("ann@example.com")
-        assert (await house.calls(token)).who.user == "ann@example.com"
         assert not await standing.restore("ann@example.com")
+        assert "former was revoked" in await house.refuses(token)
+        fresh = signed(claims(iat=NOW + 1, auth_time=NOW + 1))
+        assert (await house.calls(fresh, ProofKey.create())).who.user == "ann@example.com"
+
+    async def after_a_restart(house: House) -> None:
+        assert "former was revoked" in await house.refuses(signed(claims()))
+        assert "former was revoked" in await house.refuses(signed(claims(iat=NOW + 2, auth_time=NOW)))
 
     play(tmp_path, scene)
+    play(tmp_path, after_a_restart)
 
 
 def test_a_renewed_token_belongs_to_the_login_that_is_over(tmp_path: Path) -> None:

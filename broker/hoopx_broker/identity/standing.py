@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.jws import NotAccepted
@@ -16,12 +17,13 @@ from hoopx_broker.storage.store import Store
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
 KEEP_LOGINS = 60 * 86_400.0
 
-Kind = Literal["user", "subject", "nameless", "login"]
+Kind = Literal["user", "former", "subject", "nameless", "login"]
 
 
 class Revocation(Struct, frozen=True):
     """A user is out until restored, a `login` for good; of a subject, what began until `at` (Unix seconds).
 
+    `former` are the logins that a restored user had: what was stolen with a laptop does not come back with its owner.
     `nameless` are a subject's logins that came without the provider's id: which of them was ended, nobody can tell.
     """
 
@@ -62,10 +64,12 @@ class Standing:
 
     def against(self, identity: Identity) -> Revocation | None:
         """What keeps this identity out: a revocation of the user, of whom they act for, or of the login behind it."""
-        for name in (identity.who.user, identity.who.on_behalf_of):
-            if name is not None and (found := self._held.get(("user", "", name))) is not None:
-                return found
         login = identity.login
+        for name in filter(None, (identity.who.user, identity.who.on_behalf_of)):
+            if (found := self._held.get(("user", "", name))) is not None:
+                return found
+            if (found := self._held.get(("former", "", name))) is not None and login.began_at <= found.at:
+                return found
         if login.sid and (found := self._held.get(("login", login.issuer, login.sid))) is not None:
             return found
         kinds: tuple[Kind, ...] = ("subject",) if login.sid else ("subject", "nameless")
@@ -83,9 +87,16 @@ class Standing:
         self._tell()
 
     async def restore(self, user: str) -> bool:
-        """Let a user in again; False where they were not out."""
-        await self._store.run(lambda connection: _forget(connection, user))
-        return self._held.pop(("user", "", user), None) is not None
+        """Let a user in again, by logins that begin from now on; False where they were not out."""
+        found = self._held.get(("user", "", user))
+        if found is None:
+            return False
+        # Tokens count whole seconds: one of this very second may be the fresh one.
+        former = replace(found, kind="former", at=float(int(self._clock()) - 1))
+        await self._store.run(lambda connection: _restore(connection, former))
+        self._hold(former)
+        del self._held["user", "", user]
+        return True
 
     async def logout(self, revocations: Sequence[Revocation], jti: str, expires_at: float) -> bool:
         """End logins as their provider told by a logout token of this id; False where that token came before."""
@@ -133,8 +144,9 @@ def _write(connection: sqlite3.Connection, revocation: Revocation) -> None:
     )
 
 
-def _forget(connection: sqlite3.Connection, user: str) -> None:
-    connection.execute("DELETE FROM identity_revocations WHERE kind = 'user' AND name = ?", (user,))
+def _restore(connection: sqlite3.Connection, former: Revocation) -> None:
+    connection.execute("DELETE FROM identity_revocations WHERE kind = 'user' AND name = ?", (former.name,))
+    _write(connection, former)
 
 
 def _log_out(

@@ -21,10 +21,10 @@ CREATE INDEX identity_logins_by_time ON identity_logins (began_at);
 -- `name` is a user; for logins that their provider ended, the subject there (`nameless`: of logins without an id), or the
 -- provider's id of the login.
 CREATE TABLE identity_revocations (
-    kind TEXT NOT NULL CHECK (kind IN ('user', 'subject', 'nameless', 'login')),
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'former', 'subject', 'nameless', 'login')),
     issuer TEXT NOT NULL DEFAULT '',
     name TEXT NOT NULL,
-    at REAL NOT NULL, -- logins that began until then are over; a user stays out until restored
+    at REAL NOT NULL, -- logins that began until then are over; a user stays out until restored, and is `former` then
     revoked_by TEXT NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (kind, issuer, name)
