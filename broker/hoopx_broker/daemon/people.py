@@ -16,7 +16,7 @@ from hoopx_broker.identity.standing import Revocation, Standing
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.seams.judge import IdentityAction
 from hoopx_broker.session.live import Sessions
-from hoopx_broker.session.opening import Services, target_for
+from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated
 from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Allow

@@ -45,8 +45,9 @@ from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening, Services
+from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.services import Services
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, HoopxError

@@ -18,7 +18,8 @@ from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.native import Native, NativeClient
-from hoopx_broker.session.opening import Applicant, Opening, Services
+from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
 from hoopx_broker.session.streams import Streams
 from hoopx_broker.terms.errors import HoopxError, Unauthenticated

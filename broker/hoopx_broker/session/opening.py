@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -14,26 +12,20 @@ from msgspec import Struct
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView, Waiting
-from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
-from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
-from hoopx_broker.identity.standing import Standing
 from hoopx_broker.masking.labels import UNREADABLE
-from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.live import LiveSession, Parts, Sessions
 from hoopx_broker.session.matters import whole_statement
-from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.session.unmasking import Unmaskings, Wish, ask_to_unmask
-from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, StillPending, Unknown
@@ -42,7 +34,6 @@ from hoopx_broker.terms.leases import Credential, Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
-from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.wire.effects import Judge
 
 # How long the opening of a session may wait for people at most, whatever the CLI asks.
@@ -53,23 +44,6 @@ MAX_TOLD = 20  # labels to put right, in one line: anybody who owns a table may 
 MAX_REASON = 2_000  # a paragraph, not a document: it stands in every list and notification
 
 OnWaiting = Callable[[Waiting], None]
-
-
-class Services(Struct, frozen=True):
-    """The services that sessions need. `judge` gives the policy that holds now."""
-
-    targets: Mapping[str, Target]
-    judge: Callable[[], Policy]
-    keeper: Keeper
-    desk: Desk
-    reader: StatementReader
-    stored: stored.Sessions
-    recordings: Path
-    evidence: EvidenceKey
-    standing: Standing
-    crew: Crew
-    clock: Callable[[], float]
-    steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
 
 
 class Applicant(Struct, frozen=True):
@@ -317,34 +291,6 @@ def _check_standing(services: Services, applicant: Applicant) -> None:
         raise Denied(f"the access of `{applicant.who.user}` was revoked", "ask whoever runs the broker")
     if lost := services.standing.memberships.lost(identity):
         raise Denied(f"`{human_of(identity)}` is not in {listed(lost)} any more", "try again with the newest token")
-
-
-def find_target(targets: Mapping[str, Target], name: str) -> Target:
-    """Raises `Unknown` with the nearest name."""
-    if name in targets:
-        return targets[name]
-    near = nearest(name, targets)
-    raise Unknown(f"there is no target `{name}`", f"did you mean `{near}`?" if near else "`hoopx ls` lists the targets")
-
-
-def target_for(services: Services, who: Principal, name: str) -> Target:
-    """As `find_target`, but what `who` may not even know of is not named as the nearest."""
-    if name in services.targets:
-        return services.targets[name]
-    return find_target(
-        {target.name: target for target in services.targets.values() if _may_know(services, who, target)}, name
-    )
-
-
-def _may_know(services: Services, who: Principal, target: Target) -> bool:
-    minute = int(services.clock()) // 60 * 60
-    ruling = services.judge().opening(who, target, Circumstances(minute, duration=target.ttl))
-    return not isinstance(ruling, Deny)
-
-
-def nearest(name: str, known: Mapping[str, object]) -> str | None:
-    found = difflib.get_close_matches(name, known, n=1)
-    return found[0] if found else None
 
 
 def session_matter(services: Services, target: Target, seconds: int) -> Matter:
