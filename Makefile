@@ -5,6 +5,9 @@
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# The tests of one file share what they set up; files wait for servers and processes more than they compute.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 help:
 	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
 	@echo 'make test    the tests, against real servers (ARGS="-k word" selects)'
@@ -27,7 +30,7 @@ demo: environment
 
 test: environment
 	@.ci/peers
-	@$(VENV)/pytest $(ARGS)
+	@$(VENV)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 peers-postgres: environment
 	@.ci/peers every-postgres
