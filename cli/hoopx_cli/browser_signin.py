@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
+from hoopx_broker.api import compact
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.errors import Unauthenticated
@@ -17,7 +18,6 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_cli.inert import inert
 from hoopx_cli.keyring import Login
 from hoopx_cli.loopback import listening
-from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, discover, odd
 from hoopx_cli.tokens import Clock, TokenEndpoint, login_of, meant_for, names
 from hoopx_cli.unverified import claims_of
@@ -74,7 +74,7 @@ def _address(provider: Provider, ask: SignIn, trip: _Trip, key: ProofKey) -> str
         "state": trip.state,
         "nonce": trip.nonce,
         # Sent to every provider: some take it without saying so, and the others do not look at it.
-        "code_challenge": challenge_of(trip.verifier),
+        "code_challenge": compact.challenge(trip.verifier.reveal()),
         "code_challenge_method": "S256",
     }
     if provider.takes_proofs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import stat
@@ -13,9 +12,10 @@ import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from hoopx_broker.api import compact
+from hoopx_broker.api.proof import es256
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.settings import open_file
 
@@ -37,8 +37,8 @@ class ClientKey:
         header = {"typ": "JWT", "alg": self._algorithm} | ({"kid": self._kid} if self._kid is not None else {})
         claims = {"iss": client_id, "sub": client_id, "aud": audience, "jti": secrets.token_urlsafe(16)}
         times = {"iat": int(now), "exp": int(now) + ASSERTION_SECONDS}
-        signing = f"{_segment(header)}.{_segment(claims | times)}"
-        return f"{signing}.{_base64(self._sign(signing.encode()))}"
+        signing = f"{compact.segment(header)}.{compact.segment(claims | times)}"
+        return f"{signing}.{compact.encode(self._sign(signing.encode()))}"
 
     @property
     def _algorithm(self) -> str:
@@ -53,8 +53,7 @@ class ClientKey:
     def _sign(self, data: bytes) -> bytes:
         match self._private:
             case ec.EllipticCurvePrivateKey():
-                r, s = decode_dss_signature(self._private.sign(data, ec.ECDSA(hashes.SHA256())))
-                return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+                return es256(self._private, data)
             case ed25519.Ed25519PrivateKey():
                 return self._private.sign(data)
             case _:
@@ -105,7 +104,7 @@ def _private(jwk: dict[str, Any]) -> object:
         case "EC", "P-256":
             return ec.derive_private_key(_number(jwk["d"]), ec.SECP256R1())
         case "OKP", "Ed25519":
-            return ed25519.Ed25519PrivateKey.from_private_bytes(_bytes(jwk["d"]))
+            return ed25519.Ed25519PrivateKey.from_private_bytes(compact.decode(jwk["d"]))
         case "RSA", _:
             return _rsa(*(_number(jwk[name]) for name in ("n", "e", "d")))
         case _:
@@ -131,17 +130,5 @@ def _fitting(key: object) -> Private:
             raise ValueError
 
 
-def _segment(value: dict[str, Any]) -> str:
-    return _base64(msgspec.json.encode(value))
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def _number(text: str) -> int:
-    return int.from_bytes(_bytes(text), "big")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return int.from_bytes(compact.decode(text), "big")

@@ -10,13 +10,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from hoopx_broker.api import compact
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.errors import Unauthenticated, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_cli.inert import inert
 from hoopx_cli.keyring import Login
-from hoopx_cli.pkce import challenge_of
 from hoopx_cli.provider import Answer, Provider, call, demand_safe, discover, is_same_place, odd
 from hoopx_cli.tokens import Clock, TokenEndpoint, login_of, meant_for, names
 from hoopx_cli.unverified import claims_of
@@ -148,7 +148,7 @@ def _begin(provider: Provider, ask: SignIn, tls: ssl.SSLContext, clock: Clock) -
     verifier = Secret(secrets.token_urlsafe(32))
     form = {"client_id": ask.client_id, "scope": " ".join(ask.scopes), **meant_for(ask.audience)}
     if provider.takes_pkce:
-        form |= {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
+        form |= {"code_challenge": compact.challenge(verifier.reveal()), "code_challenge_method": "S256"}
     answer = call("POST", provider.device_authorization_endpoint, form, tls)
     if not answer.is_fine:
         raise Unauthenticated(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import msgspec
 
+from hoopx_broker.api import compact
 from hoopx_broker.terms.secret import Secret
 
 MAX_TOKEN = 16_384  # what a broker takes
@@ -20,7 +20,7 @@ def claims_of(token: object) -> dict[str, Any]:
         return {}
     body = raw.split(".")[1]
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, Any])
+        return msgspec.json.decode(compact.decode(body), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
 

@@ -18,14 +18,13 @@ import httpx2
 import jwt
 import pytest
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.proofs import read_proof
 from hoopx_broker.terms.errors import ExitCode, Unauthenticated, Unreachable
-from hoopx_broker.terms.secret import Secret
 from hoopx_cli.browser_signin import sign_in_by_browser
 from hoopx_cli.callers import TABLES, user_of
 from hoopx_cli.keyring import Login
 from hoopx_cli.loopback import MAX_CONNECTIONS
-from hoopx_cli.pkce import challenge_of
 from tests.unit.signin_stage import START, TLS, Script, scripted, token
 
 Answered = dict[str, str]
@@ -117,7 +116,7 @@ def test_the_provider_is_asked_by_all_that_protects_a_code(script: Script) -> No
     assert visit.asked["response_type"] == "code"
     assert visit.asked["scope"] == "openid offline_access"
     assert visit.asked["code_challenge_method"] == "S256"
-    assert visit.asked["code_challenge"] == challenge_of(Secret(spent["code_verifier"]))
+    assert visit.asked["code_challenge"] == compact.challenge(spent["code_verifier"])
     assert len(spent["code_verifier"]) >= 43
     assert (spent["code"], spent["redirect_uri"]) == ("the-code", visit.back)
     assert script.proofs[0] is not None

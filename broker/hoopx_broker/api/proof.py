@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 from hashlib import sha256
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from hoopx_broker.api import compact
 from hoopx_broker.terms.secret import Secret
 
 PROOF_TYPE = "dpop+jwt"
@@ -64,9 +64,8 @@ class ProofKey:
 
     def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
         """A compact JWS (RFC 7515) by ES256."""
-        signing = f"{_segment(header)}.{_segment(claims)}"
-        r, s = decode_dss_signature(self._private.sign(signing.encode(), ECDSA(hashes.SHA256())))
-        return f"{signing}.{_base64(r.to_bytes(_SIZE, 'big') + s.to_bytes(_SIZE, 'big'))}"
+        signing = f"{compact.segment(header)}.{compact.segment(claims)}"
+        return f"{signing}.{compact.encode(es256(self._private, signing.encode()))}"
 
     def __repr__(self) -> str:
         return f"<proof key {self.thumbprint[:8]}>"
@@ -75,12 +74,12 @@ class ProofKey:
 def thumbprint(jwk: dict[str, Any]) -> str:
     """The name of a public key by its content (RFC 7638), SHA-256 in base64url. Raises `KeyError` for no such key."""
     members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
-    return _base64(sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
+    return compact.encode(sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
 
 
 def token_hash(token: Secret) -> str:
     """What a proof says of the token that it goes with (`ath`)."""
-    return _base64(sha256(token.reveal().encode()).digest())
+    return compact.encode(sha256(token.reveal().encode()).digest())
 
 
 def target_of(url: str) -> str:
@@ -89,13 +88,11 @@ def target_of(url: str) -> str:
     return urlunsplit((scheme.replace("wss", "https"), host, path, "", ""))
 
 
-def _segment(value: dict[str, Any]) -> str:
-    return _base64(json.dumps(value, separators=(",", ":")).encode())
+def es256(private: EllipticCurvePrivateKey, data: bytes) -> bytes:
+    """A signature as JWS writes it (RFC 7518 section 3.4): both numbers, one after the other."""
+    r, s = decode_dss_signature(private.sign(data, ECDSA(hashes.SHA256())))
+    return r.to_bytes(_SIZE, "big") + s.to_bytes(_SIZE, "big")
 
 
 def _number(value: int) -> str:
-    return _base64(value.to_bytes(_SIZE, "big"))
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return compact.encode(value.to_bytes(_SIZE, "big"))

@@ -23,9 +23,8 @@ from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
 from hoopx_broker.session.streams import Streams
 from hoopx_broker.terms.errors import HoopxError, Unauthenticated
+from hoopx_broker.tunnel.client import SESSION, STREAM
 from hoopx_broker.tunnel.http import Entrance, Upgraded
-
-_SESSION, _STREAM = "/v1/session", "/v1/stream"
 
 
 class Behind(Struct, frozen=True):
@@ -49,26 +48,26 @@ class Tunnels:
         native = Native(behind.gate, behind.passes, shared, behind.loyalty, Streams(), services.crew)
         self.entrance = Entrance(
             self._upgrade,
-            frozenset({_SESSION.encode()}),
+            frozenset({SESSION.encode()}),
             lambda peer, is_known: NativeClient(native, peer, is_known),
             native.streams.cancel,
         )
 
     def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
         match request.path.decode("latin-1"):
-            case path if path == _SESSION:
+            case path if path == SESSION:
                 return ControlLink(lambda link: self._attend(link, request, peer))
-            case path if path == _STREAM:
+            case path if path == STREAM:
                 return self._stream(request)
             case _:
                 return None
 
     def _attend(self, link: ControlLink, request: WSUpgradeRequest, peer: str) -> None:
         async def identify() -> Applicant:
-            return Applicant(await self._believe(_presented(request, _SESSION)), peer)
+            return Applicant(await self._believe(_presented(request, SESSION)), peer)
 
         async def believe(renewal: Renew) -> Identity:
-            said = presented([f"{renewal.scheme} {renewal.token}"], [renewal.proof], "GET", _SESSION)
+            said = presented([f"{renewal.scheme} {renewal.token}"], [renewal.proof], "GET", SESSION)
             return await self._believe(said)
 
         behind = self._behind
@@ -84,7 +83,7 @@ class Tunnels:
 
     def _stream(self, request: WSUpgradeRequest) -> Upgraded:
         try:
-            said = _presented(request, _STREAM)
+            said = _presented(request, STREAM)
             session = self._behind.sessions.by_grant(said.token.reveal())
             if session is None:
                 raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")

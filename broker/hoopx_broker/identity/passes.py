@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from hashlib import sha256
 
 from msgspec import Struct
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.terms.errors import Denied, Unauthenticated
 from hoopx_broker.terms.secret import Secret
@@ -42,7 +42,7 @@ class Passes:
         mine = sum(_person(each.identity) == _person(identity) for each in self._held.values())
         if len(self._held) >= MAX_HELD or mine >= MAX_HELD_EACH:
             raise Denied("too many passes wait for their use", "use those that you have, or wait five minutes")
-        word = PREFIX + base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+        word = PREFIX + compact.encode(self._random(32))
         given = Pass(_digest(word), identity, target, min(self._clock() + LIFE, identity.expires_at))
         self._held[given.id] = given
         return Secret(word), given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -195,12 +195,18 @@ class Alone:
         rules = {name: self._policies.rules[name] for answer in refused for name in answer.rules}
         if not all(rule.approvers for rule in rules.values()):
             return None
-        approvers: dict[str, int] = {}
-        for rule in rules.values():
-            for group, quorum in rule.approvers.items():
-                approvers[group] = max(quorum, approvers.get(group, 0))
+        approvers = strictest(rule.approvers for rule in rules.values())
         reasons = dict.fromkeys(_reason(rule, rule.id) for _, rule in sorted(rules.items()))
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
+
+
+def strictest(asked: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Of several quorums of one group the largest: the same people's word counts for all."""
+    approvers: dict[str, int] = {}
+    for each in asked:
+        for group, quorum in each.items():
+            approvers[group] = max(quorum, approvers.get(group, 0))
+    return approvers
 
 
 def _under(consent: Consent) -> Circumstances:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from msgspec import UNSET, structs
 
+from hoopx_broker.policy.alone import strictest
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction, Judge
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Owner, Principal
@@ -131,10 +132,7 @@ def _refused(name: str, ruling: Deny) -> Deny:
 
 def _asked(asks: Sequence[Ask]) -> Ask:
     """The same people's word counts for both."""
-    approvers: dict[str, int] = {}
-    for ask in asks:
-        for group, people in ask.approvers.items():
-            approvers[group] = max(people, approvers.get(group, 0))
+    approvers = strictest(ask.approvers for ask in asks)
     reasons = dict.fromkeys(part for ask in asks for part in ask.reason.split("; "))
     return Ask("; ".join(reasons), tuple(sorted({rule for ask in asks for rule in ask.rules})), approvers)
 

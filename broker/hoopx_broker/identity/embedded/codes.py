@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Callable
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.embedded.neighbours import network_of
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.pkce import check_verifier
@@ -67,7 +67,7 @@ class DeviceCodes:
         mine = sum(network_of(asked.peer) == network_of(peer) for asked in self._asked.values())
         if len(self._asked) >= MAX_OPEN or mine >= MAX_OPEN_PEER:
             raise OAuthError("temporarily_unavailable", "too many logins are waiting; try again in ten minutes", 429)
-        device_code = base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+        device_code = compact.encode(self._random(32))
         user_code = self._fresh_code()
         self._asked[_hash(device_code)] = Asked(user_code, client, scope, peer, challenge, self._clock())
         return Started(Secret(device_code), user_code)

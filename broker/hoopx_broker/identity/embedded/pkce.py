@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.embedded.refusals import OAuthError
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url; RFC 7636 section 4.2
@@ -27,6 +26,6 @@ def check_verifier(challenge: str | None, verifier: str | None) -> None:
     """Where there was a challenge its verifier must come, and no verifier where there was none."""
     if challenge is None and verifier is None:
         return
-    made = base64.urlsafe_b64encode(sha256((verifier or "").encode()).digest()).rstrip(b"=").decode()
+    made = compact.challenge(verifier or "")
     if challenge is None or verifier is None or not hmac.compare_digest(made, challenge):
         raise OAuthError("invalid_grant", "the code verifier is not the one of this login")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec.structs import replace
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.embedded.logins import LOGIN_LIFE, Login, Logins, OnEnd
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
@@ -49,7 +49,7 @@ class Tokens:
 
     def word(self) -> str:
         """A name or a secret that nobody guesses."""
-        return base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+        return compact.encode(self._random(32))
 
     async def _ended(self, family: str, why: str) -> None:
         self._guests.forget(family)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 from msgspec import Struct
 
+from hoopx_broker.api import compact
 from hoopx_broker.identity.claims import MAX_NAME, principal
 from hoopx_broker.identity.discovery import FRESH, OnlineKeys
 from hoopx_broker.identity.documents import fetcher
@@ -59,7 +58,7 @@ class OidcProvider:
             "scope": " ".join(description.scopes(self._issuer.scopes)),
             "state": trip.state,
             "nonce": trip.nonce,
-            "code_challenge": _challenge(trip.verifier),
+            "code_challenge": compact.challenge(trip.verifier),
             "code_challenge_method": "S256",
         }
         way = description.authorization_endpoint
@@ -178,7 +177,3 @@ def _given(answer: Answer) -> _Given:
         Secret(access) if access else None,
         Secret(refresh) if refresh and len(refresh) <= MAX_REFRESH else None,
     )
-
-
-def _challenge(verifier: str) -> str:
-    return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -8,11 +8,12 @@ a trip of their own has the visit without the ticket, and whoever is sent a stra
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+
+from hoopx_broker.api import compact
 
 LIFE = 600.0  # seconds; no longer than the visit itself
 MAX_OPEN = 2000  # trips held at once, a megabyte
@@ -106,4 +107,4 @@ class Trips:
             del self._open[next(iter(self._open))]
 
     def _word(self) -> str:
-        return base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+        return compact.encode(self._random(32))
