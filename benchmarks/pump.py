@@ -20,7 +20,7 @@ from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.secret import Secret
@@ -96,7 +96,7 @@ def _pump(place: Path, reader: StatementReader) -> Pump:
     court = Court(
         Bench(lambda: judge, reader, _read_catalog, _ask_nobody, Ground(), _clock), ANN, target, _CATALOG
     ).hear()
-    upstream = Upstream(Credential("ann", Secret("none")), "app", tls=False)
+    upstream = Upstream(DatabaseLogin("ann", Secret("none")), "app", tls=False)
     engine = Engine(StreamId("t_bench"), "bench", upstream, b"12345678", b"n" * 18)
     around = Surroundings(target, court, Crew(_fail), recorder.write, lambda *_: None, _cancel, lambda _: None)
     pump = Pump(engine, _Nowhere(), around, tls=False)

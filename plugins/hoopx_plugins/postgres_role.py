@@ -13,9 +13,10 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 from psycopg import errors, sql
 
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.postgres_admin import Connection, administrator
@@ -65,6 +66,8 @@ class PostgresRoleIssuer:
     """Mints and drops roles on the target itself. One instance may serve several targets."""
 
     Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
+    kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
+    exclusive: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class PostgresRoleIssuer:
         self._pause = pause
         self._turns: dict[tuple[str, int], asyncio.Lock] = {}
 
-    async def issue(self, order: Order) -> Issued:
+    async def issue(self, order: Order, pin: Pin) -> Issued:
         """A role that can log in until the order's end; all of it in one transaction, so all or nothing."""
         options: PostgresRoleOptions = order.target.credentials
         role, password = role_name(order.session), Secret(self._new_password())
@@ -87,7 +90,7 @@ class PostgresRoleIssuer:
                     await check_read_only(connection, role, order.target.name)
 
         await self._alone(order.target, mint)
-        return Issued(Credential(user=role, password=password), handle={"role": role})
+        return Issued(DatabaseLogin(user=role, password=password), handle={"role": role})
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Bar, cut and drop the session's role, and confirm that it is gone.

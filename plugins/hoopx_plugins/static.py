@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.seams.issuer import Pin
+from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 
@@ -22,11 +23,13 @@ class StaticIssuer:
     """Hands out what the configuration holds. The laptop never sees it; the backend cannot tell sessions apart."""
 
     Options: ClassVar[type[StaticOptions]] = StaticOptions
+    kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "mysql"})
+    exclusive: ClassVar[bool] = False
 
-    async def issue(self, order: Order) -> Issued:
+    async def issue(self, order: Order, pin: Pin) -> Issued:
         """The configured login. It has no end of its own: the session's end is the broker's cut of its connections."""
         options: StaticOptions = order.target.credentials
-        return Issued(Credential(user=options.user, password=options.password))
+        return Issued(DatabaseLogin(user=options.user, password=options.password))
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Nothing to revoke: the login was there before the session, and others may be using it."""

@@ -20,7 +20,7 @@ from hoopx_broker.session.pump import Pump, Surroundings
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.masks import Masks
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny
@@ -153,7 +153,7 @@ class Broker:
             "nest", "postgres", server.host, server.port, self._database, UpstreamTls("disable"), "static",
             {"env": "dev"}, self.schema.classify, masks=self._masks,
         )  # fmt: skip
-        self._credential = Credential(server.superuser, Secret(server.superuser_password))
+        self._credential = DatabaseLogin(server.superuser, Secret(server.superuser_password))
         self._catalog = reader = CatalogReader(self.target, self._credential, self._crew, self._reader)
         bench = Bench(
             lambda: self._judge, self._reader, reader.catalog, _ask_nobody, Ground(), time.time,

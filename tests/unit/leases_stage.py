@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from hoopx_broker.credentials.keeper import Keeper
-from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.issuer import Issuer, Pin
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
@@ -35,6 +35,8 @@ class SourceDouble:
     """Stands in for a database that makes roles: `logins` are those that could log in now."""
 
     Options: ClassVar[type[Any]] = NoOptions
+    kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
+    exclusive: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.logins: set[str] = set()
@@ -45,13 +47,13 @@ class SourceDouble:
         self.before_revoke: Callable[[Lease], Awaitable[None]] = _nothing
         self.after_revoke: Callable[[Lease], Awaitable[None]] = _nothing
 
-    async def issue(self, order: Order) -> Issued:
+    async def issue(self, order: Order, pin: Pin) -> Issued:
         await self.before_issue(order)
         login = f"hoopx_{order.session}"
         self.logins.add(login)
         self.issued += 1
         await self.after_issue(order)
-        return Issued(Credential(login, Secret(PASSWORD)), {"role": login})
+        return Issued(DatabaseLogin(login, Secret(PASSWORD)), {"role": login})
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         await self.before_revoke(lease)

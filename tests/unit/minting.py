@@ -11,12 +11,17 @@ from typing import Any
 import psycopg
 
 from hoopx_broker.terms.ids import new_lease_id, new_session_id
-from hoopx_broker.terms.leases import Issued, Lease, Order
+from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Postgres
+
+
+async def pinned(handle: dict[str, str]) -> None:
+    """Where no broker keeps what an issuer pins."""
+
 
 ANN = Principal("ann", "human")
 ADMINISTRATORS = ["superuser", "createrole"]
@@ -45,13 +50,13 @@ class Scene:
 
     def issue(self, **options: Any) -> tuple[Order, Issued]:
         order = self.order(**options)
-        return order, asyncio.run(self.issuer.issue(order))
+        return order, asyncio.run(self.issuer.issue(order, pinned))
 
     def revoke(self, order: Order, issued: Issued | None = None) -> None:
         asyncio.run(self.issuer.revoke(lease_of(order, issued), order.target))
 
     def log_in(self, issued: Issued, database: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
-        credential = issued.credential
+        credential = login_of(issued)
         dsn = self.server.dsn(credential.user, credential.password.reveal(), database or self.server.database)
         return psycopg.connect(dsn, autocommit=True)
 
@@ -60,6 +65,11 @@ class Scene:
 
     def superuser(self, text: str, database: str | None = None) -> list[tuple[Any, ...]]:
         return self.server.sql(text, database or self.server.database)
+
+
+def login_of(issued: Issued) -> DatabaseLogin:
+    assert isinstance(issued.credential, DatabaseLogin)
+    return issued.credential
 
 
 def lease_of(order: Order, issued: Issued | None = None) -> Lease:

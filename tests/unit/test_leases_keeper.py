@@ -11,9 +11,10 @@ import pytest
 
 from hoopx_broker.credentials import keeper as keeper_module
 from hoopx_broker.credentials.keeper import ALARM_EVERY, LONGEST_RETRY
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from tests.unit.leases_stage import PASSWORD, SourceDouble, Stage, Time, order, running, stage, target
 
@@ -38,6 +39,7 @@ def test_a_lease_is_stored_as_pending_before_the_source_is_asked(tmp_path: Path)
             assert [(pending.state, pending.handle, pending.user) for pending in seen] == [("pending", {}, "")]
             assert (lease.state, lease.handle, lease.user) == ("live", {"role": "hoopx_s_1"}, "hoopx_s_1")
             assert await only_lease(s) == lease
+            assert isinstance(credential, DatabaseLogin)
             assert credential.password.reveal() == PASSWORD
 
     asyncio.run(scene())
@@ -121,15 +123,16 @@ def test_no_secret_reaches_the_state(tmp_path: Path) -> None:
 
 def test_a_handle_with_the_password_in_it_is_refused_and_the_login_revoked(tmp_path: Path) -> None:
     class Careless(SourceDouble):
-        async def issue(self, order: Order) -> Issued:
-            issued = await super().issue(order)
+        async def issue(self, order: Order, pin: Pin) -> Issued:
+            issued = await super().issue(order, pin)
             return Issued(
-                Credential("app", Secret(PASSWORD)), {"url": f"postgresql://app:{PASSWORD}@db", **issued.handle}
+                DatabaseLogin("app", Secret(PASSWORD)),
+                {"url": f"postgresql://app:{PASSWORD}@db", **issued.handle},
             )
 
     async def scene() -> None:
         async with stage(tmp_path, source=Careless()) as s:
-            with pytest.raises(BackendFailed, match="put a password where it would be stored"):
+            with pytest.raises(BackendFailed, match="put a secret where it would be stored"):
                 await s.keeper.lease(order())
             async with running(s.keeper):
                 await s.all_ended()

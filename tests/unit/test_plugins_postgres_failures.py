@@ -21,6 +21,7 @@ from hoopx_broker.terms.targets import Target, TlsModeName, UpstreamTls
 from hoopx_plugins import postgres_admin, postgres_drop, postgres_role
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
+from tests.unit.minting import login_of, pinned
 
 WRONG = "not-the-password-4711"
 
@@ -44,7 +45,7 @@ def order_for(server: Postgres, mode: TlsModeName = "verify-full", **changes: An
 
 def failure(order: Order) -> BackendFailed:
     with pytest.raises(BackendFailed) as failed:
-        asyncio.run(PostgresRoleIssuer().issue(order))
+        asyncio.run(PostgresRoleIssuer().issue(order, pinned))
     told = f"{failed.value.message} {failed.value.hint} {failed.value!r} {failed.value.__cause__!r}"
     assert order.target.credentials.password.reveal() not in told
     assert "\n" not in failed.value.message
@@ -99,7 +100,7 @@ def test_tls_is_never_given_up_quietly(postgres: Postgres) -> None:
     failed = failure(order_for(postgres, mode="disable", ca=None, database="tls_only"))
     assert "pg_hba.conf" in failed.message
     order = order_for(postgres, mode="require", ca=None, database="tls_only")
-    asyncio.run(PostgresRoleIssuer().issue(order))
+    asyncio.run(PostgresRoleIssuer().issue(order, pinned))
     revoke(order)
 
 
@@ -154,13 +155,13 @@ def test_a_session_that_does_not_end_keeps_the_lease_unended(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = order_for(postgres)
-    issued = asyncio.run(PostgresRoleIssuer().issue(order))
-    with closing(psycopg.connect(postgres.dsn(issued.credential.user, issued.credential.password.reveal()))):
+    issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
+    with closing(psycopg.connect(postgres.dsn(login_of(issued).user, login_of(issued).password.reveal()))):
         monkeypatch.setattr(postgres_drop, "LOOKS", 0)
         with pytest.raises(BackendFailed, match="does not end"):
             revoke(order)
         with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
-            psycopg.connect(postgres.dsn(issued.credential.user, issued.credential.password.reveal()))
+            psycopg.connect(postgres.dsn(login_of(issued).user, login_of(issued).password.reveal()))
     monkeypatch.undo()
     revoke(order)
     assert role_name(order.session) not in postgres.roles()
@@ -171,7 +172,7 @@ def test_the_brokers_own_environment_changes_nothing(postgres: Postgres, monkeyp
     for name, value in strange.items():
         monkeypatch.setenv(name, value)
     order = order_for(postgres)
-    asyncio.run(PostgresRoleIssuer().issue(order))
+    asyncio.run(PostgresRoleIssuer().issue(order, pinned))
     monkeypatch.undo()
     revoke(order)
 
@@ -196,7 +197,7 @@ def test_a_server_killed_at_any_step_of_a_revoke_is_finished_with_later(
 ) -> None:
     for number in range(1, 30):
         order = order_for(own_postgres)
-        asyncio.run(PostgresRoleIssuer().issue(order))
+        asyncio.run(PostgresRoleIssuer().issue(order, pinned))
         heard = at_statement(monkeypatch, number, own_postgres.stop)
         with suppress(BackendFailed):
             revoke(order)
@@ -221,7 +222,7 @@ def test_a_broker_stopped_at_any_step_of_a_mint_leaves_nothing_that_revoking_doe
         order = order_for(each_postgres, statement_timeout="1h")
 
         async def mint_and_stop(order: Order, number: int) -> int:
-            minting = asyncio.ensure_future(PostgresRoleIssuer().issue(order))
+            minting = asyncio.ensure_future(PostgresRoleIssuer().issue(order, pinned))
             heard = at_statement(monkeypatch, number, lambda: stop(minting))
             await asyncio.gather(minting, return_exceptions=True)
             monkeypatch.undo()
@@ -248,8 +249,8 @@ def test_a_prepared_transaction_does_not_outlive_its_session(
         server.start()
         login = (server.superuser, server.superuser_password) if as_superuser else (server.admin, server.admin_password)
         order = order_for(server, user=login[0], password=Secret(login[1]), roles=("app_write",), read_only=False)
-        issued = asyncio.run(PostgresRoleIssuer().issue(order))
-        credential = issued.credential
+        issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
+        credential = login_of(issued)
         for database in ("app", "tls_only"):
             dsn = server.dsn(credential.user, credential.password.reveal(), database)
             with closing(psycopg.connect(dsn, autocommit=True)) as connection:

@@ -16,7 +16,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
-from tests.unit.minting import ADMINISTRATORS, ANN, Scene, lease_of, scene_with
+from tests.unit.minting import ADMINISTRATORS, ANN, Scene, lease_of, login_of, pinned, scene_with
 
 
 @pytest.fixture(params=ADMINISTRATORS)
@@ -45,7 +45,7 @@ def test_a_writing_role_is_minted_only_where_it_is_asked_for(scene: Scene) -> No
 def test_a_read_only_target_never_mints_a_role_that_could_write(scene: Scene) -> None:
     order = scene.order(roles=("app_read", "app_write"))
     with pytest.raises(BackendFailed, match=r"it may write `public\.analytics_daily`") as refused:
-        asyncio.run(scene.issuer.issue(order))
+        asyncio.run(scene.issuer.issue(order, pinned))
     assert "read_only: false" in refused.value.hint
     assert not scene.exists(order)
 
@@ -68,7 +68,7 @@ def test_no_side_door_makes_a_read_only_role_write(scene: Scene, give: str, take
     try:
         order = scene.order()
         with pytest.raises(BackendFailed, match="would not be read-only") as refused:
-            asyncio.run(scene.issuer.issue(order))
+            asyncio.run(scene.issuer.issue(order, pinned))
         assert told in refused.value.message
         assert not scene.exists(order)
     finally:
@@ -94,12 +94,12 @@ def test_the_clear_password_reaches_neither_the_server_nor_its_log(scene: Scene)
     heard = eventually(lambda: scene.server.log(before), "a log")
     assert "CREATE ROLE" in heard
     assert "SCRAM-SHA-256$4096:" in heard
-    assert issued.credential.password.reveal() not in heard
+    assert login_of(issued).password.reveal() not in heard
     assert scene.password not in heard
 
 
 def test_no_two_sessions_share_a_password_and_none_is_short(scene: Scene) -> None:
-    passwords = {scene.issue()[1].credential.password.reveal() for _ in range(3)}
+    passwords = {login_of(scene.issue()[1]).password.reveal() for _ in range(3)}
     assert len(passwords) == 3
     assert all(len(each) == 43 for each in passwords)
 
@@ -114,7 +114,7 @@ def test_it_ends_with_its_order_even_if_the_broker_never_comes_back(scene: Scene
 def test_a_role_past_its_end_lets_nobody_in(scene: Scene) -> None:
     order = scene.order()
     over = Order(order.lease, order.session, order.target, ANN, time.time() - 60)
-    issued = asyncio.run(scene.issuer.issue(over))
+    issued = asyncio.run(scene.issuer.issue(over, pinned))
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         scene.log_in(issued)
 
@@ -131,7 +131,7 @@ def test_many_sessions_open_at_once(scene: Scene) -> None:
     orders = [scene.order() for _ in range(12)]
 
     async def all_at_once() -> list[Issued]:
-        return await asyncio.gather(*(scene.issuer.issue(order) for order in orders))
+        return await asyncio.gather(*(scene.issuer.issue(order, pinned) for order in orders))
 
     issued = asyncio.run(all_at_once())
     assert all(scene.exists(order) for order in orders)
@@ -169,7 +169,7 @@ def test_sessions_of_two_brokers_do_not_trip_over_each_others_grants(granting: S
     orders = [granting.order(roles=(), grants=(GRANT,)) for _ in range(9)]
 
     async def open_and_end(index: int) -> None:
-        issued = await issuers[index % 3].issue(orders[index])
+        issued = await issuers[index % 3].issue(orders[index], pinned)
         await issuers[index % 3].revoke(lease_of(orders[index], issued), orders[index].target)
 
     async def all_at_once() -> None:
@@ -182,7 +182,7 @@ def test_sessions_of_two_brokers_do_not_trip_over_each_others_grants(granting: S
 def test_a_grant_that_the_administrator_may_not_give_leaves_nothing_behind(scene: Scene) -> None:
     order = scene.order(grants=("GRANT SELECT ON public.nowhere TO {{role}}",))
     with pytest.raises(BackendFailed, match=r"public\.nowhere"):
-        asyncio.run(scene.issuer.issue(order))
+        asyncio.run(scene.issuer.issue(order, pinned))
     assert not scene.exists(order)
 
 
@@ -192,7 +192,7 @@ def test_a_grant_that_only_warns_is_a_failure(each_postgres: Postgres) -> None:
     try:
         order = scene.order(roles=(), grants=("GRANT SELECT ON public.orders TO {{role}}",))
         with pytest.raises(BackendFailed, match="could not grant all") as refused:
-            asyncio.run(scene.issuer.issue(order))
+            asyncio.run(scene.issuer.issue(order, pinned))
         assert "WITH GRANT OPTION" in refused.value.hint
         assert not scene.exists(order)
     finally:
@@ -202,7 +202,7 @@ def test_a_grant_that_only_warns_is_a_failure(each_postgres: Postgres) -> None:
 def test_a_second_statement_behind_a_grant_is_not_run(scene: Scene) -> None:
     order = scene.order(grants=("GRANT app_read TO {{role}}; COMMIT; CREATE TABLE public.smuggled ()",))
     with pytest.raises(BackendFailed, match="multiple commands"):
-        asyncio.run(scene.issuer.issue(order))
+        asyncio.run(scene.issuer.issue(order, pinned))
     assert not scene.exists(order)
     assert scene.superuser("SELECT to_regclass('public.smuggled')") == [(None,)]
 

@@ -10,6 +10,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins.static import StaticIssuer, StaticOptions
+from tests.unit.minting import login_of, pinned
 
 OPTIONS = StaticOptions(user="app", password=Secret("wren-4-harbour"))
 TARGET = Target("db", "postgres", "127.0.0.1", 5432, "app", UpstreamTls(), "static", credentials=OPTIONS)
@@ -17,13 +18,13 @@ ORDER = Order(LeaseId("l_1"), SessionId("s_1"), TARGET, Principal("ann", "human"
 
 
 def test_every_session_gets_the_configured_login() -> None:
-    issued = asyncio.run(StaticIssuer().issue(ORDER))
-    assert (issued.credential.user, issued.credential.password.reveal()) == ("app", "wren-4-harbour")
+    issued = asyncio.run(StaticIssuer().issue(ORDER, pinned))
+    assert (login_of(issued).user, login_of(issued).password.reveal()) == ("app", "wren-4-harbour")
     assert issued.handle == {}
 
 
 def test_its_password_is_printed_nowhere() -> None:
-    issued = asyncio.run(StaticIssuer().issue(ORDER))
+    issued = asyncio.run(StaticIssuer().issue(ORDER, pinned))
     assert "wren-4-harbour" not in f"{OPTIONS!r} {TARGET!r} {ORDER!r} {issued!r} {issued}"
 
 

@@ -15,7 +15,7 @@ from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 from hoopx_broker.tunnel.crew import Crew
@@ -92,12 +92,12 @@ def target(postgres: Postgres) -> Target:
     return Target("t", "postgres", postgres.host, postgres.port, postgres.database, tls, "static", classify=classify)
 
 
-def login(postgres: Postgres) -> Credential:
-    return Credential(postgres.superuser, Secret(postgres.superuser_password))
+def login(postgres: Postgres) -> DatabaseLogin:
+    return DatabaseLogin(postgres.superuser, Secret(postgres.superuser_password))
 
 
 async def reading(
-    postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]], who: Credential | None = None
+    postgres: Postgres, what: Callable[[CatalogReader], Awaitable[Read]], who: DatabaseLogin | None = None
 ) -> Read:
     crew, statements = Crew(failed), StatementReader()
     reader = CatalogReader(target(postgres), who or login(postgres), crew, statements)
@@ -210,7 +210,7 @@ def test_whoever_has_no_rights_on_a_table_reads_its_labels_all_the_same(postgres
     postgres.sql(f"{MADE} REVOKE ALL ON people FROM PUBLIC; COMMENT ON COLUMN people.name IS 'hoopx:name'")
     postgres.sql("CREATE ROLE bystander LOGIN PASSWORD 'by'")
     try:
-        bystander = Credential("bystander", Secret("by"))
+        bystander = DatabaseLogin("bystander", Secret("by"))
         seen = asyncio.run(reading(postgres, CatalogReader.catalog, bystander))
     finally:
         postgres.sql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP ROLE bystander")

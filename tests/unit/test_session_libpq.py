@@ -13,7 +13,7 @@ from hoopx_broker.seams.libpq import keywords
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, TlsModeName, UpstreamTls
 from hoopx_broker.tunnel.crew import Crew
@@ -28,7 +28,7 @@ def _target(server: Postgres, mode: TlsModeName = "verify-full", ca: str | None 
 def _read(server: Postgres, target: Target) -> None:
     async def look() -> None:
         crew = Crew(lambda name, error: None)
-        login = Credential(server.superuser, Secret(server.superuser_password))
+        login = DatabaseLogin(server.superuser, Secret(server.superuser_password))
         reader = CatalogReader(target, login, crew, StatementReader())  # no view to read, so it starts no child
         try:
             await reader.catalog()

@@ -20,7 +20,7 @@ from hoopx_broker.terms.entries import Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
@@ -152,7 +152,7 @@ class Scene:
         self.disk_is_full = False
         self.crew = Crew(lambda _, error: self.failures.append(error))
         target = Target("shop", "postgres", "127.0.0.1", port, "app", UpstreamTls("disable"), "static", idle=idle)
-        upstream = Upstream(Credential("app", Secret("pw")), "app", tls=False)
+        upstream = Upstream(DatabaseLogin("app", Secret("pw")), "app", tls=False)
         self.engine = Engine(StreamId("t_1"), "shop", upstream, b"\0" * 8, b"nonce")
         self.around = Surroundings(
             target,
@@ -483,7 +483,7 @@ def test_a_cancel_request_is_over_only_when_the_server_has_taken_it() -> None:
 
         link = Link()
         around = structs.replace(scene.around, cancel=slow_cancel, left=lambda _: None)
-        upstream = Upstream(Credential("app", Secret("pw")), "app", tls=False)
+        upstream = Upstream(DatabaseLogin("app", Secret("pw")), "app", tls=False)
         pump = Pump(Engine(StreamId("t_2"), "shop", upstream, b"\0" * 8, b"nonce"), link, around, tls=False)
         pump.client_says(struct.pack("!II", 16, 80877102) + b"12345678")
         await asyncio.sleep(0.02)

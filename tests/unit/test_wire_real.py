@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.effects import Effect, Send, Side, StartTls
 from hoopx_broker.wire.postgres.engine import Engine, Phase
@@ -262,7 +262,7 @@ def test_a_running_statement_can_be_cancelled(relay: Relay) -> None:
 def test_the_login_proves_itself_over_tls_bound_to_the_certificate(postgres: Postgres) -> None:
     """The database `tls_only` takes nobody without TLS. What a stage plays in one process, a socket does here."""
     context = ssl.create_default_context(cafile=str(postgres.ca))
-    credential = Credential(postgres.superuser, Secret(postgres.superuser_password))
+    credential = DatabaseLogin(postgres.superuser, Secret(postgres.superuser_password))
     engine = Engine(StreamId("t_1"), "prod", Upstream(credential, "tls_only", tls=True), b"hoopxkey", b"n" * 18)
     framer, bare = Framer(Side.BACKEND), socket.create_connection((postgres.host, postgres.port), LIMIT)
     with bare:

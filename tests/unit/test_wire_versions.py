@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.postgres.beginning import KEY_BYTES, Greeter
@@ -26,7 +26,7 @@ KEY_3_0 = bytes.fromhex("4b0000000c0000596652c55925")
 
 def begun(version: int, greeter: Greeter = Greeter.ENGINE, /, **more: str) -> Stage:
     stage = Stage()
-    upstream = Upstream(Credential("minted", Secret("s3cret")), "app", tls=False)
+    upstream = Upstream(DatabaseLogin("minted", Secret("s3cret")), "app", tls=False)
     stage.engine = Engine(StreamId("t_1"), "prod", upstream, LONG_KEY, NONCE, greeter)
     stage.client_says(startup(version, user="me", **more))
     return stage
@@ -103,7 +103,7 @@ def test_a_server_of_3_0_serves_a_client_of_3_2() -> None:
     ],
 )
 def test_a_server_that_negotiates_what_nobody_asked_is_broken(asked: int, said: bytes) -> None:
-    upstream = Upstream(Credential("minted", Secret("s3cret")), "app", tls=True, verified=True)
+    upstream = Upstream(DatabaseLogin("minted", Secret("s3cret")), "app", tls=True, verified=True)
     stage = Stage(tls=True)
     stage.engine = Engine(StreamId("t_1"), "prod", upstream, LONG_KEY, NONCE)
     stage.client_says(startup(asked, user="me"))

@@ -20,7 +20,7 @@ from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.entries import Entry
 from hoopx_broker.terms.facts import FunctionName, Unreadable
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
@@ -79,7 +79,7 @@ def catalog_of(postgres: Postgres, columns: Mapping[ColumnName, str]) -> Catalog
     target = Target(
         "shop", "postgres", postgres.host, postgres.port, postgres.database, tls, "", classify=dict(columns)
     )
-    login = Credential(postgres.superuser, Secret(postgres.superuser_password))
+    login = DatabaseLogin(postgres.superuser, Secret(postgres.superuser_password))
 
     async def read_it() -> Catalog:
         crew, statements = Crew(lambda name, error: None), StatementReader()
@@ -101,7 +101,7 @@ class Relay:
         self._postgres = postgres
         self._rule = rule
         self._doubt = doubt
-        self._credential = Credential(user or postgres.superuser, Secret(password or postgres.superuser_password))
+        self._credential = DatabaseLogin(user or postgres.superuser, Secret(password or postgres.superuser_password))
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self.notes: list[Entry] = []

@@ -11,7 +11,7 @@ from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Relation
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import ColumnName
@@ -54,7 +54,7 @@ class Stage:
     def __init__(
         self, rule: Ruler | None = None, *, tls: bool = False, verified: bool = False, password: str = "s3cret"
     ) -> None:
-        upstream = Upstream(Credential("minted", Secret(password)), "app", tls, verified)
+        upstream = Upstream(DatabaseLogin("minted", Secret(password)), "app", tls, verified)
         self.engine = Engine(StreamId("t_1"), "prod", upstream, KEY, NONCE)
         self.notes: list[entries.Entry] = []
         self.asked: list[Judge] = []

@@ -15,7 +15,7 @@ from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BackendFailed, HoopxError
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order
+from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, secrets_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
@@ -127,7 +127,7 @@ class Keeper:
     async def _issue(self, issuer: Issuer, order: Order) -> Issued:
         try:
             async with asyncio.timeout(ISSUE_SECONDS):
-                return await issuer.issue(order)
+                return await issuer.issue(order, partial(self._pin, order.lease))
         except BackendFailed:
             await self._store.run(lambda connection: ledger.clear_doubt(connection, order.lease))
             raise
@@ -137,6 +137,9 @@ class Keeper:
                 f"gave no answer within {ISSUE_SECONDS:.0f} s",
                 "see whether the target is up and reachable from the broker",
             ) from error
+
+    async def _pin(self, lease_id: LeaseId, handle: dict[str, str]) -> None:
+        await self._store.run(lambda connection: ledger.pin(connection, lease_id, handle))
 
     async def _hunt(self, lease_id: LeaseId, failures: int) -> None:
         delay = self._pause(failures)
@@ -236,10 +239,10 @@ def _strike(hunted: set[LeaseId], lease_id: LeaseId, _: asyncio.Task[None]) -> N
 
 
 def _refuse_secrets(issued: Issued, order: Order) -> None:
-    password = issued.credential.password.reveal()
-    if len(password) >= LONG_SECRET and any(password in value for value in issued.handle.values()):
+    secrets = [secret.reveal() for secret in secrets_of(issued.credential)]
+    if any(len(secret) >= LONG_SECRET and secret in value for secret in secrets for value in issued.handle.values()):
         raise BackendFailed(
-            f"the credential source `{order.target.source}` put a password where it would be stored",
+            f"the credential source `{order.target.source}` put a secret where it would be stored",
             "this is a fault of that plugin; report it to its author",
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Issued, Lease, LeaseState, Order
+from hoopx_broker.terms.leases import Issued, Lease, LeaseState, Order, name_of
 
 MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
 
@@ -25,12 +25,22 @@ def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until
 
 
 def go_live(connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued) -> Lease:
-    handle = msgspec.json.encode(issued.handle).decode()
     connection.execute(
-        "UPDATE leases SET state = 'live', doubtful_until = 0, user = ?, handle = ? WHERE id = ?",
-        (issued.credential.user, handle, lease_id),
+        "UPDATE leases SET state = 'live', doubtful_until = 0, user = :user, handle = :handle,"
+        " expires_at = coalesce(:ends, expires_at) WHERE id = :id",
+        {
+            "user": name_of(issued.credential),
+            "handle": _written(issued.handle),
+            "ends": issued.expires_at,
+            "id": lease_id,
+        },
     )
     return _get(connection, lease_id)
+
+
+def pin(connection: sqlite3.Connection, lease_id: LeaseId, handle: dict[str, str]) -> None:
+    """What the source is about to make can be found by this, whatever happens next."""
+    connection.execute("UPDATE leases SET handle = ? WHERE id = ?", (_written(handle), lease_id))
 
 
 def clear_doubt(connection: sqlite3.Connection, lease_id: LeaseId) -> None:
@@ -89,6 +99,10 @@ def _get(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease:
     if lease is None:
         raise LookupError(f"the row of lease {lease_id} is gone")
     return lease
+
+
+def _written(handle: dict[str, str]) -> str:
+    return msgspec.json.encode(handle).decode()
 
 
 def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any] | None = None) -> tuple[Lease, ...]:

@@ -8,6 +8,7 @@ from typing import cast
 
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_identity import read_identity
+from hoopx_broker.daemon.config_sections import read_sections
 from hoopx_broker.daemon.config_targets import read_targets
 from hoopx_broker.daemon.pem import check_pair
 from hoopx_broker.daemon.problems import Problems, Wrong
@@ -34,7 +35,7 @@ def load(path: Path, environ: Mapping[str, str]) -> BrokerConfig:
     references = References(home, environ)
     text = _text_of(path, references, problems)
     marked = read_marked(text, problems) if text is not None else None
-    config = _broker(Section(marked, problems, references), home, path) if marked else HOLE
+    config = _broker(Section(marked, problems, references), references, home, path) if marked else HOLE
     problems.raise_if_any()
     return cast(BrokerConfig, config)
 
@@ -49,7 +50,8 @@ def _text_of(path: Path, references: References, problems: Problems) -> str | No
     return None
 
 
-def _broker(top: Section, home: Path, source: Path) -> BrokerConfig:
+def _broker(top: Section, references: References, home: Path, source: Path) -> BrokerConfig:
+    shared = read_sections(top, references)
     host, port = top.parsed_or("listen", values.host_port, values.host_port(DEFAULT_LISTEN)) or (HOLE, HOLE)
     identity, embedded = read_identity(top)
     config = BrokerConfig(
@@ -62,7 +64,7 @@ def _broker(top: Section, home: Path, source: Path) -> BrokerConfig:
         policies=top.unfollowed_or("policies", lambda text: _policies(text, home), "policies"),
         identity=identity,
         embedded=embedded,
-        targets=read_targets(top),
+        targets=read_targets(top, shared),
         source=source.absolute(),
     )
     top.close()

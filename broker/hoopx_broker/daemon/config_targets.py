@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.seams.issuer import Issuer
 from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, TlsModeName, UpstreamTls
 
 # A system's whole bundle of roots is a quarter of this.
@@ -21,15 +23,15 @@ MAX_CA = 1024 * 1024
 _LATER_KINDS = ("mysql", "mariadb", "ssh", "http", "kubernetes", "redis")
 
 
-def read_targets(top: Section) -> dict[str, Target]:
-    """The targets by their names."""
-    return {name: _target(name, section) for name, section in top.sections("targets", values.name)}
+def read_targets(top: Section, shared: Mapping[str, Any]) -> dict[str, Target]:
+    """The targets by their names. `shared` are the sections that their credential sources share."""
+    return {name: _target(name, section, shared) for name, section in top.sections("targets", values.name)}
 
 
-def _target(name: str, section: Section) -> Target:
+def _target(name: str, section: Section, shared: Mapping[str, Any]) -> Target:
     kind = section.parsed("kind", _kind)
     host, port = section.parsed("address", values.postgres_address) or (HOLE, HOLE)
-    source, ttl, credentials = _credentials(section.section("credentials"))
+    source, ttl, credentials = _credentials(section.section("credentials"), kind, shared)
     target = Target(
         name=name,
         kind=kind,
@@ -85,19 +87,22 @@ def _ca(section: Section, mode: TlsModeName) -> str | None:
     return str(path) if path else None
 
 
-def _credentials(section: Section) -> tuple[str, int, Any]:
+def _credentials(section: Section, kind: TargetKind, shared: Mapping[str, Any]) -> tuple[str, int, Any]:
     """The issuer's name, the longest life of its leases, and its options as its own Struct."""
     ttl = section.parsed_or("ttl", values.ttl, 3600)
-    source, shape = section.parsed("from", _named_plugin) or (HOLE, None)
-    if shape is None:
+    source, issuer = section.parsed("from", _named_plugin) or (HOLE, None)
+    if issuer is None:
         return HOLE, ttl, HOLE
-    options = section.options(shape, taken=("from", "ttl"))
+    if kind is not HOLE and kind not in issuer.kinds:
+        served = ", ".join(f"`{each}`" for each in sorted(issuer.kinds))
+        section.note("from", f"`{source}` makes no logins for a target of kind `{kind}`", f"it is for {served}")
+    options = section.options(issuer.Options, ("from", "ttl"), shared)
     section.close()
     return source, ttl, options
 
 
-def _named_plugin(text: str) -> tuple[str, type[Any]]:
-    return text, issuer_class(text).Options
+def _named_plugin(text: str) -> tuple[str, type[Issuer]]:
+    return text, issuer_class(text)
 
 
 def _labels(section: Section | None) -> dict[str, str]:

@@ -20,6 +20,7 @@ from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated
 from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Allow
+from hoopx_broker.terms.secret import Secret
 
 _log = structlog.get_logger()
 
@@ -36,10 +37,10 @@ class People(Struct, frozen=True):
     sessions: Sessions
     services: Services
 
-    def give_pass(self, identity: Identity, asked: PassFor) -> PassGiven:
+    def give_pass(self, identity: Identity, token: Secret, asked: PassFor) -> PassGiven:
         """A password for one target. Whether a session opens there is decided when it is used."""
         target = target_for(self.services, identity.who, asked.target)
-        word, given = self.passes.give(identity, target.name)
+        word, given = self.passes.give(identity, target.name, token)
         return PassGiven(word.reveal(), identity.who.user, target.name, given.expires_at)
 
     async def revoke(self, who: Principal, user: str, asked: Revoke) -> RevokedView:

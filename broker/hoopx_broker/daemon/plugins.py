@@ -1,26 +1,51 @@
-"""Find issuer plugins by the names under which their packages announce them."""
+"""Find plugins by the names under which their packages announce them."""
 
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import entry_points
-from typing import cast
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import Any, cast
 
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.references import SecretReader
 
-GROUP = "hoopx.issuers"
+ISSUERS = "hoopx.issuers"
+SECTIONS = "hoopx.sections"
+REFERENCES = "hoopx.references"
 
 
 def issuer_class(name: str) -> type[Issuer]:
     """The issuer that `credentials.from` names. Raises `Wrong` where there is none, or it cannot be loaded."""
-    announced = entry_points(group=GROUP)
+    announced = _announced(ISSUERS)
     if name not in announced.names:
         known = sorted(announced.names)
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean `{near[0]}`?" if near else f"installed are {', '.join(f'`{each}`' for each in known)}"
         raise Wrong("names no installed credential plugin", remedy)
+    return cast(type[Issuer], _loaded(announced[name]))
+
+
+def sections() -> dict[str, type[Any]]:
+    """The sections at the top of the file that plugins share, by name: each the Struct of its keys."""
+    return {each.name: _loaded(each) for each in _announced(SECTIONS)}
+
+
+def secret_reader(scheme: str) -> type[SecretReader] | None:
+    """Who follows references `scheme:…`; None where nobody does, so that such a text stands for itself."""
+    announced = _announced(REFERENCES)
+    return cast(type[SecretReader], _loaded(announced[scheme])) if scheme in announced.names else None
+
+
+@cache
+def _announced(group: str) -> EntryPoints:
+    """Looking through all installed packages takes milliseconds, and they do not change while the broker runs."""
+    return entry_points(group=group)
+
+
+def _loaded(announced: EntryPoint) -> Any:
     try:
-        return cast(type[Issuer], announced[name].load())
+        return announced.load()
     except ImportError as error:
         raise Wrong(f"names a plugin that cannot be loaded ({error})", "install what it needs") from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from types import MappingProxyType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from hoopx_broker.daemon.problems import Problems, Wrong
 from hoopx_broker.daemon.references import References
@@ -23,6 +25,8 @@ HOLE: Any = None
 
 # Enough of a value to find it by; the rest of a pasted certificate helps nobody.
 MAX_SHOWN = 80
+# Files that options of plugins name: certificates of an authority, a token; not a log by mistake.
+MAX_OPTION_FILE = 1024 * 1024
 
 _AT = re.compile(r" - at `\$([^`]*)`$")
 
@@ -200,17 +204,23 @@ class Section:
                     value = self._parsed(marked, word)
             yield written, self._named_as(written, marked, name), value
 
-    def options(self, shape: type[T], taken: Iterable[str]) -> T:
-        """All keys but `taken` as the options of a plugin: the fields of the Struct `shape`."""
+    def options(self, shape: type[T], taken: Iterable[str], shared: Mapping[str, Any] = MappingProxyType({})) -> T:
+        """All keys but `taken` as the options of a plugin: the fields of the Struct `shape`.
+
+        `shared` are sections of the whole file, which stand in for a field of that name and type that is not here.
+        """
         self._asked.extend(taken)
         values: dict[str, Any] = {}
         sound = True
         for field in msgspec.structs.fields(cast(type[msgspec.Struct], shape)):
-            if field.encode_name not in self._values and not field.required:
+            if field.encode_name not in self._values and _stands_in(shared, field):
+                self._asked.append(field.encode_name)
+                values[field.name] = shared[field.encode_name]
+            elif field.encode_name not in self._values and not field.required:
                 self._asked.append(field.encode_name)
                 continue
-            found = self._required(field.encode_name)
-            values[field.name] = self._option(found, field.type) if found else HOLE
+            else:
+                values[field.name] = self._field(field)
             sound = sound and values[field.name] is not HOLE
         return self._made(shape, values) if sound else cast(T, HOLE)
 
@@ -298,9 +308,23 @@ class Section:
             self._wrong(marked, f"`{_shortened(written)}` {wrong.what}", wrong.remedy)
             return cast(T, HOLE)
 
+    def _field(self, field: FieldInfo) -> Any:
+        found = self._required(field.encode_name)
+        if found is None:
+            return HOLE
+        inner = _struct_in(field.type)
+        if inner is None:
+            return self._option(found, field.type)
+        section = self._section(found)
+        made = section.options(inner, ())
+        section.close()
+        return made
+
     def _option(self, marked: Marked, shape: Any) -> Any:
         if shape is Secret or Secret in get_args(shape):
             return self._secret(marked)
+        if shape is Path or Path in get_args(shape):
+            return self._parsed(marked, self._readable, follow=_as_written) or HOLE
         try:
             return msgspec.convert(self._followed(marked), shape)
         except Wrong as wrong:
@@ -311,6 +335,11 @@ class Section:
             way = marked.key + (inner.group(1) if inner else "")
             self._problems.note(marked.line, way, _AT.sub("", told)[:1].lower() + _AT.sub("", told)[1:])
         return HOLE
+
+    def _readable(self, text: str) -> Path:
+        path = self._references.path(text)
+        self._references.read(path, MAX_OPTION_FILE)
+        return path
 
     def _followed(self, marked: Marked) -> Any:
         """The plain value behind the marks, references followed."""
@@ -336,6 +365,16 @@ class Section:
 
     def _wrong(self, marked: Marked, what: str, remedy: str = "") -> None:
         self._problems.note(marked.line, marked.key, what, remedy)
+
+
+def _struct_in(shape: Any) -> type[msgspec.Struct] | None:
+    """The Struct that a field holds, or may hold."""
+    shapes = [each for each in (shape, *get_args(shape)) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    return shapes[0] if shapes and get_origin(shape) in (None, UnionType, Union) else None
+
+
+def _stands_in(shared: Mapping[str, Any], field: FieldInfo) -> bool:
+    return field.encode_name in shared and _struct_in(field.type) is not None
 
 
 def _as_written(text: str) -> str:

@@ -64,7 +64,8 @@ class Tunnels:
 
     def _attend(self, link: ControlLink, request: WSUpgradeRequest, peer: str) -> None:
         async def identify() -> Applicant:
-            return Applicant(await self._believe(_presented(request, SESSION)), peer)
+            said = _presented(request, SESSION)
+            return Applicant(await self._believe(said), peer, said.token)
 
         async def believe(renewal: Renew) -> Identity:
             said = presented([f"{renewal.scheme} {renewal.token}"], [renewal.proof], "GET", SESSION)

@@ -135,7 +135,8 @@ class Api:
     # People.
 
     async def _pass(self, request: Request, _: Principal) -> PassGiven:
-        return self._house.people.give_pass(request.state.identity, await self._body(request, PassFor))
+        asked = await self._body(request, PassFor)
+        return self._house.people.give_pass(request.state.identity, _presented(request).token, asked)
 
     async def _revoke(self, request: Request, who: Principal) -> RevokedView:
         return await self._house.people.revoke(who, request.path_params["user"], await self._body(request, Revoke))

@@ -19,12 +19,13 @@ MAX_HELD_EACH = 100  # of these for one person, so that one script cannot take t
 
 
 class Pass(Struct, frozen=True):
-    """What a pass stands for. `id` names it without being it."""
+    """What a pass stands for. `id` names it without being it; `token` is what it was given for."""
 
     id: str
     identity: Identity
     target: str
     expires_at: float
+    token: Secret | None = None
 
 
 class Passes:
@@ -36,14 +37,14 @@ class Passes:
         self._held: dict[str, Pass] = {}
         self._opened: set[str] = set()
 
-    def give(self, identity: Identity, target: str) -> tuple[Secret, Pass]:
+    def give(self, identity: Identity, target: str, token: Secret | None = None) -> tuple[Secret, Pass]:
         """A fresh pass and what it stands for. Raises `Denied` where too many are held."""
         self._sweep()
         mine = sum(_person(each.identity) == _person(identity) for each in self._held.values())
         if len(self._held) >= MAX_HELD or mine >= MAX_HELD_EACH:
             raise Denied("too many passes wait for their use", "use those that you have, or wait five minutes")
         word = PREFIX + compact.encode(self._random(32))
-        given = Pass(_digest(word), identity, target, min(self._clock() + LIFE, identity.expires_at))
+        given = Pass(_digest(word), identity, target, min(self._clock() + LIFE, identity.expires_at), token)
         self._held[given.id] = given
         return Secret(word), given
 

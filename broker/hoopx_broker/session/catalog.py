@@ -22,7 +22,7 @@ from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName, Unreadable
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.outline import Outline
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
@@ -38,7 +38,7 @@ KEPT_SECONDS = 3.0
 class CatalogReader:
     """Reads with the lease's own login. The connection is kept for the next reading, if one comes soon."""
 
-    def __init__(self, target: Target, credential: Credential, crew: Crew, reader: StatementReader) -> None:
+    def __init__(self, target: Target, credential: DatabaseLogin, crew: Crew, reader: StatementReader) -> None:
         self._target = target
         self._reader = reader
         self._credential = credential

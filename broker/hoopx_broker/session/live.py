@@ -22,7 +22,7 @@ from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted, told
 from hoopx_broker.terms.entries import Entry, Opened, Unmask
 from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.ids import LeaseId, new_stream_id
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
@@ -48,7 +48,7 @@ class Parts(Struct, frozen=True):
     opened: Opened
     target: Target
     lease: LeaseId
-    credential: Credential
+    credential: DatabaseLogin
     court: Court
     recorder: Recorder
     catalog: CatalogReader

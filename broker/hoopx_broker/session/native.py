@@ -11,7 +11,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Waiting
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.identity.identity import Identity, Presented
-from hoopx_broker.identity.passes import Passes, is_pass
+from hoopx_broker.identity.passes import Pass, Passes, is_pass
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.live import LiveSession
@@ -189,32 +189,39 @@ class NativeClient(asyncio.Protocol):
 
     async def _stay_in_session(self, startup: bytes, token: Secret) -> None:
         guest = introduce(messages.parse_startup(Frame(STARTUP, startup)))
-        identity, pass_ = await self._identify(guest, token)
+        identity, pass_, shown = await self._identify(guest, token)
         self._is_known()
         self._transport.write(guest.answer + messages.AUTHENTICATION_OK)
         host, _, _ = self._peer.rpartition(":")
         login = identity.login.sid, identity.client
         purpose = Purpose(identity.who, guest.target, guest.reason, guest.ticket, host, pass_, *login)
-        applicant = Applicant(identity, self._peer)
+        applicant = Applicant(identity, self._peer, shown)
         async with self._needs.sessions.joined(purpose, applicant, self._tell_to_wait) as session:
             self._begin(session, guest)
             await self._is_over.wait()
 
-    async def _identify(self, guest: Introduction, token: Secret) -> tuple[Identity, str]:
-        """Who connects, and the id of their pass where they have one. Raises `Unauthenticated`, or `Unwelcome`."""
-        identity, pass_ = self._of_pass(guest, token) if is_pass(token) else (await self._of_token(token), "")
+    async def _identify(self, guest: Introduction, token: Secret) -> tuple[Identity, str, Secret | None]:
+        """Who connects, the id of their pass where they have one, and the token behind it.
+
+        Raises `Unauthenticated`, or `Unwelcome`.
+        """
+        if is_pass(token):
+            found = self._of_pass(guest, token)
+            identity, pass_, shown = found.identity, found.id, found.token
+        else:
+            identity, pass_, shown = await self._of_token(token), "", token
         if identity.who.user != guest.user:
             hint = "connect as the user that `hoopx whoami` shows"
             raise Unwelcome("28000", "this token is not one of the user that the client names", hint)
-        return identity, pass_
+        return identity, pass_, shown
 
-    def _of_pass(self, guest: Introduction, word: Secret) -> tuple[Identity, str]:
+    def _of_pass(self, guest: Introduction, word: Secret) -> Pass:
         found = self._needs.passes.find(word)
         if found is None:
             raise Unauthenticated("this token is not accepted", _FRESH_PASS)
         if found.target != guest.target:
             raise Unwelcome("28000", "this token is for another target", f"take one: `hoopx token {guest.target}`")
-        return found.identity, found.id
+        return found
 
     async def _of_token(self, token: Secret) -> Identity:
         try:

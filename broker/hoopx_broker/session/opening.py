@@ -8,7 +8,7 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView, Waiting
@@ -30,9 +30,10 @@ from hoopx_broker.terms import entries
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, StillPending, Unknown
 from hoopx_broker.terms.ids import LeaseId, RequestId, SessionId, new_lease_id, new_session_id
-from hoopx_broker.terms.leases import Credential, Lease, Order
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
+from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.wire.effects import Judge
 
@@ -47,10 +48,11 @@ OnWaiting = Callable[[Waiting], None]
 
 
 class Applicant(Struct, frozen=True):
-    """Who asks, and from where."""
+    """Who asks, and from where. `token` is what they showed, for credential sources that want to see it themselves."""
 
     identity: Identity
     peer: str
+    token: Secret | None = None
 
     @property
     def who(self) -> Principal:
@@ -75,6 +77,7 @@ class _Permission(Struct, frozen=True):
     seconds: int
     request: RequestView | None = None
     shadow: str = ""
+    obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Opening:
@@ -96,11 +99,20 @@ class Opening:
         permission = await self._permit(ask, applicant.who, target, on_waiting)
         _check_standing(self._services, applicant)
         opened = self._describe(applicant, target, permission)
-        order = Order(LeaseId(opened.lease), SessionId(opened.session), target, applicant.who, opened.expires_at)
+        order = Order(
+            LeaseId(opened.lease),
+            SessionId(opened.session),
+            target,
+            applicant.who,
+            opened.expires_at,
+            applicant.token,
+            permission.obligations,
+        )
         lease, credential = await self._services.keeper.lease(order)
-        reader = CatalogReader(target, credential, self._services.crew, self._services.reader)
+        login = _login(credential, target)
+        reader = CatalogReader(target, login, self._services.crew, self._services.reader)
         try:
-            return await self._begin(applicant, opened, target, lease, credential, reader, notify)
+            return await self._begin(applicant, opened, target, lease, login, reader, notify)
         except BaseException:
             await reader.close()
             await self._services.keeper.end(lease.id)
@@ -126,7 +138,9 @@ class Opening:
         ruling = self._services.judge().opening(who, target, circumstances)
         match ruling:
             case Allow(rules):
-                return _Permission(rules, ask.reason, ask.ticket, seconds, shadow=ruling.shadow)
+                return _Permission(
+                    rules, ask.reason, ask.ticket, seconds, shadow=ruling.shadow, obligations=ruling.obligations
+                )
             case Deny():
                 raise SessionDenied(ruling, f"a session on `{target.name}`")
             case Ask():
@@ -148,7 +162,9 @@ class Opening:
         )
         if not isinstance(again, Allow):
             raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
-        return _Permission(again.rules, request.reason, request.ticket, seconds, request, again.shadow)
+        return _Permission(
+            again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations
+        )
 
     async def _find_request(
         self, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask
@@ -200,7 +216,7 @@ class Opening:
         opened: entries.Opened,
         target: Target,
         lease: Lease,
-        credential: Credential,
+        credential: DatabaseLogin,
         reader: CatalogReader,
         notify: Callable[[Event], None],
     ) -> LiveSession:
@@ -282,6 +298,13 @@ class Opening:
         finally:
             await session.catalog.close()
             await self._close_record(session.opened, session.recorder, reason)
+
+
+def _login(credential: Credential, target: Target) -> DatabaseLogin:
+    """What the configuration makes sure of: sources for databases give logins."""
+    if not isinstance(credential, DatabaseLogin):
+        raise TypeError(f"`{target.source}` gave `{target.name}` something else than a login")
+    return credential
 
 
 def _check_standing(services: Services, applicant: Applicant) -> None:

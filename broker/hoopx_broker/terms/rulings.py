@@ -12,11 +12,15 @@ from hoopx_broker.terms.targets import ColumnName
 
 
 class Allow(Struct, frozen=True, tag="allow"):
-    """Permitted by `rules`; `masks` are the classified columns whose values stay hidden, with their class."""
+    """Permitted by `rules`; `masks` are the classified columns whose values stay hidden, with their class.
+
+    `obligations` is what those rules bind the session's credential to, by the names of their annotations.
+    """
 
     rules: tuple[str, ...] = ()
     masks: dict[ColumnName, str] = field(default_factory=dict)
     shadow: str = ""
+    obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Deny(Struct, frozen=True, tag="deny"):

@@ -7,7 +7,7 @@ from hashlib import md5
 
 from msgspec import Struct
 
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.wire.cursor import BrokenPeer, Cursor
 from hoopx_broker.wire.effects import Effect, Send, Side, StartTls
 from hoopx_broker.wire.postgres import frames, messages
@@ -36,7 +36,7 @@ class _Step(Enum):
 class Upstream(Struct, frozen=True):
     """Where and as whom to log in. A server that TLS has not `verified` gets proofs of the password, never itself."""
 
-    credential: Credential
+    credential: DatabaseLogin
     database: str
     tls: bool
     verified: bool = False
