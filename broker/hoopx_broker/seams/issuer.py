@@ -34,10 +34,11 @@ class Issuer(Protocol):
         Whatever `revoke` could not find by the lease's ids alone is pinned before it is made.
         """
 
-    async def revoke(self, lease: Lease, target: Target) -> None:
+    async def revoke(self, lease: Lease, target: Target) -> float | None:
         """Make the credential unusable and cut what is logged in with it. Safe to repeat; raises `BackendFailed`.
 
         A lease in the state `pending` may or may not exist at the source: it is known by its ids and what was pinned.
+        What cannot be called back ends by itself: then this gives when, in seconds since the Unix epoch.
         """
 
 
