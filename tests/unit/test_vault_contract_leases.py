@@ -1,4 +1,4 @@
-"""What Vault's database engine and its leases promise, by its API documentation: held against the real one and the double.
+"""What Vault's database engine and its leases promise: held against a real one and the double.
 
 Sources: the pages `secret/databases`, `secret/databases/postgresql` and `system/leases` of Vault's API documentation.
 """
@@ -17,7 +17,12 @@ from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.vault.peer import DoubleVault, Vault
 
-CREATE = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT app_read TO \"{{name}}\""
+CREATE = """\
+CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT app_read TO "{{name}}"
+"""
+HALF_WAY = """\
+CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}'; GRANT no_such_role TO "{{name}}"
+"""
 MOUNTS = itertools.count()
 
 
@@ -143,9 +148,8 @@ def test_force_forgets_a_lease_and_leaves_the_role(stage: Stage) -> None:
 
 def test_renewing_moves_the_end_in_vault_and_in_the_database(stage: Stage) -> None:
     told = stage.vault.read(stage.role("ro", default_ttl="1m", max_ttl="10m"))
-    ends = (
-        f"SELECT extract(epoch FROM rolvaliduntil - now()) FROM pg_roles WHERE rolname = '{told['data']['username']}'"
-    )
+    user = told["data"]["username"]
+    ends = f"SELECT extract(epoch FROM rolvaliduntil - now()) FROM pg_roles WHERE rolname = '{user}'"
     renewed = stage.vault.write("sys/leases/renew", {"lease_id": told["lease_id"], "increment": 300})
     assert (renewed["lease_id"], renewed["lease_duration"]) == (told["lease_id"], 300)
     assert renewed["data"] is None
@@ -180,7 +184,7 @@ def test_a_lease_that_ends_takes_the_role_with_it(stage: Stage) -> None:
 
 
 def test_a_creation_that_fails_half_way_leaves_no_role(stage: Stage) -> None:
-    path = stage.role("bad", 'CREATE ROLE "{{name}}" LOGIN PASSWORD \'{{password}}\'; GRANT no_such_role TO "{{name}}"')
+    path = stage.role("bad", HALF_WAY)
     before = stage.postgres.roles("v-")
     reply = stage.vault.ask("GET", path)
     assert reply.status == 500
