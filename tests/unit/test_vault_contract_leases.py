@@ -5,7 +5,6 @@ Sources: the pages `secret/databases`, `secret/databases/postgresql` and `system
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
-from tests.peers.vault.peer import DoubleVault, Vault
+from tests.peers.vault.peer import Vault
 
 CREATE = """\
 CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT app_read TO "{{name}}"
@@ -23,7 +22,6 @@ CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}
 HALF_WAY = """\
 CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}'; GRANT no_such_role TO "{{name}}"
 """
-MOUNTS = itertools.count()
 
 
 class Stage(Struct):
@@ -55,7 +53,7 @@ class Stage(Struct):
 
 @pytest.fixture
 def stage(each_vault: Vault, postgres: Postgres) -> Iterator[Stage]:
-    place = each_vault.enable(f"db{next(MOUNTS)}", "database")
+    place = each_vault.enable(each_vault.fresh("db"), "database")
     each_vault.database(place, "pg", url_of(postgres), postgres.superuser, postgres.superuser_password)
     yield Stage(each_vault, postgres, place)
     each_vault.write(f"sys/leases/revoke-force/{place}")
@@ -242,17 +240,5 @@ def test_a_lease_that_could_not_follow_its_token_stays_to_be_revoked(stage: Stag
     assert not stage.vault.write("sys/leases/lookup", {"lease_id": told["lease_id"]})["data"]["renewable"]
     assert stage.revoke(told["lease_id"])[0] == 400
     stage.role("stuck", revocation_statements=['DROP ROLE "{{name}}"'])
-    assert stage.revoke(told["lease_id"])[0] == 204
-    assert not stage.has(told["data"]["username"])
-
-
-def test_leases_survive_a_kill_of_the_double(vault: DoubleVault, postgres: Postgres) -> None:
-    place = vault.enable("db", "database")
-    vault.database(place, "pg", url_of(postgres), postgres.superuser, postgres.superuser_password)
-    stage = Stage(vault, postgres, place)
-    told = vault.read(stage.role("ro"))
-    vault.die()
-    vault.start()
-    assert stage.has(told["data"]["username"])
     assert stage.revoke(told["lease_id"])[0] == 204
     assert not stage.has(told["data"]["username"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from tests.peers.vault.answers import (
     NOTHING,
@@ -21,15 +20,12 @@ from tests.peers.vault.engine import Call, Engine
 from tests.peers.vault.servers import PLUGINS, Failed, Server, connect
 from tests.peers.vault.state import Lease, Mount, word
 
-if TYPE_CHECKING:
-    from tests.peers.vault.core import Core
 STATEMENTS = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
 SLACK = 5  # seconds that a role outlives its lease in the database itself, as Vault gives them
 
 
 class DatabaseEngine(Engine):
     def __init__(self) -> None:
-        self.core: Core
         self._servers: dict[str, Server] = {}
 
     def close(self) -> None:

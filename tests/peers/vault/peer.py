@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -51,6 +52,7 @@ class Vault:
         self.unseal_key = ""
         self._process: subprocess.Popen[str] | None = None
         self._client: httpx2.Client | None = None
+        self._numbers = itertools.count(1)
 
     @property
     def url(self) -> str:
@@ -102,6 +104,10 @@ class Vault:
 
     def delete(self, path: str, **more: Any) -> None:
         self._good(self.ask("DELETE", path, **more), path)
+
+    def fresh(self, name: str) -> str:
+        """A name that nobody has had here: tests share a server."""
+        return f"{name}{next(self._numbers)}"
 
     def enable(self, place: str, kind: str, namespace: str = "", **options: Any) -> str:
         """Mount a secrets engine and give its place."""

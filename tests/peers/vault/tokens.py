@@ -146,9 +146,6 @@ def said(token: Token, ttl: int) -> Json:
 class TokenEngine(Engine):
     """auth/token/…"""
 
-    def __init__(self) -> None:
-        self.core: Core
-
     def handle(self, call: Call) -> Answer:
         asks = call.request.writes
         match call.path.split("/")[0]:
