@@ -15,12 +15,13 @@ from hoopx_plugins.postgres_statements import no_warnings
 
 _NAME = re.compile(r"([^.\s\"]+)\.([^.\s\"]+)")
 
+# `unnest` of several lists must not be qualified: the search path sees to it that it is the system's.
 # A column holds what the columns of that name in its parents and in its partitions hold. A generated column holds what
 # it is made of, so in a table with classified columns all of them count.
 _CLASSIFIED = """
 WITH RECURSIVE named AS (
     SELECT a.attrelid, a.attname
-    FROM pg_catalog.unnest(%(schemas)s::text[], %(tables)s::text[], %(columns)s::text[]) AS k(s, t, c)
+    FROM unnest(%(schemas)s::text[], %(tables)s::text[], %(columns)s::text[]) AS k(s, t, c)
     JOIN pg_catalog.pg_namespace AS n ON n.nspname = k.s
     JOIN pg_catalog.pg_class AS r ON r.relnamespace = n.oid AND r.relname = k.t
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attname = k.c AND NOT a.attisdropped
@@ -44,12 +45,12 @@ SELECT coalesce(pg_catalog.array_agg(attrelid), '{}'), coalesce(pg_catalog.array
 # cannot be known from its name, so a view is given where an operator names it.
 _READABLE = """
 SELECT n.nspname::text, r.relname::text, pg_catalog.array_agg(a.attname::text ORDER BY a.attnum)
-FROM pg_catalog.unnest(%(schemas)s::text[], %(tables)s::text[]) AS k(s, t)
+FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS k(s, t)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = k.s
 JOIN pg_catalog.pg_class AS r ON r.relnamespace = n.oid
  AND (r.relname = k.t AND r.relkind IN ('r', 'p', 'f', 'v', 'm') OR k.t = '*' AND r.relkind IN ('r', 'p', 'f'))
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(%(oids)s::oid[], %(names)s::text[]) AS x(o, c)
+WHERE NOT EXISTS (SELECT 1 FROM unnest(%(oids)s::oid[], %(names)s::text[]) AS x(o, c)
                   WHERE x.o = r.oid AND x.c = a.attname)
 GROUP BY n.nspname, r.relname
 ORDER BY 1, 2
@@ -75,7 +76,7 @@ SELECT found FROM (
     WHERE is_mighty OR rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')
     UNION ALL
     SELECT 2, pg_catalog.format('by SELECT on `%%s.%%s.%%s`', n.nspname, r.relname, x.c)
-    FROM groups AS g, pg_catalog.unnest(%(oids)s::oid[], %(names)s::text[]) AS x(o, c)
+    FROM groups AS g, unnest(%(oids)s::oid[], %(names)s::text[]) AS x(o, c)
     JOIN pg_catalog.pg_class AS r ON r.oid = x.o
     JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
     WHERE pg_catalog.has_column_privilege(g.oid, x.o, x.c, 'SELECT') OR r.relowner = g.oid
@@ -87,7 +88,7 @@ SELECT found FROM (
     WHERE pg_catalog.has_any_column_privilege(g.oid, r.oid, 'SELECT')
       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_options_to_table(r.reloptions)
                       WHERE option_name = 'security_invoker' AND option_value IN ('true', 'on', 'yes', '1'))
-      AND NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(%(schemas)s::text[], %(tables)s::text[]) AS k(s, t)
+      AND NOT EXISTS (SELECT 1 FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS k(s, t)
                       WHERE n.nspname = k.s AND r.relname = k.t)
     UNION ALL
     SELECT 4, pg_catalog.format('by `%%s`, which runs with the rights of its owner', p.oid::regprocedure)
