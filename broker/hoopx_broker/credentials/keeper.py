@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
+from hoopx_broker.credentials.waiting import wait_until
 from hoopx_broker.seams.issuer import Issuer, Renews
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
@@ -252,15 +253,9 @@ class Keeper:
                     assert_never(outcome)
 
     async def _wait(self, lease_id: LeaseId, seconds: float) -> None:
-        """In pieces, for the clock may be set, and a machine may sleep."""
         due = self._next[lease_id] = self._clock() + seconds
         try:
-            while True:
-                piece = min(seconds, LONGEST_RETRY)
-                await self._sleep(piece)
-                seconds = min(seconds - piece, due - self._clock())
-                if seconds <= 0:
-                    return
+            await wait_until(due, self._clock, self._sleep, LONGEST_RETRY)
         finally:
             del self._next[lease_id]
 

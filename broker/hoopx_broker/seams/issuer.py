@@ -44,7 +44,7 @@ class Issuer(Protocol):
 
 @runtime_checkable
 class Cuts(Protocol):
-    """An issuer whose `revoke` ends what is logged in, too. For others that are `exclusive` the broker does it before."""
+    """An issuer whose `revoke` cuts what is logged in, too. For other `exclusive` ones the broker does it before."""
 
     cuts: ClassVar[bool]
 
