@@ -163,7 +163,7 @@ class Api:
 
     def _view(self, target: Target, who: Principal) -> TargetView:
         judge = self._services.judge()
-        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.ttl))
+        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.longest))
         masked = tuple(str(column) for column in judge.hidden(who, target))
         facts = {"database": target.database, "labels": target.labels, "masked": masked}
         match ruling:
