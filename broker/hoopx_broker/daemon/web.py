@@ -37,7 +37,8 @@ from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening, ask_for_session, denial, duration_of
+from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
