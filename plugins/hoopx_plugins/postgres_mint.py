@@ -18,7 +18,7 @@ from hoopx_plugins.postgres_statements import check_create, check_grants, run, v
 from hoopx_plugins.postgres_walls import check_read_only
 
 # A statement goes on although its client is gone, until the server looks: with a killed broker its sessions end so.
-LOOKS_FOR_CLIENT = "5s"
+LOOKS_FOR_CLIENT = "2s"
 CONNECTIONS = 20
 
 

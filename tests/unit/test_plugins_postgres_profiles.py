@@ -84,7 +84,7 @@ def test_statements_make_the_role_and_everything_else_still_holds(scene: Scene) 
     with closing(scene.log_in(issued)) as connection:
         assert connection.execute("SHOW work_mem").fetchone() == ("8MB",)
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
-        assert connection.execute("SHOW client_connection_check_interval").fetchone() == ("5s",)
+        assert connection.execute("SHOW client_connection_check_interval").fetchone() == ("2s",)
     known = "SELECT rolconnlimit, extract(epoch FROM rolvaliduntil)::float8, shobj_description(oid, 'pg_authid')"
     rows = scene.superuser(f"{known} FROM pg_roles WHERE rolname = '{role_name(order.session)}'")
     assert rows == [(2, float(int(order.expires_at)), "ann")]
