@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.peers import found
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
+
+if TYPE_CHECKING:
+    from tests.peers.aws import Aws
 
 
 def pytest_report_header() -> list[str]:
@@ -43,4 +47,13 @@ def own_postgres(foundry: Foundry) -> Iterator[Postgres]:
 def each_postgres(request: pytest.FixtureRequest, foundry: Foundry) -> Iterator[Postgres]:
     """The shared PostgreSQL of each version found: the test runs once for every one."""
     with foundry.server(request.param) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS as moto plays it, shared by the whole run: names of one's own, please."""
+    from tests.peers.aws import aws_server  # boto3 and moto, which most runs of few tests need not wait for
+
+    with aws_server(tmp_path_factory.mktemp("aws")) as server:
         yield server
