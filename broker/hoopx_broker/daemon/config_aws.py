@@ -18,6 +18,7 @@ _OF_DATABASES = {
     "tls": "AWS is reached by the client itself, not through the broker",
     "classify": "no data of AWS passes through the broker, so nothing is masked",
     "masks": "no data of AWS passes through the broker, so nothing is masked",
+    "mask_key": "no data of AWS passes through the broker, so nothing is masked",
     "detect": "no data of AWS passes through the broker, so nothing is masked",
     "idle": "what the keys are used for does not pass through the broker",
 }
@@ -30,9 +31,7 @@ def read_aws(name: str, section: Section, common: dict[str, Any]) -> Target:
             section.refuse(key, f"does not belong to a target of kind `aws`: {why}", "take it out")
     region = section.parsed("region", _region)
     account = section.parsed_or("account", _account, "")
-    return Target(
-        name=name, host="", port=0, database="", tls=UpstreamTls(), region=region, account=account, **common
-    )
+    return Target(name=name, host="", port=0, database="", tls=UpstreamTls(), region=region, account=account, **common)
 
 
 def _region(text: str) -> str:
@@ -43,5 +42,5 @@ def _region(text: str) -> str:
 
 def _account(text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
-        raise Wrong("is not the number of an account", "write its twelve digits in quotes, as `\"123456789012\"`")
+        raise Wrong("is not the number of an account", 'write its twelve digits in quotes, as `"123456789012"`')
     return text
