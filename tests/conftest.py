@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests.peers import found
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.peers.vault.peer import DoubleVault, Vault, double, real
 from tests.peers.vault.peer import program as real_program
+
+if TYPE_CHECKING:
+    from tests.peers.aws import Aws
 
 
 def pytest_report_header() -> list[str]:
@@ -67,4 +71,13 @@ def each_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     program = real_program()
     assert program is not None
     with real(home, program) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS as moto plays it, shared by the whole run: names of one's own, please."""
+    from tests.peers.aws import aws_server  # boto3 and moto, which most runs of few tests need not wait for
+
+    with aws_server(tmp_path_factory.mktemp("aws")) as server:
         yield server
