@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -16,7 +16,7 @@ from psycopg import errors, sql
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import SessionId
-from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.postgres_admin import Connection, administrator
@@ -29,6 +29,8 @@ PASSWORD_BYTES = 32
 # server that is over in milliseconds.
 ATTEMPTS = 6
 PAUSE = 0.05
+
+NOTICED_WITHIN = "2s"
 
 # Longer than what the server itself bounds, so by then it is the network or the machine that hangs; shorter, with the
 # time to connect, than the keeper of leases waits: its word for it is less exact.
@@ -68,6 +70,7 @@ class PostgresRoleIssuer:
     Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
     exclusive: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -91,6 +94,17 @@ class PostgresRoleIssuer:
 
         await self._alone(order.target, mint)
         return Issued(DatabaseLogin(user=role, password=password), handle={"role": role})
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+        """The same role and password until the order's end."""
+        role = role_name(lease.session)
+
+        async def go_on(connection: Connection) -> None:
+            prolong = sql.SQL("ALTER ROLE {} VALID UNTIL {}")
+            await connection.execute(prolong.format(sql.Identifier(role), _moment(order.expires_at)))
+
+        await self._alone(order.target, go_on)
+        return Issued(credential, handle={"role": role})
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Bar, cut and drop the session's role, and confirm that it is gone.
@@ -158,9 +172,9 @@ async def _mint(
 ) -> None:
     name = sql.Identifier(role)
     create = sql.SQL("CREATE ROLE {} LOGIN INHERIT PASSWORD {} VALID UNTIL {} CONNECTION LIMIT {}")
-    end = datetime.fromtimestamp(expires_at, UTC).isoformat(sep=" ", timespec="seconds")
     verifier = _verifier(connection, role, password)
-    await connection.execute(create.format(name, verifier, end, options.connection_limit))
+    await connection.execute(create.format(name, verifier, _moment(expires_at), options.connection_limit))
+    await _notice_the_brokers_death(connection, name)
     for parent in options.roles:
         await connection.execute(_membership(connection).format(sql.Identifier(parent), name))
     if options.read_only:
@@ -170,6 +184,21 @@ async def _mint(
         await connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, limit))
     for grant in options.grants:
         await _grant(connection, grant.replace("{{role}}", name.as_string(connection)))
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")
+
+
+async def _notice_the_brokers_death(connection: Connection, role: sql.Identifier) -> None:
+    """A statement that still runs for a broker that was killed ends within seconds, where the server can notice."""
+    if connection.info.server_version < 140000:
+        return
+    # Servers on systems without the means for it refuse the setting.
+    with suppress(errors.InvalidParameterValue):
+        async with connection.transaction():
+            setting = sql.SQL("ALTER ROLE {} SET client_connection_check_interval = {}")
+            await connection.execute(setting.format(role, NOTICED_WITHIN))
 
 
 def _verifier(connection: Connection, role: str, password: Secret) -> str:

@@ -14,7 +14,7 @@ from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
-from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.issuer import Issuer, Renews
 from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, TlsModeName, UpstreamTls
 
 # A system's whole bundle of roots is a quarter of this.
@@ -45,10 +45,25 @@ def _target(name: str, section: Section, shared: Mapping[str, Any]) -> Target:
         masks=replace(read_masks(section), detectors=read_detectors(section)),
         credentials=credentials,
         ttl=ttl,
+        session=_session(section, source, ttl),
         idle=section.parsed_or("idle", values.idle, None),
     )
     section.close()
     return target
+
+
+def _session(section: Section, source: str, ttl: int) -> int | None:
+    """Beyond the life of one lease only where the source can renew it."""
+    session = section.parsed_or("session", values.session, None)
+    if session is None or session is HOLE or source is HOLE or ttl is HOLE:
+        return session
+    if session > ttl and not issubclass(issuer_class(source), Renews):
+        section.note(
+            "session",
+            f"is longer than `credentials.ttl`, and `{source}` cannot renew what it gives",
+            "make `credentials.ttl` as long, or the session shorter",
+        )
+    return session
 
 
 def _kind(text: str) -> TargetKind:

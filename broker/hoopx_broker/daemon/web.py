@@ -37,7 +37,8 @@ from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening, ask_for_session, denial, duration_of
+from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -162,7 +163,7 @@ class Api:
 
     def _view(self, target: Target, who: Principal) -> TargetView:
         judge = self._services.judge()
-        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.ttl))
+        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.longest))
         masked = tuple(str(column) for column in judge.hidden(who, target))
         facts = {"database": target.database, "labels": target.labels, "masked": masked}
         match ruling:

@@ -43,11 +43,20 @@ class Issuer(Protocol):
 
 
 @runtime_checkable
+class Cuts(Protocol):
+    """An issuer whose `revoke` cuts what is logged in, too. For other `exclusive` ones the broker does it before."""
+
+    cuts: ClassVar[bool]
+
+
+@runtime_checkable
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 
     async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
         """The same credential until `order.expires_at`, or another one. Raises `BackendFailed`; the old one stays then.
+
+        A source whose credentials have no end of their own gives the same one back.
 
         The handle that is given replaces the stored one, so it must name all that is still to be revoked.
         """

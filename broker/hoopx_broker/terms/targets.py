@@ -33,7 +33,8 @@ class ColumnName(Struct, frozen=True, order=True):
 class Target(Struct, frozen=True):
     """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`.
 
-    `ttl` is the longest life of a lease, in seconds; `idle` how long a client may say nothing, None for without end.
+    `ttl` is the longest life of a lease, in seconds; `session` how long a session may last, None for as long as that;
+    `idle` how long a client may say nothing, None for without end.
     """
 
     name: str
@@ -47,5 +48,11 @@ class Target(Struct, frozen=True):
     classify: dict[ColumnName, str] = field(default_factory=dict)
     credentials: Any = None
     ttl: int = 3600
+    session: int | None = None
     idle: int | None = None
     masks: Masks = field(default_factory=Masks)
+
+    @property
+    def longest(self) -> int:
+        """How long a session may last, in seconds."""
+        return self.ttl if self.session is None else self.session
