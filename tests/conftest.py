@@ -8,6 +8,8 @@ import pytest
 
 from tests.peers import found
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
+from tests.peers.vault.peer import DoubleVault, Vault, double, real
+from tests.peers.vault.peer import program as real_program
 
 
 def pytest_report_header() -> list[str]:
@@ -43,4 +45,26 @@ def own_postgres(foundry: Foundry) -> Iterator[Postgres]:
 def each_postgres(request: pytest.FixtureRequest, foundry: Foundry) -> Iterator[Postgres]:
     """The shared PostgreSQL of each version found: the test runs once for every one."""
     with foundry.server(request.param) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoubleVault]:
+    """The double of Vault, with its faults, for the tests of one module: give mounts and roles names of your own."""
+    with double(tmp_path_factory.mktemp("vault")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["double", "real"])
+def each_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """The double and a real OpenBao or Vault in turn: what a test says holds for both. Use a mount of your own."""
+    home = tmp_path_factory.mktemp("vault")
+    if request.param == "double":
+        with double(home) as running:
+            yield running
+        return
+    found.require("openbao")
+    program = real_program()
+    assert program is not None
+    with real(home, program) as server:
         yield server

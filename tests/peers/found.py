@@ -13,6 +13,7 @@ import pytest
 from msgspec import Struct
 
 from tests.peers.postgres import installations
+from tests.peers.vault import peer as vault
 from tests.regress.source import FETCH, suites
 
 SUPPORTED = range(12, 19)  # major versions of PostgreSQL
@@ -51,6 +52,8 @@ def peers() -> list[Peer]:
         Peer("chromium", _chromium(), "apt-get install chromium chromium-driver", optional=True),
         Peer("node clients", _node_package(NODE_CLIENTS, "postgres"), ".ci/peers", optional=True),
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
+        # Its tests run against the double as well, which stands in for it where it is not.
+        Peer("openbao", _openbao(), ".ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
     ]
 
@@ -143,6 +146,12 @@ def jdbc_driver() -> Path | None:
 def _pgjdbc() -> str | None:
     driver = jdbc_driver()
     return driver.stem if driver is not None and shutil.which("java") else None
+
+
+def _openbao() -> str | None:
+    """Or a Vault of HashiCorp's: what `HOOPX_TEST_VAULT` names, else what is found."""
+    found = vault.program()
+    return vault.version(found) if found is not None else None
 
 
 def _regression_sql() -> str | None:

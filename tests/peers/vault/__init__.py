@@ -1,0 +1,1 @@
+"""A Vault for tests: a real OpenBao where there is one, and a double of its HTTP API that acts for real."""
