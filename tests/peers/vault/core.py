@@ -89,7 +89,10 @@ class Core:
         return any(policies.fits(each, call.path) for each in self.engines[call.mount.type].open)
 
     def _judge(self, request: Request, namespace: Namespace, call: Call | None, token: Token) -> None:
-        may = self.capabilities(token, request.namespace, request.path)
+        # What is listed is a folder, and policies name it with its slash.
+        folder = "/" if request.operation == "list" else ""
+        may = self.capabilities(token, request.namespace, request.path + folder)
+        may = may or self.capabilities(token, request.namespace, request.path)
         needs_sudo = any(policies.fits(each, request.path) for each in (*SUDO, *SUDO_TOO))
         if "root" in may or (request.operation in may and ("sudo" in may or not needs_sudo)):
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from tests.peers.vault.answers import (
     NOTHING,
@@ -21,15 +20,12 @@ from tests.peers.vault.engine import Call, Engine
 from tests.peers.vault.servers import PLUGINS, Failed, Server, connect
 from tests.peers.vault.state import Lease, Mount, word
 
-if TYPE_CHECKING:
-    from tests.peers.vault.core import Core
 STATEMENTS = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
 SLACK = 5  # seconds that a role outlives its lease in the database itself, as Vault gives them
 
 
 class DatabaseEngine(Engine):
     def __init__(self) -> None:
-        self.core: Core
         self._servers: dict[str, Server] = {}
 
     def close(self) -> None:
@@ -95,11 +91,11 @@ class DatabaseEngine(Engine):
         if not any(each in ("*", name) for each in config["allowed_roles"]):
             raise Refused(500, wrapped(f'"{name}" is not an allowed role'))
         max_ttl = min(role["max_ttl"] or SYSTEM_MAX_TTL, call.mount.max_ttl or SYSTEM_MAX_TTL)
-        ttl = min(role["default_ttl"] or call.mount.default_ttl or SYSTEM_MAX_TTL, max_ttl)
+        ttl = role["default_ttl"] or call.mount.default_ttl or SYSTEM_MAX_TTL
         made = {"username": self._username(call, config, name), "password": f"{word(9)}-{word(9)}-"}
         try:
             server = self._server(call.mount, role["db_name"])
-            server.create({**made, "expiration": _expiry(now() + ttl)}, role["creation_statements"])
+            server.create({**made, "expiration": _expiry(now() + min(ttl, max_ttl))}, role["creation_statements"])
         except Failed as problem:
             raise Refused(500, wrapped(str(problem))) from problem
         inner = {

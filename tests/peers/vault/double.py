@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.peers.certificates import Authority
 from tests.peers.vault.approle import AppRoleMethod
+from tests.peers.vault.aws import AwsEngine
 from tests.peers.vault.clock import now
 from tests.peers.vault.core import Core
 from tests.peers.vault.database import DatabaseEngine
@@ -19,6 +20,7 @@ from tests.peers.vault.engine import Engine
 from tests.peers.vault.kv import KvEngine
 from tests.peers.vault.logins import JwtMethod, KubernetesMethod
 from tests.peers.vault.server import Faults, Front
+from tests.peers.vault.ssh import SshEngine
 from tests.peers.vault.state import State, Token, load, mount, word
 from tests.peers.vault.system import Cubbyhole, SystemEngine, fresh_namespace
 from tests.peers.vault.tokens import TokenEngine
@@ -33,7 +35,7 @@ class Double:
         state = load(home / "state.json") or fresh_state(home)
         self.core = Core(state, home, _engines())
         for engine in self.core.engines.values():
-            engine.core = self.core  # type: ignore[attr-defined]
+            engine.core = self.core
         if not (home / "server.pem").exists():
             authority = Authority.make("vault of the tests")
             authority.write(home / "ca.pem")
@@ -106,6 +108,8 @@ def _engines() -> dict[str, Engine]:
         "token": TokenEngine(),
         "kv": KvEngine(),
         "database": DatabaseEngine(),
+        "ssh": SshEngine(),
+        "aws": AwsEngine(),
         "jwt": JwtMethod(),
         "oidc": JwtMethod(),
         "approle": AppRoleMethod(),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from tests.peers.vault.answers import Answer, Json, Refused, Request
 from tests.peers.vault.state import Lease, Mount, Namespace, Token
+
+if TYPE_CHECKING:
+    from tests.peers.vault.core import Core
 
 
 class Call(NamedTuple):
@@ -39,6 +42,7 @@ class Engine:
     """What a secrets engine or login method is to the core."""
 
     open: ClassVar[tuple[str, ...]] = ()  # paths that need no token
+    core: Core  # set before the first call
 
     def handle(self, call: Call) -> Answer:
         raise NotImplementedError

@@ -7,15 +7,13 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 
 from tests.peers.vault.answers import NOTHING, Answer, Json, Refused, names, not_found, wrapped
 from tests.peers.vault.engine import Call, Engine
 
-if TYPE_CHECKING:
-    from tests.peers.vault.core import Core
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"]
 LEEWAY = 60  # seconds of clock skew; Vault's own default
 MORE_LEEWAY = 150  # seconds Vault adds where a token has no exp or nbf of its own, or has passed them
@@ -30,9 +28,6 @@ class Method(Engine):
     """What login methods with roles have in common: config, role/NAME, login."""
 
     open = ("login",)
-
-    def __init__(self) -> None:
-        self.core: Core
 
     def is_there(self, call: Call) -> bool:
         return not call.path.startswith("role/") or call.path in call.mount.store

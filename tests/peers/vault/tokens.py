@@ -39,6 +39,7 @@ class Tokens:
                 raise Refused(403, "permission denied")
             if token.num_uses > 0:
                 token.num_uses = token.num_uses - 1 or -1
+                self._core.save()
             return token
 
     def spent(self, token: Token) -> bool:
@@ -145,9 +146,6 @@ def said(token: Token, ttl: int) -> Json:
 
 class TokenEngine(Engine):
     """auth/token/…"""
-
-    def __init__(self) -> None:
-        self.core: Core
 
     def handle(self, call: Call) -> Answer:
         asks = call.request.writes
