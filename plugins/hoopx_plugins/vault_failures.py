@@ -69,7 +69,10 @@ def _meaning(path: str, need: str, status: int, told: str) -> tuple[str, str]:
             )
         case 403:
             rule = f'path "{path}" {{ capabilities = ["{need}"] }}'
-            return f"the policies of its login do not allow `{path}`", f"add to them: {rule}"
+            return (
+                f"the policies of its login do not allow `{path}`",
+                f"add to them: {rule}; or correct `mount` and `role`",
+            )
         case 400 | 404 if "unknown role" in told or "could not find role" in told:
             return (
                 "there is no such role",
