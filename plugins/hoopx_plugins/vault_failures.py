@@ -74,10 +74,9 @@ def _meaning(path: str, need: str, status: int, told: str) -> tuple[str, str]:
                 f"add to them: {rule}; or correct `mount` and `role`",
             )
         case 400 | 404 if "unknown role" in told or "could not find role" in told:
-            return (
-                "there is no such role",
-                f"create it (`vault write {path.replace('/creds/', '/roles/')} …`), or correct `credentials.role`",
-            )
+            mount, _, role = path.rsplit("/", 2)
+            hint = f"create it (`vault write {mount}/roles/{role} …`), or correct `credentials.role`"
+            return "there is no such role", hint
         case 404:
             return f"there is nothing at `{path}`", "create it, or correct the path and `vault.namespace`"
         case 400 | 405:
