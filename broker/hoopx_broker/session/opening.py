@@ -19,6 +19,7 @@ from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.masking.labels import UNREADABLE
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
 from hoopx_broker.session.ground import Ground
@@ -87,6 +88,7 @@ class Opening:
         self._services = services
         self._sessions = sessions
         self._grounds = {name: Ground() for name in services.targets}
+        self.called_off = CalledOff()
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
         # One for each person with a session, so that many sessions of one do not hold up the others.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -108,6 +110,13 @@ class Opening:
             applicant.token,
             permission.obligations,
         )
+        with self.called_off.heeding(order.lease):
+            return await self._open(order, applicant, opened, notify)
+
+    async def _open(
+        self, order: Order, applicant: Applicant, opened: entries.Opened, notify: Callable[[Event], None]
+    ) -> LiveSession:
+        target = order.target
         lease, credential = await self._services.keeper.lease(order)
         login = _login(credential, target)
         reader = CatalogReader(target, login, self._services.crew, self._services.reader)
@@ -247,6 +256,7 @@ class Opening:
         try:
             await self.unmaskings.admit(session)
             _check_standing(services, applicant)  # what was revoked before it could be found ends it here
+            self.called_off.check(lease.id)
         except BaseException as error:
             self._sessions.remove(session)
             why = error.message if isinstance(error, HoopxError) else "it did not open"
