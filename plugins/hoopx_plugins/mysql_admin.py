@@ -72,6 +72,8 @@ class Administrator:
         match code:
             case 1044 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698:
                 return f"give `{self._user}` that privilege, WITH GRANT OPTION (or ADMIN OPTION for a role)"
+            case 1959 | 3523 | 1396:
+                return "create that role on the server, or correct `credentials.roles`"
             case 1290 | 1836:
                 return "that server is a replica, or read-only: give the address of the primary"
             case 1205:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -39,15 +39,15 @@ Limit = Annotated[int, Meta(ge=1, le=4_294_967_295)]
 class MysqlProfile(Struct, frozen=True, forbid_unknown_fields=True):
     """What a user may do. `roles` are granted to it; `grants` are further GRANT statements, `{{user}}` being it.
 
-    `create` are statements that make the user instead of ours. `columns_of` names tables of whose columns it may read
-    those that are not classified. `read_only` refuses to make a user that could do more than read. The others bound
-    what one session may do; `statement_seconds` is MariaDB's alone.
+    `create` are statements that make the user instead of ours. `unclassified` names tables, and views, that it may
+    read as far as no column of theirs is classified. `read_only` refuses to make a user that could do more than read.
+    The others bound what one session may do; `statement_seconds` is MariaDB's alone.
     """
 
     roles: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
     create: tuple[str, ...] = ()
-    columns_of: tuple[str, ...] = ()
+    unclassified: tuple[str, ...] = ()
     read_only: bool = True
     connection_limit: Annotated[int, Meta(ge=1, le=1000)] | None = None
     queries_per_hour: Limit | None = None
@@ -64,13 +64,13 @@ class MysqlProfile(Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError("`create` must begin with a CREATE USER that holds {{user}} and {{identified}}")
             if _limits(self):
                 raise ValueError("limits are for the user that hoopx makes: write them in `create`")
-        if not all(_TABLE.fullmatch(table) for table in self.columns_of):
-            raise ValueError("`columns_of` must name tables as `database.table`, or all of a database as `database.*`")
+        if not all(_TABLE.fullmatch(table) for table in self.unclassified):
+            raise ValueError(
+                "`unclassified` must name tables as `database.table`, or all of a database as `database.*`"
+            )
 
 
-def _check(
-    statements: Sequence[str], option: str, first: frozenset[str] | set[str], known: frozenset[str] | set[str]
-) -> None:
+def _check(statements: Sequence[str], option: str, first: Collection[str], known: Collection[str]) -> None:
     for number, written in enumerate(statements, 1):
         try:
             statement = parse(written, known)
@@ -92,8 +92,8 @@ def make_user(
         _give_roles(admin, account, profile.roles)
         for number, grant in enumerate(profile.grants, 1):
             admin.run(parse(grant, {"user"}).filled({"user": account}), f"statement {number} of `grants`")
-        if profile.columns_of:
-            grant_unclassified(admin, account, profile.columns_of, order.target)
+        if profile.unclassified:
+            grant_unclassified(admin, account, profile.unclassified, order.target)
         if profile.read_only:
             check_read_only(admin, account, order.target.name)
         admin.run(f"ALTER USER {account} ACCOUNT UNLOCK")

@@ -57,66 +57,53 @@ def check_read_only(admin: Administrator, account: str, target: str) -> None:
             )
 
 
-def grant_unclassified(admin: Administrator, account: str, tables: tuple[str, ...], target: Target) -> None:
-    """SELECT on all but the classified columns of `tables`; then make sure that there is no other way to them."""
-    classified = {(each.schema, each.table, each.column) for each in target.classify}
-    for table in tables:
-        readable = _readable(admin, table, classified)
+def grant_unclassified(admin: Administrator, account: str, names: tuple[str, ...], target: Target) -> None:
+    """SELECT on the tables and views that hold nothing classified; then make sure that there is no other way to it.
+
+    A grant on some columns of a table is no wall here: HANDLER reads the others too, and a NATURAL JOIN compares them.
+    """
+    classified = {(each.schema, each.table) for each in target.classify}
+    named = {tuple(name.split(".")) for name in names}
+    for database, name in sorted(named):
+        readable = [each for each in _meant(admin, database, name) if each not in classified]
         if not readable:
             raise BackendFailed(
-                f"the source `mysql-role` of target `{target.name}` finds no column that may be read in `{table}`",
-                "correct `columns_of`, or `classify` of the target",
+                f"the source `mysql-role` of target `{target.name}` finds nothing without classified columns as "
+                f"`{database}.{name}`",
+                "correct `unclassified`; for a table with classified columns, make a view without them and name that",
             )
-        for (database, name), columns in readable.items():
-            listed = ", ".join(map(identifier, columns))
-            admin.run(f"GRANT SELECT ({listed}) ON {identifier(database)}.{identifier(name)} TO {account}")
-    named = {tuple(table.split(".")) for table in tables}
+        for schema, table in readable:
+            admin.run(f"GRANT SELECT ON {identifier(schema)}.{identifier(table)} TO {account}")
     for grant in grants_of(admin, account):
         if _reaches(admin, grant, classified, named):
             raise BackendFailed(
                 f"the user for target `{target.name}` could read classified columns: it has {grant.privilege} on "
                 f"`{grant.database}`.`{grant.name}`",
-                "take that from `roles` and `grants`; a view that shows nothing of them can stand in `columns_of`",
+                "take that from `roles` and `grants`; a view that shows nothing of them can stand in `unclassified`",
             )
 
 
-def _readable(
-    admin: Administrator, table: str, classified: set[tuple[str, str, str]]
-) -> dict[tuple[str, str], list[str]]:
-    """`*` means tables only: what a view shows is not known. A generated column holds what others do."""
-    database, name = table.split(".")
+def _meant(admin: Administrator, database: str, name: str) -> list[tuple[str, str]]:
+    """`*` means tables only: what a view shows cannot be known from its name, so a view is given where it is named."""
     found = admin.rows(
-        "SELECT c.table_schema, c.table_name, c.column_name, c.extra FROM information_schema.columns AS c"
-        " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-        " WHERE c.table_schema = %s AND (c.table_name = %s OR %s = '*' AND t.table_type = 'BASE TABLE')"
-        " ORDER BY c.table_name, c.ordinal_position",
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = %s"
+        " AND (table_name = %s OR %s = '*' AND table_type = 'BASE TABLE') ORDER BY table_name",
         *(database, name, name),
     )
-    hiding = {(schema, table) for schema, table, _ in classified}
-    readable: dict[tuple[str, str], list[str]] = {}
-    for schema, of, column, extra in found:
-        is_derived = "GENERATED" in str(extra).upper() and "DEFAULT_GENERATED" not in str(extra).upper()
-        if (schema, of, column) not in classified and not (is_derived and (schema, of) in hiding):
-            readable.setdefault((schema, of), []).append(column)
-    return readable
+    return [(str(schema), str(table)) for schema, table in found]
 
 
-def _reaches(
-    admin: Administrator, grant: Grant, classified: set[tuple[str, str, str]], named: set[tuple[str, ...]]
-) -> bool:
-    """Could this privilege show a classified column? Files and routines with their owner's rights count."""
-    if grant.privilege in ("USAGE", "SHOW VIEW", "SHOW DATABASES", "PROCESS"):
+def _reaches(admin: Administrator, grant: Grant, classified: set[tuple[str, str]], named: set[tuple[str, ...]]) -> bool:
+    """Could this privilege show a classified column? Routines run with their owner's rights, so they count."""
+    place = (grant.database, grant.name)
+    if grant.privilege in HARMLESS - {"SELECT"}:
         return False
-    if grant.privilege != "SELECT":
-        return grant.kind != "TABLE" or grant.name == "*" or grant.privilege in ("ALL PRIVILEGES", "ALL")
-    if grant.columns:
-        return any((grant.database, grant.name, column) in classified for column in grant.columns)
-    if grant.name == "*":
-        return grant.database in ("*", "mysql") or any(_matches(grant.database, schema) for schema, _, _ in classified)
-    if any((schema, table) == (grant.database, grant.name) for schema, table, _ in classified):
+    if grant.kind != "TABLE" or grant.database in ("*", "mysql"):
         return True
+    if grant.name == "*":
+        return any(_matches(grant.database, schema) for schema, _ in classified)
     view = "SELECT 1 FROM information_schema.views WHERE table_schema = %s AND table_name = %s"
-    return (grant.database, grant.name) not in named and bool(admin.rows(view, grant.database, grant.name))
+    return place in classified or (place not in named and bool(admin.rows(view, *place)))
 
 
 def _matches(pattern: str, schema: str) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ ADMIN, ADMIN_PASSWORD = "hoopx_admin", "test-admin"
 START_LIMIT = 60.0
 # Small files: an empty server of the usual size writes 100 MB before it answers.
 SMALL = ("--innodb-log-file-size=8M", "--innodb-data-file-path=ibdata1:4M:autoextend", "--innodb-use-native-aio=0")
+HASTY = ("--debug-no-sync", "--innodb-flush-log-at-trx-commit=0")  # a crash of the machine may lose what tests wrote
 SEED = f"""
 CREATE DATABASE app;
 CREATE TABLE app.customers (id int PRIMARY KEY, name varchar(40), ssn varchar(20),
@@ -92,7 +93,7 @@ def running(folder: Path) -> Iterator[MariaDb]:
     sockets = Path(tempfile.mkdtemp(prefix="hpm"))
     where = (f"--basedir={usr}", f"--datadir={data}")
     made = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-    _run([*unprivileged(), str(usr / "bin/mariadb-install-db"), "--no-defaults", *where, *made, *SMALL])
+    _run([*unprivileged(), str(usr / "bin/mariadb-install-db"), "--no-defaults", *where, *made, *SMALL, *HASTY])
     Authority.make("somebody else").write(folder / "foreign-ca.pem")
     authority = Authority.make("hoopx test authority")
     authority.write(folder / "ca.pem")
@@ -104,7 +105,7 @@ def running(folder: Path) -> Iterator[MariaDb]:
         *("--general-log", f"--general-log-file={server._log}", f"--log-bin={data / 'binlog'}", "--server-id=1"),
         *(f"--lc-messages-dir={usr}/share/mysql", f"--character-sets-dir={usr}/share/mysql/charsets"),
         *(["--user=root"] if os.geteuid() == 0 and not unprivileged() else []),
-        *("--event-scheduler=ON", "--innodb-flush-log-at-trx-commit=0", *SMALL),
+        *("--event-scheduler=ON", *SMALL, *HASTY),
     ]
     command = [*unprivileged(), *bound_to_us(), str(usr / "sbin/mariadbd"), "--no-defaults", *where, *options]
     with (folder / "server.log").open("wb") as log:
@@ -130,7 +131,7 @@ def _run(command: list[str]) -> None:
 def _await_login(server: MariaDb, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(pymysql.MySQLError):
+        if "ready for connections" in log.read_text(errors="replace"):
             server.sql("SELECT 1")
             return
         time.sleep(0.05)
