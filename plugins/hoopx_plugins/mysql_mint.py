@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -98,7 +99,8 @@ def make_user(
             check_read_only(admin, account, order.target.name)
         admin.run(f"ALTER USER {account} ACCOUNT UNLOCK")
     except BaseException:
-        admin.run(f"DROP USER IF EXISTS {account}")
+        with suppress(BackendFailed):  # what went wrong first is told; the broker revokes it once more anyway
+            admin.run(f"DROP USER IF EXISTS {account}")
         raise
 
 

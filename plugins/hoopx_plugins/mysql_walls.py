@@ -98,7 +98,7 @@ def _reaches(admin: Administrator, grant: Grant, classified: set[tuple[str, str]
     place = (grant.database, grant.name)
     if grant.privilege in HARMLESS - {"SELECT"}:
         return False
-    if grant.kind != "TABLE" or grant.database in ("*", "mysql"):
+    if grant.kind != "TABLE" or grant.privilege == "PROXY" or grant.database in ("*", "mysql"):
         return True
     if grant.name == "*":
         return any(_matches(grant.database, schema) for schema, _ in classified)
@@ -128,15 +128,14 @@ def _read(line: str) -> Generator[Grant, None, list[str]]:
         number = re.fullmatch(r"\0(\d+)\0", part.strip())
         return names[int(number[1])] if number else part.strip()
 
-    can_hand_on = "WITH GRANT OPTION" in plain or "WITH ADMIN OPTION" in plain
     if plain.startswith(("SET DEFAULT ROLE", "REVOKE ")):
         return []
     if found := _GRANT.fullmatch(plain):
-        yield from _privileges(found, name, can_hand_on)
+        yield from _privileges(found, name, "GRANT OPTION" in found["rest"])
         return []
     if found := _ROLES.fullmatch(plain):
-        if can_hand_on:
-            yield Grant("ROLE ADMIN", "ROLE", "*", "*", (), can_hand_on)
+        if "ADMIN OPTION" in found["rest"]:
+            yield Grant("ROLE ADMIN", "ROLE", "*", "*", (), can_hand_on=True)
         return [_as_role(each, name) for each in found["roles"].split(",")]
     raise BackendFailed("a line of SHOW GRANTS is not understood", "report it to the authors of hoopx")
 
