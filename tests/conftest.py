@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers import found
+from tests.peers.mariadb import MariaDb, running
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.peers.vault.peer import DoubleVault, Vault, double, real
 from tests.peers.vault.peer import program as real_program
@@ -36,6 +37,14 @@ def foundry(tmp_path_factory: pytest.TempPathFactory) -> Foundry:
 def postgres(foundry: Foundry) -> Iterator[Postgres]:
     """A running PostgreSQL shared by the whole run: leave it as you found it."""
     with foundry.server(installations()[0]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    """A running MariaDB shared by the whole run: leave it as you found it."""
+    found.require("mariadb")
+    with running(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
 
 

@@ -22,6 +22,7 @@ SAML_PROVIDER = Path(__file__).parent / "saml_provider"
 RELYING_PARTY = Path(__file__).parent / "openid_client"
 NODE_CLIENTS = Path(__file__).parent / "days" / "node"
 GLEWLWYD = Path(__file__).parent / "glewlwyd_server"
+MARIADB = Path(__file__).parent / "mariadb_server"
 JDBC = Path(__file__).parent / "days" / "jdbc"
 
 
@@ -47,6 +48,7 @@ def peers() -> list[Peer]:
         Peer("openid-client", _node_package(RELYING_PARTY, "openid-client"), ".ci/peers"),
         # A package of Debian's and its children's only.
         Peer("glewlwyd", _glewlwyd(), ".ci/peers", optional=shutil.which("apt-get") is None),
+        Peer("mariadb", _mariadb(), ".ci/peers", optional=shutil.which("apt-get") is None),
         Peer("saml provider", _saml_provider(), ".ci/peers"),
         # 300 MB, for the few scenes that only a real browser can play.
         Peer("chromium", _chromium(), "apt-get install chromium chromium-driver", optional=True),
@@ -136,6 +138,16 @@ def _glewlwyd() -> str | None:
     asked = [str(root / "usr/bin/glewlwyd"), "--version"]
     told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
     return (told.stdout + told.stderr).strip() or None
+
+
+def mariadb_root() -> Path | None:
+    """Where the server lies: unpacked by `.ci/peers`, or installed."""
+    return next((root for root in (MARIADB, Path("/")) if (root / "usr/sbin/mariadbd").exists()), None)
+
+
+def _mariadb() -> str | None:
+    root = mariadb_root()
+    return _version(str(root / "usr/sbin/mariadbd")) if root else None
 
 
 def jdbc_driver() -> Path | None:

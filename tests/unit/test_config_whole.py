@@ -134,13 +134,6 @@ def test_a_printed_configuration_shows_no_secret(whole: BrokerConfig, secret: st
     assert secret not in repr(whole)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_the_samples_of_credentials_hold(home: Path, number: int) -> None:
-    text = SMALL.split("targets:")[0] + "targets:\n  db:\n    kind: postgres\n    address: db\n    database: app\n"
-    indented = "".join(f"    {line}\n" for line in sample("credentials.md", number).splitlines())
-    assert loaded(home, text + indented, DB_ADMIN_PASSWORD="a").targets["db"].source in ("static", "postgres-role")
-
-
 def test_little_needs_to_be_said(home: Path) -> None:
     config = loaded(home, SMALL)
     assert (config.host, config.port, config.public_url) == ("127.0.0.1", 8443, "https://127.0.0.1:8443")
