@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ class Peer(Struct, frozen=True):
 
 
 def peers() -> list[Peer]:
-    """Look for every peer; each look-up is a few milliseconds."""
+    """Look for every peer; a program is asked for its version once."""
     return [
         Peer("postgres", _postgres(), "apt-get install postgresql postgresql-contrib"),
         # Older ones come as packages for this platform only.
@@ -104,6 +105,7 @@ def _client(name: str) -> str | None:
     return next((_version(candidate) for candidate in candidates if candidate and Path(candidate).exists()), None)
 
 
+@cache
 def _version(command: str) -> str | None:
     if shutil.which(command) is None:
         return None
@@ -130,6 +132,7 @@ def glewlwyd_root() -> Path | None:
     return next((root for root in (GLEWLWYD, Path("/")) if (root / "usr/bin/glewlwyd").exists()), None)
 
 
+@cache
 def _glewlwyd() -> str | None:
     """It tells its version on stderr."""
     root = glewlwyd_root()
