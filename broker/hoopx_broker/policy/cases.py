@@ -92,7 +92,8 @@ class With(Struct, frozen=True, forbid_unknown_fields=True):
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden.
 
-    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty.
+    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly
+    what a session's credential is bound to, files by their names.
     """
 
     decision: Literal["allow", "deny", "ask"]
@@ -100,6 +101,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     approvers: dict[str, int] | None = None
     masks: tuple[str, ...] | None = None
     shadow: str | None = None
+    obligations: dict[str, tuple[str, ...]] | None = None
 
 
 # Whose session: a user's name, or `{user: bot, on_behalf_of: ann}`.
