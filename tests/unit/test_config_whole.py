@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from jwt.algorithms import ECAlgorithm
 
+from hoopx_broker.daemon import config_targets
 from hoopx_broker.daemon.certificate import self_made
 from hoopx_broker.daemon.config import load
 from hoopx_broker.daemon.plugins import issuer_class
@@ -20,6 +21,7 @@ from hoopx_broker.terms.settings import BrokerConfig, Claims, LocalAgent, Server
 from hoopx_broker.terms.targets import ColumnName, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions
 from hoopx_plugins.static import StaticIssuer, StaticOptions
+from tests.unit.leases_stage import SourceDouble
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -140,7 +142,10 @@ def test_a_session_lasts_as_long_as_one_lease_unless_it_says_otherwise(home: Pat
 def test_a_session_is_not_longer_than_a_lease_that_nobody_can_renew(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(StaticIssuer, "renew")
+    class Once(SourceDouble):
+        Options = StaticOptions
+
+    monkeypatch.setattr(config_targets, "issuer_class", lambda _: Once)
     longer = SMALL.replace("credentials: {from: static,", "session: 8h, credentials: {from: static,")
     with pytest.raises(BadConfig, match=r"longer than `credentials.ttl`, and `static` cannot renew what it gives"):
         loaded(home, longer)
