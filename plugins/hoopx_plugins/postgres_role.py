@@ -65,6 +65,7 @@ class PostgresRoleIssuer:
     Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
     exclusive: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
 
     def __init__(
         self,
