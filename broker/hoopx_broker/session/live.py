@@ -10,17 +10,19 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Event
+from hoopx_broker.api.messages import Event, Keys
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.terms.ids import LeaseId
-from hoopx_broker.terms.leases import Credential
+from hoopx_broker.terms.leases import Credential, Lease
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
+
+Notify = Callable[[Event | Keys], None]
 
 
 class Parts(Struct, frozen=True):
@@ -38,7 +40,7 @@ class Surface(Struct, frozen=True):
 
     crew: Crew
     finish: Callable[[LiveSession, str], Awaitable[bool]]
-    notify: Callable[[Event], None]
+    notify: Notify
 
 
 class LiveSession(ABC):
@@ -89,8 +91,12 @@ class LiveSession(ABC):
         return {}
 
     @abstractmethod
-    def renew(self, credential: Credential) -> None:
+    def renew(self, lease: Lease, credential: Credential) -> None:
         """From now on its lease goes by this credential."""
+
+    def hand_out(self) -> Keys | None:
+        """What its client holds itself, recorded as handed out; None for what never leaves the broker."""
+        return None
 
     @abstractmethod
     def cut(self, reason: str) -> None:

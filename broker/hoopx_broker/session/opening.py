@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker import __version__
-from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView
+from hoopx_broker.api.messages import AskToUnmask, Open, RequestView
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
-from hoopx_broker.session.live import LiveSession, Parts, Sessions, Surface
+from hoopx_broker.session.key_session import KeySession
+from hoopx_broker.session.live import LiveSession, Notify, Parts, Sessions, Surface
 from hoopx_broker.session.permits import OnWaiting, Permission, permit
 from hoopx_broker.session.records import begin_record, close_record
 from hoopx_broker.session.services import Services, target_for
@@ -22,7 +23,7 @@ from hoopx_broker.session.unmasking import Unmaskings
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import Denied, HoopxError
 from hoopx_broker.terms.ids import LeaseId, SessionId, new_lease_id, new_session_id
-from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Order, SshCertificate, name_of
+from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Lease, Order, SshCertificate, name_of
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
@@ -46,7 +47,8 @@ class _Draft(Struct, frozen=True):
     applicant: Applicant
     opened: Opened
     target: Target
-    notify: Callable[[Event], None]
+    lease: Lease
+    notify: Notify
 
 
 class Opening:
@@ -58,9 +60,7 @@ class Opening:
         self._databases = Databases(services)
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
 
-    async def open(
-        self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
-    ) -> LiveSession:
+    async def open(self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Notify) -> LiveSession:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
         target = target_for(self._services, applicant.who, ask.target)
         permission = await permit(self._services, ask, applicant.who, target, on_waiting)
@@ -68,7 +68,7 @@ class Opening:
         opened = self._describe(applicant, target, permission)
         lease, credential = await self._services.keeper.lease(_order(applicant, opened, target, permission))
         try:
-            return await self._begin(_Draft(applicant, opened, target, notify), credential)
+            return await self._begin(_Draft(applicant, opened, target, lease, notify), credential)
         except BaseException:
             await self._services.keeper.end(lease.id)
             raise
@@ -98,6 +98,9 @@ class Opening:
             lease=new_lease_id(),
             lease_source=target.source,
             shadow=permission.shadow,
+            region=target.region,
+            account=target.account,
+            obligations=permission.obligations,
         )
 
     async def _begin(self, draft: _Draft, credential: Credential) -> LiveSession:
@@ -105,8 +108,13 @@ class Opening:
         match credential:
             case DatabaseLogin():
                 return await self._begin_database(draft, credential)
-            case AwsKeys() | SshCertificate():
-                raise TypeError(f"`{draft.target.source}` gave `{draft.target.name}` something else than a login")
+            case AwsKeys():
+                lease = draft.lease
+                return await self._admit(
+                    draft, credential, lambda parts, surface: KeySession(parts, surface, lease, credential)
+                )
+            case SshCertificate():
+                raise TypeError(f"`{draft.target.source}` gave `{draft.target.name}` what no kind of target takes")
             case _:
                 assert_never(credential)
 
