@@ -62,8 +62,6 @@ class HeldAws(Struct, frozen=True):
 
 
 AnyHeld = Held | HeldAws
-
-
 Use = Callable[[Sequence[AnyHeld], Signals], Awaitable[int]]
 # Returns the exit code; what it puts on the stack is ended behind it.
 Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
@@ -112,7 +110,7 @@ def _environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict
 
 def credentials_command(kit: Kit) -> list[str]:
     """The way back to us, which knows the broker whatever the child's environment says."""
-    return [sys.executable, "-m", "hoopx_cli.main", "credentials", "--broker", kit.settings.broker]
+    return [sys.executable, "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
 
 
 async def attend_child(

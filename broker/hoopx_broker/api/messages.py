@@ -2,8 +2,8 @@
 
 One WebSocket at `/v1/session` lives as long as its session: the CLI sends `Open`, the broker answers with `Waiting`
 any number of times and then `Opened` or `Refusal`; `Keys` (of an AWS account) and later events follow until `Ended`.
-Each client connection is a WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes of the protocol. Each of
-them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
+Each client connection is a WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes
+of the protocol. Each of them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
 """
 
 from __future__ import annotations
