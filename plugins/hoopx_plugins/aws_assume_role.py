@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
 from hoopx_plugins.aws_calls import Caller
+from hoopx_plugins.aws_ended import Pause, deny
 from hoopx_plugins.aws_names import session_name, source_identity, tags_of
 from hoopx_plugins.aws_policy import SessionPolicy, combined
 from hoopx_plugins.aws_times import CHAINED_SECONDS, key_seconds, seconds_of
@@ -25,6 +27,8 @@ OBLIGATION = "aws_policy"  # how rules bind what they allow: `@aws_policy("arn:a
 
 class AwsAssumeRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """`role` is assumed for each session, at most for `max_duration` at once: no more than the role's own maximum.
+
+    `revoke: deny-policy` ends the keys with the session, by an inline policy of the role that the broker writes.
 
     `session_policy` (a policy in JSON, or `file:PATH`) and `policy_arns` bound what the keys may do of what the role
     may; what rules say by `aws_policy` is added to them. `tags` and `source_identity` are for roles whose trust policy
@@ -39,6 +43,7 @@ class AwsAssumeRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     policy_arns: tuple[str, ...] = ()
     tags: bool = True
     source_identity: bool = True
+    revoke: Literal["deny-policy"] | None = None
 
     def __post_init__(self) -> None:
         check_role(self.role)
@@ -48,14 +53,15 @@ class AwsAssumeRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AwsAssumeRoleIssuer:
-    """Keys end by themselves: AWS takes none back."""
+    """Keys end by themselves: AWS takes none back, but refuses whatever is asked with them where it is told to."""
 
     Options: ClassVar[type[AwsAssumeRoleOptions]] = AwsAssumeRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"aws"})
     exclusive: ClassVar[bool] = True
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, pause: Pause = asyncio.sleep) -> None:
         self._clock = clock
+        self._pause = pause
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
         """Keys until the order's end, within what AWS and the role allow: 15 minutes to `max_duration`."""
@@ -75,9 +81,19 @@ class AwsAssumeRoleIssuer:
         return issued_from(answer, options.role, order, ends_at(lease))
 
     async def revoke(self, lease: Lease, target: Target) -> float | None:
-        """When the last of the session's keys ends; None when that is past, or none was ever asked for."""
-        end = ends_at(lease)
-        return end if end > self._clock() else None
+        """None when the keys have ended, are denied everything, or were never asked for; else when they end."""
+        return await end_of(lease, _caller(target), self._clock(), self._pause)
+
+
+async def end_of(lease: Lease, caller: Caller, now: float, pause: Pause) -> float | None:
+    """See to it that a lease's keys are worth nothing: None where they are, else from when on they will be."""
+    end = ends_at(lease)
+    if end <= now:
+        return None
+    if caller.target.credentials.revoke is None:
+        return end
+    await deny(caller, lease, end, pause)
+    return None
 
 
 def check_duration(written: str, account: AwsAccount) -> None:

@@ -119,7 +119,8 @@ def _with_users(endpoint: str, recording: Path) -> Aws:
     admin = _user(iam, "admin", _ANYTHING)
     # What `docs/credentials/aws.md` asks for.
     roles = f"arn:aws:iam::{ACCOUNT}:role/hoopx-*"
-    broker = _user(iam, BROKER, allow("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", resource=roles))
+    assume = allow("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", resource=roles)
+    broker = _user(iam, BROKER, assume, allow("iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy", resource=roles))
     _enforce(endpoint, "0")
     return Aws(endpoint, recording, admin, broker)
 

@@ -46,6 +46,7 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
@@ -151,6 +152,7 @@ async def _services(settings: BrokerConfig, keys: Path, place: _Place, stack: As
         sleep=asyncio.sleep,
         random=random.random,
         on_alarm=_lease_stays,
+        partings={"postgres": PostgresParting()},
     )
     services = Services(
         targets=settings.targets,

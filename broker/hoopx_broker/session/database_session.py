@@ -18,7 +18,7 @@ from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted, told
 from hoopx_broker.terms.entries import Unmask
 from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.ids import new_stream_id
-from hoopx_broker.terms.leases import Credential, DatabaseLogin, Lease
+from hoopx_broker.terms.leases import Credential, DatabaseLogin
 from hoopx_broker.wire.postgres.beginning import KEY_BYTES, Greeter
 from hoopx_broker.wire.postgres.engine import Engine
 from hoopx_broker.wire.postgres.login import Upstream
@@ -61,9 +61,15 @@ class DatabaseSession(LiveSession):
     def classified(self) -> dict[str, str]:
         return self._court.classified
 
-    def renew(self, lease: Lease, credential: Credential) -> None:
+    def renew(self, credential: Credential) -> None:
         """Streams that are open stay; the next ones log in with it."""
         self._login = login_of(credential, self.target.name)
+        self._catalog.renew(self._login)
+
+    def warn(self, message: str) -> None:
+        super().warn(message)
+        for pump in self._streams:
+            pump.tell(message)
 
     def cut(self, reason: str) -> None:
         for pump in self._streams:

@@ -13,16 +13,16 @@ class KeySession(LiveSession):
 
     def __init__(self, parts: Parts, surface: Surface, lease: Lease, keys: AwsKeys) -> None:
         super().__init__(parts, surface)
-        self._of = lease
+        self._made = lease
         self._keys: AwsKeys | None = keys
 
-    def renew(self, lease: Lease, credential: Credential) -> None:
+    def renew(self, credential: Credential) -> None:
         """The client is given the new ones at once. Raises `RecordingFailed`."""
         if not isinstance(credential, AwsKeys):
             raise TypeError(f"the source of `{self.target.name}` gave something else than keys")
         if self.is_ending:
             return
-        self._of, self._keys = lease, credential
+        self._keys = credential
         if (given := self.hand_out()) is not None:
             self._notify(given)
 
@@ -31,10 +31,11 @@ class KeySession(LiveSession):
         keys = self._keys
         if keys is None:
             return None
-        self.record([handed_out(self._of, keys.access_key_id)])
+        lease = self.tenure.lease if self.tenure is not None else self._made
+        self.record([handed_out(lease, keys.access_key_id)])
         token = keys.session_token.reveal() if keys.session_token is not None else ""
         secret = keys.secret_access_key.reveal()
-        return Keys(keys.access_key_id, secret, token, self.target.region, self._of.expires_at)
+        return Keys(keys.access_key_id, secret, token, self.target.region, lease.expires_at)
 
     def cut(self, reason: str) -> None:
         self._keys = None

@@ -10,15 +10,19 @@ from msgspec import Struct
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToUnmask, Open, RequestView
+from hoopx_broker.credentials.keeper import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
+from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session import leasing
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
 from hoopx_broker.session.key_session import KeySession
 from hoopx_broker.session.live import LiveSession, Notify, Parts, Sessions, Surface
-from hoopx_broker.session.permits import OnWaiting, Permission, permit
+from hoopx_broker.session.permits import OnWaiting, Permission, permit, permit_again
 from hoopx_broker.session.records import begin_record, close_record
 from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.session.tenure import Tenancy, Tenure
 from hoopx_broker.session.unmasking import Unmaskings
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import Denied, HoopxError
@@ -47,8 +51,10 @@ class _Draft(Struct, frozen=True):
     applicant: Applicant
     opened: Opened
     target: Target
-    lease: Lease
     notify: Notify
+    permission: Permission
+    order: Order
+    lease: Lease
 
 
 class Opening:
@@ -66,9 +72,11 @@ class Opening:
         permission = await permit(self._services, ask, applicant.who, target, on_waiting)
         _check_standing(self._services, applicant)
         opened = self._describe(applicant, target, permission)
-        lease, credential = await self._services.keeper.lease(_order(applicant, opened, target, permission))
+        order = _order(applicant, opened, target, permission)
+        lease, credential = await self._services.keeper.lease(order)
         try:
-            return await self._begin(_Draft(applicant, opened, target, lease, notify), credential)
+            draft = _Draft(applicant, opened, target, notify, permission, order, lease)
+            return await self._begin(draft, credential)
         except BaseException:
             await self._services.keeper.end(lease.id)
             raise
@@ -134,14 +142,37 @@ class Opening:
         opened = msgspec.structs.replace(draft.opened, backend_user=name_of(credential))
         recorder = await begin_record(services, opened)
         try:
+            recorder.write([leasing.issued(draft.lease)])
             parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
+            session.tenure = self._tenure(session, draft)
             await self._let_in(session, applicant)
+            session.tenure.start(services.crew)
         except BaseException as error:
             why = error.message if isinstance(error, HoopxError) else "it did not open"
-            await close_record(services, opened, recorder, why)
+            await self._close(opened, recorder, draft.lease, why)
             raise
         return session
+
+    def _tenure(self, session: LiveSession, draft: _Draft) -> Tenure:
+        """Judged again at each renewal, as the person counts then."""
+        services, target = self._services, draft.target
+
+        def permit_now() -> dict[str, tuple[str, ...]]:
+            _check_standing(services, draft.applicant)
+            return permit_again(services, draft.permission, draft.applicant.who, target)
+
+        tenancy = Tenancy(
+            order=draft.order,
+            lease=draft.lease,
+            ends_at=draft.opened.expires_at,
+            permit=permit_now,
+            record=lambda notice: session.record([notice]),
+            warn=session.warn,
+            take=session.renew,
+            end=session.end_soon,
+        )
+        return Tenure(services.keeper, tenancy, services.clock)
 
     async def _let_in(self, session: LiveSession, applicant: Applicant) -> None:
         try:
@@ -154,11 +185,26 @@ class Opening:
     async def _finish(self, session: LiveSession, reason: str) -> bool:
         """Everything that must happen at the end happens, whatever part of it fails; the lease comes first."""
         self._sessions.remove(session)
+        if session.tenure is None:
+            raise RuntimeError("a session that was never let in cannot end")
+        session.tenure.stop()
         try:
-            return await self._services.keeper.end(session.lease)
+            return await self._close(session.opened, session.recorder, session.tenure.lease, reason)
         finally:
             await session.let_go()
-            await close_record(self._services, session.opened, session.recorder, reason)
+
+    async def _close(self, opened: Opened, recorder: Recorder, lease: Lease, reason: str) -> bool:
+        """The recording is sealed when it has told what became of the lease."""
+        conclusion = Conclusion(is_revoked=False, why="the broker stopped before its source had answered")
+        try:
+            conclusion = await self._services.keeper.conclude(lease.id)
+            return conclusion.is_revoked
+        finally:
+            try:
+                recorder.write([leasing.concluded(lease, conclusion)])
+            except HoopxError as error:
+                self._services.crew.report("recording", error)
+            await close_record(self._services, opened, recorder, reason)
 
 
 def _order(applicant: Applicant, opened: Opened, target: Target, permission: Permission) -> Order:
@@ -167,7 +213,7 @@ def _order(applicant: Applicant, opened: Opened, target: Target, permission: Per
         SessionId(opened.session),
         target,
         applicant.who,
-        opened.expires_at,
+        min(opened.expires_at, opened.opened_at + target.ttl),
         applicant.token,
         permission.obligations,
     )
