@@ -190,8 +190,8 @@ async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session
     endpoint = await stack.enter_async_context(key_endpoint.serving(session.newest_keys))
     try:
         await stack.enter_async_context(key_socket.serving(entrance.settings, opened.target, session.newest_keys))
-    except BadInput:
-        out.insist(f"another hoopx holds `{opened.target}` open: `hoopx credentials {opened.target}` gives its keys")
+    except BadInput as error:  # another hoopx holds it open, perhaps: its keys are given then
+        out.insist(f"`hoopx credentials {opened.target}` does not lead here: {error.message}")
     access = AwsAccess(opened.target, opened.session, keys.region, opened.expires_at, session.newest_keys, endpoint)
     return HeldAws(session, access)
 
