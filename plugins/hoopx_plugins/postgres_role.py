@@ -6,12 +6,11 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 from msgspec import field
 from msgspec.structs import fields
-from psycopg import errors
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
@@ -19,18 +18,15 @@ from hoopx_broker.terms.ids import SessionId
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
-from hoopx_plugins.postgres_admin import Connection, administrator
-from hoopx_plugins.postgres_drop import drop_role
+from hoopx_plugins.postgres_admin import Connection
+from hoopx_plugins.postgres_drop import Barred, being_made, drop_role
 from hoopx_plugins.postgres_mint import PostgresProfile, extend_role, groups_of, mint_role
+from hoopx_plugins.postgres_server import Server, silent
+from hoopx_plugins.postgres_turns import Turn, Urgency, until_undisturbed
 from hoopx_plugins.profiles import check_default, chosen
 
 # 256 bits: out of reach even for whoever gets hold of the verifier in the server's log.
 PASSWORD_BYTES = 32
-# PostgreSQL raises an error when two transactions change the privileges of one table; with another broker on the same
-# server that is over in milliseconds.
-ATTEMPTS = 6
-PAUSE = 0.05
-
 # Longer than what the server itself bounds, so by then it is the network or the machine that hangs; shorter, with the
 # time to connect, than the keeper of leases waits: its word for it is less exact.
 PATIENCE = 20
@@ -77,7 +73,8 @@ class PostgresRoleIssuer:
     ) -> None:
         self._new_password = new_password
         self._pause = pause
-        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self._servers: dict[object, Server] = {}
+        self._turns: dict[tuple[str, int], Turn] = {}
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
         """A role that can log in until the order's end; all of it in one transaction, so all or nothing."""
@@ -110,28 +107,45 @@ class PostgresRoleIssuer:
         The name follows from the session alone, so a lease that was never confirmed is revoked like any other, and a
         stored handle that was tampered with names nobody else's role.
         """
-        options: PostgresRoleOptions = target.credentials
-        role = role_name(lease.session)
+        server, role = self._server(target), role_name(lease.session)
+        oid = await server.barrier.shut_out(role)
+        if oid is None and await self._is_being_made(server, role):
+            oid = await server.barrier.shut_out(role)
+        if oid is not None:
+            await self._drop(server, Barred(role, oid))
+
+    async def _is_being_made(self, server: Server, role: str) -> bool:
+        with server.telling():
+            async with server.tidying.connection() as connection, _patience(server.target):
+                return await being_made(connection, role)
+
+    async def _drop(self, server: Server, role: Barred) -> None:
+        options: PostgresRoleOptions = server.target.credentials
 
         async def drop(connection: Connection) -> None:
-            heirs = (options.heir,) if options.heir else await groups_of(connection, role, options.all_roles)
-            await drop_role(connection, role, heirs, lambda database: _login(target, database), self._pause)
+            await connection.execute("SET search_path = pg_catalog")
+            heirs = (options.heir,) if options.heir else await groups_of(connection, role.name, options.all_roles)
+            await drop_role(connection, role, heirs, server.log_in_to, server.turn, self._pause)
 
-        await self._alone(target, drop)
+        with server.telling():
+            async with server.tidying.connection() as connection, _patience(server.target):
+                await until_undisturbed(lambda: drop(connection), self._pause)
 
     async def _alone(self, target: Target, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Do `work` when no other of this broker's is under way on that server; again where another broker was."""
-        turn = self._turns.setdefault((target.host, target.port), asyncio.Lock())
-        async with _login(target, target.database) as connection, turn, _patience(target):
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    await work(connection)
-                except (errors.InternalError_, errors.SerializationFailure, errors.DeadlockDetected) as error:
-                    if attempt == ATTEMPTS or not _is_passing(error):
-                        raise
-                    await self._pause(PAUSE * attempt)
-                else:
-                    return
+        server = self._server(target)
+        with server.telling():
+            async with server.minting.connection() as connection, server.turn.taken(Urgency.SOON), _patience(target):
+                await until_undisturbed(lambda: work(connection), self._pause)
+
+    def _server(self, target: Target) -> Server:
+        """One for each login: targets on one server take turns all the same."""
+        options: PostgresRoleOptions = target.credentials
+        where = target.host, target.port, target.database, target.tls, options.user, options.password
+        if where not in self._servers:
+            turn = self._turns.setdefault((target.host, target.port), Turn())
+            self._servers[where] = Server(target, options.user, options.password, turn, self._pause, lambda: PATIENCE)
+        return self._servers[where]
 
 
 def role_name(session: SessionId) -> str:
@@ -149,17 +163,4 @@ async def _patience(target: Target) -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE):
             yield
     except TimeoutError:
-        raise BackendFailed(
-            f"the source `postgres-role` of target `{target.name}` has stopped answering",
-            f"look whether {target.host}:{target.port} still runs and can be reached",
-        ) from None
-
-
-def _login(target: Target, database: str) -> AbstractAsyncContextManager[Connection]:
-    options: PostgresRoleOptions = target.credentials
-    return administrator(target, database, options.user, options.password)
-
-
-def _is_passing(error: errors.Error) -> bool:
-    """True for a collision of two transactions; PostgreSQL has no code of its own for one on a catalog row."""
-    return not isinstance(error, errors.InternalError_) or "concurrently" in (error.diag.message_primary or "")
+        raise silent(target) from None

@@ -80,6 +80,7 @@ class Postgres:
     superuser, superuser_password = SUPERUSER, SUPERUSER_PASSWORD
     admin, admin_password = ADMIN, ADMIN_PASSWORD
     database = DATABASE
+    max_connections = 60  # at the next start
 
     def __init__(self, installation: Installation, home: Path, data: Path, sockets: Path) -> None:
         self.installation = installation
@@ -178,7 +179,7 @@ class Postgres:
             "log_connections": "on",
             "log_disconnections": "on",
             "log_line_prefix": "%m [%p] %q%u@%d ",
-            "max_connections": "60",
+            "max_connections": str(self.max_connections),
             "fsync": "off",
             "shared_buffers": "16MB",
             "max_prepared_transactions": "2",

@@ -18,7 +18,7 @@ from hoopx_broker.terms.leases import Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, TlsModeName, UpstreamTls
-from hoopx_plugins import postgres_admin, postgres_drop, postgres_role
+from hoopx_plugins import postgres_admin, postgres_barrier, postgres_role
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Postgres
 from tests.unit.minting import login_of, pinned
@@ -157,7 +157,7 @@ def test_a_session_that_does_not_end_keeps_the_lease_unended(
     order = order_for(postgres)
     issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
     with closing(psycopg.connect(postgres.dsn(login_of(issued).user, login_of(issued).password.reveal()))):
-        monkeypatch.setattr(postgres_drop, "LOOKS", 0)
+        monkeypatch.setattr(postgres_barrier, "LOOKS", 0)
         with pytest.raises(BackendFailed, match="does not end"):
             revoke(order)
         with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):

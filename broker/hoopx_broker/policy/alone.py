@@ -117,6 +117,12 @@ class Alone:
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return self._about_session("session.kill", who, target, owner)
 
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("lease.view", who, target, owner)
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("lease.revoke", who, target, owner)
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         try:
             answers = self._inquiry.identity(action, who, user)

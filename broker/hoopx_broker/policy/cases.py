@@ -105,7 +105,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     obligations: dict[str, tuple[str, ...]] | None = None
 
 
-# Whose session: a user's name, or `{user: bot, on_behalf_of: ann}`.
+# Whose session or lease: a user's name, or `{user: bot, on_behalf_of: ann}`.
 Whose = str | Owner
 
 
@@ -118,6 +118,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     sql: str | None = None
     view: Whose | None = None
     kill: Whose | None = None
+    view_lease: Whose | None = None
+    revoke_lease: Whose | None = None
     revoke: str | None = None
     restore: str | None = None
     reveal: tuple[str, ...] = ()
@@ -176,12 +178,12 @@ def _case(item: Any) -> Case:
         column(name)
     if not case.on.target and case.revoke is None and case.restore is None:
         raise ValueError("say on what: `on: {target: prod-db}`")
-    named = (case.sql, case.view, case.kill, case.revoke, case.restore)
+    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
     said = [case.connect, bool(case.reveal), *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
-            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `revoke: USER`, "
-            "`restore: USER`, `reveal: [CLASS]`"
+            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, "
+            "`revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
         )
     return case
 

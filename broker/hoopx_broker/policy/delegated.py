@@ -92,6 +92,12 @@ class Delegating:
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_kill_session(one, target, owner))
 
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_view_lease(one, target, owner))
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_revoke_lease(one, target, owner))
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_change_identity(action, one, user))
 

@@ -16,7 +16,7 @@ OBLIGATIONS = frozenset({AWS_POLICY, PROFILE})
 ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum", "mode", *OBLIGATIONS})
 MODES = ("enforce", "shadow")
 # What is asked without the time, and where nothing records what a rule in shadow would have done.
-_TIMELESS = frozenset({"reveal", "session.view", "session.kill"})
+_TIMELESS = frozenset({"reveal", "session.view", "session.kill", "lease.view", "lease.revoke"})
 # Names of stages that fail closed, which a ruling gives in place of a rule's.
 RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
 # More people than this for one session is a mistake in a file, not a procedure.

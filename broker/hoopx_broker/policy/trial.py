@@ -77,6 +77,14 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         whose = owner(case.kill)
         answers = [answer for one in everybody for answer in inquiry.session("session.kill", one, target, whose)]
         return _outcome(judge.may_kill_session(who, target, whose), answers)
+    if case.view_lease is not None:
+        whose = owner(case.view_lease)
+        answers = [answer for one in everybody for answer in inquiry.session("lease.view", one, target, whose)]
+        return _outcome(judge.may_view_lease(who, target, whose), answers)
+    if case.revoke_lease is not None:
+        whose = owner(case.revoke_lease)
+        answers = [answer for one in everybody for answer in inquiry.session("lease.revoke", one, target, whose)]
+        return _outcome(judge.may_revoke_lease(who, target, whose), answers)
     if (user := case.revoke or case.restore) is not None:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
         answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]

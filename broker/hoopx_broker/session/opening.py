@@ -15,6 +15,7 @@ from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session import leasing
+from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
 from hoopx_broker.session.key_session import KeySession
@@ -64,6 +65,7 @@ class Opening:
         self._services = services
         self._sessions = sessions
         self._databases = Databases(services)
+        self.called_off = CalledOff()
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
 
     async def open(self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Notify) -> LiveSession:
@@ -73,13 +75,14 @@ class Opening:
         _check_standing(self._services, applicant)
         opened = self._describe(applicant, target, permission)
         order = _order(applicant, opened, target, permission)
-        lease, credential = await self._services.keeper.lease(order)
-        try:
-            draft = _Draft(applicant, opened, target, notify, permission, order, lease)
-            return await self._begin(draft, credential)
-        except BaseException:
-            await self._services.keeper.end(lease.id)
-            raise
+        with self.called_off.heeding(order.lease):
+            lease, credential = await self._services.keeper.lease(order)
+            try:
+                draft = _Draft(applicant, opened, target, notify, permission, order, lease)
+                return await self._begin(draft, credential)
+            except BaseException:
+                await self._services.keeper.end(lease.id)
+                raise
 
     async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
         """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
@@ -178,6 +181,7 @@ class Opening:
         try:
             await self.unmaskings.admit(session)
             _check_standing(self._services, applicant)  # what was revoked before it could be found ends it here
+            self.called_off.check(session.lease)
         except BaseException:
             self._sessions.remove(session)
             raise
