@@ -1,9 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-<<<<<<< HEAD
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
-=======
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
->>>>>>> main
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -26,11 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-<<<<<<< HEAD
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions policy admin broker completion"
-=======
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions leases policy admin broker completion"
->>>>>>> main
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help

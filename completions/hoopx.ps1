@@ -1,10 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-<<<<<<< HEAD
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
-=======
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
->>>>>>> main
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
