@@ -91,13 +91,14 @@ def run_child(kit: Kit, command: Sequence[str]) -> Use:
 
     async def use(held: Sequence[AnyHeld], signals: Signals) -> int:
         with ExitStack() as files:
-            environ = _environment_of(kit, held, files)
+            environ = environment_of(kit, held, files)
             return await attend_child(kit.out, signals, command, environ, lambda child: _until_over(child, held, kit))
 
     return use
 
 
-def _environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict[str, str]:
+def environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict[str, str]:
+    """A child's. What it refers to is on disk as long as `files` lasts, and holds no secret."""
     databases = [one.access for one in held if isinstance(one, Held)]
     accounts = [one.access for one in held if isinstance(one, HeldAws)]
     environ = environment(kit.environ, databases)

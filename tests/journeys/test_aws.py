@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.journeys.stage import POLICIES, Stage, objects, playing, running
@@ -181,6 +182,12 @@ def test_connect_answers_the_credential_process_until_it_ends(aws_stage: AwsStag
 def test_the_target_is_told_for_what_it_is(aws_stage: AwsStage) -> None:
     shown = objects(aws_stage.hoopx("show", "prod-aws", "-o", "json").fine().out)[0]
     assert (shown["kind"], shown["region"], shown["account"]) == ("aws", REGION, "123456789012")
+    calls = len(aws_stage.aws.asked("AssumeRole"))
+    password = aws_stage.hoopx("token", "prod-aws").fine().out.strip()
+    where = {"host": "127.0.0.1", "port": aws_stage.url.rpartition(":")[2], "sslmode": "require"}
+    with pytest.raises(psycopg.OperationalError, match="of kind `aws`, which this client does not speak"):
+        psycopg.connect(**where, user="ann", dbname="prod-aws", password=password)  # type: ignore[arg-type]
+    assert len(aws_stage.aws.asked("AssumeRole")) == calls
     outcome = aws_stage.hoopx("connect", "prod-aws", "--port", "5433")
     assert outcome.code == 2
     assert "no local socket" in outcome.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import stat
@@ -10,18 +11,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.credentials import ContainerProvider
 
-from hoopx_broker.api.messages import Keys
+from hoopx_broker.api.messages import Keys, TargetView
 from hoopx_broker.terms.errors import BackendFailed, BadInput
+from hoopx_broker.terms.secret import Secret
 from hoopx_cli import key_endpoint, key_socket
+from hoopx_cli.access import Access
+from hoopx_cli.agent import chosen
 from hoopx_cli.aws_access import AwsAccess, aws_environment
 from hoopx_cli.aws_config import config_of
+from hoopx_cli.front import AnyHeld, Held, HeldAws, environment_of
 from hoopx_cli.key_endpoint import KeyEndpoint
 from hoopx_cli.key_ring import HeldKeys
+from hoopx_cli.kit import Kit
+from hoopx_cli.output import Output
 from hoopx_cli.settings import Settings
 from tests.peers.aws import REGION
 
@@ -47,8 +56,6 @@ sso_region = us-east-1
 
 
 def access(newest: HeldKeys | None, expires_at: float, name: str = "prod-aws") -> AwsAccess:
-    from hoopx_broker.terms.secret import Secret
-
     endpoint = KeyEndpoint("http://127.0.0.1:1/credentials", Secret("door"))
     return AwsAccess(name, "s_1", REGION, expires_at, lambda: newest, endpoint)
 
@@ -179,6 +186,31 @@ def test_the_socket_answers_its_own_user_and_goes_with_the_session(tmp_path: Pat
             await asyncio.to_thread(key_socket.ask, settings, "prod-aws")
 
     asyncio.run(scene())
+
+
+def test_a_database_and_an_account_share_a_child_and_each_is_the_default_of_its_own() -> None:
+    database = Access("shop", "s_2", "app", "127.0.0.1", 5433, Secret("door"), 0)
+    nowhere: Any = None
+    held: list[AnyHeld] = [Held(nowhere, nowhere, database), HeldAws(nowhere, access(KEYS, KEYS.expires_at))]
+    kit = Kit({"HOME": "/nowhere", "AWS_PROFILE": "own"}, Output(io.StringIO(), io.StringIO(), {}))
+    kit.flags.broker = "https://127.0.0.1:1"
+    with ExitStack() as files:
+        environ = environment_of(kit, held, files)
+        config = Path(environ["AWS_CONFIG_FILE"])
+        assert "credentials --broker https://127.0.0.1:1 prod-aws" in config.read_text()
+        assert stat.S_IMODE(config.stat().st_mode) == 0o600
+        assert "secret-of-keys" not in config.read_text()
+    assert not config.exists()
+    assert (environ["PGPORT"], environ["AWS_ACCESS_KEY_ID"]) == ("5433", "ASIAEXAMPLE")
+    assert "SHOP_DATABASE_URL" in environ
+    assert "AWS_PROFILE" not in environ
+
+
+def test_an_agent_on_standby_is_told_that_keys_cannot_wait() -> None:
+    given = [TargetView("shop", "postgres", "allowed")]
+    assert chosen(given, [], "claude for ann", ("prod-aws",)) == given
+    with pytest.raises(BadInput, match="`prod-aws` is no database"):
+        chosen(given, ["prod-aws"], "claude for ann", ("prod-aws",))
 
 
 def test_no_keys_are_shown_by_their_repr() -> None:
