@@ -175,7 +175,8 @@ class Api:
         judge = self._services.judge()
         ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.longest))
         masked = tuple(str(column) for column in judge.hidden(who, target))
-        facts = {"database": target.database, "labels": target.labels, "masked": masked}
+        where = {"database": target.database, "region": target.region, "account": target.account}
+        facts = {**where, "labels": target.labels, "masked": masked}
         match ruling:
             case Allow(rules):
                 return TargetView(target.name, target.kind, "allowed", rules=rules, **facts)  # type: ignore[arg-type]
