@@ -113,7 +113,7 @@ def _answered(error: dict[str, Any], own: dict[str, tuple[str, str]]) -> tuple[s
             "AWS throttles the broker, and went on doing so",
             "wait a minute; ask AWS for more, or open fewer at once",
         )
-    if code in ("AccessDenied", "AccessDeniedException"):
+    if code in ("AccessDenied", "AccessDeniedException", "403"):
         return _refused(message)
     if code == "ValidationError" and "DurationSeconds" in message:
         return _too_long(message)

@@ -60,7 +60,7 @@ def target(server: Postgres, mode: str = "verify-full") -> Target:
     return Target("db", "postgres", server.host, server.port, server.database, tls, "aws-rds-iam")
 
 
-async def said_to_a_client(where: Target, fresh: Fresh) -> tuple[bytes, list[tuple[str, str]]]:
+async def said_to_a_client(server: Postgres, where: Target, fresh: Fresh) -> tuple[bytes, list[tuple[str, str]]]:
     """What a client hears that says hello, until it is let in or shut out; and what its person is told."""
     link, told, failures = Link(), list[tuple[str, str]](), list[BaseException]()
     crew = Crew(lambda _, error: failures.append(error))
@@ -86,27 +86,30 @@ async def said_to_a_client(where: Target, fresh: Fresh) -> tuple[bytes, list[tup
     heard = link.heard
     pump.end("the scene is over")
     await crew.close()
+    while await asyncio.to_thread(server.backends, USER):  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)
     assert not failures
     return heard, told
 
 
 def test_a_stream_logs_in_with_what_the_source_gives_for_it(server: Postgres) -> None:
     fresh = Fresh(FRESH)
-    heard, _ = asyncio.run(said_to_a_client(target(server), fresh))
+    heard, _ = asyncio.run(said_to_a_client(server, target(server), fresh))
     assert heard.endswith(READY)
     assert fresh.asked == 1
     assert TOKEN.encode() not in heard
 
 
 def test_a_token_of_two_kilobytes_goes_to_no_server_that_is_not_verified(server: Postgres) -> None:
-    heard, _ = asyncio.run(said_to_a_client(target(server, "require"), Fresh(FRESH)))
+    heard, _ = asyncio.run(said_to_a_client(server, target(server, "require"), Fresh(FRESH)))
     assert b"clear password" in heard
     assert not heard.endswith(READY)
 
 
 def test_a_source_that_fails_is_named_to_the_client_and_its_person(server: Postgres) -> None:
     failure = BackendFailed("the source `aws-rds-iam` of target `db` failed: the broker has no AWS credentials")
-    heard, told = asyncio.run(said_to_a_client(target(server), Fresh(failure)))
+    heard, told = asyncio.run(said_to_a_client(server, target(server), Fresh(failure)))
     assert b"`aws-rds-iam`" in heard
     assert "the broker has no AWS credentials" in told[0][1]
 
