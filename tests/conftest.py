@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +27,9 @@ def pytest_report_header() -> list[str]:
 def foundry(tmp_path_factory: pytest.TempPathFactory) -> Foundry:
     """Where PostgreSQL servers come from."""
     found.require("postgres")
-    return Foundry(tmp_path_factory.mktemp("postgres"))
+    directory = tmp_path_factory.mktemp("postgres")
+    beside = "PYTEST_XDIST_WORKER" in os.environ
+    return Foundry(directory, tmp_path_factory.getbasetemp().parent if beside else directory)
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +46,21 @@ def own_postgres(foundry: Foundry) -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def every_postgres(foundry: Foundry) -> Iterator[Callable[[Installation], Postgres]]:
+    """A running PostgreSQL of each version, started when it is first asked for: files of tests share them."""
+    with ExitStack() as stack:
+        yield cache(lambda installation: stack.enter_context(foundry.server(installation)))
+
+
 @pytest.fixture(
     scope="session",
     params=installations() or [None],
     ids=lambda each: f"postgres-{each.major}" if isinstance(each, Installation) else "postgres",
 )
-def each_postgres(request: pytest.FixtureRequest, foundry: Foundry) -> Iterator[Postgres]:
-    """The shared PostgreSQL of each version found: the test runs once for every one."""
-    with foundry.server(request.param) as server:
-        yield server
+def each_postgres(request: pytest.FixtureRequest, every_postgres: Callable[[Installation], Postgres]) -> Postgres:
+    """The shared PostgreSQL of each version found: the test runs once for every one, and leaves it as it was."""
+    return every_postgres(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,21 @@ class ToldIssuer(PostgresRoleIssuer):
         self._steps = steps
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
-        return await self._told("issue", super().issue(order, pin))
+        self._steps.passed("before issue")
+        issued = await super().issue(order, pin)
+        self._steps.passed("after issue")
+        return issued
 
     async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
-        return await self._told("renew", super().renew(lease, credential, order))
+        self._steps.passed("before renew")
+        issued = await super().renew(lease, credential, order)
+        self._steps.passed("after renew")
+        return issued
 
     async def revoke(self, lease: Lease, target: Target) -> None:
-        await self._told("revoke", super().revoke(lease, target))
-
-    async def _told(self, name: str, work: Awaitable[Any]) -> Any:
-        self._steps.passed(f"before {name}")
-        answer = await work
-        self._steps.passed(f"after {name}")
-        return answer
+        self._steps.passed("before revoke")
+        await super().revoke(lease, target)
+        self._steps.passed("after revoke")
 
 
 def listen_to_exchanges(steps: Steps) -> None:
@@ -283,13 +286,13 @@ async def recover_all(play: Play, numbers: list[int]) -> dict[str, str]:
             return f"s_step{number}", await recover(play, number) if state_of(play, number).exists() else ""
 
     told = await asyncio.gather(*(one(number) for number in numbers))
-    return dict(each for each in told if each[1])
+    return dict(filter(itemgetter(1), told))
 
 
 def main() -> None:
     play = msgspec.json.decode(sys.stdin.buffer.read(), type=Play)
     names = found_in_a_child(play)
-    fatal = {number: at for number, at in enumerate(chosen(names, play.nth), 1)}
+    fatal = dict(enumerate(chosen(names, play.nth), 1))
     dead = died(play, fatal)
     steps = {f"s_step{number}": f"{at}: {names[at]}" for number, at in fatal.items()}
     survived = tuple(steps[f"s_step{number}"] for number, is_dead in dead.items() if not is_dead)

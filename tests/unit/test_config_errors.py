@@ -260,7 +260,7 @@ BACKENDS = [
     ("    credentials: static\n", "10: targets.db.credentials: must be a section of keys and values, not text"),
     ("    credentials: {user: x}\n", "10: targets.db.credentials.from: is missing"),
     ("    credentials: {from: statc}\n", "`statc` names no installed credential plugin; did you mean `static`?"),
-    ("    credentials: {from: vault-database}\n", "names no installed credential plugin; installed are"),
+    ("    credentials: {from: carrier-pigeon}\n", "names no installed credential plugin; installed are"),
     ("    credentials: {from: static, user: a}\n", "10: targets.db.credentials.password: is missing"),
     ("    credentials: {from: static, user: a, password: 12}\n", "credentials.password: must be text, not a number"),
     (
@@ -283,7 +283,7 @@ BACKENDS = [
     ("    credentials: {from: static, user: a, password: file:large}\n", "is larger than 64 KiB"),
     (
         "    credentials: {from: static, user: a, password: 'vault:db#pw'}\n",
-        "refers to Vault, which is not available yet",
+        "refers to `vault`, but the section `vault` is not there, or not sound; add a section `vault` at the top",
     ),
     ("    credentials: {from: static, user: a, password: b, ttl: 15}\n", "credentials.ttl: must be text, not a number"),
     (

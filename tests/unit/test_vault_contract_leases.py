@@ -96,6 +96,22 @@ def test_revoking_a_lease_drops_the_role_before_it_answers(stage: Stage) -> None
     assert stage.revoke(told["lease_id"]) == (204, "")  # and may be repeated
 
 
+def test_revoking_leaves_a_connection_that_is_open(stage: Stage) -> None:
+    """Why the broker ends backends itself: PostgreSQL does not, and so Vault does not."""
+    told = stage.vault.read(stage.role("ro"))
+    user, password = told["data"]["username"], told["data"]["password"]
+    with psycopg.connect(stage.postgres.dsn(user, password)) as connection:
+        assert stage.revoke(told["lease_id"]) == (204, "")
+        assert not stage.may_log_in(user, password)
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_role_s_own_most_cuts_what_it_gives_by_default(stage: Stage) -> None:
+    told = stage.vault.read(stage.role("ro", default_ttl="10m", max_ttl="2m"))
+    assert told["lease_duration"] == 120
+    assert "exceeded the effective max_ttl" in told["warnings"][0]
+
+
 def test_revoking_what_never_was_is_no_error_but_naming_nothing_is(stage: Stage) -> None:
     assert stage.revoke(f"{stage.place}/creds/ro/never")[0] == 204
     assert stage.vault.ask("PUT", "sys/leases/revoke", {}).errors == ["lease_id must be specified"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,11 @@ def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until
         "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until)"
         " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
         (order.lease, order.session, order.target.name, order.target.source, now, order.expires_at, doubtful_until),
+    )
+    who, target = order.principal, order.target
+    connection.execute(
+        "UPDATE leases SET holder = ?, on_behalf_of = ?, issuer = ?, kind = ?, labels = ? WHERE id = ?",
+        (who.user, who.on_behalf_of, who.issuer, target.kind, _written(target.labels), order.lease),
     )
 
 
@@ -130,6 +136,13 @@ def note_trouble(connection: sqlite3.Connection, lease_id: LeaseId, trouble: str
 def find(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
     found = _select(connection, "id = :id", {"id": lease_id})
     return found[0] if found else None
+
+
+def several(connection: sqlite3.Connection, lease_ids: Sequence[str]) -> dict[LeaseId, Lease]:
+    """Those of these that there are."""
+    known = msgspec.json.encode(lease_ids).decode()  # one value: SQLite bounds how many a statement may have
+    found = _select(connection, "id IN (SELECT value FROM json_each(:ids))", {"ids": known})
+    return {lease.id: lease for lease in found}
 
 
 def listed(

@@ -17,18 +17,23 @@ from hoopx_broker.api.messages import (
     About,
     AskFor,
     AskToUnmask,
+    LeaseRevoked,
+    LeaseView,
     PassFor,
     PassGiven,
     Refusal,
     RequestView,
     Revoke,
     RevokedView,
+    RevokeLeases,
     SessionView,
     TargetView,
     Vote,
     WhoAmI,
 )
 from hoopx_broker.approvals.refusals import not_an_approver
+from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
+from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.identity.identity import Presented
@@ -70,6 +75,7 @@ class House(Struct, frozen=True):
     about: About
     opening: Opening
     people: People
+    leases: Leases
     loyalty: Loyalty
 
 
@@ -102,6 +108,8 @@ class Api:
             self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
             self._route("/v1/requests/{id}", Api._request),
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
+            self._route("/v1/leases", Api._leases),
+            self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
@@ -233,6 +241,14 @@ class Api:
         if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
             await self._house.opening.unmaskings.refresh()
         return view
+
+    # Leases.
+
+    async def _leases(self, request: Request, who: Principal) -> dict[str, list[LeaseView]]:
+        return await self._house.leases.seen(who, request.query_params, _number(request, "limit", MAX_LISTED_LEASES))
+
+    async def _revoke_leases(self, request: Request, who: Principal) -> dict[str, list[LeaseRevoked]]:
+        return await self._house.leases.revoke(who, await self._body(request, RevokeLeases))
 
     # Sessions.
 

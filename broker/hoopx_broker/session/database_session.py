@@ -66,6 +66,12 @@ class DatabaseSession(LiveSession):
     def renew(self, credential: Credential) -> None:
         """Streams that are open stay; the next ones log in with it."""
         self._login = login_of(credential, self.target.name)
+        self._catalog.renew(self._login)
+
+    def warn(self, message: str) -> None:
+        super().warn(message)
+        for pump in self._streams:
+            pump.tell(message)
 
     def cut(self, reason: str) -> None:
         for pump in self._streams:

@@ -14,6 +14,7 @@ from hoopx_broker.api.messages import Event
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.tenure import Tenure
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.terms.ids import LeaseId
@@ -50,6 +51,7 @@ class LiveSession(ABC):
         self._finish = surface.finish
         self._notify = surface.notify
         self._ending: asyncio.Task[bool] | None = None
+        self.tenure: Tenure | None = None
         self.end_reason = ""
         self.over = asyncio.Event()
         self.grant = Secret(secrets.token_urlsafe(32))
@@ -110,6 +112,10 @@ class LiveSession(ABC):
 
     def tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))
+
+    def warn(self, message: str) -> None:
+        """Tell whoever is at the session of something that they want to know ahead."""
+        self.tell("warning", message)
 
     def end_soon(self, reason: str) -> asyncio.Task[bool]:
         """Begin the end, if it has not begun. The task gives whether the lease is revoked already."""

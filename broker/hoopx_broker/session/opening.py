@@ -10,19 +10,24 @@ from msgspec import Struct
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView
+from hoopx_broker.credentials.keeper import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
+from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session import leasing
+from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
 from hoopx_broker.session.live import LiveSession, Parts, Sessions, Surface
-from hoopx_broker.session.permits import OnWaiting, Permission, permit
+from hoopx_broker.session.permits import OnWaiting, Permission, permit, permit_again
 from hoopx_broker.session.records import begin_record, close_record
 from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.session.tenure import Tenancy, Tenure
 from hoopx_broker.session.unmasking import Unmaskings
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import Denied, HoopxError
 from hoopx_broker.terms.ids import LeaseId, SessionId, new_lease_id, new_session_id
-from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Order, SshCertificate, name_of
+from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Lease, Order, SshCertificate, name_of
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
@@ -47,6 +52,9 @@ class _Draft(Struct, frozen=True):
     opened: Opened
     target: Target
     notify: Callable[[Event], None]
+    permission: Permission
+    order: Order
+    lease: Lease
 
 
 class Opening:
@@ -56,6 +64,7 @@ class Opening:
         self._services = services
         self._sessions = sessions
         self._databases = Databases(services)
+        self.called_off = CalledOff()
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
 
     async def open(
@@ -66,12 +75,15 @@ class Opening:
         permission = await permit(self._services, ask, applicant.who, target, on_waiting)
         _check_standing(self._services, applicant)
         opened = self._describe(applicant, target, permission)
-        lease, credential = await self._services.keeper.lease(_order(applicant, opened, target, permission))
-        try:
-            return await self._begin(_Draft(applicant, opened, target, notify), credential)
-        except BaseException:
-            await self._services.keeper.end(lease.id)
-            raise
+        order = _order(applicant, opened, target, permission)
+        with self.called_off.heeding(order.lease):
+            lease, credential = await self._services.keeper.lease(order)
+            try:
+                draft = _Draft(applicant, opened, target, notify, permission, order, lease)
+                return await self._begin(draft, credential)
+            except BaseException:
+                await self._services.keeper.end(lease.id)
+                raise
 
     async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
         """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
@@ -126,19 +138,43 @@ class Opening:
         opened = msgspec.structs.replace(draft.opened, backend_user=name_of(credential))
         recorder = await begin_record(services, opened)
         try:
+            recorder.write([leasing.issued(draft.lease)])
             parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
+            session.tenure = self._tenure(session, draft)
             await self._let_in(session, applicant)
+            session.tenure.start(services.crew)
         except BaseException as error:
             why = error.message if isinstance(error, HoopxError) else "it did not open"
-            await close_record(services, opened, recorder, why)
+            await self._close(opened, recorder, draft.lease, why)
             raise
         return session
+
+    def _tenure(self, session: LiveSession, draft: _Draft) -> Tenure:
+        """Judged again at each renewal, as the person counts then."""
+        services, target = self._services, draft.target
+
+        def permit_now() -> dict[str, tuple[str, ...]]:
+            _check_standing(services, draft.applicant)
+            return permit_again(services, draft.permission, draft.applicant.who, target)
+
+        tenancy = Tenancy(
+            order=draft.order,
+            lease=draft.lease,
+            ends_at=draft.opened.expires_at,
+            permit=permit_now,
+            record=lambda notice: session.record([notice]),
+            warn=session.warn,
+            take=session.renew,
+            end=session.end_soon,
+        )
+        return Tenure(services.keeper, tenancy, services.clock)
 
     async def _let_in(self, session: LiveSession, applicant: Applicant) -> None:
         try:
             await self.unmaskings.admit(session)
             _check_standing(self._services, applicant)  # what was revoked before it could be found ends it here
+            self.called_off.check(session.lease)
         except BaseException:
             self._sessions.remove(session)
             raise
@@ -146,11 +182,26 @@ class Opening:
     async def _finish(self, session: LiveSession, reason: str) -> bool:
         """Everything that must happen at the end happens, whatever part of it fails; the lease comes first."""
         self._sessions.remove(session)
+        if session.tenure is None:
+            raise RuntimeError("a session that was never let in cannot end")
+        session.tenure.stop()
         try:
-            return await self._services.keeper.end(session.lease)
+            return await self._close(session.opened, session.recorder, session.tenure.lease, reason)
         finally:
             await session.let_go()
-            await close_record(self._services, session.opened, session.recorder, reason)
+
+    async def _close(self, opened: Opened, recorder: Recorder, lease: Lease, reason: str) -> bool:
+        """The recording is sealed when it has told what became of the lease."""
+        conclusion = Conclusion(is_revoked=False, why="the broker stopped before its source had answered")
+        try:
+            conclusion = await self._services.keeper.conclude(lease.id)
+            return conclusion.is_revoked
+        finally:
+            try:
+                recorder.write([leasing.concluded(lease, conclusion)])
+            except HoopxError as error:
+                self._services.crew.report("recording", error)
+            await close_record(self._services, opened, recorder, reason)
 
 
 def _order(applicant: Applicant, opened: Opened, target: Target, permission: Permission) -> Order:
@@ -159,7 +210,7 @@ def _order(applicant: Applicant, opened: Opened, target: Target, permission: Per
         SessionId(opened.session),
         target,
         applicant.who,
-        opened.expires_at,
+        min(opened.expires_at, opened.opened_at + target.ttl),
         applicant.token,
         permission.obligations,
     )

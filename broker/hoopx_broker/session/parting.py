@@ -16,8 +16,9 @@ from hoopx_broker.terms.leases import Credential, DatabaseLogin
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Send, Side, StartTls
-from hoopx_broker.wire.postgres.frames import Framer
-from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream
+from hoopx_broker.wire.postgres.frames import ERROR, READY, Frame, Framer
+from hoopx_broker.wire.postgres.login import Login, LoginFailed, Upstream, refusal
+from hoopx_broker.wire.postgres.messages import error_fields
 
 CONNECT_SECONDS = 5
 LOOKS, BETWEEN_LOOKS = 50, 0.05  # a backend ends within milliseconds of being told
@@ -112,8 +113,6 @@ class _Attempt:
                         self._told.set()
                     case _:
                         raise BrokenPeer("a login asks for something else than to send")
-            if self._login.done:
-                self._decide(False)  # noqa: FBT003 - the answer itself
         except LoginFailed as error:
             self._decide(True if error.code.startswith(_REFUSED) else error)
         except BrokenPeer as error:
@@ -134,7 +133,17 @@ class _Attempt:
             return
         for frame in frames:
             if self._outcome is None:
-                self._turn(partial(self._login.on_frame, frame))
+                self._turn(partial(self._on_frame, frame))
+
+    def _on_frame(self, frame: Frame) -> list[Effect]:
+        """Whether the role may log in at all is looked at only after its password."""
+        if not self._login.done:
+            return self._login.on_frame(frame)
+        if frame.kind == READY:
+            self._decide(False)  # noqa: FBT003 - the answer itself
+        elif frame.kind == ERROR:
+            raise refusal(error_fields(frame))
+        return []
 
     def backend_left(self) -> None:
         self._decide(ConnectionResetError("the server hung up"))

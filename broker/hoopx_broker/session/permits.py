@@ -44,6 +44,7 @@ class Permission(Struct, frozen=True):
     request: RequestView | None = None
     shadow: str = ""
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    approvals: frozenset[str] = frozenset()
 
 
 async def permit(services: Services, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> Permission:
@@ -84,7 +85,28 @@ async def _permit_by_people(
     )
     if not isinstance(again, Allow):
         raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
-    return Permission(again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations)
+    return Permission(
+        again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups
+    )
+
+
+def permit_again(
+    services: Services, permission: Permission, who: Principal, target: Target
+) -> dict[str, tuple[str, ...]]:
+    """Would policy still open this session, by the approvals that opened it? Gives what it binds the lease to now.
+
+    Raises `SessionDenied`.
+    """
+    minute = int(services.clock()) // 60 * 60
+    now = Circumstances(minute, permission.reason, permission.ticket, permission.seconds, permission.approvals)
+    ruling = services.judge().opening(who, target, now)
+    match ruling:
+        case Allow():
+            return ruling.obligations
+        case Deny():
+            raise SessionDenied(ruling, f"the session on `{target.name}` now")
+        case Ask(rules):
+            raise Denied(f"rule `{rules[0]}` asks for another approval by now", "open a new session")
 
 
 async def _find_request(
@@ -130,7 +152,7 @@ def duration_of(asked: int, target: Target) -> int:
     """Seconds that a session may last. Raises `BadInput`."""
     if asked < 0:
         raise BadInput("a session cannot last less than no time", "give `--for` a duration such as 30m")
-    return min(asked or target.ttl, target.ttl)
+    return min(asked or target.longest, target.longest)
 
 
 def _short(text: str) -> str:

@@ -16,6 +16,7 @@ from hoopx_broker.session.leasing import moment
 from hoopx_broker.terms.entries import Notice
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.leases import Credential, Lease, Order
+from hoopx_broker.tunnel.crew import Crew
 
 # Of a lease's life: when it is renewed, less up to a tenth of it by chance, so that many do not come as one.
 DUE, SPREAD = 2 / 3, 1 / 10
@@ -37,7 +38,7 @@ class Tenancy(Struct, frozen=True):
     permit: Callable[[], dict[str, tuple[str, ...]]]
     record: Callable[[Notice], None]
     warn: Callable[[str], None]
-    take: Callable[[Lease, Credential], None]
+    take: Callable[[Credential], None]
     end: Callable[[str], object]
 
 
@@ -58,12 +59,31 @@ class Tenure:
         self._sleep = sleep
         self._chance = chance
         self._lease = tenancy.lease
+        self._task: asyncio.Task[None] | None = None
+        self._is_renewing = self._is_stopping = False
         self._why = ""  # why it was not renewed, as it was told last
+
+    @property
+    def lease(self) -> Lease:
+        """As it was renewed last."""
+        return self._lease
+
+    def start(self, crew: Crew) -> None:
+        self._task = crew.start(self.run(), "tenure")
+
+    def stop(self) -> None:
+        """The session is ending. A renewal under way is not torn off: nobody would know whether it was done."""
+        self._is_stopping = True
+        if self._task is not None and not self._is_renewing and self._task is not asyncio.current_task():
+            self._task.cancel()
 
     async def run(self) -> None:
         """Returns when it has ended the session."""
         while self._lease.expires_at < self._tenancy.ends_at:
-            if not await self._go_on():
+            is_renewed = await self._go_on()
+            if self._is_stopping:
+                return
+            if not is_renewed:
                 why = f": {self._why}" if self._why else ""
                 self._tenancy.end(f"its credential has ended{why}")
                 return
@@ -81,7 +101,7 @@ class Tenure:
             await self._until(due)
             if self._clock() >= self._lease.expires_at:
                 return False
-            if await self._is_renewed():
+            if await self._is_renewed() or self._is_stopping:
                 return True
             left = self._lease.expires_at - self._clock()
             due = self._clock() + left / 3 if left > LAST_TRY_SECONDS else self._lease.expires_at
@@ -96,11 +116,11 @@ class Tenure:
             if tenancy.permit() != order.obligations:
                 self._tell("policy binds it to something else by now; open a new session")
                 return False
-            lease, credential = await self._keeper.renew(order)
+            lease, credential = await self._renew(order)
         except HoopxError as error:
             self._tell(error.message)
             return False
-        tenancy.take(lease, credential)
+        tenancy.take(credential)
         tenancy.record(leasing.renewed(lease))
         self._lease = lease
         if lease.expires_at <= before.expires_at:
@@ -111,9 +131,16 @@ class Tenure:
             tenancy.warn(f"the credential was renewed after all, until {moment(lease.expires_at)}")
         return True
 
+    async def _renew(self, order: Order) -> tuple[Lease, Credential]:
+        self._is_renewing = True
+        try:
+            return await self._keeper.renew(order)
+        finally:
+            self._is_renewing = False
+
     def _tell(self, why: str) -> None:
         """Ahead of the end, and once for each reason."""
-        if why == self._why:
+        if why == self._why or self._is_stopping:
             return
         self._why = why
         self._tenancy.record(leasing.not_renewed(self._lease, why))

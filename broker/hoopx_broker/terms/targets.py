@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from hoopx_broker.terms.masks import Masks
 
-TargetKind = Literal["postgres"]
+TargetKind = Literal["postgres", "aws"]
 TlsModeName = Literal["disable", "require", "verify-ca", "verify-full"]
 
 
@@ -31,7 +31,9 @@ class ColumnName(Struct, frozen=True, order=True):
 
 
 class Target(Struct, frozen=True):
-    """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`.
+    """A backend that sessions may be opened to: at an address, or in a cloud, where it has a `region` and no address.
+
+    `credentials` holds the options of the issuer named by `source`.
 
     `ttl` is the longest life of a lease, in seconds; `session` how long a session may last, None for as long as that;
     `idle` how long a client may say nothing, None for without end.
@@ -51,6 +53,8 @@ class Target(Struct, frozen=True):
     session: int | None = None
     idle: int | None = None
     masks: Masks = field(default_factory=Masks)
+    region: str = ""
+    account: str = ""
 
     @property
     def longest(self) -> int:

@@ -91,11 +91,11 @@ class DatabaseEngine(Engine):
         if not any(each in ("*", name) for each in config["allowed_roles"]):
             raise Refused(500, wrapped(f'"{name}" is not an allowed role'))
         max_ttl = min(role["max_ttl"] or SYSTEM_MAX_TTL, call.mount.max_ttl or SYSTEM_MAX_TTL)
-        ttl = min(role["default_ttl"] or call.mount.default_ttl or SYSTEM_MAX_TTL, max_ttl)
+        ttl = role["default_ttl"] or call.mount.default_ttl or SYSTEM_MAX_TTL
         made = {"username": self._username(call, config, name), "password": f"{word(9)}-{word(9)}-"}
         try:
             server = self._server(call.mount, role["db_name"])
-            server.create({**made, "expiration": _expiry(now() + ttl)}, role["creation_statements"])
+            server.create({**made, "expiration": _expiry(now() + min(ttl, max_ttl))}, role["creation_statements"])
         except Failed as problem:
             raise Refused(500, wrapped(str(problem))) from problem
         inner = {

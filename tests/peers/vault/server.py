@@ -123,6 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         if length > LONGEST_BODY:
             raise Refused(413, "request body too large")
         raw = self.rfile.read(length)
+        if "X-Vault-Wrap-TTL" in self.headers:
+            raise Refused(400, "the double wraps no answers")
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if self.command not in OPERATIONS or not parts.path.startswith("/v1/"):

@@ -39,6 +39,7 @@ class Tokens:
                 raise Refused(403, "permission denied")
             if token.num_uses > 0:
                 token.num_uses = token.num_uses - 1 or -1
+                self._core.save()
             return token
 
     def spent(self, token: Token) -> bool:

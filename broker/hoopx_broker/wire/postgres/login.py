@@ -94,7 +94,7 @@ class Login:
         if frame.kind == frames.TLS_ANSWER:
             return self._on_tls_answer(frame)
         if frame.kind == frames.ERROR:
-            raise _refusal(messages.error_fields(frame))
+            raise refusal(messages.error_fields(frame))
         if frame.kind == frames.NOTICE:
             return []
         if frame.kind == frames.NEGOTIATE:
@@ -181,6 +181,6 @@ def _answer(body: bytes) -> list[Effect]:
     return [Send(Side.BACKEND, message(frames.PASSWORD, body))]
 
 
-def _refusal(said: messages.ErrorFields) -> LoginFailed:
+def refusal(said: messages.ErrorFields) -> LoginFailed:
     # The server's own words: they name the user and the database, never a secret.
     return LoginFailed(f"the server refused the login: {said.message} ({said.code})", said.code)
