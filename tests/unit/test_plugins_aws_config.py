@@ -60,7 +60,7 @@ def test_what_is_wrong_with_an_account_is_said(options: dict[str, Any], said: st
 )
 def test_what_is_wrong_with_a_role_is_said_before_the_start(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        AwsAssumeRoleOptions(**({"role": ROLE, "aws": account()} | options))
+        AwsAssumeRoleOptions(**{"role": ROLE, "aws": account(), **options})
 
 
 def test_without_boto3_the_broker_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

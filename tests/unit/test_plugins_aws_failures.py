@@ -49,7 +49,7 @@ def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def account(endpoint: str, **changes: Any) -> AwsAccount:
-    login = {"access_key_id": KEY, "secret_access_key": Secret(SECRET)}
+    login: dict[str, Any] = {"access_key_id": KEY, "secret_access_key": Secret(SECRET)}
     return AwsAccount(**({"region": "eu-central-1", "endpoint": endpoint} | login | changes))
 
 
