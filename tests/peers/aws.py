@@ -17,6 +17,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -136,6 +137,7 @@ def _user(iam: Any, name: str, *statements: dict[str, Any]) -> AwsKeys:
     return AwsKeys(key["AccessKeyId"], Secret(key["SecretAccessKey"]))
 
 
+@cache
 def _client(endpoint: str, service: str, keys: AwsKeys) -> Any:
     return boto3.client(
         service,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Answer(Struct, frozen=True):
 
 
 @contextmanager
-def aws_door() -> Iterator[Door]:
+def aws_door(tls: ssl.SSLContext | None = None) -> Iterator[Door]:
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,7 +65,9 @@ def aws_door() -> Iterator[Door]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    door = Door(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    door = Door(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from hoopx_plugins.aws_secretsmanager import AwsSecretsManagerIssuer, AwsSecrets
 from hoopx_plugins.aws_ssm import AwsSsmIssuer, AwsSsmOptions
 from hoopx_plugins.aws_web_identity import AwsWebIdentityIssuer, AwsWebIdentityOptions
 from tests.peers.aws_double import Answer, Door, aws_door
+from tests.peers.certificates import Authority
 from tests.peers.processes import closed_port
 from tests.unit.aws_stage import Pins, order, target
 
@@ -156,6 +160,20 @@ def test_an_endpoint_that_nobody_is_at_is_named() -> None:
     assert "aws.region" in failure.hint
 
 
+def test_an_endpoint_is_believed_by_its_authority_alone(tmp_path: Path) -> None:
+    ours, theirs = Authority.make("ours"), Authority.make("theirs")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*ours.write_server(tmp_path))
+    with aws_door(tls) as secured:
+        secured.answer = Answer("AccessDenied", WHO.format("sts:AssumeRole"), 403)
+        right, wrong = ours.write(tmp_path / "ours.pem"), theirs.write(tmp_path / "theirs.pem")
+        assert "sts:AssumeRole" in failure_of(ROLE_SOURCE, account(secured.endpoint, ca=right)).message
+        refused = failure_of(ROLE_SOURCE, account(secured.endpoint, ca=wrong))
+        assert "certificate" in refused.message
+        assert "aws.ca" in refused.hint
+        assert secured.calls == 1
+
+
 @pytest.mark.parametrize("source", ["aws-assume-role", "aws-secretsmanager", "aws-rds-iam"])
 def test_a_broker_without_credentials_is_told_where_to_put_them(door: Door, source: str) -> None:
     nobody = account(door.endpoint, access_key_id=None, secret_access_key=None)
@@ -185,3 +203,10 @@ def test_a_person_without_a_token_is_asked_to_log_in(door: Door) -> None:
         asyncio.run(AwsWebIdentityIssuer().issue(order(where), Pins()))
     assert "hoopx login" in failure.value.hint
     assert door.calls == before
+
+
+def test_a_broker_that_never_asks_aws_never_imports_its_library() -> None:
+    issuers = "import sys, hoopx_plugins.aws_assume_role, hoopx_plugins.aws_rds_iam, hoopx_plugins.aws_ssm;"
+    ask = f"{issuers} print(sorted({{'boto3', 'botocore'}} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout == "[]\n"
