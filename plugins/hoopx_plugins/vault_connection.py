@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.secret import Secret
-from hoopx_plugins.vault_failures import refused
+from hoopx_plugins.vault_failures import VaultUnreachable, refused
 from hoopx_plugins.vault_server import VaultServer
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Vault:
         """By the kind of error and a few words of it: its text may quote what was sent."""
         place = self.server.address
         what, hint = _trouble(error, self.server.seconds)
-        return BackendFailed(f"{self.who} cannot {doing}: Vault at {place} {what}", hint)
+        return VaultUnreachable(f"{self.who} cannot {doing}: Vault at {place} {what}", hint)
 
 
 def _errors(answer: Response) -> list[object]:

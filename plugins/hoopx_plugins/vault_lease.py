@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from hoopx_broker.seams.issuer import Pin
@@ -15,7 +16,7 @@ from hoopx_plugins.vault_connection import Json, Vault
 from hoopx_plugins.vault_failures import VaultRefused
 from hoopx_plugins.vault_login import OwnLogin, VaultToken, log_in_for
 from hoopx_plugins.vault_server import VaultServer
-from hoopx_plugins.vault_threads import in_thread
+from hoopx_plugins.vault_threads import afterwards, in_thread
 
 # Names in a handle.
 ACCESSOR, LEASE = "accessor", "lease"
@@ -41,15 +42,11 @@ class Visits:
 
         def log_in() -> VaultToken:
             with Vault(server, who) as vault:
-                return log_in_for(vault, order)
+                return log_in_for(vault, order, max(1, int(order.expires_at - self.clock())))
 
         token = await in_thread(log_in, lambda token: self._end(server, who, {ACCESSOR: token.accessor}))
         visit = Visit(self, server, order, token, {ACCESSOR: token.accessor})
-        try:
-            await pin(visit.handle)
-        except BaseException:
-            await visit.undo()
-            raise
+        await visit.all_or_none(pin(visit.handle))
         return visit
 
     async def end(self, server: VaultServer, lease: Lease, target: Target) -> None:
@@ -146,18 +143,16 @@ class Visit:
         await in_thread(lambda: self._end(self.handle), _nothing)
 
     async def all_or_none(self, work: Awaitable[T]) -> T:
+        """What comes of `work`; where it fails, what there is by then is ended."""
         try:
             return await work
-        except BaseException:
-            await self.undo()
+        except Exception:
+            with suppress(BackendFailed):  # where that fails too, the keeper revokes by what was pinned
+                await in_thread(lambda: self._end(self.handle), _nothing)
             raise
-
-    async def undo(self) -> None:
-        """End what there is by now. Where that fails too, the keeper revokes by what was pinned."""
-        try:
-            await in_thread(lambda: self._end(self.handle), _nothing)
-        except BackendFailed:
-            return
+        except BaseException:
+            afterwards(lambda: self._end(self.handle))
+            raise
 
     def _renewed(self, lease: str, token: Secret, seconds: int) -> int:
         """Its life in seconds; as it was, where the login may not change it."""
