@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,8 @@ def _trouble(error: Exception, seconds: int) -> tuple[str, str]:
 def _session(server: VaultServer, who: str) -> Session:
     """No proxy, .netrc or bundle of certificates from the environment; the authorities are ours to say."""
     try:
-        trust = ssl.create_default_context(cafile=str(server.ca) if server.ca else None)
+        changed = server.ca.stat().st_mtime_ns if server.ca else 0
+        trust = _trust(str(server.ca) if server.ca else None, changed)
     except (OSError, ssl.SSLError):
         raise BackendFailed(f"{who} cannot read the certificates in {server.ca}", "correct `vault.ca`") from None
     from requests import Session
@@ -149,3 +151,9 @@ def _session(server: VaultServer, who: str) -> Session:
     session.trust_env = False
     session.mount("https://", Trusting())
     return session
+
+
+@lru_cache(maxsize=16)
+def _trust(ca: str | None, changed: int) -> ssl.SSLContext:
+    """Reading a system's authorities takes longer than all of a lease's requests. `changed` is when `ca` was."""
+    return ssl.create_default_context(cafile=ca)

@@ -23,9 +23,8 @@ class VaultReader:
 
     def __init__(self, options: VaultServer) -> None:
         self._server = options
-        self._down: VaultUnreachable | None = (
-            None  # a Vault that cannot be reached is waited for once, not for each value
-        )
+        # A Vault that cannot be reached is waited for once, not for each value.
+        self._down: VaultUnreachable | None = None
 
     def read(self, reference: str) -> str:
         path, hash_, field = reference.partition("#")
