@@ -4,6 +4,8 @@
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# What was imported once is compiled; without, every process of the tests compiles what it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The tests of one file share what they set up; files wait for servers and processes more than they compute.
 SIDE_BY_SIDE := -n 2 --dist loadfile
@@ -55,14 +57,14 @@ canaries: environment
 	@.ci/peers
 	@$(VENV)/python -m tests.canaries $(ARGS)
 
-# uv resolves for every platform and Python version at once, which pip cannot; it lives apart and is asked only here.
+# uv resolves for every platform and Python version at once, which pip cannot.
 # It reads no pip configuration, so pip's own index is handed on.
 lock: environment
-	@$(VENV)/python -m venv .venv/lock && .venv/lock/bin/python -m pip install --quiet 'uv==0.13.9'
+	@$(VENV)/pip install --quiet --require-hashes -r .ci/uv.lock
 	@UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(VENV)/pip config get global.index-url 2>/dev/null || true)}"; \
 	test -z "$$UV_DEFAULT_INDEX" || export UV_DEFAULT_INDEX; \
 	test -n "$$UV_DEFAULT_INDEX" || unset UV_DEFAULT_INDEX; \
-	.venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --all-extras --group dev --generate-hashes \
+	$(VENV)/uv pip compile pyproject.toml --quiet --universal --all-extras --group dev --generate-hashes \
 	  --no-header $(UPGRADE) -o requirements.lock >/dev/null
 
 clean:

@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions leases policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -63,6 +63,9 @@ _hoopx() {
     'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'leases') words='ls revoke' options='--help' kind='' ;;
+    'leases ls') words='' options='--account --all --broker --ca --help --limit -o --output -q --quiet --session --state --target --user -v --verbose' kind='' ;;
+    'leases revoke') words='' options='--account --all --broker --ca --help -o --output -q --quiet --reason --target --user -v --verbose --yes' kind='leases' ;;
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;

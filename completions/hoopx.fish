@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions leases policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -354,6 +354,40 @@ complete -c hoopx -n "__hoopx_at 'sessions kill'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'leases'" -a "ls revoke"
+complete -c hoopx -n "__hoopx_at 'leases'" -l help
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l all
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l broker
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l help
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l limit
+complete -c hoopx -n "__hoopx_at 'leases ls'" -s o
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l output
+complete -c hoopx -n "__hoopx_at 'leases ls'" -s q
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l session
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l state
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l target
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l user
+complete -c hoopx -n "__hoopx_at 'leases ls'" -s v
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'leases revoke'" -a "(__hoopx_names leases)"
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l all
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l broker
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l help
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -s o
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l output
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -s q
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l quiet
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l reason
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l target
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l user
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -s v
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l verbose
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l yes
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help

@@ -1,6 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -30,6 +30,9 @@ $script:HoopxWords = @{
     'sessions verify' = @('--account', '--broker', '--ca', '--help', '--key', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'sessions export' = @('--account', '--broker', '--ca', '--format', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
     'sessions kill' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'leases' = @('ls', 'revoke', '--help')
+    'leases ls' = @('--account', '--all', '--broker', '--ca', '--help', '--limit', '-o', '--output', '-q', '--quiet', '--session', '--state', '--target', '--user', '-v', '--verbose')
+    'leases revoke' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--reason', '--target', '--user', '-v', '--verbose', '--yes')
     'policy' = @('check', 'test', 'explain', '--help')
     'policy check' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy test' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -63,6 +66,7 @@ $script:HoopxKinds = @{
     'sessions verify' = 'sessions'
     'sessions export' = 'sessions'
     'sessions kill' = 'sessions'
+    'leases revoke' = 'leases'
 }
 
 Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {

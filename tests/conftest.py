@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +14,9 @@ from tests.peers import found
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.peers.vault.peer import DoubleVault, Vault, double, real
 from tests.peers.vault.peer import program as real_program
+
+if TYPE_CHECKING:
+    from tests.peers.aws import Aws
 
 
 def pytest_report_header() -> list[str]:
@@ -20,7 +27,9 @@ def pytest_report_header() -> list[str]:
 def foundry(tmp_path_factory: pytest.TempPathFactory) -> Foundry:
     """Where PostgreSQL servers come from."""
     found.require("postgres")
-    return Foundry(tmp_path_factory.mktemp("postgres"))
+    directory = tmp_path_factory.mktemp("postgres")
+    beside = "PYTEST_XDIST_WORKER" in os.environ
+    return Foundry(directory, tmp_path_factory.getbasetemp().parent if beside else directory)
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +46,21 @@ def own_postgres(foundry: Foundry) -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def every_postgres(foundry: Foundry) -> Iterator[Callable[[Installation], Postgres]]:
+    """A running PostgreSQL of each version, started when it is first asked for: files of tests share them."""
+    with ExitStack() as stack:
+        yield cache(lambda installation: stack.enter_context(foundry.server(installation)))
+
+
 @pytest.fixture(
     scope="session",
     params=installations() or [None],
     ids=lambda each: f"postgres-{each.major}" if isinstance(each, Installation) else "postgres",
 )
-def each_postgres(request: pytest.FixtureRequest, foundry: Foundry) -> Iterator[Postgres]:
-    """The shared PostgreSQL of each version found: the test runs once for every one."""
-    with foundry.server(request.param) as server:
-        yield server
+def each_postgres(request: pytest.FixtureRequest, every_postgres: Callable[[Installation], Postgres]) -> Postgres:
+    """The shared PostgreSQL of each version found: the test runs once for every one, and leaves it as it was."""
+    return every_postgres(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -67,4 +82,13 @@ def each_vault(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     program = real_program()
     assert program is not None
     with real(home, program) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS as moto plays it, shared by the whole run: names of one's own, please."""
+    from tests.peers.aws import aws_server  # boto3 and moto, which most runs of few tests need not wait for
+
+    with aws_server(tmp_path_factory.mktemp("aws")) as server:
         yield server

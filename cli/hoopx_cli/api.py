@@ -16,11 +16,14 @@ from hoopx_broker.api.messages import (
     About,
     AskFor,
     AskToUnmask,
+    LeaseRevoked,
+    LeaseView,
     PassFor,
     PassGiven,
     RequestView,
     Revoke,
     RevokedView,
+    RevokeLeases,
     SessionView,
     TargetView,
     Vote,
@@ -57,6 +60,14 @@ class _Requests(Struct, frozen=True):
 
 class _Revoked(Struct, frozen=True):
     revoked: list[RevokedView]
+
+
+class _Leases(Struct, frozen=True):
+    leases: list[LeaseView]
+
+
+class _LeasesRevoked(Struct, frozen=True):
+    leases: list[LeaseRevoked]
 
 
 class _Sessions(Struct, frozen=True):
@@ -132,6 +143,13 @@ class Api:
                 sink(chunk)
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
+
+    def leases(self, **wanted: str) -> list[LeaseView]:
+        """`wanted`: target, user, state, session, all (`true`) and limit."""
+        return self._ask("GET", "/v1/leases" + _query(**wanted), _Leases).leases
+
+    def revoke_leases(self, order: RevokeLeases) -> list[LeaseRevoked]:
+        return self._ask("POST", "/v1/leases/revoke", _LeasesRevoked, order).leases
 
     def _ask(self, method: str, path: str, kind: type[T], body: Struct | None = None, *, signed: bool = True) -> T:
         content = msgspec.json.encode(body) if body is not None else b""

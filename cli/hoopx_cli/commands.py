@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("hoopx_cli.requests", "Agree to a request."),
     "deny": ("hoopx_cli.requests", "Refuse a request."),
     "sessions": ("hoopx_cli.sessions", "Search, replay, prove and end sessions."),
+    "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),

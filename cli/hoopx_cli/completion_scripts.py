@@ -13,7 +13,7 @@ from hoopx_cli.commands import COMMANDS
 from hoopx_cli.completion import Shell
 
 # What the first argument of a command names: a file of names that the shell reads, or fixed words.
-_TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS = "targets", "sessions", "requests", "accounts"
+_TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS, _LEASES = "targets", "sessions", "requests", "accounts", "leases"
 _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
@@ -31,6 +31,7 @@ _KINDS = {
     "sessions verify": _SESSIONS,
     "sessions export": _SESSIONS,
     "sessions kill": _SESSIONS,
+    "leases revoke": _LEASES,
     "accounts use": _ACCOUNTS,
 }
 _FIXED = {"completion": tuple(shell.value for shell in Shell)}

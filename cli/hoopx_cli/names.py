@@ -18,7 +18,7 @@ MAX_NAMES = 500
 
 
 def keep(home: Path, kind: str, names: Iterable[str]) -> None:
-    """Replace the names of `kind`: targets, sessions, requests or accounts.
+    """Replace the names of `kind`: targets, sessions, leases, requests or accounts.
 
     A cache that cannot be written is done without.
     """

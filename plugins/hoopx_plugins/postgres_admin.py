@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from psycopg import errors
@@ -15,6 +14,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
+Pause = Callable[[float], Awaitable[None]]
 
 # A person waits for this connection: a server that has not answered by then is down for them.
 CONNECT_TIMEOUT = 8
@@ -32,17 +32,46 @@ MAX_TOLD = 300
 @asynccontextmanager
 async def administrator(target: Target, database: str, user: str, password: Secret) -> AsyncIterator[Connection]:
     """A connection in autocommit, closed at the end. Every failure, inside too, becomes a `BackendFailed`."""
+    with telling(target, user):
+        connection = await log_in(target, database, user, password)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def log_in(target: Target, database: str, user: str, password: Secret) -> Connection:
+    """As `administrator`, but whoever asks for it closes it. Raises `BackendFailed`, or psycopg's errors."""
     try:
         connection = await _connect(target, database, user, password)
     except (psycopg.Error, OSError) as error:
         raise _unreachable(error, target, user) from None
     try:
         await connection.execute(LIMITS)
-        yield connection
-    except psycopg.Error as error:
-        _raise_refused(error, target, user)
-    finally:
+    except BaseException:
         await connection.close()
+        raise
+    return connection
+
+
+async def refresh(connection: Connection) -> None:
+    """Make a connection that was used before as it was when it was new. Fails where it is lost."""
+    await connection.execute(f"RESET ALL; {LIMITS}")
+
+
+@contextmanager
+def telling(target: Target, user: str) -> Iterator[None]:
+    """The server's errors, as people read them."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise refused(error, target, user) from None
+
+
+async def is_superuser(connection: Connection) -> bool:
+    mine = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER"
+    row = await (await connection.execute(mine)).fetchone()
+    return bool(row and row[0])
 
 
 async def _connect(target: Target, database: str, user: str, password: Secret) -> Connection:
@@ -55,6 +84,7 @@ async def _connect(target: Target, database: str, user: str, password: Secret) -
         application_name="hoopx",
         options="",
         autocommit=True,
+        prepare_threshold=None,  # what is kept is used for different things; and a pooler may be in between
     )
 
 
@@ -105,13 +135,11 @@ _REMEDIES = {
 }
 
 
-def _raise_refused(error: psycopg.Error, target: Target, user: str) -> NoReturn:
+def refused(error: psycopg.Error, target: Target, user: str) -> BackendFailed:
     """A statement of the administrator's failed."""
     primary = error.diag.message_primary or " ".join(str(error).split())
     told = "; ".join(each for each in (primary, error.diag.message_detail) if each)[:MAX_TOLD].replace("\n", " ")
-    raise BackendFailed(
-        f"the source `postgres-role` of target `{target.name}` failed: {told}", _remedy(error, user)
-    ) from None
+    return BackendFailed(f"the source `postgres-role` of target `{target.name}` failed: {told}", _remedy(error, user))
 
 
 def _remedy(error: psycopg.Error, user: str) -> str:

@@ -1,23 +1,32 @@
-"""Drop a minted role: bar it, cut its sessions, hand over what it made, drop it; each step safe to repeat."""
+"""Drop a minted role that is shut out: hand over what it made, and drop it; each step safe to repeat."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from msgspec import Struct
 from psycopg import errors, sql
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_plugins.postgres_admin import Connection
+from hoopx_plugins import postgres_admin
+from hoopx_plugins.postgres_admin import Connection, Pause
+from hoopx_plugins.postgres_barrier import BETWEEN_LOOKS, LOOKS, does_not_end
+from hoopx_plugins.postgres_turns import Turn, Urgency
 
 Login = Callable[[str], AbstractAsyncContextManager[Connection]]
-Pause = Callable[[float], Awaitable[None]]
 
-# A backend ends within milliseconds of being told; one that has not after five seconds hangs in the kernel.
-LOOKS = 50
-BETWEEN_LOOKS = 0.1
 
-_OID = "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s"
+class Barred(Struct, frozen=True):
+    """A role that nobody can log in as any more; `postgres_barrier` makes it so."""
+
+    name: str
+    oid: int
+
+
+# Whoever asks to open a session does not wait behind somebody's lock on what a minted role owned.
+SHORT_LOCKS = "SET lock_timeout = '300ms'"
+
 _CUT = """
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usesysid = %s
 """
@@ -47,32 +56,7 @@ SELECT EXISTS (
 """
 
 
-async def drop_role(connection: Connection, role: str, heirs: Sequence[str], login: Login, pause: Pause) -> None:
-    """Returns when `role` is gone for certain; what it made belongs then to the first of `heirs` that can have it.
-
-    Where it fails in between, the role can at least not log in.
-    """
-    await connection.execute("SET search_path = pg_catalog")
-    oid = await _oid(connection, role) or await _oid_after_all(connection, role)
-    if oid is None:
-        return
-    await _bar(connection, role)
-    await _cut(connection, oid, pause)
-    await _hand_over(connection, role, heirs)
-    for database in await _elsewhere(connection, role, oid):
-        async with login(database) as there:
-            await _hand_over(there, role, heirs)
-    # Whoever was in the middle of logging in when the role was barred shows up only now.
-    await _cut(connection, oid, pause)
-    await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
-
-
-async def _oid(connection: Connection, role: str) -> int | None:
-    row = await (await connection.execute(_OID, [role])).fetchone()
-    return int(str(row[0])) if row else None
-
-
-async def _oid_after_all(connection: Connection, role: str) -> int | None:
+async def being_made(connection: Connection, role: str) -> bool:
     """Nobody sees the role, but a transaction that makes it may be about to end: its broker was killed just then.
 
     Making a role of the same name waits for that transaction; if it comes to nothing, so does ours.
@@ -81,36 +65,45 @@ async def _oid_after_all(connection: Connection, role: str) -> int | None:
         async with connection.transaction(force_rollback=True):
             await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
     except (errors.UniqueViolation, errors.DuplicateObject):
-        return await _oid(connection, role)
-    return None
+        return True
+    return False
 
 
-async def _bar(connection: Connection, role: str) -> None:
-    """No new logins; and the administrator gets the role's own rights, which the next steps need."""
-    name = sql.Identifier(role)
-    await connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
-    if await _is_superuser(connection):
-        return
-    grant = "GRANT {} TO CURRENT_USER"
-    if connection.info.server_version >= 160000:
-        grant += " WITH INHERIT TRUE, SET TRUE"
-    await connection.execute(sql.SQL(grant).format(name))
+async def drop_role(
+    connection: Connection, role: Barred, heirs: Sequence[str], login: Login, turn: Turn, pause: Pause
+) -> None:
+    """Returns when `role` is gone for certain; what it made belongs then to the first of `heirs` that can have it.
 
-
-async def _is_superuser(connection: Connection) -> bool:
-    mine = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER"
-    row = await (await connection.execute(mine)).fetchone()
-    return bool(row and row[0])
+    Safe to repeat: where it fails in between, the role can at least not log in.
+    """
+    await _hand_over_in_turn(connection, role.name, heirs, turn)
+    for database in await _elsewhere(connection, role):
+        async with login(database) as there:
+            await _hand_over(there, role.name, heirs)
+    # Whoever was in the middle of logging in when the role was barred shows up only now.
+    await _cut(connection, role.oid, pause)
+    await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role.name)))
 
 
 async def _cut(connection: Connection, oid: int, pause: Pause) -> None:
-    """End all sessions of the role, and see them gone."""
     for _ in range(LOOKS):
-        told = await (await connection.execute(_CUT, [oid])).fetchall()
-        if not told:
+        if not await (await connection.execute(_CUT, [oid])).fetchall():
             return
         await pause(BETWEEN_LOOKS)
-    raise BackendFailed("a session of a minted role does not end", "look for it in pg_stat_activity; it is barred")
+    raise does_not_end()
+
+
+async def _hand_over_in_turn(connection: Connection, role: str, heirs: Sequence[str], turn: Turn) -> None:
+    """In turn, for two that change the privileges of one table disturb each other; but not for long."""
+    await connection.execute(SHORT_LOCKS)
+    try:
+        async with turn.taken(Urgency.LATER):
+            await _hand_over(connection, role, heirs)
+    except errors.LockNotAvailable:
+        await connection.execute(postgres_admin.LIMITS)
+        await _hand_over(connection, role, heirs)
+    else:
+        await connection.execute(postgres_admin.LIMITS)
 
 
 async def _hand_over(connection: Connection, role: str, heirs: Sequence[str]) -> None:
@@ -120,8 +113,10 @@ async def _hand_over(connection: Connection, role: str, heirs: Sequence[str]) ->
     for (gid,) in await (await connection.execute(_PREPARED, [role])).fetchall():
         # Only its owner may give up a prepared transaction, which would hold its locks for ever.
         await connection.execute(sql.SQL("SET ROLE {}").format(name))
-        await connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(str(gid)))
-        await connection.execute("RESET ROLE")
+        try:
+            await connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(str(gid)))
+        finally:
+            await connection.execute("RESET ROLE")
     async with connection.transaction():
         if await _owns(connection, role):
             await _reassign(connection, role, heirs)
@@ -151,6 +146,6 @@ async def _reassign(connection: Connection, role: str, heirs: Sequence[str]) -> 
     )
 
 
-async def _elsewhere(connection: Connection, role: str, oid: int) -> list[str]:
-    rows = await (await connection.execute(_ELSEWHERE, {"role": role, "oid": oid})).fetchall()
+async def _elsewhere(connection: Connection, role: Barred) -> list[str]:
+    rows = await (await connection.execute(_ELSEWHERE, {"role": role.name, "oid": role.oid})).fetchall()
     return [str(row[0]) for row in rows]

@@ -6,60 +6,57 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
-from typing import Annotated, ClassVar
+from contextlib import asynccontextmanager
+from typing import ClassVar
 
-from msgspec import Meta, Struct
-from psycopg import errors, sql
+from msgspec import field
+from msgspec.structs import fields
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import SessionId
-from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
-from hoopx_plugins.postgres_admin import Connection, administrator
-from hoopx_plugins.postgres_drop import drop_role
-from hoopx_plugins.postgres_walls import check_read_only
+from hoopx_plugins.postgres_admin import Connection
+from hoopx_plugins.postgres_drop import Barred, being_made, drop_role
+from hoopx_plugins.postgres_mint import PostgresProfile, extend_role, groups_of, mint_role
+from hoopx_plugins.postgres_server import Server, silent
+from hoopx_plugins.postgres_turns import Turn, Urgency, until_undisturbed
+from hoopx_plugins.profiles import check_default, chosen
 
 # 256 bits: out of reach even for whoever gets hold of the verifier in the server's log.
 PASSWORD_BYTES = 32
-# PostgreSQL raises an error when two transactions change the privileges of one table; with another broker on the same
-# server that is over in milliseconds.
-ATTEMPTS = 6
-PAUSE = 0.05
-
 # Longer than what the server itself bounds, so by then it is the network or the machine that hangs; shorter, with the
 # time to connect, than the keeper of leases waits: its word for it is less exact.
 PATIENCE = 20
 
-_GRANT = re.compile(r"\s*grant\s", re.IGNORECASE)
 
-
-class PostgresRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class PostgresRoleOptions(PostgresProfile, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`user` and `password` log in as a role with CREATEROLE, or a superuser, that may grant what is asked for here.
 
-    `roles` are granted to each minted role. `grants` are further GRANT statements, `{{role}}` standing for the role.
-    `heir` gets what a minted role leaves behind: where it is not said, the first of `roles` that can have it.
-    `read_only` refuses to mint a role that could write (see docs/credentials.md). `connection_limit` bounds the streams
-    of one session. `statement_timeout` is the role's default: `90s`, `15m`, `1h`.
+    `profiles` are kinds of roles by name, of which a session gets one; `profile` is the one that it gets where no rule
+    says. Without them the keys of a profile stand beside `user`. `heir` gets what a minted role leaves behind: where it
+    is not said, the first of `roles` that can have it.
     """
 
     user: str
     password: Secret
-    roles: tuple[str, ...] = ()
-    grants: tuple[str, ...] = ()
     heir: str | None = None
-    read_only: bool = True
-    connection_limit: Annotated[int, Meta(ge=1, le=1000)] = 20
-    statement_timeout: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}[smh]$")] | None = None
+    profiles: dict[str, PostgresProfile] = field(default_factory=dict)
+    profile: str | None = None
 
     def __post_init__(self) -> None:
-        for grant in self.grants:
-            # Anything else could end the transaction, and then a failure would leave half a role.
-            if not _GRANT.match(grant) or "{{role}}" not in grant:
-                raise ValueError("`grants` must each be one GRANT statement that holds {{role}}")
+        super().__post_init__()
+        check_default(self.profiles, self.profile)
+        if self.profiles and any(getattr(self, each.name) != each.default for each in fields(PostgresProfile)):
+            raise ValueError("with `profiles`, what a role may do is written in each of them, not beside them")
+
+    @property
+    def all_roles(self) -> tuple[str, ...]:
+        """Those of every profile, each once."""
+        named = [role for profile in (self, *self.profiles.values()) for role in profile.roles]
+        return tuple(dict.fromkeys(named))
 
 
 class PostgresRoleIssuer:
@@ -76,21 +73,33 @@ class PostgresRoleIssuer:
     ) -> None:
         self._new_password = new_password
         self._pause = pause
-        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self._servers: dict[object, Server] = {}
+        self._turns: dict[tuple[str, int], Turn] = {}
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
         """A role that can log in until the order's end; all of it in one transaction, so all or nothing."""
         options: PostgresRoleOptions = order.target.credentials
+        chosen_name = chosen(order, options.profiles, options.profile)
+        profile = options.profiles[chosen_name] if chosen_name else options
         role, password = role_name(order.session), Secret(self._new_password())
 
         async def mint(connection: Connection) -> None:
             async with connection.transaction():
-                await _mint(connection, role, password, order.expires_at, options)
-                if options.read_only:
-                    await check_read_only(connection, role, order.target.name)
+                await mint_role(connection, role, password, order, profile)
 
         await self._alone(order.target, mint)
-        return Issued(DatabaseLogin(user=role, password=password), handle={"role": role})
+        handle = {"role": role} | ({"profile": chosen_name} if chosen_name else {})
+        return Issued(DatabaseLogin(user=role, password=password), handle=handle)
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+        """The same login until the order's end. A role that is gone or barred stays so."""
+        role = role_name(lease.session)
+
+        async def extend(connection: Connection) -> None:
+            await extend_role(connection, role, order)
+
+        await self._alone(order.target, extend)
+        return Issued(credential, handle=lease.handle)
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Bar, cut and drop the session's role, and confirm that it is gone.
@@ -98,28 +107,45 @@ class PostgresRoleIssuer:
         The name follows from the session alone, so a lease that was never confirmed is revoked like any other, and a
         stored handle that was tampered with names nobody else's role.
         """
-        options: PostgresRoleOptions = target.credentials
-        role = role_name(lease.session)
-        heirs = (options.heir,) if options.heir else options.roles
+        server, role = self._server(target), role_name(lease.session)
+        oid = await server.barrier.shut_out(role)
+        if oid is None and await self._is_being_made(server, role):
+            oid = await server.barrier.shut_out(role)
+        if oid is not None:
+            await self._drop(server, Barred(role, oid))
+
+    async def _is_being_made(self, server: Server, role: str) -> bool:
+        with server.telling():
+            async with server.tidying.connection() as connection, _patience(server.target):
+                return await being_made(connection, role)
+
+    async def _drop(self, server: Server, role: Barred) -> None:
+        options: PostgresRoleOptions = server.target.credentials
 
         async def drop(connection: Connection) -> None:
-            await drop_role(connection, role, heirs, lambda database: _login(target, database), self._pause)
+            await connection.execute("SET search_path = pg_catalog")
+            heirs = (options.heir,) if options.heir else await groups_of(connection, role.name, options.all_roles)
+            await drop_role(connection, role, heirs, server.log_in_to, server.turn, self._pause)
 
-        await self._alone(target, drop)
+        with server.telling():
+            async with server.tidying.connection() as connection, _patience(server.target):
+                await until_undisturbed(lambda: drop(connection), self._pause)
 
     async def _alone(self, target: Target, work: Callable[[Connection], Awaitable[None]]) -> None:
         """Do `work` when no other of this broker's is under way on that server; again where another broker was."""
-        turn = self._turns.setdefault((target.host, target.port), asyncio.Lock())
-        async with _login(target, target.database) as connection, turn, _patience(target):
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    await work(connection)
-                except (errors.InternalError_, errors.SerializationFailure, errors.DeadlockDetected) as error:
-                    if attempt == ATTEMPTS or not _is_passing(error):
-                        raise
-                    await self._pause(PAUSE * attempt)
-                else:
-                    return
+        server = self._server(target)
+        with server.telling():
+            async with server.minting.connection() as connection, server.turn.taken(Urgency.SOON), _patience(target):
+                await until_undisturbed(lambda: work(connection), self._pause)
+
+    def _server(self, target: Target) -> Server:
+        """One for each login: targets on one server take turns all the same."""
+        options: PostgresRoleOptions = target.credentials
+        where = target.host, target.port, target.database, target.tls, options.user, options.password
+        if where not in self._servers:
+            turn = self._turns.setdefault((target.host, target.port), Turn())
+            self._servers[where] = Server(target, options.user, options.password, turn, self._pause, lambda: PATIENCE)
+        return self._servers[where]
 
 
 def role_name(session: SessionId) -> str:
@@ -137,70 +163,4 @@ async def _patience(target: Target) -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE):
             yield
     except TimeoutError:
-        raise BackendFailed(
-            f"the source `postgres-role` of target `{target.name}` has stopped answering",
-            f"look whether {target.host}:{target.port} still runs and can be reached",
-        ) from None
-
-
-def _login(target: Target, database: str) -> AbstractAsyncContextManager[Connection]:
-    options: PostgresRoleOptions = target.credentials
-    return administrator(target, database, options.user, options.password)
-
-
-def _is_passing(error: errors.Error) -> bool:
-    """True for a collision of two transactions; PostgreSQL has no code of its own for one on a catalog row."""
-    return not isinstance(error, errors.InternalError_) or "concurrently" in (error.diag.message_primary or "")
-
-
-async def _mint(
-    connection: Connection, role: str, password: Secret, expires_at: float, options: PostgresRoleOptions
-) -> None:
-    name = sql.Identifier(role)
-    create = sql.SQL("CREATE ROLE {} LOGIN INHERIT PASSWORD {} VALID UNTIL {} CONNECTION LIMIT {}")
-    end = datetime.fromtimestamp(expires_at, UTC).isoformat(sep=" ", timespec="seconds")
-    verifier = _verifier(connection, role, password)
-    await connection.execute(create.format(name, verifier, end, options.connection_limit))
-    for parent in options.roles:
-        await connection.execute(_membership(connection).format(sql.Identifier(parent), name))
-    if options.read_only:
-        await connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
-    if options.statement_timeout:
-        limit = options.statement_timeout.replace("m", "min")
-        await connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, limit))
-    for grant in options.grants:
-        await _grant(connection, grant.replace("{{role}}", name.as_string(connection)))
-
-
-def _verifier(connection: Connection, role: str, password: Secret) -> str:
-    """The SCRAM-SHA-256 verifier, made here: the clear password reaches neither the server nor its log."""
-    made = connection.pgconn.encrypt_password(password.reveal().encode(), role.encode(), b"scram-sha-256")
-    return made.decode()
-
-
-def _membership(connection: Connection) -> sql.SQL:
-    """From PostgreSQL 16 on the role has the privileges of its groups, but cannot become one of them."""
-    if connection.info.server_version >= 160000:
-        return sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE")
-    return sql.SQL("GRANT {} TO {}")
-
-
-async def _grant(connection: Connection, statement: str) -> None:
-    """One GRANT of the configuration. What the administrator may not grant is only a warning to PostgreSQL."""
-    warned: list[str] = []
-
-    def hear(diagnostic: errors.Diagnostic) -> None:
-        if diagnostic.severity_nonlocalized == "WARNING":
-            warned.append(diagnostic.message_primary or "")
-
-    connection.add_notice_handler(hear)
-    try:
-        # Asking for a binary result takes the extended protocol, which refuses a second statement after the first.
-        await connection.execute(statement.encode(), binary=True)
-    finally:
-        connection.remove_notice_handler(hear)
-    if warned:
-        raise BackendFailed(
-            f"the source `postgres-role` could not grant all it was told to: {warned[0]}",
-            "give `credentials.user` those privileges WITH GRANT OPTION",
-        )
+        raise silent(target) from None

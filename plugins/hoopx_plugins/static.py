@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from hoopx_broker.seams.issuer import Pin
-from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 
@@ -30,6 +30,10 @@ class StaticIssuer:
         """The configured login. It has no end of its own: the session's end is the broker's cut of its connections."""
         options: StaticOptions = order.target.credentials
         return Issued(DatabaseLogin(user=options.user, password=options.password))
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+        """The same login: it has no end of its own."""
+        return Issued(credential)
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Nothing to revoke: the login was there before the session, and others may be using it."""

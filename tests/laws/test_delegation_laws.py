@@ -133,6 +133,8 @@ def test_an_agent_looks_at_and_ends_no_more_sessions_than_its_human(
         assert isinstance(shipped().may_view_session(human, where, owner), Allow)
     if isinstance(shipped().may_kill_session(who, where, owner), Allow):
         assert isinstance(shipped().may_kill_session(human, where, owner), Allow)
+    if isinstance(shipped().may_revoke_lease(who, where, owner), Allow):
+        assert isinstance(shipped().may_revoke_lease(human, where, owner), Allow)
 
 
 @_QUIET

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hmac
 import os
 import shutil
 import signal
@@ -9,9 +11,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from hashlib import pbkdf2_hmac, sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,6 +80,7 @@ class Postgres:
     superuser, superuser_password = SUPERUSER, SUPERUSER_PASSWORD
     admin, admin_password = ADMIN, ADMIN_PASSWORD
     database = DATABASE
+    max_connections = 60  # at the next start
 
     def __init__(self, installation: Installation, home: Path, data: Path, sockets: Path) -> None:
         self.installation = installation
@@ -174,9 +179,10 @@ class Postgres:
             "log_connections": "on",
             "log_disconnections": "on",
             "log_line_prefix": "%m [%p] %q%u@%d ",
-            "max_connections": "60",
+            "max_connections": str(self.max_connections),
             "fsync": "off",
             "shared_buffers": "16MB",
+            "max_prepared_transactions": "2",
         }
         return ["-p", str(self.port), *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
 
@@ -203,12 +209,15 @@ class Postgres:
 
 
 class Foundry:
-    """Makes servers: one template data directory for each version in a test run, and copies of it."""
+    """Makes servers: one template data directory for each version, and copies of it.
 
-    def __init__(self, directory: Path) -> None:
+    Foundries with the same `templates` share those, also between processes that run tests side by side.
+    """
+
+    def __init__(self, directory: Path, templates: Path | None = None) -> None:
         self._directory = directory
+        self._templates = templates or directory
         self._authority = Authority.make("hoopx test authority")
-        self._templates: dict[int, Path] = {}
         self._moved: dict[int, Installation] = {}
 
     @contextmanager
@@ -251,14 +260,16 @@ class Foundry:
         return self._moved[installation.major]
 
     def _template(self, installation: Installation) -> Path:
-        if installation.major not in self._templates:
-            home = Path(tempfile.mkdtemp(prefix=f"template{installation.major}-", dir=self._directory))
-            _open_path(home)
-            data = home / "data"
-            _initialise(installation, home, data)
-            self._seed(installation, home, data)
-            self._templates[installation.major] = data
-        return self._templates[installation.major]
+        """Made by whoever comes first, while the others wait."""
+        data = self._templates / f"template{installation.major}"
+        with _alone(data.with_suffix(".lock")):
+            if not data.exists():
+                home = Path(tempfile.mkdtemp(prefix=f"making{installation.major}-", dir=self._directory))
+                _open_path(home)
+                _initialise(installation, home, home / "data")
+                self._seed(installation, home, home / "data")
+                (home / "data").rename(data)
+        return data
 
     def _seed(self, installation: Installation, home: Path, data: Path) -> None:
         started = home / "seeding"
@@ -266,10 +277,29 @@ class Foundry:
         with self._running(installation, home, started) as postgres:
             postgres.sql(f"CREATE DATABASE {DATABASE}", database="postgres")
             postgres.sql(SEED.read_text() + ADMIN_SQL)
+            for user, password in ((SUPERUSER, SUPERUSER_PASSWORD), (ADMIN, ADMIN_PASSWORD)):
+                postgres.sql(f"ALTER ROLE {user} PASSWORD '{_quick_verifier(password)}'", database="postgres")
             postgres.sql(f"CREATE DATABASE tls_only TEMPLATE {DATABASE}", database="postgres")
             postgres.shut_down()
             shutil.rmtree(data)
             shutil.copytree(started, data, symlinks=True)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _quick_verifier(password: str) -> str:
+    """SCRAM as ever, but of a single iteration: thousands of logins of tests are not worth 10 ms each."""
+    salt = os.urandom(16)
+    salted = pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    stored = sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    told = [b64encode(each).decode() for each in (salt, stored, server)]
+    return "SCRAM-SHA-256$1:{}${}:{}".format(*told)
 
 
 def _initialise(installation: Installation, home: Path, data: Path) -> None:

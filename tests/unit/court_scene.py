@@ -66,6 +66,12 @@ class Bookkeeper:
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return Allow()
 
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return Allow()
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return Allow()
+
 
 def with_reader(act: Callable[[StatementReader], Awaitable[None]]) -> None:
     """Let a scene read statements as the broker does, in a child that ends with it."""

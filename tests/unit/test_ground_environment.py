@@ -35,7 +35,7 @@ class Machine:
         self.programs.mkdir()
         (self.checkout / ".ci").mkdir(parents=True)
         shutil.copy(ROOT / ".ci" / "environment", self.checkout / ".ci" / "environment")
-        for name in ("requirements.lock", "pyproject.toml"):
+        for name in ("requirements.lock", "pyproject.toml", ".ci/uv.lock"):
             (self.checkout / name).write_text(name)
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -107,3 +107,34 @@ def test_a_changed_lock_is_installed_again(machine: Machine) -> None:
     code, said = machine.make_environment()
     assert code == 1, "this machine's pip always fails"
     assert "installing what requirements.lock names" in said
+
+
+UV = '#!/bin/sh\necho "uv $*" >> "$APT_LOG"\n'
+ALL_THAT_PIP_DID = 'case "$*" in *pip*) echo "$*" >> "$APT_LOG" ;; esac\n'
+
+
+def prepared(machine: Machine, name: str, script: str) -> None:
+    program = machine.checkout / ".venv" / "bin" / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(script)
+    program.chmod(0o755)
+
+
+def test_uv_installs_the_lock_with_its_hashes_where_it_can_be_had(machine: Machine) -> None:
+    prepared(machine, "python", f"#!/bin/sh\n{ALL_THAT_PIP_DID}")
+    prepared(machine, "uv", UV)
+    assert machine.make_environment()[0] == 0
+    did = machine.apt_log.read_text().splitlines()
+    [uv] = [line for line in did if line.startswith("uv ")]
+    assert "--require-hashes -r requirements.lock" in uv
+    assert not [line for line in did if line.startswith("-m pip install") and "requirements.lock" in line]
+    assert "--require-hashes --no-compile -r .ci/uv.lock" in "\n".join(did)
+
+
+@pytest.mark.parametrize("trouble", ["it cannot be had", "it fails"])
+def test_without_uv_pip_installs_the_lock_with_its_hashes(machine: Machine, trouble: str) -> None:
+    no_uv = 'case "$*" in *uv.lock*) exit 1 ;; esac\n' if trouble == "it cannot be had" else ""
+    prepared(machine, "python", f"#!/bin/sh\n{no_uv}{ALL_THAT_PIP_DID}")
+    prepared(machine, "uv", "#!/bin/sh\nexit 1\n")
+    assert machine.make_environment()[0] == 0
+    assert "--require-hashes -r requirements.lock" in machine.apt_log.read_text()

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 from hoopx_broker.credentials import keeper as keeper_module
+from hoopx_broker.credentials import revocation
 from hoopx_broker.credentials.keeper import ALARM_EVERY, LONGEST_RETRY
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
@@ -422,7 +423,7 @@ def test_a_dead_target_holds_up_no_other(tmp_path: Path) -> None:
 
 
 def test_a_revocation_that_hangs_is_cut_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_module, "REVOKE_SECONDS", 0.01)
+    monkeypatch.setattr(revocation, "REVOKE_SECONDS", 0.01)
 
     async def scene() -> None:
         async with stage(tmp_path) as s:

@@ -18,9 +18,9 @@ from hoopx_broker.terms.leases import Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, TlsModeName, UpstreamTls
-from hoopx_plugins import postgres_admin, postgres_drop, postgres_role
+from hoopx_plugins import postgres_admin, postgres_barrier, postgres_role
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
-from tests.peers.postgres import Foundry, Installation, Postgres, installations
+from tests.peers.postgres import Postgres
 from tests.unit.minting import login_of, pinned
 
 WRONG = "not-the-password-4711"
@@ -157,7 +157,7 @@ def test_a_session_that_does_not_end_keeps_the_lease_unended(
     order = order_for(postgres)
     issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
     with closing(psycopg.connect(postgres.dsn(login_of(issued).user, login_of(issued).password.reveal()))):
-        monkeypatch.setattr(postgres_drop, "LOOKS", 0)
+        monkeypatch.setattr(postgres_barrier, "LOOKS", 0)
         with pytest.raises(BackendFailed, match="does not end"):
             revoke(order)
         with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
@@ -238,24 +238,19 @@ def test_a_broker_stopped_at_any_step_of_a_mint_leaves_nothing_that_revoking_doe
     raise AssertionError("a mint has fewer statements than that")
 
 
-@pytest.mark.parametrize("installation", installations(), ids=lambda each: f"postgres-{each.major}")
 @pytest.mark.parametrize("as_superuser", [True, False], ids=["superuser", "createrole"])
-def test_a_prepared_transaction_does_not_outlive_its_session(
-    foundry: Foundry, installation: Installation, as_superuser: bool
-) -> None:
-    with foundry.server(installation) as server:
-        server.sql("ALTER SYSTEM SET max_prepared_transactions = 5")
-        server.stop()
-        server.start()
-        login = (server.superuser, server.superuser_password) if as_superuser else (server.admin, server.admin_password)
-        order = order_for(server, user=login[0], password=Secret(login[1]), roles=("app_write",), read_only=False)
-        issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
-        credential = login_of(issued)
-        for database in ("app", "tls_only"):
-            dsn = server.dsn(credential.user, credential.password.reveal(), database)
-            with closing(psycopg.connect(dsn, autocommit=True)) as connection:
-                connection.execute("BEGIN; UPDATE payments SET paid = false WHERE id = 1")
-                connection.execute(f"PREPARE TRANSACTION 'left behind in {database}'")
-        revoke(order)
-        assert server.sql("SELECT gid FROM pg_prepared_xacts") == []
-        assert role_name(order.session) not in server.roles()
+def test_a_prepared_transaction_does_not_outlive_its_session(each_postgres: Postgres, as_superuser: bool) -> None:
+    server = each_postgres
+    login = (server.superuser, server.superuser_password) if as_superuser else (server.admin, server.admin_password)
+    order = order_for(server, user=login[0], password=Secret(login[1]), roles=("app_write",), read_only=False)
+    issued = asyncio.run(PostgresRoleIssuer().issue(order, pinned))
+    credential = login_of(issued)
+    for database in ("app", "tls_only"):
+        dsn = server.dsn(credential.user, credential.password.reveal(), database)
+        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
+            connection.execute("BEGIN; UPDATE payments SET paid = false WHERE id = 1")
+            connection.execute(f"PREPARE TRANSACTION 'left behind in {database}'")
+    assert len(server.sql("SELECT gid FROM pg_prepared_xacts")) == 2
+    revoke(order)
+    assert server.sql("SELECT gid FROM pg_prepared_xacts") == []
+    assert role_name(order.session) not in server.roles()

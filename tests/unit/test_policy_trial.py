@@ -64,7 +64,10 @@ def test_what_is_no_case_is_told_with_its_line(tmp_path: Path) -> None:
     told = [(failure.line, failure.message) for failure in outcome.failures]
     assert told[0][0] == 6
     assert "maybe" in told[0][1]
-    ways = "`connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+    ways = (
+        "`connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, `revoke_lease: OWNER`, "
+        "`revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+    )
     assert told[1] == (7, f"say exactly one of {ways}")
     assert told[2][0] == 14
     assert "gruops" in told[2][1]

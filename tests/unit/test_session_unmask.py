@@ -21,8 +21,9 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.seams.judge import Consent
 from hoopx_broker.session import unmasking as room
 from hoopx_broker.session.court import Bench, Court, Hearing
+from hoopx_broker.session.database_session import DatabaseParts, DatabaseSession
 from hoopx_broker.session.ground import Ground
-from hoopx_broker.session.live import LiveSession, Parts, Sessions
+from hoopx_broker.session.live import LiveSession, Parts, Sessions, Surface
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted
 from hoopx_broker.session.unmasking import Unmaskings
@@ -315,8 +316,10 @@ class Room:
         self.court, self.recorder = FakeCourt(self.log), FakeRecorder(self.log)
         opened = Opened(session, who, "shop", "postgres", "app", "", "1", "", 0, 0)
         identity = Identity(who, Login(who.issuer, who.subject, 0), 0, 3600)
-        made: tuple[Any, ...] = (identity, opened, SHOP, "l_1", None, self.court, self.recorder, None)
-        self.session = LiveSession(Parts(*made), crew, self._finish, lambda event: None)
+        made: tuple[Any, ...] = (identity, opened, SHOP, "l_1", self.recorder)
+        own: tuple[Any, ...] = (None, self.court, None)
+        surface = Surface(crew, self._finish, lambda event: None)
+        self.session = DatabaseSession(Parts(*made), surface, DatabaseParts(*own))
         pump: Any = FakePump(self.log)
         self.session._streams.add(pump)
 

@@ -162,6 +162,54 @@ class RevokedView(Struct, frozen=True):
     sessions: int = 0
 
 
+class LeaseView(Struct, frozen=True):
+    """A lease in lists. `state` is pending, live, ending or ended; `user` has it, an agent `on_behalf_of` a human.
+
+    `login` is what the target calls whoever uses it, `handle` by what the source knows it. While it is ending,
+    `attempts` is how often it was tried, `last_error` what the last said, and `next_attempt` when it is tried again.
+    Times are 0 where there is none.
+    """
+
+    id: str
+    target: str
+    source: str
+    user: str
+    session: str
+    state: str
+    created_at: float
+    expires_at: float
+    ended_at: float = 0
+    attempts: int = 0
+    last_error: str = ""
+    next_attempt: float = 0
+    on_behalf_of: str | None = None
+    issuer: str = ""
+    login: str = ""
+    handle: dict[str, str] = field(default_factory=dict)
+
+
+class RevokeLeases(Struct, frozen=True):
+    """`POST /v1/leases/revoke`: these, or all that fit `target` and `user`; with `everything`, all there are."""
+
+    leases: tuple[str, ...] = ()
+    target: str = ""
+    user: str = ""
+    everything: bool = False
+    reason: str = ""
+
+
+class LeaseRevoked(Struct, frozen=True):
+    """What became of a lease: `outcome` is `revoked` (confirmed by its source), `queued` or `denied`, and why."""
+
+    id: str
+    target: str
+    user: str
+    outcome: str
+    why: str = ""
+    session: str = ""
+    on_behalf_of: str | None = None
+
+
 class TargetView(Struct, frozen=True):
     """A target as one identity sees it: `access` is `allowed`, `approval` or `denied`."""
 

@@ -9,17 +9,24 @@ from functools import partial
 from typing import Literal, assert_never
 from weakref import WeakValueDictionary
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from hoopx_broker.credentials import ledger
-from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
+from hoopx_broker.credentials.waiting import wait_until
+from hoopx_broker.seams.issuer import Issuer, Renews
+from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BackendFailed, HoopxError
+from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
 from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, secrets_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
-REVOKE_SECONDS = 30.0  # a target that is silent for longer is down; what waits behind it gets its turn
+RENEW_SECONDS = 20.0  # there is time for more attempts before the lease is over
+HURRY_SECONDS = 1.0  # what a renewal under way may still take when the lease is to end
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0  # a target that comes back is rid of its leases within five minutes
 # An issuing that was cut off may still be at work at the source: three times the longest that it may take here.
@@ -29,8 +36,28 @@ ALARM_EVERY = 5  # failed attempts: about half a minute at first, then every 25 
 LANES = 8  # revocations at once for one target: its database has connections for others to use
 LONG_SECRET = 16  # shorter passwords may be part of an innocent word of a handle by chance
 
-# What one attempt came to: nothing is left; it must be looked at again later; it did not work.
-Outcome = Literal["gone", "settling", "failed"]
+# What one attempt came to: nothing is left; it must be looked at again later; it ends by itself; it did not work.
+Outcome = Literal["gone", "settling", "fading", "failed"]
+
+
+class Held(Struct, frozen=True):
+    """A lease that this broker made. The credential is in memory only."""
+
+    lease: Lease
+    credential: Credential
+
+
+class Conclusion(Struct, frozen=True):
+    """What the end of a lease came to: revoked, or left to `run`, and why. `is_probed`: its login was seen refused."""
+
+    is_revoked: bool
+    is_probed: bool = False
+    fades_at: float | None = None
+    why: str = ""
+
+
+class _Unsure(BackendFailed):
+    """Nobody knows whether the source has done it, or still does."""
 
 
 class Keeper:
@@ -49,15 +76,18 @@ class Keeper:
         sleep: Callable[[float], Awaitable[object]],
         random: Callable[[], float],
         on_alarm: Callable[[Lease], None],
+        partings: Mapping[str, Parting] | None = None,
     ) -> None:
         self._store = store
         self._issuers = issuers
-        self._targets = targets
+        self._revocation = Revocation(issuers, targets, partings or {})
         self._clock = clock
         self._sleep = sleep
         self._random = random
         self._on_alarm = on_alarm
-        self._held: dict[LeaseId, Lease] = {}  # what can be revoked even while the state cannot be read
+        self._held: dict[LeaseId, Held] = {}  # what can be revoked even while the state cannot be read
+        self._renewals: dict[LeaseId, asyncio.Timeout] = {}  # those that are under way
+        self._next: dict[LeaseId, float] = {}  # when what is hunted is tried again
         self._turns: WeakValueDictionary[LeaseId, asyncio.Lock] = WeakValueDictionary()
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LANES))
         # A lease to hunt down, and how many attempts have just failed.
@@ -75,18 +105,36 @@ class Keeper:
             self._queue.put_nowait((order.lease, 0))
             raise
 
+    def renews(self, target: str) -> bool:
+        """Whether leases of this target can go on beyond their first end."""
+        return isinstance(self._issuers.get(target), Renews)
+
+    async def renew(self, order: Order) -> tuple[Lease, Credential]:
+        """Let a live lease go on until `order.expires_at`. Raises a `HoopxError`; it is what it was then."""
+        async with self._turn(order.lease):
+            held, issuer = self._held.get(order.lease), self._issuers.get(order.target.name)
+            if held is None or not isinstance(issuer, Renews):
+                raise BackendFailed(f"`{order.target.source}` cannot renew this lease", "open a new session in time")
+            return await self._go_on(issuer, held, order)
+
     async def end(self, lease_id: LeaseId) -> bool:
-        """Revoke now. True when it is confirmed, or there is no such lease; False when it was queued for `run`."""
+        """As `conclude`: true when it is confirmed, false when it was left to `run`."""
+        return (await self.conclude(lease_id)).is_revoked
+
+    async def conclude(self, lease_id: LeaseId) -> Conclusion:
+        """Revoke now. It is confirmed, or there is no such lease; or it was queued for `run`."""
+        if (renewal := self._renewals.get(lease_id)) is not None:
+            _hurry(renewal)
         try:
-            outcome = await self._attempt(lease_id)
-        except StateFailed:
-            outcome = "failed"
+            conclusion = await self._attempt(lease_id)
+        except StateFailed as error:
+            conclusion = Conclusion(is_revoked=False, why=error.message)
         except BaseException:
             self._queue.put_nowait((lease_id, 1))
             raise
-        if outcome != "gone":
+        if not conclusion.is_revoked:
             self._queue.put_nowait((lease_id, 1))
-        return outcome == "gone"
+        return conclusion
 
     async def recover(self) -> tuple[Lease, ...]:
         """Queue everything that has not ended: nobody uses it, for the broker that made it is gone."""
@@ -110,7 +158,12 @@ class Keeper:
         self, *, state: LeaseState | None = None, session: SessionId | None = None, limit: int = 200
     ) -> tuple[Lease, ...]:
         """The newest first."""
-        return await self._store.run(lambda connection: ledger.listed(connection, state, session, limit))
+        stored = await self._store.run(lambda connection: ledger.listed(connection, state, session, limit))
+        return tuple(replace(lease, next_attempt=self._next.get(lease.id)) for lease in stored)
+
+    async def count_troubled(self) -> int:
+        """How many leases should be over and are not, because something went wrong."""
+        return await self._store.run(ledger.count_troubled)
 
     async def _make(self, order: Order) -> tuple[Lease, Credential]:
         issuer = self._issuers.get(order.target.name)
@@ -121,8 +174,48 @@ class Keeper:
         issued = await self._issue(issuer, order)
         _refuse_secrets(issued, order)
         lease = await self._store.run(lambda connection: ledger.go_live(connection, order.lease, issued))
-        self._held[lease.id] = lease
+        self._held[lease.id] = Held(lease, issued.credential)
         return lease, issued.credential
+
+    async def _go_on(self, issuer: Renews, held: Held, order: Order) -> tuple[Lease, Credential]:
+        doubtful_until = self._clock() + DOUBT_SECONDS
+        before = await self._store.run(lambda c: ledger.begin_renewal(c, order.lease, doubtful_until))
+        if before is None:
+            raise BackendFailed("this lease is over", "open a new session")
+        try:
+            issued = await self._renew(issuer, held, order)
+        except _Unsure:
+            raise
+        except BackendFailed:
+            await self._store.run(lambda c: ledger.stay(c, order.lease, before))
+            raise
+        _refuse_secrets(issued, order)
+        # First here: what the source has made is revoked even if it cannot be written down.
+        self._held[order.lease] = Held(replace(held.lease, handle=issued.handle), issued.credential)
+        lease = await self._store.run(lambda c: ledger.go_on(c, order.lease, issued, order.expires_at, before))
+        self._held[order.lease] = Held(lease, issued.credential)
+        return lease, issued.credential
+
+    async def _renew(self, issuer: Renews, held: Held, order: Order) -> Issued:
+        """Raises `BackendFailed`: by the source's own word nothing was done, unless it is `_Unsure`."""
+        try:
+            async with asyncio.timeout(RENEW_SECONDS) as patience:
+                self._renewals[order.lease] = patience
+                return await issuer.renew(held.lease, held.credential, order)
+        except BackendFailed:
+            raise
+        except TimeoutError:
+            raise _Unsure(
+                f"the credential source `{order.target.source}` of `{order.target.name}` did not renew in time",
+                "see whether it is up and reachable from the broker",
+            ) from None
+        except Exception as error:
+            raise _Unsure(  # its text may quote a secret; its type does not
+                f"the credential source `{order.target.source}` failed to renew: unexpected {type(error).__name__}",
+                "this is a fault of that plugin; report it to its author",
+            ) from None
+        finally:
+            self._renewals.pop(order.lease, None)
 
     async def _issue(self, issuer: Issuer, order: Order) -> Issued:
         try:
@@ -144,17 +237,27 @@ class Keeper:
     async def _hunt(self, lease_id: LeaseId, failures: int) -> None:
         delay = self._pause(failures)
         while True:
-            await self._sleep(delay)
-            match await self._attempt_whatever_happens(lease_id):
+            await self._wait(lease_id, delay)
+            conclusion = await self._attempt_whatever_happens(lease_id)
+            match _outcome(conclusion):
                 case "gone":
                     return
                 case "settling":
                     failures, delay = 0, SETTLE_SECONDS
+                case "fading":
+                    failures, delay = 0, max(0.0, (conclusion.fades_at or 0.0) - self._clock())
                 case "failed":
                     failures += 1
                     delay = self._pause(failures)
                 case outcome:
                     assert_never(outcome)
+
+    async def _wait(self, lease_id: LeaseId, seconds: float) -> None:
+        due = self._next[lease_id] = self._clock() + seconds
+        try:
+            await wait_until(due, self._clock, self._sleep, LONGEST_RETRY)
+        finally:
+            del self._next[lease_id]
 
     def _pause(self, failures: int) -> float:
         """Twice as long after each failure, and up to half of it left to chance, so that many do not come as one."""
@@ -163,23 +266,26 @@ class Keeper:
         doubled = FIRST_RETRY * 2.0 ** min(failures - 1, 30)
         return min(LONGEST_RETRY, doubled) * (0.5 + 0.5 * self._random())
 
-    async def _attempt_whatever_happens(self, lease_id: LeaseId) -> Outcome:
+    async def _attempt_whatever_happens(self, lease_id: LeaseId) -> Conclusion:
         try:
             return await self._attempt(lease_id)
         except Exception as error:
             # Giving up would leave a login behind, so here alone any surprise means: again later. It is not hidden.
             _report(f"lease {lease_id} could not be ended yet", error)
-            return "failed"
+            return Conclusion(is_revoked=False, why=f"unexpected {type(error).__name__}")
 
-    async def _attempt(self, lease_id: LeaseId) -> Outcome:
+    async def _attempt(self, lease_id: LeaseId) -> Conclusion:
         async with self._turn(lease_id):
             lease = await self._take_up(lease_id)
+            held = self._held.get(lease_id)
             if lease is None:
                 self._held.pop(lease_id, None)
-                return "gone"
+                return Conclusion(is_revoked=True)
+            if held is not None:  # a renewal that could not be written down is known only here
+                lease = replace(lease, handle=held.lease.handle)
             async with self._lanes[lease.target]:
-                trouble = await self._revoke(lease)
-            return await self._write_down(lease_id, trouble)
+                answer = await self._revocation.attempt(lease, held.credential if held else None)
+            return await self._write_down(lease_id, answer)
 
     async def _take_up(self, lease_id: LeaseId) -> Lease | None:
         try:
@@ -187,41 +293,30 @@ class Keeper:
         except StateFailed:
             # A full disk must not keep a login alive. It is revoked now, and once more when it can be written down.
             if held := self._held.get(lease_id):
-                return held
+                return held.lease
             raise
 
-    async def _write_down(self, lease_id: LeaseId, trouble: str | None) -> Outcome:
-        if trouble is not None:
-            lease = await self._store.run(lambda connection: ledger.note_trouble(connection, lease_id, trouble))
-            if lease.attempts % ALARM_EVERY == 0:
-                self._alarm(lease)
-            return "failed"
+    async def _write_down(self, lease_id: LeaseId, answer: Answer) -> Conclusion:
+        match answer:
+            case Trouble(why):
+                lease = await self._store.run(lambda connection: ledger.note_trouble(connection, lease_id, why))
+                if lease.attempts % ALARM_EVERY == 0:
+                    self._alarm(lease)
+                return Conclusion(is_revoked=False, why=why)
+            case Fades(at) if at > self._clock():
+                await self._store.run(lambda connection: ledger.note_fading(connection, lease_id, at))
+                return Conclusion(is_revoked=False, fades_at=at, why="its source cannot call it back")
+            case Confirmed() | Fades():
+                return await self._finish(lease_id, is_probed=isinstance(answer, Confirmed) and answer.is_probed)
+            case _:
+                assert_never(answer)
+
+    async def _finish(self, lease_id: LeaseId, *, is_probed: bool) -> Conclusion:
         lease = await self._store.run(lambda connection: ledger.note_revoked(connection, lease_id, self._clock()))
         if lease.state != "ended":
-            return "settling"
+            return Conclusion(is_revoked=False, is_probed=is_probed)
         self._held.pop(lease_id, None)
-        return "gone"
-
-    async def _revoke(self, lease: Lease) -> str | None:
-        """What went wrong, in words that hold no secret; None when the source confirmed."""
-        issuer, target = self._issuers.get(lease.target), self._targets.get(lease.target)
-        if issuer is None or target is None or target.source != lease.source:
-            return f"`{lease.target}` no longer has the source `{lease.source}` in the configuration"
-        try:
-            async with asyncio.timeout(REVOKE_SECONDS):
-                await issuer.revoke(lease, target)
-        except HoopxError as error:
-            return error.message
-        except TimeoutError:
-            return f"no answer within {REVOKE_SECONDS:.0f} s"
-        except asyncio.CancelledError:
-            if _is_cancelled_from_outside():
-                raise
-            return "the source cancelled its own work"
-        except Exception as error:
-            # The text of a stranger's exception may quote a secret; its type does not.
-            return f"unexpected {type(error).__name__}"
-        return None
+        return Conclusion(is_revoked=True, is_probed=is_probed)
 
     def _alarm(self, lease: Lease) -> None:
         try:
@@ -247,9 +342,19 @@ def _refuse_secrets(issued: Issued, order: Order) -> None:
         )
 
 
-def _is_cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
+def _outcome(conclusion: Conclusion) -> Outcome:
+    if conclusion.is_revoked:
+        return "gone"
+    if conclusion.fades_at is not None:
+        return "fading"
+    return "failed" if conclusion.why else "settling"
+
+
+def _hurry(renewal: asyncio.Timeout) -> None:
+    """Somebody waits for the end: what is being renewed has no long life before it."""
+    now = asyncio.get_running_loop().time()
+    if not renewal.expired():
+        renewal.reschedule(min(renewal.when() or now, now + HURRY_SECONDS))
 
 
 def _report(message: str, error: Exception) -> None:

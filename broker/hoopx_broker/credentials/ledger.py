@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from hoopx_broker.terms.leases import Issued, Lease, LeaseState, Order, name_of
 
 MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
 
-_COLUMNS = "id, session, target, source, user, state, expires_at, handle, attempts, last_error"
+_COLUMNS = "id, session, target, source, user, state, expires_at, handle, attempts, last_error, renewals, fades_at"
 
 
 def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until: float) -> None:
@@ -21,6 +22,11 @@ def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until
         "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until)"
         " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
         (order.lease, order.session, order.target.name, order.target.source, now, order.expires_at, doubtful_until),
+    )
+    who, target = order.principal, order.target
+    connection.execute(
+        "UPDATE leases SET holder = ?, on_behalf_of = ?, issuer = ?, kind = ?, labels = ? WHERE id = ?",
+        (who.user, who.on_behalf_of, who.issuer, target.kind, _written(target.labels), order.lease),
     )
 
 
@@ -48,6 +54,42 @@ def clear_doubt(connection: sqlite3.Connection, lease_id: LeaseId) -> None:
     connection.execute("UPDATE leases SET doubtful_until = 0 WHERE id = ?", (lease_id,))
 
 
+def begin_renewal(connection: sqlite3.Connection, lease_id: LeaseId, doubtful_until: float) -> float | None:
+    """In doubt until the source has answered. Gives for how long it was before; None for what is not live."""
+    row = connection.execute(
+        "SELECT doubtful_until FROM leases WHERE id = ? AND state = 'live'", (lease_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    connection.execute(
+        "UPDATE leases SET doubtful_until = max(doubtful_until, ?) WHERE id = ?", (doubtful_until, lease_id)
+    )
+    return float(row[0])
+
+
+def go_on(
+    connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float
+) -> Lease:
+    """Renewed: as it is known from now on, whatever became of it meanwhile."""
+    connection.execute(
+        "UPDATE leases SET user = :user, handle = :handle, expires_at = :ends, renewals = renewals + 1,"
+        " doubtful_until = :doubt WHERE id = :id AND state <> 'ended'",
+        {
+            "user": name_of(issued.credential),
+            "handle": _written(issued.handle),
+            "ends": expires_at if issued.expires_at is None else issued.expires_at,
+            "doubt": doubtful_until,
+            "id": lease_id,
+        },
+    )
+    return _get(connection, lease_id)
+
+
+def stay(connection: sqlite3.Connection, lease_id: LeaseId, doubtful_until: float) -> None:
+    """The source said itself that it did not renew: the lease is what it was."""
+    connection.execute("UPDATE leases SET doubtful_until = ? WHERE id = ?", (doubtful_until, lease_id))
+
+
 def begin_ending(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
     """None for a lease that has ended, or that never came to be stored."""
     connection.execute("UPDATE leases SET state = 'ending' WHERE id = ? AND state <> 'ended'", (lease_id,))
@@ -72,6 +114,20 @@ def note_revoked(connection: sqlite3.Connection, lease_id: LeaseId, now: float) 
     return _get(connection, lease_id)
 
 
+def note_fading(connection: sqlite3.Connection, lease_id: LeaseId, ends_at: float) -> Lease:
+    """The source cannot call it back: it is over when it ends by itself."""
+    connection.execute(
+        "UPDATE leases SET attempts = attempts + 1, last_error = NULL, fades_at = ? WHERE id = ?", (ends_at, lease_id)
+    )
+    return _get(connection, lease_id)
+
+
+def count_troubled(connection: sqlite3.Connection) -> int:
+    """How many should be over and are not, because something went wrong."""
+    asked = "SELECT count(*) FROM leases WHERE state = 'ending' AND last_error IS NOT NULL"
+    return int(connection.execute(asked).fetchone()[0])
+
+
 def note_trouble(connection: sqlite3.Connection, lease_id: LeaseId, trouble: str) -> Lease:
     connection.execute("UPDATE leases SET attempts = attempts + 1, last_error = ? WHERE id = ?", (trouble, lease_id))
     return _get(connection, lease_id)
@@ -80,6 +136,13 @@ def note_trouble(connection: sqlite3.Connection, lease_id: LeaseId, trouble: str
 def find(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
     found = _select(connection, "id = :id", {"id": lease_id})
     return found[0] if found else None
+
+
+def several(connection: sqlite3.Connection, lease_ids: Sequence[str]) -> dict[LeaseId, Lease]:
+    """Those of these that there are."""
+    known = msgspec.json.encode(lease_ids).decode()  # one value: SQLite bounds how many a statement may have
+    found = _select(connection, "id IN (SELECT value FROM json_each(:ids))", {"ids": known})
+    return {lease.id: lease for lease in found}
 
 
 def listed(
@@ -111,7 +174,7 @@ def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any] |
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
-    lease_id, session, target, source, user, state, expires_at, handle, attempts, last_error = row
+    lease_id, session, target, source, user, state, expires_at, handle, attempts, last_error, renewals, fades_at = row
     return Lease(
         id=lease_id,
         session=session,
@@ -123,4 +186,6 @@ def _lease(row: tuple[Any, ...]) -> Lease:
         handle=msgspec.json.decode(handle, type=dict[str, str]),
         attempts=attempts,
         last_error=last_error,
+        renewals=renewals,
+        fades_at=fades_at,
     )

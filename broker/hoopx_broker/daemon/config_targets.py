@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, assert_never, cast, get_args
 
 from msgspec.structs import replace
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_aws import read_aws
 from hoopx_broker.daemon.config_detect import read_detectors
 from hoopx_broker.daemon.config_masks import read_masks
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
-from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.issuer import Issuer, Renews
 from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, TlsModeName, UpstreamTls
 
 # A system's whole bundle of roots is a quarter of this.
 MAX_CA = 1024 * 1024
 
+_KINDS = "this version knows `postgres` and `aws`"
 _LATER_KINDS = ("mysql", "mariadb", "ssh", "http", "kubernetes", "redis")
 
 
@@ -30,33 +32,65 @@ def read_targets(top: Section, shared: Mapping[str, Any]) -> dict[str, Target]:
 
 def _target(name: str, section: Section, shared: Mapping[str, Any]) -> Target:
     kind = section.parsed("kind", _kind)
-    host, port = section.parsed("address", values.postgres_address) or (HOLE, HOLE)
-    source, ttl, credentials = _credentials(section.section("credentials"), kind, shared)
-    target = Target(
-        name=name,
-        kind=kind,
-        host=host,
-        port=port,
-        database=section.text("database"),
-        tls=_tls(section.section_or_none("tls")),
-        source=source,
-        labels=_labels(section.section_or_none("labels")),
-        classify=_classes(section.section_or_none("classify")),
-        masks=replace(read_masks(section), detectors=read_detectors(section)),
-        credentials=credentials,
-        ttl=ttl,
-        idle=section.parsed_or("idle", values.idle, None),
-    )
+    match kind:
+        case "aws":
+            target = read_aws(name, section, _common(section, kind, shared))
+        case "postgres" | None:  # of no known kind: the rest is read all the same, for its problems
+            target = _database(name, section, _common(section, kind, shared))
+        case _:
+            assert_never(kind)
     section.close()
     return target
 
 
+def _database(name: str, section: Section, common: dict[str, Any]) -> Target:
+    host, port = section.parsed("address", values.postgres_address) or (HOLE, HOLE)
+    return Target(
+        name=name,
+        host=host,
+        port=port,
+        database=section.text("database"),
+        tls=_tls(section.section_or_none("tls")),
+        classify=_classes(section.section_or_none("classify")),
+        masks=replace(read_masks(section), detectors=read_detectors(section)),
+        idle=section.parsed_or("idle", values.idle, None),
+        **common,
+    )
+
+
+def _common(section: Section, kind: TargetKind, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """What a target of any kind has: its credentials, how long they last, its labels."""
+    source, ttl, credentials = _credentials(section.section("credentials"), kind, shared)
+    return {
+        "kind": kind,
+        "source": source,
+        "credentials": credentials,
+        "ttl": ttl,
+        "session": _session(section, source, ttl),
+        "labels": _labels(section.section_or_none("labels")),
+    }
+
+
+def _session(section: Section, source: str, ttl: int) -> int | None:
+    """Beyond the life of one lease only where the source can renew it."""
+    session = section.parsed_or("session", values.session, None)
+    if session is None or session is HOLE or source is HOLE or ttl is HOLE:
+        return session
+    if session > ttl and not issubclass(issuer_class(source), Renews):
+        section.note(
+            "session",
+            f"is longer than `credentials.ttl`, and `{source}` cannot renew what it gives",
+            "make `credentials.ttl` as long, or the session shorter",
+        )
+    return session
+
+
 def _kind(text: str) -> TargetKind:
     if text in _LATER_KINDS:
-        raise Wrong("is a kind of target that is not available yet", "this version knows `postgres`")
-    if text != "postgres":
-        raise Wrong("is not a kind of target", "this version knows `postgres`")
-    return "postgres"
+        raise Wrong("is a kind of target that is not available yet", _KINDS)
+    if text not in get_args(TargetKind):
+        raise Wrong("is not a kind of target", _KINDS)
+    return cast(TargetKind, text)
 
 
 def _tls(section: Section | None) -> UpstreamTls:

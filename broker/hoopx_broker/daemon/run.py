@@ -22,8 +22,10 @@ from msgspec import Struct
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import About, Jobs, SignIn
 from hoopx_broker.approvals.desk import Desk
+from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, web
+from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
@@ -46,6 +48,7 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
@@ -120,7 +123,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     )
     opening = Opening(services, sessions)
     people = People(gate, services.standing, passes, sessions, services)
-    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, loyalty))
+    leases = Leases(services, sessions, Holdings(store), opening.called_off)
+    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, leases, loyalty))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     door = Door(
         api.app(routes(embedded, _exchanged(gate, loyalty)) if embedded else []), tunnels.entrance, services.crew
@@ -151,6 +155,7 @@ async def _services(settings: BrokerConfig, keys: Path, place: _Place, stack: As
         sleep=asyncio.sleep,
         random=random.random,
         on_alarm=_lease_stays,
+        partings={"postgres": PostgresParting()},
     )
     services = Services(
         targets=settings.targets,

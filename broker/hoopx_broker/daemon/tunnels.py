@@ -14,6 +14,7 @@ from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.control import Attendance, attend
+from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
@@ -89,11 +90,12 @@ class Tunnels:
             if session is None:
                 raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
             self._behind.gate.check_grant(said, session.identity.key)
+            open_stream = of_database(session).open_stream
         except HoopxError as error:
             return WSUpgradeResponseWithListener(
                 WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
             )
-        return StreamLink(session.open_stream)
+        return StreamLink(open_stream)
 
 
 def _presented(request: WSUpgradeRequest, path: str) -> Presented:

@@ -44,6 +44,14 @@ def ttl(text: str) -> int:
     return seconds
 
 
+def session(text: str) -> int:
+    """How long a session may last, in seconds."""
+    seconds = duration(text)
+    if seconds > MAX_TTL:
+        raise Wrong("is longer than seven days", "end sessions in between, and write for example `8h`")
+    return seconds
+
+
 def idle(text: str) -> int:
     """How long a client may say nothing, in seconds."""
     seconds = duration(text)

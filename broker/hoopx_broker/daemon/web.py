@@ -17,18 +17,23 @@ from hoopx_broker.api.messages import (
     About,
     AskFor,
     AskToUnmask,
+    LeaseRevoked,
+    LeaseView,
     PassFor,
     PassGiven,
     Refusal,
     RequestView,
     Revoke,
     RevokedView,
+    RevokeLeases,
     SessionView,
     TargetView,
     Vote,
     WhoAmI,
 )
 from hoopx_broker.approvals.refusals import not_an_approver
+from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
+from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.identity.identity import Presented
@@ -37,7 +42,8 @@ from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening, ask_for_session, denial, duration_of
+from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -69,6 +75,7 @@ class House(Struct, frozen=True):
     about: About
     opening: Opening
     people: People
+    leases: Leases
     loyalty: Loyalty
 
 
@@ -101,6 +108,8 @@ class Api:
             self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
             self._route("/v1/requests/{id}", Api._request),
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
+            self._route("/v1/leases", Api._leases),
+            self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
@@ -162,7 +171,7 @@ class Api:
 
     def _view(self, target: Target, who: Principal) -> TargetView:
         judge = self._services.judge()
-        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.ttl))
+        ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.longest))
         masked = tuple(str(column) for column in judge.hidden(who, target))
         facts = {"database": target.database, "labels": target.labels, "masked": masked}
         match ruling:
@@ -232,6 +241,14 @@ class Api:
         if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
             await self._house.opening.unmaskings.refresh()
         return view
+
+    # Leases.
+
+    async def _leases(self, request: Request, who: Principal) -> dict[str, list[LeaseView]]:
+        return await self._house.leases.seen(who, request.query_params, _number(request, "limit", MAX_LISTED_LEASES))
+
+    async def _revoke_leases(self, request: Request, who: Principal) -> dict[str, list[LeaseRevoked]]:
+        return await self._house.leases.revoke(who, await self._body(request, RevokeLeases))
 
     # Sessions.
 

@@ -10,6 +10,7 @@ from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.entities import column_of, ground
 from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.obligations import added_up
 from hoopx_broker.policy.rules import Rule
 from hoopx_broker.policy.shadow import effect
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
@@ -47,7 +48,10 @@ class Alone:
         def answers(now: Circumstances) -> list[Answer]:
             return self._inquiry.opening(who, target, now)
 
-        return self._rule(who, target, circumstances, answers)
+        ruling = self._rule(who, target, circumstances, answers)
+        if isinstance(ruling, Allow):
+            return structs.replace(ruling, obligations=added_up(self._policies.rules[name] for name in ruling.rules))
+        return ruling
 
     def statements(
         self,
@@ -112,6 +116,12 @@ class Alone:
 
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return self._about_session("session.kill", who, target, owner)
+
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("lease.view", who, target, owner)
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("lease.revoke", who, target, owner)
 
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         try:

@@ -92,7 +92,8 @@ class With(Struct, frozen=True, forbid_unknown_fields=True):
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden.
 
-    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty.
+    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly
+    what a session's credential is bound to, files by their names.
     """
 
     decision: Literal["allow", "deny", "ask"]
@@ -100,9 +101,10 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     approvers: dict[str, int] | None = None
     masks: tuple[str, ...] | None = None
     shadow: str | None = None
+    obligations: dict[str, tuple[str, ...]] | None = None
 
 
-# Whose session: a user's name, or `{user: bot, on_behalf_of: ann}`.
+# Whose session or lease: a user's name, or `{user: bot, on_behalf_of: ann}`.
 Whose = str | Owner
 
 
@@ -115,6 +117,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     sql: str | None = None
     view: Whose | None = None
     kill: Whose | None = None
+    view_lease: Whose | None = None
+    revoke_lease: Whose | None = None
     revoke: str | None = None
     restore: str | None = None
     reveal: tuple[str, ...] = ()
@@ -173,12 +177,12 @@ def _case(item: Any) -> Case:
         column(name)
     if not case.on.target and case.revoke is None and case.restore is None:
         raise ValueError("say on what: `on: {target: prod-db}`")
-    named = (case.sql, case.view, case.kill, case.revoke, case.restore)
+    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
     said = [case.connect, bool(case.reveal), *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
-            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `revoke: USER`, "
-            "`restore: USER`, `reveal: [CLASS]`"
+            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, "
+            "`revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
         )
     return case
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import UNSET, structs
 
 from hoopx_broker.policy.alone import strictest
+from hoopx_broker.policy.obligations import at_odds
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction, Judge
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Owner, Principal
@@ -91,6 +92,12 @@ class Delegating:
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_kill_session(one, target, owner))
 
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_view_lease(one, target, owner))
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_revoke_lease(one, target, owner))
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_change_identity(action, one, user))
 
@@ -122,8 +129,18 @@ def _both(who: Principal, agent: Ruling, human: Ruling) -> Ruling:
     if isinstance(human, Deny):
         return human if human.rule == "judge" else _refused(who.on_behalf_of or "", human)
     if isinstance(agent, Allow) and isinstance(human, Allow):
-        return Allow(tuple(sorted({*agent.rules, *human.rules})), agent.masks | human.masks)
+        return _allowed(who, agent, human)
     return _asked([each for each in (agent, human) if isinstance(each, Ask)])
+
+
+def _allowed(who: Principal, agent: Allow, human: Allow) -> Allow | Deny:
+    """The credential must be bound as both say. Where they say different things, no source could be told of both."""
+    if odd := at_odds(agent.obligations, human.obligations):
+        told = " and ".join(f"`@{name}`" for name in odd)
+        reason = f"the rules that permit it bind `{who.user}` and `{who.on_behalf_of}` to different {told}"
+        return Deny(reason, "judge", "whoever keeps the policies binds both alike, or one of them only")
+    bound = agent.obligations | human.obligations
+    return Allow(tuple(sorted({*agent.rules, *human.rules})), agent.masks | human.masks, obligations=bound)
 
 
 def _refused(name: str, ruling: Deny) -> Deny:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.engine import Answer, Stumbled
@@ -17,7 +17,7 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts, Unreadable
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Deny, Ruling
+from hoopx_broker.terms.rulings import Allow, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 
 
@@ -78,8 +78,10 @@ def explain(
 
 
 def explain_opening(judge: CedarJudge, who: Principal, target: Target, circumstances: Circumstances) -> Explanation:
-    """Judge the opening of a session."""
+    """Judge the opening of a session. Its obligations are as rules write them."""
     ruling = judge.opening(who, target, circumstances)
+    if isinstance(ruling, Allow):
+        ruling = structs.replace(ruling, obligations=judge.bound(ruling))
     try:
         asked = _of_each(who, lambda half: judge.inquiry.opening(half, target, circumstances))
         return Explanation(ruling, opening=asked)

@@ -39,7 +39,8 @@ from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
-SessionAction = Literal["session.view", "session.kill"]
+# What is asked of a target and of whose it is.
+SessionAction = Literal["session.view", "session.kill", "lease.view", "lease.revoke"]
 
 # Values of a prepared statement that rules are shown, in characters: of a document that is stored, the size of a book.
 MAX_PARAMETERS = 1_000_000

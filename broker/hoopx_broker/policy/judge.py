@@ -6,6 +6,8 @@ from hoopx_broker.policy.alone import Alone
 from hoopx_broker.policy.delegated import Delegating
 from hoopx_broker.policy.inquiry import Inquiry
 from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.obligations import Bound, named
+from hoopx_broker.terms.rulings import Allow
 
 
 class CedarJudge(Delegating):
@@ -16,4 +18,9 @@ class CedarJudge(Delegating):
 
     def __init__(self, policies: Policies) -> None:
         self.inquiry = Inquiry(policies)
+        self._documents = policies.documents
         super().__init__(Alone(policies, self.inquiry))
+
+    def bound(self, ruling: Allow) -> Bound:
+        """What it binds a credential to, as rules write it."""
+        return named(ruling.obligations, self._documents)

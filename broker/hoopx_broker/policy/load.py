@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.policy import speech
 from hoopx_broker.policy.clocks import zone_of
+from hoopx_broker.policy.obligations import obligations_of
 from hoopx_broker.policy.problems import BadPolicies, Problem
 from hoopx_broker.policy.rules import Rule, rule_of
 from hoopx_broker.policy.shipped import directory as shipped_directory
@@ -41,7 +43,8 @@ class Policies(Struct, frozen=True):
     """Checked policies, ready to judge with. `version` names the exact texts of rules and schema.
 
     `columns_named` are ids of columns that rules name outright; of columns that are neither named nor classified they
-    are to be asked only where `asks_unclassified`. `clocks` are the zones that rules read the time of.
+    are to be asked only where `asks_unclassified`. `clocks` are the zones that rules read the time of,
+    `documents` the policies of AWS that rules name by their files.
     """
 
     directory: Path
@@ -54,6 +57,7 @@ class Policies(Struct, frozen=True):
     asks_unclassified: bool
     clocks: dict[str, ZoneInfo]
     asks_parameters: bool
+    documents: dict[str, str]
 
     @property
     def asks_columns(self) -> bool:
@@ -82,9 +86,10 @@ def load(directory: Path) -> Policies:
     sources = [source for path, text in texts.items() for source in cut(str(path), text)]
     rules, parsed = _rules(sources, schema, problems)
     clocks = _clocks(rules, parsed, problems)
+    documents = _bind(rules, parsed, directory, problems)
     if problems or schema is None:
         raise BadPolicies(directory, problems)
-    named = {str(path.relative_to(directory)): text for path, text in texts.items()}
+    named = {str(path.relative_to(directory)): text for path, text in texts.items()} | documents
     shadows = {name: policy for name, policy in parsed.items() if rules[name].is_shadow}
     enforced = {name: policy for name, policy in parsed.items() if name not in shadows}
     return Policies(
@@ -98,6 +103,7 @@ def load(directory: Path) -> Policies:
         any(speech.speaks_of_any_column(policy) for policy in _of_columns(parsed).values()),
         clocks,
         any("parameters" in speech.attributes(policy.get("conditions")) for policy in parsed.values()),
+        documents,
     )
 
 
@@ -198,6 +204,16 @@ def _clocks(rules: dict[str, Rule], parsed: dict[str, Any], problems: list[Probl
             else:
                 found[name] = zone
     return found
+
+
+def _bind(rules: dict[str, Rule], parsed: dict[str, Any], directory: Path, problems: list[Problem]) -> dict[str, str]:
+    """Give the rules their obligations; the files that they name, with what those hold."""
+    documents: dict[str, str] = {}
+    for id_, policy in parsed.items():
+        bound, wrong = obligations_of(rules[id_], policy, directory, documents)
+        rules[id_] = replace(rules[id_], obligations=bound)
+        problems.extend(wrong)
+    return documents
 
 
 def _sorted(parsed: dict[str, Any]) -> Rules:

@@ -10,10 +10,13 @@ from msgspec import Struct, field
 from hoopx_broker.policy import speech
 from hoopx_broker.policy.sources import Source
 
-ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum", "mode"})
+# What binds the credential of a session that a permit allows.
+AWS_POLICY, PROFILE = "aws_policy", "profile"
+OBLIGATIONS = frozenset({AWS_POLICY, PROFILE})
+ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum", "mode", *OBLIGATIONS})
 MODES = ("enforce", "shadow")
 # What is asked without the time, and where nothing records what a rule in shadow would have done.
-_TIMELESS = frozenset({"reveal", "session.view", "session.kill"})
+_TIMELESS = frozenset({"reveal", "session.view", "session.kill", "lease.view", "lease.revoke"})
 # Names of stages that fail closed, which a ruling gives in place of a rule's.
 RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
 # More people than this for one session is a mistake in a file, not a procedure.
@@ -23,6 +26,8 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 class Rule(Struct, frozen=True):
     """`approvers` maps each group that can lift this forbid to how many of its people must agree.
+
+    `obligations` is what the credential of a session that it permits is bound to, by annotation: whole policies of AWS.
 
     A rule in shadow decides nothing: what it would have done is recorded.
     """
@@ -34,6 +39,7 @@ class Rule(Struct, frozen=True):
     hint: str = ""
     approvers: dict[str, int] = field(default_factory=dict)
     is_shadow: bool = False
+    obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[tuple[str, str]]]:

@@ -88,9 +88,10 @@ def _answer(question: Decided) -> str:
 
 def _ruling(ruling: Ruling) -> str:
     match ruling:
-        case Allow(_, masks):
+        case Allow(_, masks, _, obligations):
             hidden = ", ".join(str(column) for column in sorted(masks))
-            return "ruling: allow" + (f", hiding {hidden}" if hidden else "")
+            bound = "; ".join(f"{name} {', '.join(values)}" for name, values in sorted(obligations.items()))
+            return "ruling: allow" + (f", hiding {hidden}" if hidden else "") + (f", bound to {bound}" if bound else "")
         case Deny(reason, rule, hint):
             return f"ruling: deny by `{rule}`: {reason}" + (f" ({hint})" if hint else "")
         case Ask(reason, rules, approvers):

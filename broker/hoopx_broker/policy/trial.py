@@ -13,6 +13,7 @@ from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import Policies
+from hoopx_broker.policy.obligations import Bound
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.seams.judge import Circumstances, IdentityAction
@@ -31,8 +32,11 @@ class Trial(Struct, frozen=True):
 
 
 class _Outcome(Struct, frozen=True):
+    """`bound` is what the ruling binds a credential to, as rules write it."""
+
     ruling: Ruling
     rules: frozenset[str]
+    bound: Bound
 
 
 def run(policies: Policies, directory: Path | None = None) -> Trial:
@@ -59,7 +63,9 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     revealing = [answer for one in everybody for answer in inquiry.revealing(one, target, Circumstances(0))]
     if case.connect:
         answers = [answer for one in everybody for answer in inquiry.opening(one, target, now)]
-        return _outcome(judge.opening(who, target, now), [*answers, *revealing])
+        ruling = judge.opening(who, target, now)
+        bound = judge.bound(ruling) if isinstance(ruling, Allow) else {}
+        return _outcome(ruling, [*answers, *revealing], bound)
     if case.reveal:
         answers = [answer for one in everybody for answer in inquiry.unmasking(one, target, case.reveal, now)]
         return _outcome(judge.unmasking(who, target, case.reveal, now), answers)
@@ -71,6 +77,14 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         whose = owner(case.kill)
         answers = [answer for one in everybody for answer in inquiry.session("session.kill", one, target, whose)]
         return _outcome(judge.may_kill_session(who, target, whose), answers)
+    if case.view_lease is not None:
+        whose = owner(case.view_lease)
+        answers = [answer for one in everybody for answer in inquiry.session("lease.view", one, target, whose)]
+        return _outcome(judge.may_view_lease(who, target, whose), answers)
+    if case.revoke_lease is not None:
+        whose = owner(case.revoke_lease)
+        answers = [answer for one in everybody for answer in inquiry.session("lease.revoke", one, target, whose)]
+        return _outcome(judge.may_revoke_lease(who, target, whose), answers)
     if (user := case.revoke or case.restore) is not None:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
         answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]
@@ -94,9 +108,13 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
     return _outcome(ruling, [*answers, *revealing])
 
 
-def _outcome(ruling: Ruling, answers: Iterable[Answer]) -> _Outcome:
+def _outcome(ruling: Ruling, answers: Iterable[Answer], bound: Bound | None = None) -> _Outcome:
     rules = frozenset(name for answer in answers for name in (*answer.rules, *answer.shadow.rules))
-    return _Outcome(ruling, rules | {ruling.rule} if isinstance(ruling, Deny) else rules)
+    return _Outcome(ruling, rules | {ruling.rule} if isinstance(ruling, Deny) else rules, bound or {})
+
+
+def _sorted(obligations: Bound) -> Bound:
+    return {name: tuple(sorted(values)) for name, values in obligations.items()}
 
 
 def _faults(case: Case, outcome: _Outcome) -> list[str]:
@@ -114,6 +132,8 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         faults.append(f"{case.name}: expected {', '.join(missing)} to decide, it was {came}")
     if isinstance(ruling, Ask) and expect.approvers is not None and ruling.approvers != expect.approvers:
         faults.append(f"{case.name}: expected approvers {expect.approvers}, came out {ruling.approvers}")
+    if expect.obligations is not None and outcome.bound != _sorted(expect.obligations):
+        faults.append(f"{case.name}: expected obligations {expect.obligations}, came out {outcome.bound}")
     if isinstance(ruling, Allow) and expect.masks is not None:
         hidden = {str(column) for column in ruling.masks}
         if hidden != set(expect.masks):

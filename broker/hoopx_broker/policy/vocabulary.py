@@ -22,6 +22,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     "reveal": ("Column", "DataClass"),
     "session.view": ("Target",),
     "session.kill": ("Target",),
+    "lease.view": ("Target",),
+    "lease.revoke": ("Target",),
 }
 # What is done to tables and databases as wholes, or answered of a column without a statement.
 _NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}

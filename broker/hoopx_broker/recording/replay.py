@@ -22,6 +22,7 @@ from hoopx_broker.terms.entries import (
     Executed,
     Failed,
     Finished,
+    LeaseNote,
     Notice,
     Opened,
     Rows,
@@ -96,6 +97,8 @@ class Narrator:
                 )
             case Notice(unmask=unmask) if unmask is not None:
                 yield from _unmasking(_at(seconds), unmask)
+            case Notice(lease=lease) if lease is not None:
+                yield from _lease(_at(seconds), entry.message, lease)
             case _:
                 yield from self._of_stream(f"{_at(seconds)} {inert(entry.stream)}", entry)
 
@@ -186,6 +189,13 @@ def _unmasking(at: str, unmask: Unmask) -> Iterator[str]:
         return
     yield f"{at} UNMASKED until {_date(unmask.until)}: {shown}"
     yield f"{_INDENT}approved by: {_listed(unmask.approved_by)}"
+
+
+def _lease(at: str, message: str, lease: LeaseNote) -> Iterator[str]:
+    yield f"{at} lease {inert(lease.lease)} {inert(lease.event)}: {inert(message)}"
+    if lease.handle:
+        known = ", ".join(f"{inert(name)}={inert(value)}" for name, value in lease.handle.items())
+        yield f"{_INDENT}known to {inert(lease.source)} as: {known}"
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:

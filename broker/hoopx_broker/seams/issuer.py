@@ -34,11 +34,19 @@ class Issuer(Protocol):
         Whatever `revoke` could not find by the lease's ids alone is pinned before it is made.
         """
 
-    async def revoke(self, lease: Lease, target: Target) -> None:
+    async def revoke(self, lease: Lease, target: Target) -> float | None:
         """Make the credential unusable and cut what is logged in with it. Safe to repeat; raises `BackendFailed`.
 
         A lease in the state `pending` may or may not exist at the source: it is known by its ids and what was pinned.
+        What cannot be called back ends by itself: then this gives when, in seconds since the Unix epoch.
         """
+
+
+@runtime_checkable
+class Cuts(Protocol):
+    """An issuer whose `revoke` cuts what is logged in, too. For other `exclusive` ones the broker does it before."""
+
+    cuts: ClassVar[bool]
 
 
 @runtime_checkable
@@ -47,6 +55,8 @@ class Renews(Protocol):
 
     async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
         """The same credential until `order.expires_at`, or another one. Raises `BackendFailed`; the old one stays then.
+
+        A source whose credentials have no end of their own gives the same one back.
 
         The handle that is given replaces the stored one, so it must name all that is still to be revoked.
         """

@@ -89,3 +89,9 @@ class Judge(Protocol):
 
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         """May `who` end a session that `owner` has on `target`?"""
+
+    def may_view_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        """May `who` see a lease that `owner` has, or had, on `target`?"""
+
+    def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        """May `who` revoke a lease that `owner` has on `target`, and end its session by that?"""

@@ -47,6 +47,10 @@ class CatalogReader:
         self._turn = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
 
+    def renew(self, credential: DatabaseLogin) -> None:
+        """From now on logs in with this."""
+        self._credential = credential
+
     async def catalog(self, before: Catalog | None = None) -> Catalog:
         """The whole catalog; what never changes in it is taken from `before`. Raises `BackendFailed`."""
         async with self._connected() as connection:

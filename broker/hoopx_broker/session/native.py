@@ -14,9 +14,11 @@ from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Pass, Passes, is_pass
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.backend import LINGER_SECONDS
+from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Applicant, SessionDenied
+from hoopx_broker.session.opening import Applicant
+from hoopx_broker.session.permits import SessionDenied
 from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.shared import Purpose, SharedSessions
 from hoopx_broker.session.streams import Streams
@@ -232,7 +234,7 @@ class NativeClient(asyncio.Protocol):
 
     def _begin(self, session: LiveSession, guest: Introduction) -> None:
         streams = self._needs.streams
-        pump = session.open_stream(self, Greeter.DOOR, streams.remove)
+        pump = of_database(session).open_stream(self, Greeter.DOOR, streams.remove)
         streams.add(pump)
         self._pump = pump
         pump.client_says(guest.startup)

@@ -59,7 +59,7 @@ def target_for(services: Services, who: Principal, name: str) -> Target:
 
 def _may_know(services: Services, who: Principal, target: Target) -> bool:
     minute = int(services.clock()) // 60 * 60
-    ruling = services.judge().opening(who, target, Circumstances(minute, duration=target.ttl))
+    ruling = services.judge().opening(who, target, Circumstances(minute, duration=target.longest))
     return not isinstance(ruling, Deny)
 
 

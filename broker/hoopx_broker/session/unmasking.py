@@ -13,6 +13,7 @@ from hoopx_broker.approvals.desk import SHORTEST_NAP, Desk
 from hoopx_broker.approvals.unmasking import Unmasking, matter_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
+from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.live import LiveSession, Sessions
 from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms.entries import Unmask
@@ -71,6 +72,9 @@ class Unmaskings:
         return holding
 
     def _apply(self, session: LiveSession, holding: tuple[Unmasking, ...]) -> None:
+        """Only databases hide anything."""
+        if not isinstance(session, DatabaseSession):
+            return
         opened = session.opened
         own = [each for each in holding if each.is_for(opened.principal, opened.target)]
         now = self._clock()

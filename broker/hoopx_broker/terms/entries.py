@@ -130,10 +130,27 @@ class Unmask(Struct, frozen=True, omit_defaults=True):
     ended: str = ""
 
 
+class LeaseNote(Struct, frozen=True, omit_defaults=True):
+    """What became of the session's lease; `handle` is how its source knows it, and never holds a secret.
+
+    `event` is `issued`, `handed-out`, `renewed`, `not-renewed`, `revoked`, `queued` (to be revoked later) or `fades`
+    (its source cannot call it back: it ends by itself). `probed`: the target was seen to refuse the login.
+    """
+
+    event: str
+    lease: str
+    source: str
+    user: str = ""
+    expires_at: float = 0
+    handle: dict[str, str] = field(default_factory=dict)
+    probed: bool = False
+    why: str = ""
+
+
 class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
     """The server, or hoopx, told the client something outside a result.
 
-    With an `unmask` it is about the whole session, and `stream` is empty.
+    With an `unmask` or a `lease` it is about the whole session, and `stream` is empty.
     """
 
     stream: str
@@ -141,6 +158,7 @@ class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
     code: str
     message: str
     unmask: Unmask | None = None
+    lease: LeaseNote | None = None
 
 
 class StreamClosed(Struct, frozen=True, tag="stream-closed", omit_defaults=True):

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from hoopx_broker.terms.masks import Masks
 
-TargetKind = Literal["postgres"]
+TargetKind = Literal["postgres", "aws"]
 TlsModeName = Literal["disable", "require", "verify-ca", "verify-full"]
 
 
@@ -31,9 +31,12 @@ class ColumnName(Struct, frozen=True, order=True):
 
 
 class Target(Struct, frozen=True):
-    """A backend that sessions may be opened to. `credentials` holds the options of the issuer named by `source`.
+    """A backend that sessions may be opened to: at an address, or in a cloud, where it has a `region` and no address.
 
-    `ttl` is the longest life of a lease, in seconds; `idle` how long a client may say nothing, None for without end.
+    `credentials` holds the options of the issuer named by `source`.
+
+    `ttl` is the longest life of a lease, in seconds; `session` how long a session may last, None for as long as that;
+    `idle` how long a client may say nothing, None for without end.
     """
 
     name: str
@@ -47,5 +50,13 @@ class Target(Struct, frozen=True):
     classify: dict[ColumnName, str] = field(default_factory=dict)
     credentials: Any = None
     ttl: int = 3600
+    session: int | None = None
     idle: int | None = None
     masks: Masks = field(default_factory=Masks)
+    region: str = ""
+    account: str = ""
+
+    @property
+    def longest(self) -> int:
+        """How long a session may last, in seconds."""
+        return self.ttl if self.session is None else self.session

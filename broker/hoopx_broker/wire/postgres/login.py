@@ -19,7 +19,11 @@ _ACCEPTS_TLS = b"S"
 
 
 class LoginFailed(Exception):
-    """The server refused, or asked for what we do not do. The message is safe to show."""
+    """The server refused (by `code`), or asked for what we do not do. The message is safe to show."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _Step(Enum):
@@ -85,7 +89,7 @@ class Login:
         if frame.kind == frames.TLS_ANSWER:
             return self._on_tls_answer(frame)
         if frame.kind == frames.ERROR:
-            raise LoginFailed(_refusal(messages.error_fields(frame)))
+            raise refusal(messages.error_fields(frame))
         if frame.kind == frames.NOTICE:
             return []
         if frame.kind == frames.NEGOTIATE:
@@ -172,6 +176,6 @@ def _answer(body: bytes) -> list[Effect]:
     return [Send(Side.BACKEND, message(frames.PASSWORD, body))]
 
 
-def _refusal(said: messages.ErrorFields) -> str:
+def refusal(said: messages.ErrorFields) -> LoginFailed:
     # The server's own words: they name the user and the database, never a secret.
-    return f"the server refused the login: {said.message} ({said.code})"
+    return LoginFailed(f"the server refused the login: {said.message} ({said.code})", said.code)

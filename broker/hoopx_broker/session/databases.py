@@ -1,0 +1,133 @@
+"""Make sessions of databases: the catalog read, the court in place, and people asked about single statements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from hoopx_broker.api.messages import AskToUnmask, Event, RequestView
+from hoopx_broker.approvals.matter import Matter
+from hoopx_broker.approvals.refusals import people_of
+from hoopx_broker.masking.labels import UNREADABLE
+from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
+from hoopx_broker.session.database_session import DatabaseParts
+from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.matters import whole_statement
+from hoopx_broker.session.permits import duration_of
+from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.session.unmasking import Wish, ask_to_unmask
+from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.entries import Opened
+from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.leases import DatabaseLogin
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Ask, Deny
+from hoopx_broker.terms.targets import Target
+from hoopx_broker.wire.effects import Judge
+
+# How long a statement is held for people; the client just waits, and most clients have no limit of their own.
+STATEMENT_WAIT_SECONDS = 15 * 60
+MAX_TOLD = 20  # labels to put right, in one line: anybody who owns a table may write more of them
+
+
+class Databases:
+    """What sessions of one database share, and what each of them begins with."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._grounds = {name: Ground() for name in services.targets}
+        # One for each person with a session, so that many sessions of one do not hold up the others.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def prepare(
+        self, opened: Opened, target: Target, login: DatabaseLogin, notify: Callable[[Event], None]
+    ) -> DatabaseParts:
+        """Nothing stays connected on failure."""
+        services = self._services
+        reader = CatalogReader(target, login, services.crew, services.reader)
+        try:
+            bench = self._bench(opened.principal, target, reader)
+            start = Start(await reader.search_path(), login.user)
+            catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)
+        except BaseException:
+            await reader.close()
+            raise
+        _warn_of_typos(target, catalog, notify)
+        court = Court(bench, opened.principal, target, catalog, start, opened.reason, opened.ticket)
+        return DatabaseParts(login, court, reader)
+
+    async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
+        """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
+        services = self._services
+        target = target_for(services, who, ask.target)
+        catalog = self._grounds[target.name].catalog
+        labelled = None
+        if catalog is not None:
+            labelled = frozenset(catalog.labelled.values())
+            target = msgspec.structs.replace(target, classify={**catalog.labelled, **target.classify})
+        wish = Wish(who, target, ask, duration_of(ask.duration, target), labelled)
+        return await ask_to_unmask(wish, services.judge(), services.desk, int(services.clock()) // 60 * 60)
+
+    def _bench(self, who: Principal, target: Target, reader: CatalogReader) -> Bench:
+        services = self._services
+        return Bench(
+            services.judge,
+            services.reader,
+            reader.catalog,
+            self._asker(who, target),
+            self._grounds[target.name],
+            services.clock,
+            self._turns.setdefault((who.issuer, who.on_behalf_of or who.user), asyncio.Lock()),
+            reader.function,
+        )
+
+    def _asker(self, who: Principal, target: Target) -> AskPeople:
+        async def ask(asked: Judge, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
+            return await ask_for_statement(self._services, who, target, asked, ruling, say)
+
+        return ask
+
+
+async def ask_for_statement(
+    services: Services, who: Principal, target: Target, asked: Judge, ruling: Ask, say: Say
+) -> tuple[frozenset[str], str] | Deny:
+    """Hold a statement until people have answered, or its client has gone."""
+    rule = ruling.rules[0]
+    matter = Matter("statement", target.name, services.judge().version, whole_statement(asked))
+    try:
+        request = await services.desk.ask(matter, who, ruling, reason=ruling.reason, wait=STATEMENT_WAIT_SECONDS)
+    except HoopxError as error:
+        return Deny(error.message, rule, error.hint)
+    id_ = RequestId(request.id)
+    say(
+        f"this statement waits for {people_of(request.approvers)}: request `{id_}`",
+        f"an approver runs `hoopx approve {id_}`",
+    )
+    try:
+        await services.desk.wait(id_, STATEMENT_WAIT_SECONDS)
+        return await services.desk.spend(id_, who, matter), request.id
+    except HoopxError as error:
+        return Deny(error.message, rule, error.hint)
+    except asyncio.CancelledError:  # the client left: nobody waits for an answer any more
+        with suppress(HoopxError):  # it is decided already, or the state is gone too
+            await services.desk.cancel(id_, who)
+        raise
+
+
+def _warn_of_typos(target: Target, catalog: Catalog, notify: Callable[[Event], None]) -> None:
+    """A classified column that is not there hides nothing: it may be misspelt, and the real one shown raw."""
+    missing = [str(column) for column, places in catalog.classified.items() if not places]
+    if missing:
+        notify(Event("warning", f"classified in the configuration, but not in the database: {', '.join(missing)}"))
+    labelled = [column for column in catalog.labelled if column not in target.classify]
+    unread = [str(column) for column in labelled if catalog.labelled[column] == UNREADABLE]
+    if unread:
+        more = f" and {len(unread) - MAX_TOLD} more" if len(unread) > MAX_TOLD else ""
+        told = ", ".join(unread[:MAX_TOLD]) + more
+        notify(Event("warning", f"masked, because the word `hoopx:` of their label names no class: {told}"))

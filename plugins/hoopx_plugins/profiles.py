@@ -1,0 +1,51 @@
+"""Which profile of a target's credentials a session gets: the one that rules bind it to, or the target's own choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.leases import Order
+
+OBLIGATION = "profile"  # the annotation of a rule: @profile("read")
+
+
+class HasReadOnly(Protocol):
+    @property
+    def read_only(self) -> bool: ...
+
+
+P = TypeVar("P", bound=HasReadOnly)
+
+
+def chosen(order: Order, profiles: Mapping[str, P], default: str | None) -> str | None:
+    """The profile's name; None where the target has none. Raises `BackendFailed` rather than guess.
+
+    Each rule that allowed the session would have done so alone. So where several name different profiles, the one
+    that can do least is given: a read-only one before one that writes, then the first that is written.
+    """
+    named = order.obligations.get(OBLIGATION, ())
+    place = f"the source `{order.target.source}` of target `{order.target.name}`"
+    known = ", ".join(f"`{name}`" for name in profiles) or "none"
+    for name in named:
+        if name not in profiles:
+            raise BackendFailed(
+                f"{place} has no profile `{name}`, to which a rule binds this session; there are: {known}",
+                "add it to `credentials.profiles`, or correct the rule's annotation @profile",
+            )
+    if named:
+        return min((name for name in profiles if name in named), key=lambda name: not profiles[name].read_only)
+    if profiles and default is None:
+        raise BackendFailed(
+            f"{place} does not know which profile to give: no rule binds this session to one; there are: {known}",
+            "name one as `credentials.profile`, or annotate the rule that allows the session with @profile",
+        )
+    return default
+
+
+def check_default(profiles: Mapping[str, object], default: str | None) -> None:
+    """Raises `ValueError` where the target's own choice is not among its profiles."""
+    if default is not None and default not in profiles:
+        known = ", ".join(f"`{name}`" for name in profiles) or "none"
+        raise ValueError(f"`profile` must be one of `profiles` ({known})")
