@@ -9,6 +9,8 @@ from hoopx_plugins.vault_failures import VaultRefused
 
 # Names in a handle.
 ACCESSOR, LEASE = "accessor", "lease"
+# When what cannot be called back ends by itself: whole seconds since the Unix epoch.
+ENDS = "ends"
 # What Vault says of an accessor or a lease that it does not know.
 UNKNOWN = ("invalid accessor", "invalid lease", "lease not found")
 
@@ -67,3 +69,9 @@ def renew_token(vault: Vault, token: Secret, accessor: str, seconds: int) -> int
     body = {"accessor": accessor, "increment": f"{seconds}s"}
     answer = vault.ask("post", "auth/token/renew-accessor", body, doing="renew the lease's login", token=token)
     return int((answer.get("auth") or {}).get("lease_duration") or 0)
+
+
+def fades_at(handle: Handle) -> float | None:
+    """When the credential ends by itself; None where it was revoked, or nobody ever had it."""
+    ends = handle.get(ENDS, "")
+    return float(ends) if ends.isdigit() else None
