@@ -29,7 +29,7 @@ TARGET = "shop-prod"
 SESSIONS = 200
 CONNECTIONS = 600  # two for each session, its client's and the one that reads the catalog
 LOOK_EVERY = 0.02
-PATIENCE = 120.0
+PATIENCE = 180.0
 _PASSWORD = "known-to-the-benchmark"
 
 _LIVING = """

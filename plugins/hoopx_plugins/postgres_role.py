@@ -108,11 +108,10 @@ class PostgresRoleIssuer:
         stored handle that was tampered with names nobody else's role.
         """
         server, role = self._server(target), role_name(lease.session)
-        oid = await server.barrier.shut_out(role)
-        if oid is None and await self._is_being_made(server, role):
-            oid = await server.barrier.shut_out(role)
-        if oid is not None:
-            await self._drop(server, Barred(role, oid))
+        while (oid := await server.barrier.shut_out(role)) is None:
+            if not await self._is_being_made(server, role):
+                return
+        await self._drop(server, Barred(role, oid))
 
     async def _is_being_made(self, server: Server, role: str) -> bool:
         with server.telling():
