@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Literal, assert_never
 from weakref import WeakValueDictionary
 
 from hoopx_broker.credentials import ledger
-from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.issuer import Issuer, Wide
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BackendFailed, HoopxError
@@ -59,7 +58,7 @@ class Keeper:
         self._on_alarm = on_alarm
         self._held: dict[LeaseId, Lease] = {}  # what can be revoked even while the state cannot be read
         self._turns: WeakValueDictionary[LeaseId, asyncio.Lock] = WeakValueDictionary()
-        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LANES))
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         # A lease to hunt down, and how many attempts have just failed.
         self._queue: asyncio.Queue[tuple[LeaseId, int]] = asyncio.Queue()
 
@@ -177,7 +176,7 @@ class Keeper:
             if lease is None:
                 self._held.pop(lease_id, None)
                 return "gone"
-            async with self._lanes[lease.target]:
+            async with self._lane(lease.target):
                 trouble = await self._revoke(lease)
             return await self._write_down(lease_id, trouble)
 
@@ -228,6 +227,11 @@ class Keeper:
             self._on_alarm(lease)
         except Exception as error:
             _report("the alarm about a lease failed", error)  # it must not stop the revoking
+
+    def _lane(self, target: str) -> asyncio.Semaphore:
+        issuer = self._issuers.get(target)
+        width = issuer.lanes if isinstance(issuer, Wide) else LANES
+        return self._lanes.setdefault(target, asyncio.Semaphore(width))
 
     def _turn(self, lease_id: LeaseId) -> asyncio.Lock:
         """One at a time for each lease: an end waits for its issuing, and never runs twice at once."""

@@ -42,6 +42,13 @@ class Issuer(Protocol):
 
 
 @runtime_checkable
+class Wide(Protocol):
+    """An issuer that bounds its connections by itself: so many leases of a target may be revoked at once."""
+
+    lanes: ClassVar[int]
+
+
+@runtime_checkable
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 
