@@ -50,7 +50,7 @@ def measure_endings(sessions: int) -> Samples:
             opened, ended, dropped = _measure(stage, sessions, end)
         found.setdefault("opening, 8 at once", []).extend(opened)
         found[f"end {name}"] = ended
-        found[f"end {name}, role dropped"] = [dropped]
+        found[f"end {name}, last role dropped"] = [dropped]
     return found
 
 
