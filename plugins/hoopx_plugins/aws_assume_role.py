@@ -13,7 +13,7 @@ from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
-from hoopx_plugins.aws_bounds import bounds_for, bounds_of
+from hoopx_plugins.aws_bounds import OBLIGATION, bounds_for, bounds_of
 from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.aws_ended import Pause
 from hoopx_plugins.aws_names import session_name, source_identity, tags_of
@@ -56,6 +56,7 @@ class AwsAssumeRoleIssuer:
     Options: ClassVar[type[AwsAssumeRoleOptions]] = AwsAssumeRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"aws"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
 
     def __init__(self, clock: Callable[[], float] = time.time, pause: Pause = asyncio.sleep) -> None:
         self._clock = clock
