@@ -96,17 +96,18 @@ class Barrier:
         return cases
 
     async def _bar(self, connection: Connection, right: str | None) -> None:
-        if not self._asked:
-            return
-        rows = await (await connection.execute(_OIDS, [[case.role for case in self._asked]])).fetchall()
-        oids = {str(role): int(str(oid)) for role, oid in rows}
+        # Taken over before anything is asked: whoever comes meanwhile has their turn in the next round.
         asked, self._asked = self._asked, []
-        there = [case for case in asked if case.role in oids]
-        self._cutting += there
+        self._cutting += asked
+        if not asked:
+            return
+        rows = await (await connection.execute(_OIDS, [[case.role for case in asked]])).fetchall()
+        oids = {str(role): int(str(oid)) for role, oid in rows}
         for case in asked:
             case.oid = oids.get(case.role, 0)
-            if case not in there:
+            if not case.oid:
                 case.settle(None)
+        there = [case for case in asked if case.oid]
         await self._each(there, lambda some: connection.execute(_barring([case.role for case in some], right)))
 
     async def _cut(self, connection: Connection) -> None:

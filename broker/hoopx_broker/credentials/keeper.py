@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Literal, assert_never
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
-from hoopx_broker.seams.issuer import Issuer, Refreshes, Renews
+from hoopx_broker.seams.issuer import Issuer, Refreshes, Renews, Wide
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
@@ -90,7 +89,7 @@ class Keeper:
         self._renewals: dict[LeaseId, asyncio.Timeout] = {}  # those that are under way
         self._next: dict[LeaseId, float] = {}  # when what is hunted is tried again
         self._turns: WeakValueDictionary[LeaseId, asyncio.Lock] = WeakValueDictionary()
-        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LANES))
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         # A lease to hunt down, and how many attempts have just failed.
         self._queue: asyncio.Queue[tuple[LeaseId, int]] = asyncio.Queue()
 
@@ -301,7 +300,7 @@ class Keeper:
                 return Conclusion(is_revoked=True)
             if held is not None:  # a renewal that could not be written down is known only here
                 lease = replace(lease, handle=held.lease.handle)
-            async with self._lanes[lease.target]:
+            async with self._lane(lease.target):
                 answer = await self._revocation.attempt(lease, held.credential if held else None)
             return await self._write_down(lease_id, answer)
 
@@ -341,6 +340,11 @@ class Keeper:
             self._on_alarm(lease)
         except Exception as error:
             _report("the alarm about a lease failed", error)  # it must not stop the revoking
+
+    def _lane(self, target: str) -> asyncio.Semaphore:
+        issuer = self._issuers.get(target)
+        width = issuer.lanes if isinstance(issuer, Wide) else LANES
+        return self._lanes.setdefault(target, asyncio.Semaphore(width))
 
     def _turn(self, lease_id: LeaseId) -> asyncio.Lock:
         """One at a time for each lease: an end waits for its issuing, and never runs twice at once."""

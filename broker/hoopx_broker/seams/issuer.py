@@ -50,6 +50,13 @@ class Cuts(Protocol):
 
 
 @runtime_checkable
+class Wide(Protocol):
+    """An issuer that bounds its connections by itself: so many leases of a target may be revoked at once."""
+
+    lanes: ClassVar[int]
+
+
+@runtime_checkable
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
@@ -17,6 +16,7 @@ from hoopx_broker.session.catalog import CatalogReader, Fresh
 from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
 from hoopx_broker.session.database_session import DatabaseParts, login_of
 from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.live import Notify
 from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.permits import duration_of
 from hoopx_broker.session.services import Services, target_for
@@ -45,9 +45,7 @@ class Databases:
         # One for each person with a session, so that many sessions of one do not hold up the others.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def prepare(
-        self, opened: Opened, target: Target, login: DatabaseLogin, notify: Callable[[Event], None]
-    ) -> DatabaseParts:
+    async def prepare(self, opened: Opened, target: Target, login: DatabaseLogin, notify: Notify) -> DatabaseParts:
         """Nothing stays connected on failure."""
         services = self._services
         fresh = self._fresh(LeaseId(opened.lease), target)
@@ -127,7 +125,7 @@ async def ask_for_statement(
         raise
 
 
-def _warn_of_typos(target: Target, catalog: Catalog, notify: Callable[[Event], None]) -> None:
+def _warn_of_typos(target: Target, catalog: Catalog, notify: Notify) -> None:
     """A classified column that is not there hides nothing: it may be misspelt, and the real one shown raw."""
     missing = [str(column) for column, places in catalog.classified.items() if not places]
     if missing:
