@@ -14,9 +14,9 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_role
-from hoopx_plugins.aws_bounds import bounds_for, bounds_of
+from hoopx_plugins.aws_bounds import OBLIGATION, bounds_for, bounds_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_ended import Pause
+from hoopx_plugins.aws_ended import LANES, Pause
 from hoopx_plugins.aws_names import session_name
 from hoopx_plugins.aws_sessions import end_of, issued_from, pinned
 from hoopx_plugins.aws_times import key_seconds, seconds_of
@@ -59,6 +59,8 @@ class AwsWebIdentityIssuer:
     Options: ClassVar[type[AwsWebIdentityOptions]] = AwsWebIdentityOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"aws"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
+    lanes: ClassVar[int] = LANES
 
     def __init__(self, clock: Callable[[], float] = time.time, pause: Pause = asyncio.sleep) -> None:
         self._clock = clock
