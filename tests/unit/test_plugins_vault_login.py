@@ -10,7 +10,7 @@ import pytest
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_plugins.vault_database import VaultDatabaseIssuer
-from hoopx_plugins.vault_server import Jwt, Kubernetes, VaultServer
+from hoopx_plugins.vault_server import Jwt, Kubernetes
 from hoopx_plugins.vault_threads import in_thread
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
@@ -37,7 +37,7 @@ def test_a_workloads_token_is_read_anew_for_each_login(
 ) -> None:
     file = written(tmp_path, "token", cluster.token(exp=1_700_000_000, iat=1_699_999_000).reveal())
     shape = Jwt("people", file, cluster.mount) if method == "jwt" else Kubernetes("people", cluster.mount, file)
-    server = VaultServer(address=stage.vault.url, ca=stage.vault.ca, **{method: shape})
+    server = stage.server(approle=None, **{method: shape})
     order, issuer = stage.database_order(server=server), VaultDatabaseIssuer()
     with pytest.raises(BackendFailed, match="does not hold now"):
         stage.issue(order, issuer)
