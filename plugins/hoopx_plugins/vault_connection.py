@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.vault_failures import VaultUnreachable, refused
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 Json = dict[str, Any]
+# Certificates and keys are a few KB; a secret of KV is at most 1 MB, which is what Vault stores.
+MAX_ANSWER = 2 * 1024 * 1024
+CHUNK = 64 * 1024
 CAPABILITIES = {"get": "read", "post": "update", "put": "update", "list": "list"}
 
 
@@ -52,20 +57,20 @@ class Vault:
         """The answer's JSON, {} where it has none. `secrets` are those in `body`. Raises `VaultRefused`."""
         self._secrets |= {secret.reveal() for secret in (*secrets, *((token,) if token else ()))}
         try:
-            answer = self._send(method, path, body, token)
+            status, content = self._send(method, path, body, token)
         except Exception as error:
             raise self._unreachable(error, doing) from None
-        if answer.status_code >= 400:
-            need = CAPABILITIES[method]
-            raise refused(self.who, doing, path, need, answer.status_code, _errors(answer), self._secrets)
-        if answer.status_code >= 300:
+        if status >= 400:
+            raise refused(self.who, doing, path, CAPABILITIES[method], status, _errors(content), self._secrets)
+        if status >= 300:
             raise BackendFailed(
                 f"{self.who} cannot {doing}: Vault at {self.server.address} sends it elsewhere",
                 "give `vault.address` the active node or a balancer; the broker takes its tokens nowhere else",
             )
-        return self._json(answer, doing)
+        return self._json(content, doing) if content else {}
 
-    def _send(self, method: str, path: str, body: Json | None, token: Secret | None) -> Response:
+    def _send(self, method: str, path: str, body: Json | None, token: Secret | None) -> tuple[int, bytes]:
+        """Status and content, as much of it as can be an answer of Vault's."""
         from hvac.adapters import RawAdapter
 
         # Without hvac's `Client`, which takes VAULT_TOKEN, ~/.vault-token and more where nothing is said.
@@ -77,17 +82,22 @@ class Vault:
             namespace=self.server.namespace,
             allow_redirects=False,
         )
-        answer: Response = adapter.request(method, f"/v1/{path}", raise_exception=False, json=body)
-        return answer
+        answer: Response = adapter.request(method, f"/v1/{path}", raise_exception=False, json=body, stream=True)
+        content = b""
+        for chunk in answer.iter_content(CHUNK):
+            content += chunk
+            if len(content) > MAX_ANSWER:
+                content = b"too large"  # which is no JSON
+                break
+        answer.close()
+        return answer.status_code, content
 
-    def _json(self, answer: Response, doing: str) -> Json:
-        if not answer.content:
-            return {}
+    def _json(self, content: bytes, doing: str) -> Json:
         try:
-            read = answer.json()
-        except ValueError:
+            read = msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             read = None
-        if not isinstance(read, dict):
+        if not isinstance(read, dict) or not _is_an_answer(read):
             raise BackendFailed(
                 f"{self.who} cannot {doing}: what answers at {self.server.address} is no Vault",
                 "correct `vault.address`",
@@ -101,11 +111,18 @@ class Vault:
         return VaultUnreachable(f"{self.who} cannot {doing}: Vault at {place} {what}", hint)
 
 
-def _errors(answer: Response) -> list[object]:
+def _is_an_answer(read: Json) -> bool:
+    """What is read of it later has the right kinds."""
+    sections = [read.get(name) or {} for name in ("data", "auth")]
+    numbers = [each.get("lease_duration") or 0 for each in (read, *sections) if isinstance(each, dict)]
+    return all(isinstance(each, dict) for each in sections) and all(isinstance(each, int) for each in numbers)
+
+
+def _errors(content: bytes) -> list[object]:
     """Vault's own words; none where it was not Vault that answered."""
     try:
-        said = answer.json()["errors"]
-    except (ValueError, KeyError, TypeError):
+        said = msgspec.json.decode(content)["errors"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         return []
     return said if isinstance(said, list) else [said]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.vault_connection import Json, Vault
@@ -14,6 +17,11 @@ ENDS = "ends"
 # What Vault says of an accessor or a lease that it does not know.
 UNKNOWN = ("invalid accessor", "invalid lease", "lease not found")
 
+# What PostgreSQL says then; it is over in milliseconds.
+COLLIDED = "concurrently updated"
+ATTEMPTS = 8
+PAUSE = 0.03  # seconds
+
 Handle = dict[str, str]
 
 
@@ -22,8 +30,7 @@ def end_all(vault: Vault, token: Secret, handle: Handle) -> None:
     trouble: BackendFailed | None = None
     if lease := handle.get(LEASE):
         try:
-            body = {"lease_id": lease, "sync": True}
-            vault.ask("put", "sys/leases/revoke", body, doing="revoke the lease", token=token)
+            _revoke(vault, token, lease)
         except BackendFailed as error:
             trouble = error  # the login can be ended all the same: Vault goes on with the lease by itself
     if accessor := handle.get(ACCESSOR):
@@ -36,6 +43,20 @@ def end_all(vault: Vault, token: Secret, handle: Handle) -> None:
                 f"{vault.who} was told by Vault that a lease is revoked, and it is still there",
                 "look at Vault's log, and for it with `vault lease lookup`; the broker tries again",
             )
+
+
+def _revoke(vault: Vault, token: Secret, lease: str) -> None:
+    """Again where PostgreSQL had two roles lose their rights on one table at once, which it takes for an error."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            body = {"lease_id": lease, "sync": True}
+            vault.ask("put", "sys/leases/revoke", body, doing="revoke the lease", token=token)
+        except VaultRefused as refused:
+            if attempt == ATTEMPTS or COLLIDED not in refused.told:
+                raise
+            time.sleep(PAUSE * attempt * (0.5 + random.random()))  # this is a thread that waits for Vault anyway
+        else:
+            return
 
 
 def _whereabouts(handle: Handle) -> list[tuple[str, Json]]:
