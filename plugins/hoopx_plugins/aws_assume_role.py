@@ -58,6 +58,7 @@ class AwsAssumeRoleIssuer:
     Options: ClassVar[type[AwsAssumeRoleOptions]] = AwsAssumeRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"aws"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
 
     def __init__(self, clock: Callable[[], float] = time.time, pause: Pause = asyncio.sleep) -> None:
         self._clock = clock
