@@ -76,7 +76,7 @@ _hoopx() {
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'admin revoked') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
-    'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'broker run') words='' options='-c --config --help -o --output -q --quiet --standby -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker migrate') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker keys') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;

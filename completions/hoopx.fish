@@ -480,6 +480,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -s o
 complete -c hoopx -n "__hoopx_at 'broker run'" -l output
 complete -c hoopx -n "__hoopx_at 'broker run'" -s q
 complete -c hoopx -n "__hoopx_at 'broker run'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker run'" -l standby
 complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c

@@ -66,6 +66,7 @@ class PostgresRoleIssuer:
     kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
     exclusive: ClassVar[bool] = True
     heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
+    cuts: ClassVar[bool] = True
 
     def __init__(
         self,

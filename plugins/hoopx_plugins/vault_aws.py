@@ -14,6 +14,7 @@ from hoopx_broker.terms.leases import AwsKeys, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json
+from hoopx_plugins.vault_ending import ENDS, fades_at
 from hoopx_plugins.vault_lease import Visits
 from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
 
@@ -66,14 +67,16 @@ class VaultAwsIssuer:
             seconds, is_renewable = int(answer.get("lease_duration") or 0), bool(answer.get("renewable"))
             if options.type == "iam-user":
                 return Issued(keys, visit.handle, await visit.lasting(seconds, is_renewable=is_renewable))
-            return Issued(keys, visit.handle, self._visits.clock() + seconds if seconds else None)
+            ends = int(self._visits.clock()) + seconds
+            return Issued(keys, {**visit.handle, ENDS: str(ends)}, float(ends))
 
         return await visit.all_or_none(finished())
 
-    async def revoke(self, lease: Lease, target: Target) -> None:
-        """Vault deletes the user that it made; temporary keys live to their end, which is AWS's own."""
+    async def revoke(self, lease: Lease, target: Target) -> float | None:
+        """Vault deletes the user that it made; temporary keys live to their end, which this gives."""
         options: VaultAwsOptions = target.credentials
         await self._visits.end(options.server, lease, target)
+        return fades_at(lease.handle)
 
 
 def _asked(options: VaultAwsOptions, order: Order, seconds: int) -> tuple[str, Json | None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.secret import Secret
-from hoopx_plugins.vault_failures import refused
+from hoopx_plugins.vault_failures import VaultUnreachable, refused
 from hoopx_plugins.vault_server import VaultServer
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Vault:
         """By the kind of error and a few words of it: its text may quote what was sent."""
         place = self.server.address
         what, hint = _trouble(error, self.server.seconds)
-        return BackendFailed(f"{self.who} cannot {doing}: Vault at {place} {what}", hint)
+        return VaultUnreachable(f"{self.who} cannot {doing}: Vault at {place} {what}", hint)
 
 
 def _errors(answer: Response) -> list[object]:
@@ -132,7 +133,8 @@ def _trouble(error: Exception, seconds: int) -> tuple[str, str]:
 def _session(server: VaultServer, who: str) -> Session:
     """No proxy, .netrc or bundle of certificates from the environment; the authorities are ours to say."""
     try:
-        trust = ssl.create_default_context(cafile=str(server.ca) if server.ca else None)
+        changed = server.ca.stat().st_mtime_ns if server.ca else 0
+        trust = _trust(str(server.ca) if server.ca else None, changed)
     except (OSError, ssl.SSLError):
         raise BackendFailed(f"{who} cannot read the certificates in {server.ca}", "correct `vault.ca`") from None
     from requests import Session
@@ -149,3 +151,9 @@ def _session(server: VaultServer, who: str) -> Session:
     session.trust_env = False
     session.mount("https://", Trusting())
     return session
+
+
+@lru_cache(maxsize=16)
+def _trust(ca: str | None, changed: int) -> ssl.SSLContext:
+    """Reading a system's authorities takes longer than all of a lease's requests. `changed` is when `ca` was."""
+    return ssl.create_default_context(cafile=ca)

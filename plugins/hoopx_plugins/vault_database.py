@@ -14,7 +14,8 @@ from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json, Vault
-from hoopx_plugins.vault_lease import ACCESSOR, LEASE, Visits, renew_lease, renew_token
+from hoopx_plugins.vault_ending import ACCESSOR, LEASE, renew_lease, renew_token
+from hoopx_plugins.vault_lease import Visits
 from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
 
 

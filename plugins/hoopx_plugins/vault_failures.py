@@ -26,6 +26,10 @@ class VaultRefused(BackendFailed):
         self.told = told
 
 
+class VaultUnreachable(BackendFailed):
+    """Nothing that speaks for Vault answered."""
+
+
 def refused(
     who: str, doing: str, path: str, need: str, status: int, errors: Iterable[object], secrets: Iterable[str]
 ) -> VaultRefused:

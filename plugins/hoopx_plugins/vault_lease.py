@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from hoopx_broker.seams.issuer import Pin
@@ -12,20 +13,16 @@ from hoopx_broker.terms.leases import Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json, Vault
+from hoopx_plugins.vault_ending import ACCESSOR, LEASE, Handle, end_all, renew_lease
 from hoopx_plugins.vault_failures import VaultRefused
 from hoopx_plugins.vault_login import OwnLogin, VaultToken, log_in_for
 from hoopx_plugins.vault_server import VaultServer
-from hoopx_plugins.vault_threads import in_thread
+from hoopx_plugins.vault_threads import afterwards, in_thread
 
-# Names in a handle.
-ACCESSOR, LEASE = "accessor", "lease"
 # A life this near to what was ordered is left as it is: changing it costs a request.
 NEAR = 5
-# What Vault says of an accessor or a lease that it does not know.
-UNKNOWN = ("invalid accessor", "invalid lease", "lease not found")
 
 T = TypeVar("T")
-Handle = dict[str, str]
 
 
 class Visits:
@@ -41,15 +38,11 @@ class Visits:
 
         def log_in() -> VaultToken:
             with Vault(server, who) as vault:
-                return log_in_for(vault, order)
+                return log_in_for(vault, order, max(1, int(order.expires_at - self.clock())))
 
         token = await in_thread(log_in, lambda token: self._end(server, who, {ACCESSOR: token.accessor}))
         visit = Visit(self, server, order, token, {ACCESSOR: token.accessor})
-        try:
-            await pin(visit.handle)
-        except BaseException:
-            await visit.undo()
-            raise
+        await visit.all_or_none(pin(visit.handle))
         return visit
 
     async def end(self, server: VaultServer, lease: Lease, target: Target) -> None:
@@ -68,7 +61,7 @@ class Visits:
 
     def _end(self, server: VaultServer, who: str, handle: Handle) -> None:
         with Vault(server, who) as vault:
-            self._own.asking(vault, lambda token: _end_all(vault, token, handle))
+            self._own.asking(vault, lambda token: end_all(vault, token, handle))
 
 
 class Visit:
@@ -146,18 +139,16 @@ class Visit:
         await in_thread(lambda: self._end(self.handle), _nothing)
 
     async def all_or_none(self, work: Awaitable[T]) -> T:
+        """What comes of `work`; where it fails, what there is by then is ended."""
         try:
             return await work
-        except BaseException:
-            await self.undo()
+        except Exception:
+            with suppress(BackendFailed):  # where that fails too, the keeper revokes by what was pinned
+                await in_thread(lambda: self._end(self.handle), _nothing)
             raise
-
-    async def undo(self) -> None:
-        """End what there is by now. Where that fails too, the keeper revokes by what was pinned."""
-        try:
-            await in_thread(lambda: self._end(self.handle), _nothing)
-        except BackendFailed:
-            return
+        except BaseException:
+            afterwards(lambda: self._end(self.handle))
+            raise
 
     def _renewed(self, lease: str, token: Secret, seconds: int) -> int:
         """Its life in seconds; as it was, where the login may not change it."""
@@ -176,19 +167,6 @@ def source_of(target: Target) -> str:
     return f"the source `{target.source}` of target `{target.name}`"
 
 
-def renew_lease(vault: Vault, token: Secret, lease: str, seconds: int) -> int:
-    """Let a lease end in so many seconds, or as late as Vault takes it; gives the seconds."""
-    body = {"lease_id": lease, "increment": seconds}
-    answer = vault.ask("put", "sys/leases/renew", body, doing="renew the lease", token=token)
-    return int(answer.get("lease_duration") or 0)
-
-
-def renew_token(vault: Vault, token: Secret, accessor: str, seconds: int) -> int:
-    body = {"accessor": accessor, "increment": f"{seconds}s"}
-    answer = vault.ask("post", "auth/token/renew-accessor", body, doing="renew the lease's login", token=token)
-    return int((answer.get("auth") or {}).get("lease_duration") or 0)
-
-
 def _lasting(vault: Vault, token: VaultToken, seconds: int) -> VaultToken:
     """The login's life brought near to the order's: what it makes ends with it. Kept as it is where that is refused."""
     if not token.renewable or not token.seconds or abs(token.seconds - seconds) <= NEAR:
@@ -202,47 +180,6 @@ def _lasting(vault: Vault, token: VaultToken, seconds: int) -> VaultToken:
         return token
     life = int((answer.get("auth") or {}).get("lease_duration") or token.seconds)
     return VaultToken(token.secret, token.accessor, life, token.renewable)
-
-
-def _end_all(vault: Vault, token: Secret, handle: Handle) -> None:
-    """First the lease, whose end Vault then confirms; then the login, and with it whatever else it made."""
-    trouble: BackendFailed | None = None
-    if lease := handle.get(LEASE):
-        try:
-            body = {"lease_id": lease, "sync": True}
-            vault.ask("put", "sys/leases/revoke", body, doing="revoke the lease", token=token)
-        except BackendFailed as error:
-            trouble = error  # the login can be ended all the same: Vault goes on with the lease by itself
-    if accessor := handle.get(ACCESSOR):
-        _unless_unknown(vault, "auth/token/revoke-accessor", {"accessor": accessor}, "revoke the login", token)
-    if trouble is not None:
-        raise trouble
-    for path, body in _whereabouts(handle):
-        if _unless_unknown(vault, path, body, "see whether it is revoked", token):
-            raise BackendFailed(
-                f"{vault.who} was told by Vault that a lease is revoked, and it is still there",
-                "look at Vault's log, and for it with `vault lease lookup`; the broker tries again",
-            )
-
-
-def _whereabouts(handle: Handle) -> list[tuple[str, Json]]:
-    asked: list[tuple[str, Json]] = []
-    if lease := handle.get(LEASE):
-        asked.append(("sys/leases/lookup", {"lease_id": lease}))
-    if accessor := handle.get(ACCESSOR):
-        asked.append(("auth/token/lookup-accessor", {"accessor": accessor}))
-    return asked
-
-
-def _unless_unknown(vault: Vault, path: str, body: Json, doing: str, token: Secret) -> bool:
-    """Is it known there? Only Vault's own word for it counts: a 403 may be a lack of rights."""
-    try:
-        vault.ask("post", path, body, doing=doing, token=token)
-    except VaultRefused as refused:
-        if refused.status in (400, 403, 404) and any(each in refused.told for each in UNKNOWN):
-            return False
-        raise
-    return True
 
 
 def _lease_in(answer: Json) -> Handle:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -38,7 +40,7 @@ class OwnLogin:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._locks: defaultdict[VaultServer, threading.Lock] = defaultdict(threading.Lock)
         self._kept: dict[VaultServer, tuple[Secret, float]] = {}
 
     def asking(self, vault: Vault, work: Callable[[Secret], T]) -> T:
@@ -49,13 +51,13 @@ class OwnLogin:
         except VaultRefused as refused:
             if refused.status != 403 or not is_kept:
                 raise
-        self._forget(vault.server)
+        self._forget(vault, token)
         return work(self._token(vault)[0])
 
     def _token(self, vault: Vault) -> tuple[Secret, bool]:
         if vault.server.token_file is not None:
             return read_token(vault, vault.server.token_file), False
-        with self._lock:
+        with self._locks[vault.server]:
             kept, ends = self._kept.get(vault.server, (None, 0.0))
             if kept is not None and self._clock() < ends:
                 return kept, True
@@ -65,15 +67,23 @@ class OwnLogin:
             self._kept[vault.server] = (made.secret, began + life)
             return made.secret, False
 
-    def _forget(self, server: VaultServer) -> None:
-        with self._lock:
-            self._kept.pop(server, None)
+    def _forget(self, vault: Vault, token: Secret) -> None:
+        with self._locks[vault.server]:
+            if self._kept.get(vault.server, (None, 0.0))[0] is token:
+                del self._kept[vault.server]
+        with suppress(BackendFailed):  # it may have ended by itself; if it has not, nobody uses it any more
+            vault.ask("post", "auth/token/revoke-self", doing="end its own token", token=token)
 
 
-def log_in_for(vault: Vault, order: Order) -> VaultToken:
-    """A new token for one lease: the person's where the section says `person`, else the broker's."""
+def log_in_for(vault: Vault, order: Order, seconds: int) -> VaultToken:
+    """A new token for one lease: the person's where the section says `person`, else the broker's.
+
+    Of `token_file` a child for so many seconds, which says in Vault's audit what it is for.
+    """
     if vault.server.person is None:
-        return log_in_as_broker(vault, order)
+        if vault.server.token_file is not None:
+            return _child(vault, read_token(vault, vault.server.token_file), order, seconds)
+        return log_in_as_broker(vault)
     if order.token is None:
         raise BackendFailed(
             f"{vault.who} logs in to Vault as the person, and this session came without a token of"
@@ -84,17 +94,15 @@ def log_in_for(vault: Vault, order: Order) -> VaultToken:
     return _with_jwt(vault, person.mount, person.role, order.token, f"log in to Vault as `{order.principal.user}`")
 
 
-def log_in_as_broker(vault: Vault, order: Order | None = None) -> VaultToken:
-    """A new token of the broker's; of `token_file` a child, which says in Vault's audit what it is for."""
+def log_in_as_broker(vault: Vault) -> VaultToken:
+    """A new token of the broker's, by the login that is no `token_file`."""
     server = vault.server
-    match server.approle or server.kubernetes or server.jwt or server.token_file:
+    match server.approle or server.kubernetes or server.jwt:
         case AppRole(role_id, secret_id, mount):
             body = {"role_id": role_id.reveal(), "secret_id": secret_id.reveal()}
             return _log_in(vault, f"auth/{mount}/login", body, (role_id, secret_id), "log in to Vault")
         case Kubernetes() | Jwt() as by:
             return _with_jwt(vault, by.mount, by.role, read_token(vault, by.token_file), "log in to Vault")
-        case Path() as file:
-            return _child(vault, read_token(vault, file), order)
         case None:
             raise BackendFailed(f"{vault.who} knows no login to Vault", "add one to the section `vault`")
         case other:
@@ -109,10 +117,9 @@ def _log_in(vault: Vault, path: str, body: Json, secrets: tuple[Secret, ...], do
     return _token_in(vault, vault.ask("post", path, body, doing=doing, secrets=secrets))
 
 
-def _child(vault: Vault, parent: Secret, order: Order | None) -> VaultToken:
-    body: Json = {"display_name": "hoopx", "renewable": True}
-    if order is not None:
-        body["meta"] = {"session": order.session, "target": order.target.name, "user": order.principal.user}
+def _child(vault: Vault, parent: Secret, order: Order, seconds: int) -> VaultToken:
+    meta = {"session": order.session, "target": order.target.name, "user": order.principal.user}
+    body: Json = {"display_name": "hoopx", "renewable": True, "ttl": f"{seconds}s", "meta": meta}
     made = vault.ask("post", "auth/token/create", body, doing="make a child of `vault.token_file`", token=parent)
     return _token_in(vault, made)
 

@@ -24,6 +24,7 @@ from hoopx_broker.terms.leases import Issued, Lease, Order, SshCertificate
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json
+from hoopx_plugins.vault_ending import ENDS, fades_at
 from hoopx_plugins.vault_failures import VaultRefused
 from hoopx_plugins.vault_lease import Visit, Visits
 from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
@@ -76,16 +77,17 @@ class VaultSshIssuer:
             text, certificate = _certificate_in(answer, key.public_key(), options, visit.who)
             await visit.give_back()
             private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-            handle = {**visit.handle, "serial": str(certificate.serial)}
+            handle = {"serial": str(certificate.serial), ENDS: str(certificate.valid_before)}
             credential = SshCertificate(options.user, Secret(private), text)
             return Issued(credential, handle, float(certificate.valid_before))
 
         return await visit.all_or_none(finished())
 
-    async def revoke(self, lease: Lease, target: Target) -> None:
-        """End the login at Vault, if it is still there. The certificate ends by its own time."""
+    async def revoke(self, lease: Lease, target: Target) -> float | None:
+        """End the login at Vault, if the broker died with it, and say when the certificate ends by its own time."""
         options: VaultSshOptions = target.credentials
         await self._visits.end(options.server, lease, target)
+        return fades_at(lease.handle)
 
 
 async def _signed(visit: Visit, options: VaultSshOptions, public: Ed25519PublicKey, pin: Pin) -> Json:

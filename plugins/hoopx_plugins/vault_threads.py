@@ -36,6 +36,11 @@ async def in_thread(work: Callable[[], T], undo: Callable[[T], None]) -> T:
         raise
 
 
+def afterwards(undo: Callable[[], None]) -> None:
+    """Undo in a thread what nobody waits for; for when there is no time left to wait."""
+    _THREADS.submit(_quietly, lambda _: undo(), None)
+
+
 class _Hand(Generic[T]):
     """Held out for what is made, until it is withdrawn: one of the two sides has it, never none."""
 

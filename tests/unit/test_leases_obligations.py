@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,8 +12,6 @@ from msgspec import structs
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import concerns
-from hoopx_plugins.aws_assume_role import AwsAssumeRoleIssuer
-from hoopx_plugins.postgres_role import PostgresRoleIssuer
 from tests.unit.leases_stage import SourceDouble, order, stage
 
 
@@ -47,5 +46,17 @@ def test_what_an_obligation_is_about() -> None:
     assert concerns("profile", "postgres")
     assert not concerns("aws_policy", "postgres")
     assert not concerns("profile", "aws")
-    assert AwsAssumeRoleIssuer.heeds == {"aws_policy"}
-    assert PostgresRoleIssuer.heeds == {"profile"}
+
+
+def test_which_sources_keep_which() -> None:
+    """Whoever reads `order.obligations` says so, or its targets refuse every session that is bound."""
+    found: dict[str, frozenset[str]] = {
+        each.name: getattr(each.load(), "heeds", frozenset()) for each in entry_points(group="hoopx.issuers")
+    }
+    kept = {name: heeds for name, heeds in found.items() if heeds}
+    assert kept == {
+        "aws-assume-role": {"aws_policy"},
+        "aws-web-identity": {"aws_policy"},
+        "postgres-role": {"profile"},
+        "mysql-role": {"profile"},
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.vault.peer import Vault
 from tests.unit.vault_stage import ANN, CREATE, People, Pins, VaultStage, lease_of, login_of, may_log_in, written
+
+PAGE = (Path(__file__).parents[2] / "docs" / "credentials" / "vault-database.md").read_text()
 
 
 @pytest.fixture
@@ -191,16 +194,18 @@ def test_a_token_of_the_brokers_that_ended_is_replaced(stage: VaultStage) -> Non
     stage.nothing_remains()
 
 
-def test_a_session_that_is_cut_has_no_backend_left_either(stage: VaultStage) -> None:
-    """Vault drops the role with its connections still open; ending those is the broker's."""
+def test_what_a_killed_broker_left_connected_is_cut_by_the_statements_of_the_page(stage: VaultStage) -> None:
+    creation, revocation = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    stage.role("ro", creation, revocation=revocation.replace("app_owner", stage.postgres.superuser))
     order = stage.database_order()
     issued = stage.issue(order)
     login = login_of(issued)
     with psycopg.connect(stage.postgres.dsn(login.user, login.password.reveal())) as connection:
         connection.execute("SELECT 1")
-        connection.commit()
         stage.revoke(order, issued.handle)
-        assert stage.made() == set()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    assert stage.made() == set()
 
 
 def test_the_secrets_of_a_lease_are_in_no_error_and_no_handle(stage: VaultStage) -> None:

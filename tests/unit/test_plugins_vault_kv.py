@@ -15,6 +15,7 @@ from hoopx_plugins.static import StaticOptions
 from hoopx_plugins.vault_kv import VaultKvIssuer, VaultKvOptions
 from hoopx_plugins.vault_reference import VaultReader
 from tests.peers.postgres import Postgres
+from tests.peers.processes import closed_port
 from tests.peers.vault.peer import DoubleVault, Vault
 from tests.unit.vault_stage import Pins, VaultStage, lease_of, login_of, written
 
@@ -161,3 +162,11 @@ def test_references_that_lead_nowhere_are_told_with_their_lines(stage: Keeping, 
     assert second.startswith(":18: targets.db1.credentials.password: cannot be read (the broker cannot read `")
     assert third.startswith(":23: targets.db2.credentials.password: cannot be read (it is not MOUNT/PATH#FIELD)")
     assert stage.secret_id not in "".join(map(str, bad.value.problems))
+
+
+def test_a_vault_that_is_down_is_waited_for_once_and_told_of_for_each_value(stage: Keeping, tmp_path: Path) -> None:
+    file = configuration(stage, tmp_path, f"vault:{stage.path}#password", f"vault:{stage.path}#username")
+    file.write_text(file.read_text().replace(stage.vault.url, f"https://127.0.0.1:{closed_port()}"))
+    with pytest.raises(BadConfig) as bad:
+        load(file, {})
+    assert ["nothing listens there" in str(each) for each in bad.value.problems] == [True, True]

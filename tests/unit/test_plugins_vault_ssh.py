@@ -54,7 +54,9 @@ def test_a_session_gets_a_certificate_for_its_time_and_its_user(stage: Signing, 
     own = _openssh("-y", "-f", tmp_path / "key").split()[1]
     assert _fingerprint(tmp_path, own) in told
     assert not stage.lives(pins.handle["accessor"])  # the login is given back: nothing hangs on it
-    asyncio.run(VaultSshIssuer().revoke(lease_of(order, issued.handle), order.target))
+    # Nobody can call it back, and that is said.
+    ends = asyncio.run(VaultSshIssuer().revoke(lease_of(order, issued.handle), order.target))
+    assert ends == issued.expires_at
 
 
 def test_a_role_for_shorter_certificates_says_when_they_end(stage: Signing) -> None:

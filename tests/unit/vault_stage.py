@@ -85,8 +85,11 @@ class VaultStage:
         self.role_id, self.secret_id = vault.approle("hoopx", self.reader, self.revoker, place=self.approle, **times)
         self._before = postgres.roles()
 
-    def role(self, name: str, creation: str = CREATE, ttl: str = "5m", most: str = "4h") -> None:
+    def role(
+        self, name: str, creation: str = CREATE, ttl: str = "5m", most: str = "4h", revocation: str | None = None
+    ) -> None:
         body = {"db_name": "pg", "creation_statements": [creation], "default_ttl": ttl, "max_ttl": most}
+        body |= {"revocation_statements": [revocation]} if revocation else {}
         self.vault.write(f"{self.database}/roles/{name}", body)
 
     def server(self, **changes: Any) -> VaultServer:

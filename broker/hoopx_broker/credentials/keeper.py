@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
-from hoopx_broker.seams.issuer import Heeds, Issuer, Renews
+from hoopx_broker.seams.issuer import Heeds, Issuer, Refreshes, Renews
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
@@ -80,6 +80,7 @@ class Keeper:
     ) -> None:
         self._store = store
         self._issuers = issuers
+        self._targets = targets
         self._revocation = Revocation(issuers, targets, partings or {})
         self._clock = clock
         self._sleep = sleep
@@ -116,6 +117,23 @@ class Keeper:
             if held is None or not isinstance(issuer, Renews):
                 raise BackendFailed(f"`{order.target.source}` cannot renew this lease", "open a new session in time")
             return await self._go_on(issuer, held, order)
+
+    async def fresh(self, lease_id: LeaseId) -> Credential:
+        """What the next connection of this lease logs in with. Raises `BackendFailed`."""
+        held = self._held.get(lease_id)
+        if held is None:
+            raise BackendFailed("this lease is over", "open a new session")
+        issuer, target = self._issuers.get(held.lease.target), self._targets.get(held.lease.target)
+        if target is None or not isinstance(issuer, Refreshes):
+            return held.credential
+        try:
+            async with asyncio.timeout(ISSUE_SECONDS):
+                return await issuer.fresh(held.credential, target)
+        except TimeoutError:
+            raise BackendFailed(
+                f"the credential source `{target.source}` of `{target.name}` gave no login in {ISSUE_SECONDS:.0f} s",
+                "see whether it is up and reachable from the broker",
+            ) from None
 
     async def end(self, lease_id: LeaseId) -> bool:
         """As `conclude`: true when it is confirmed, false when it was left to `run`."""

@@ -135,8 +135,10 @@ class Api:
     # Without a token.
 
     async def _health(self, _: Request) -> Response:
-        await self._house.store.run(lambda connection: connection.execute("SELECT 1").fetchone())
-        return JSONResponse({"status": "ok", "sessions": len(self._house.sessions.all())})
+        """`leases_not_revoked`: how many should be over and are not. No reason to restart the broker, hence `ok`."""
+        left = await self._house.services.keeper.count_troubled()
+        sessions = len(self._house.sessions.all())
+        return JSONResponse({"status": "ok", "sessions": sessions, "leases_not_revoked": left})
 
     async def _about(self, _: Request) -> Response:
         return Response(_json(self._house.about), media_type="application/json")

@@ -12,9 +12,9 @@ from hoopx_broker.api.messages import AskToUnmask, Event, RequestView
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.masking.labels import UNREADABLE
-from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.catalog import CatalogReader, Fresh
 from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
-from hoopx_broker.session.database_session import DatabaseParts
+from hoopx_broker.session.database_session import DatabaseParts, login_of
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.live import Notify
 from hoopx_broker.session.matters import whole_statement
@@ -24,7 +24,7 @@ from hoopx_broker.session.unmasking import Wish, ask_to_unmask
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import HoopxError
-from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.ids import LeaseId, RequestId
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask, Deny
@@ -48,7 +48,8 @@ class Databases:
     async def prepare(self, opened: Opened, target: Target, login: DatabaseLogin, notify: Notify) -> DatabaseParts:
         """Nothing stays connected on failure."""
         services = self._services
-        reader = CatalogReader(target, login, services.crew, services.reader)
+        fresh = self._fresh(LeaseId(opened.lease), target)
+        reader = CatalogReader(target, login, services.crew, services.reader, fresh)
         try:
             bench = self._bench(opened.principal, target, reader)
             start = Start(await reader.search_path(), login.user)
@@ -58,7 +59,7 @@ class Databases:
             raise
         _warn_of_typos(target, catalog, notify)
         court = Court(bench, opened.principal, target, catalog, start, opened.reason, opened.ticket)
-        return DatabaseParts(login, court, reader)
+        return DatabaseParts(login, court, reader, fresh)
 
     async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
         """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
@@ -71,6 +72,12 @@ class Databases:
             target = msgspec.structs.replace(target, classify={**catalog.labelled, **target.classify})
         wish = Wish(who, target, ask, duration_of(ask.duration, target), labelled)
         return await ask_to_unmask(wish, services.judge(), services.desk, int(services.clock()) // 60 * 60)
+
+    def _fresh(self, lease: LeaseId, target: Target) -> Fresh:
+        async def fresh() -> DatabaseLogin:
+            return login_of(await self._services.keeper.fresh(lease), target.name)
+
+        return fresh
 
     def _bench(self, who: Principal, target: Target, reader: CatalogReader) -> Bench:
         services = self._services
