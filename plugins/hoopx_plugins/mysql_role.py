@@ -19,7 +19,7 @@ from hoopx_broker.terms.targets import Target
 from hoopx_plugins.mysql_admin import Administrator, administrator
 from hoopx_plugins.mysql_mint import MysqlProfile, drop_user, extend_user, make_user
 from hoopx_plugins.postgres_role import role_name
-from hoopx_plugins.profiles import check_default, chosen
+from hoopx_plugins.profiles import OBLIGATION, check_default, chosen
 
 # 256 bits: out of reach even for whoever gets hold of the hash in the server's log.
 PASSWORD_BYTES = 32
@@ -54,6 +54,7 @@ class MysqlRoleIssuer:
     Options: ClassVar[type[MysqlRoleOptions]] = MysqlRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"mysql"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
 
     def __init__(
         self,

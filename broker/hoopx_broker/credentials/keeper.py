@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
-from hoopx_broker.seams.issuer import Issuer, Refreshes, Renews, Wide
+from hoopx_broker.seams.issuer import Heeds, Issuer, Refreshes, Renews, Wide
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, secrets_of
+from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, concerns, secrets_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
@@ -186,6 +186,7 @@ class Keeper:
         issuer = self._issuers.get(order.target.name)
         if issuer is None:
             raise BackendFailed(f"target `{order.target.name}` has no credential source", "restart the broker")
+        _demand_heeded(issuer, order)
         now = self._clock()
         await self._store.run(lambda connection: ledger.add(connection, order, now, now + DOUBT_SECONDS))
         issued = await self._issue(issuer, order)
@@ -353,6 +354,18 @@ class Keeper:
 
 def _strike(hunted: set[LeaseId], lease_id: LeaseId, _: asyncio.Task[None]) -> None:
     hunted.discard(lease_id)
+
+
+def _demand_heeded(issuer: Issuer, order: Order) -> None:
+    """Raises `BackendFailed` where a rule binds a credential of this kind to what its source would not look at."""
+    heeded = issuer.heeds if isinstance(issuer, Heeds) else frozenset[str]()
+    for name in sorted(order.obligations):
+        if name not in heeded and concerns(name, order.target.kind):
+            raise BackendFailed(
+                f"a rule binds the session by `@{name}`, which the source `{order.target.source}` of "
+                f"`{order.target.name}` cannot do",
+                "give the target another source, or keep the rule from it by a condition",
+            )
 
 
 def _refuse_secrets(issued: Issued, order: Order) -> None:

@@ -57,6 +57,16 @@ class Wide(Protocol):
 
 
 @runtime_checkable
+class Heeds(Protocol):
+    """An issuer that binds what it makes to what rules say: `heeds` are the names of obligations that it keeps.
+
+    The others give no credential where a rule binds one of their kind: it would not be bound.
+    """
+
+    heeds: ClassVar[frozenset[str]]
+
+
+@runtime_checkable
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 
