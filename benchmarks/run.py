@@ -62,10 +62,9 @@ def _endings(sessions: int, file: Path | None) -> int:
     """Alone, for it takes a ground of its own, and minutes."""
     before = os.getloadavg()[0]
     found = measure_endings(sessions)
-    print(
-        f"python {platform.python_version()}, postgresql {installations()[0].version}, cores {os.cpu_count()}", end=""
-    )
-    print(f"{facts}, load before {before:.1f}, after {os.getloadavg()[0]:.1f}, {sessions} sessions", end="\n\n")
+    facts = f"python {platform.python_version()}, postgresql {installations()[0].version}, cores {os.cpu_count()}"
+    loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    print(f"{facts}, {loads}, {sessions} sessions", end="\n\n")
     print(endings_table(found))
     if file is not None:
         file.write_text(json.dumps(found, indent=1) + "\n")
