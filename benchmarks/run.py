@@ -63,7 +63,8 @@ def _endings(sessions: int, file: Path | None) -> int:
     before = os.getloadavg()[0]
     found = measure_endings(sessions)
     facts = f"python {platform.python_version()}, postgresql {installations()[0].version}, cores {os.cpu_count()}"
-    print(f"{facts}, load before {before:.1f}, after {os.getloadavg()[0]:.1f}, {sessions} sessions", end="\n\n")
+    loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    print(f"{facts}, {loads}, {sessions} sessions", end="\n\n")
     print(endings_table(found))
     if file is not None:
         file.write_text(json.dumps(found, indent=1) + "\n")
