@@ -27,7 +27,7 @@ SAM = Principal("sam", "human", ("security",))
 def room(s: Stage) -> Leases:
     parts: dict[str, Any] = dict.fromkeys(Services.__struct_fields__)
     parts |= {"targets": s.targets, "judge": shipped, "keeper": s.keeper, "crew": Crew(lambda *_: None)}
-    return Leases(cast("Services", Services(**parts)), Sessions(), Holdings(s.store), CalledOff())
+    return Leases(Services(**parts), Sessions(), Holdings(s.store), CalledOff())
 
 
 async def pull(brake: Leases, **asked: Any) -> list[LeaseRevoked]:
