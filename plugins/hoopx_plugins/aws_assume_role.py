@@ -29,7 +29,7 @@ class AwsAssumeRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
     `revoke: deny-policy` ends the keys with the session, by an inline policy of the role that the broker writes.
 
     `session_policy` (a policy in JSON, or `file:PATH`) and `policy_arns` bound what the keys may do of what the role
-    may; what rules say by `aws_policy` is added to them. `tags` and `source_identity` are for roles whose trust policy
+    may, where no rule says so by `aws_policy`. `tags` and `source_identity` are for roles whose trust policy
     does not allow them: with `off`, AWS does not know the person.
     """
 

@@ -28,12 +28,16 @@ def bounds_of(arns: tuple[str, ...], policy: str | None) -> SessionPolicy:
 
 
 def bounds_for(order: Order, source: str, arns: tuple[str, ...], policy: str | None) -> dict[str, Any]:
-    """What binds this session's keys, as STS takes it. Raises `BackendFailed`."""
-    texts = (*((policy,) if policy else ()), *order.obligations.get(OBLIGATION, ()))
+    """What binds this session's keys, as STS takes it. Raises `BackendFailed`.
+
+    What rules say takes the place of the configuration: AWS knows no intersection of session policies, and keys that
+    may do more than the rules that allowed them say would be a surprise.
+    """
+    told = order.obligations.get(OBLIGATION, ())
     try:
-        return combined(arns, texts).parameters()
+        return (combined((), told) if told else bounds_of(arns, policy)).parameters()
     except ValueError as error:
         raise BackendFailed(
             f"the source `{source}` of target `{order.target.name}` cannot bind the keys: `aws_policy` {error}",
-            "correct `@aws_policy` in the rules that allow the session, or the target's `session_policy`",
+            "correct `@aws_policy` in the rules that allow the session",
         ) from None

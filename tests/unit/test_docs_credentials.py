@@ -81,9 +81,14 @@ def written(home: Path, text: str) -> Path:
     return file
 
 
+_POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]}'
+
+
 def filled(place: Path) -> None:
     if place.suffix in (".pem", ".crt"):
         Authority.make("the page's").write(place)
+    elif place.suffix == ".json":
+        place.write_text(_POLICY)
     else:
         place.write_text("what a page's file holds\n")
 

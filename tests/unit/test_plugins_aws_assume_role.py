@@ -70,13 +70,24 @@ def test_a_role_that_trusts_no_tags_gets_none(aws: Aws, role: str) -> None:
     assert not [key for key in aws.asked("AssumeRole")[-1] if "Tag" in key or "SourceIdentity" in key]
 
 
-def test_configuration_and_rules_bind_the_keys_together(aws: Aws, role: str) -> None:
-    told = {"aws_policy": (policy(allow("ec2:DescribeInstances") | {"Sid": "one"}), READ_ONLY)}
-    bound = at(aws, role, session_policy=policy(allow("s3:ListBucket") | {"Sid": "one"}))
-    issue(order(bound, obligations=told))
+def test_what_several_rules_say_is_added_up(aws: Aws, role: str) -> None:
+    told = (policy(allow("ec2:DescribeInstances") | {"Sid": "one"}), policy(allow("s3:ListBucket") | {"Sid": "one"}))
+    issue(order(at(aws, role), obligations={"aws_policy": (*told, READ_ONLY)}))
     asked = aws.asked("AssumeRole")[-1]
     assert asked["PolicyArns.member.1.arn"] == READ_ONLY
-    assert json.loads(asked["Policy"])["Statement"] == [allow("s3:ListBucket"), allow("ec2:DescribeInstances")]
+    assert json.loads(asked["Policy"])["Statement"] == [allow("ec2:DescribeInstances"), allow("s3:ListBucket")]
+
+
+def test_keys_may_do_no_more_than_the_rules_say_whatever_the_configuration_allows(aws: Aws, role: str) -> None:
+    target = at(aws, role, session_policy=policy(allow("s3:*")), policy_arns=(READ_ONLY,))
+    issue(order(target, obligations={"aws_policy": (policy(allow("ec2:DescribeInstances")),)}))
+    asked = aws.asked("AssumeRole")[-1]
+    assert "PolicyArns.member.1.arn" not in asked
+    assert json.loads(asked["Policy"])["Statement"] == [allow("ec2:DescribeInstances")]
+    issue(order(target))
+    asked = aws.asked("AssumeRole")[-1]
+    assert asked["PolicyArns.member.1.arn"] == READ_ONLY
+    assert json.loads(asked["Policy"])["Statement"] == [allow("s3:*")]
 
 
 @pytest.mark.parametrize(
