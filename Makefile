@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers-postgres regress check fuzz canaries lock clean environment
+.PHONY: help demo test peers-postgres regress check linters fuzz canaries lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -8,7 +8,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 # The tests of one file share what they set up; files wait for servers and processes more than they compute.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# `tests/conftest.py` says which files come first.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo 'make demo    hoopx on this machine: embedded PostgreSQL, a scripted tour, nothing left behind'
@@ -32,7 +33,7 @@ demo: environment
 
 test: environment
 	@.ci/peers
-	@$(VENV)/pytest $(SIDE_BY_SIDE) $(ARGS)
+	@.ci/in-memory $(VENV)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 peers-postgres: environment
 	@.ci/peers every-postgres
@@ -42,13 +43,16 @@ regress: environment
 	@.ci/regress-source
 	@nice $(VENV)/python -m tests.regress $(ARGS)
 
-check: environment
+check: linters
+	$(VENV)/pytest -q tests/golden/test_cli_help_golden.py
+
+# Without what `make test` tells too.
+linters: environment
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy -p hoopx_cli -p hoopx_broker -p hoopx_plugins -p tests -p benchmarks
 	$(VENV)/lint-imports
 	$(VENV)/hoopx policy test policies
-	$(VENV)/pytest -q tests/golden/test_cli_help_golden.py
 
 fuzz: environment
 	@$(VENV)/python -m tests.fuzz $(ARGS)
@@ -69,7 +73,7 @@ lock: environment
 
 clean:
 	find broker -name '*.so' -delete
-	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/regress/source
+	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiled, the loops over rows take a fourth to a tenth of the time. `make clean` takes it away.

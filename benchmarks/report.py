@@ -60,6 +60,12 @@ def openings_table(samples: Samples) -> str:
     return "\n".join(rows)
 
 
+def endings_table(samples: Samples) -> str:
+    rows = ["| what | p50, s | p99, s | most, s |", "| --- | --- | --- | --- |"]
+    rows += [f"| {name} | {_at(50, s):.2f} | {_at(99, s):.2f} | {max(s):.2f} |" for name, s in samples.items()]
+    return "\n".join(rows)
+
+
 def document(facts: Mapping[str, Any], measured: Mapping[str, Rounds], samples: Samples) -> dict[str, Any]:
     """Everything, in seconds."""
     return {

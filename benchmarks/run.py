@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.peers.postgres import installations
+
 from benchmarks.cases import Case, cases
+from benchmarks.endings import SESSIONS, measure_endings
 from benchmarks.ground import Ground, ground
 from benchmarks.openings import measure_openings
 from benchmarks.pump import measure_pump
-from benchmarks.report import Rounds, document, machine, openings_table, table
+from benchmarks.report import Rounds, document, endings_table, machine, openings_table, table
 from benchmarks.ways import Way
 
 
@@ -22,6 +27,8 @@ def main() -> int:
         for name, microseconds in measure_pump(said.pump).items():
             print(f"{name}: {microseconds:.1f} µs of CPU in the pump")
         return 0
+    if said.only == "endings":
+        return _endings(said.sessions, said.json)
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground() as on:
         facts = machine(on)
         chosen = [case for case in cases(Path(place), said.seconds) if said.only in case.name]
@@ -43,9 +50,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="how long each run of pgbench lasts (2)")
     parser.add_argument("--openings", type=int, default=20, help="how many sessions to open (20)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the cases with TEXT in their name")
+    parser.add_argument(
+        "--sessions", type=int, default=SESSIONS, help=f"with --only endings: how many end at once ({SESSIONS})"
+    )
     parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     return parser.parse_args()
+
+
+def _endings(sessions: int, file: Path | None) -> int:
+    """Alone, for it takes a ground of its own, and minutes."""
+    before = os.getloadavg()[0]
+    found = measure_endings(sessions)
+    facts = f"python {platform.python_version()}, postgresql {installations()[0].version}, cores {os.cpu_count()}"
+    loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    print(f"{facts}, {loads}, {sessions} sessions", end="\n\n")
+    print(endings_table(found))
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
 
 
 def _rounds(case: Case, on: Ground, rounds: int) -> Rounds:

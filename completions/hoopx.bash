@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions leases policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -46,6 +46,7 @@ _hoopx() {
     'show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'connect') words='' options='--account --broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
     'exec') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
+    'credentials') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'agent') words='' options='--account --as --broker --ca --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' kind='' ;;
     'classify') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
     'request') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
@@ -75,7 +76,7 @@ _hoopx() {
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'admin revoked') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
-    'broker run') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'broker run') words='' options='-c --config --help -o --output -q --quiet --standby -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker migrate') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker keys') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;

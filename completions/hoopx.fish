@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec agent classify request requests approve deny sessions leases policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -151,6 +151,17 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'credentials'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'credentials'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'credentials'" -l broker
+complete -c hoopx -n "__hoopx_at 'credentials'" -l ca
+complete -c hoopx -n "__hoopx_at 'credentials'" -l help
+complete -c hoopx -n "__hoopx_at 'credentials'" -s o
+complete -c hoopx -n "__hoopx_at 'credentials'" -l output
+complete -c hoopx -n "__hoopx_at 'credentials'" -s q
+complete -c hoopx -n "__hoopx_at 'credentials'" -l quiet
+complete -c hoopx -n "__hoopx_at 'credentials'" -s v
+complete -c hoopx -n "__hoopx_at 'credentials'" -l verbose
 complete -c hoopx -n "__hoopx_at 'agent'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'agent'" -l as
 complete -c hoopx -n "__hoopx_at 'agent'" -l broker
@@ -469,6 +480,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -s o
 complete -c hoopx -n "__hoopx_at 'broker run'" -l output
 complete -c hoopx -n "__hoopx_at 'broker run'" -s q
 complete -c hoopx -n "__hoopx_at 'broker run'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker run'" -l standby
 complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.peers import found
+from tests.peers.mariadb import MariaDb, running
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.peers.vault.peer import DoubleVault, Vault, double, real
 from tests.peers.vault.peer import program as real_program
@@ -18,9 +22,57 @@ from tests.peers.vault.peer import program as real_program
 if TYPE_CHECKING:
     from tests.peers.aws import Aws
 
+# Where files run side by side the longest come first, so that none is still running when all others are done.
+LONGEST = (
+    "journeys/test_native_sessions.py",
+    "journeys/test_signin_providers.py",
+    "journeys/test_command_line_days.py",
+    "journeys/test_faults.py",
+    "journeys/test_ci_templates.py",
+    "journeys/test_jobs.py",
+    "journeys/test_login_elsewhere.py",
+    "journeys/test_unmask.py",
+    "journeys/test_client_days.py",
+    "journeys/test_agents.py",
+    "journeys/test_revocation.py",
+    "journeys/test_demo.py",
+    "unit/test_plugins_postgres_role.py",
+    "laws/test_masking_canaries.py",
+    "unit/test_masking_detect.py",
+    "unit/test_plugins_postgres_drop.py",
+    "journeys/test_native_hostile.py",
+    "journeys/test_masking_day.py",
+    "journeys/test_ordinary_life.py",
+    "journeys/test_bad_input.py",
+    "journeys/test_masked_reads.py",
+    "laws/test_masking_review.py",
+)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Processes side by side each compile a part of the tests first, and find what the others have compiled.
+
+    What cannot be imported is imported again where it is collected, and told there.
+    """
+    beside = getattr(session.config, "workerinput", None)
+    if beside is None or session.config.args != session.config.getini("testpaths"):
+        return
+    home = Path(__file__).parent
+    number, processes = int(beside["workerid"].removeprefix("gw")), beside["workercount"]
+    for file in sorted(home.glob("*/test_*.py"))[number::processes]:
+        with warnings.catch_warnings(action="error"), suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(home.parent).with_suffix("").parts))
+
 
 def pytest_report_header() -> list[str]:
     return found.header()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within a file nothing changes."""
+    home = Path(__file__).parent
+    places = {home / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +88,14 @@ def foundry(tmp_path_factory: pytest.TempPathFactory) -> Foundry:
 def postgres(foundry: Foundry) -> Iterator[Postgres]:
     """A running PostgreSQL shared by the whole run: leave it as you found it."""
     with foundry.server(installations()[0]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    """A running MariaDB shared by the whole run: leave it as you found it."""
+    found.require("mariadb")
+    with running(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
 
 

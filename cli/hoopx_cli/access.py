@@ -90,6 +90,10 @@ class Access(Struct, frozen=True):
         line = f"psql {shlex.quote(' '.join(f'{name}={_conninfo(value)}' for name, value in parts.items()))}"
         return line if self.password is None else f"PGPASSWORD={self.password.reveal()} {line}"
 
+    def lines(self) -> list[str]:
+        """What a person copies: the connection string, and psql's line."""
+        return [self.url(), self.psql()]
+
     def variables(self) -> dict[str, str]:
         """What PostgreSQL's own clients read."""
         return {

@@ -50,25 +50,28 @@ def agent(
     from hoopx_cli.errand import Terms
 
     delegate = errand.delegate(kit, as_)
-    targets = _chosen(delegate.targets, target or [], delegate.spoken)
+    targets = chosen(delegate.targets, target or [], delegate.spoken, delegate.others)
     _announce(kit, delegate.spoken, targets)
     file = _instruct(kit, delegate, targets, rest, instructions)
     return errand.run(kit, delegate, targets, Terms(reason, ticket, length, patience, rest), file)
 
 
-def _chosen(given: list[TargetView], named: list[str], who: str) -> list[TargetView]:
+def chosen(given: list[TargetView], named: list[str], who: str, others: tuple[str, ...] = ()) -> list[TargetView]:
     """In the order of their names. Raises `Denied` where policy does not give one that is wanted, or none at all."""
     from hoopx_cli.access import demand_distinct
 
     by_name = {one.name: one for one in given}
     for name in named:
+        if name in others:
+            message = f"`{name}` is no database: its keys cannot wait until somebody connects"
+            raise BadInput(message, "docs/aws.md says how agents come to AWS")
         if name not in by_name:
             raise Denied(f"policy gives no target `{name}` to `{who}`", _others(by_name))
     if not given:
         raise Denied(f"policy gives no target to `{who}`", "whoever keeps the policies of hoopx decides what it may do")
-    chosen = sorted(set(named) or by_name)
-    demand_distinct(chosen)
-    return [by_name[name] for name in chosen]
+    taken = sorted(set(named) or by_name)
+    demand_distinct(taken)
+    return [by_name[name] for name in taken]
 
 
 def _others(known: dict[str, TargetView]) -> str:

@@ -19,11 +19,12 @@ app = group("Example: hoopx broker run --config hoopx.yaml")
 broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service that stands between people and targets.")
 app.add_typer(broker, name="broker")
 
+Standby = Annotated[bool, typer.Option("--standby", help="Wait until no other broker uses the state; then take over.")]
 Config = Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
 
 
 @broker.command(cls=HoopxCommand)
-def run(context: typer.Context, config: Config = "") -> None:
+def run(context: typer.Context, config: Config = "", standby: Standby = False) -> None:
     """Example: hoopx broker run --config hoopx.yaml
 
     Run the broker until Ctrl-C or SIGTERM.
@@ -31,7 +32,7 @@ def run(context: typer.Context, config: Config = "") -> None:
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.run import serve
-    serve(_path(kit, config))
+    serve(_path(kit, config), standby=standby)
 
 
 @broker.command(cls=HoopxCommand)

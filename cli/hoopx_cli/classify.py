@@ -18,7 +18,7 @@ from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
 
 if TYPE_CHECKING:
-    from hoopx_cli.front import Held
+    from hoopx_cli.front import AnyHeld
     from hoopx_cli.survey import Survey
 
 app = group("Example: hoopx classify prod-db")
@@ -58,9 +58,10 @@ def classify(
     detectors = [Detector(name) for name in BUILT_IN]
     order = Open(target, reason, ticket, seconds_of(for_, "--for"), seconds_of(wait, "--wait"), request or None)
 
-    async def use(held: Sequence[Held], signals: object) -> int:
-        survey = Survey(held[0].session.opened, kit.out)
-        async with samples.connected(held[0].access, kit.out.say) as connection:
+    async def use(held: Sequence[AnyHeld], signals: object) -> int:
+        database = front.demand_database(held[0])
+        survey = Survey(database.session.opened, kit.out)
+        async with samples.connected(database.access, kit.out.say) as connection:
             found = await samples.columns(connection, target, schema)
             await survey.run(connection, found, sample, lambda text: classes_in(text, detectors))
         _print(kit, target, survey)

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
+    "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
     "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),
     "classify": ("hoopx_cli.classify", "Propose which columns of a target hold personal data."),
     "request": ("hoopx_cli.requests", "Ask for approval of a session."),

@@ -18,6 +18,7 @@ _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
     "token": _TARGETS,
+    "credentials": _TARGETS,
     "exec": _TARGETS,
     "classify": _TARGETS,
     "request": _TARGETS,

@@ -54,7 +54,7 @@ def connect(
 
     was_open = False
 
-    async def use(held: Sequence[front.Held], signals: object) -> int:
+    async def use(held: Sequence[front.AnyHeld], signals: object) -> int:
         nonlocal was_open
         was_open = True
         _announce(kit, held[0])
@@ -82,15 +82,18 @@ def _door(port: str, socket: str) -> tuple[int | None, Path | None]:
 
 
 def _announce(kit: Kit, held: object) -> None:
-    from hoopx_cli.front import Held
+    from hoopx_cli.front import Held, HeldAws
 
-    assert isinstance(held, Held)
-    opened, access = held.session.opened, held.access
+    assert isinstance(held, Held | HeldAws)
+    opened = held.session.opened
     if kit.out.form is Form.JSON:
-        kit.out.json(access.document())
+        kit.out.json(held.access.document())
     else:
-        kit.out.data(access.url())
-        kit.out.data(access.psql())
+        for line in held.access.lines():
+            kit.out.data(line)
+    if isinstance(held, HeldAws):
+        kit.out.say("for programs of AWS, by these variables, or by two lines in ~/.aws/config:")
+        kit.out.say(f"  [profile {opened.target}]\n  credential_process = hoopx credentials {opened.target}")
     kit.out.say(f"session {opened.session} with `{opened.target}` is open until {moment(opened.expires_at)}")
     if opened.masked:
         kit.out.say(f"masked: {', '.join(opened.masked)}")

@@ -28,12 +28,16 @@ from hoopx_cli.unreadable import keep_from_others
 
 
 class Delegate(Struct, frozen=True):
-    """An agent that acts for a human, by what, and the targets that policy gives to both."""
+    """An agent that acts for a human, by what, and the targets that policy gives to both.
+
+    `others` are those that it gives too, and that nothing on standby could serve.
+    """
 
     agent: str
     human: str
     delegation: Delegation
     targets: list[TargetView]
+    others: tuple[str, ...] = ()
 
     @property
     def spoken(self) -> str:
@@ -60,8 +64,10 @@ def delegate(kit: Kit, named: str) -> Delegate:
     if who.user != agent or who.on_behalf_of is None:
         raise Denied(f"the broker knows this token as `{who.user}`, not as an agent of yours", "tell who runs it")
     # What a newer broker has beside it is no reason to go without the rest.
-    targets = [target for target in api.targets() if target.kind in front.SPOKEN]
-    return Delegate(agent, who.on_behalf_of, delegation, targets)
+    given = api.targets()
+    targets = [target for target in given if target.kind in front.SPOKEN]
+    others = tuple(target.name for target in given if target.kind not in front.SPOKEN)
+    return Delegate(agent, who.on_behalf_of, delegation, targets, others)
 
 
 def run(kit: Kit, delegate: Delegate, targets: Sequence[TargetView], terms: Terms, instructions: str) -> int:

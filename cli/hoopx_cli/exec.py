@@ -30,7 +30,8 @@ def exec_(
     """Example: hoopx exec prod-db -- psql -c 'select 1'
 
     Run a command with PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and DATABASE_URL set, and <TARGET>_DATABASE_URL
-    for each of several targets. Input, output, signals and the exit code are the command's own.
+    for each of several targets. With an AWS account it has that account's keys in AWS_* and no others; with several,
+    each is a profile of its target's name. Input, output, signals and the exit code are the command's own.
     Where an approval is needed it leaves with 12 and the request's id, unless --wait is given.
     """
     kit = kit_of(context)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
@@ -14,12 +17,15 @@ from hoopx_broker.api.messages import Ended, Open
 from hoopx_broker.terms.errors import BadInput, Unreachable
 from hoopx_broker.tunnel.client import Broker
 from hoopx_cli import child as child_room
+from hoopx_cli import key_endpoint, key_socket
 from hoopx_cli.access import Access, environment
+from hoopx_cli.aws_access import AwsAccess, aws_environment
+from hoopx_cli.aws_config import config_of, file_in, own_config
 from hoopx_cli.doors import Door, opened_door
 from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
-from hoopx_cli.output import Output
+from hoopx_cli.output import Output, moment
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
@@ -27,17 +33,36 @@ from hoopx_cli.signals import Signals, caught
 STATUS_SECONDS = 1
 # The kinds of targets that have a local socket.
 SPOKEN = frozenset({"postgres"})
+# The kind whose keys the laptop holds itself.
+AWS = "aws"
 
 
 class Held(Struct, frozen=True):
-    """An open session, its local socket, and how to reach it."""
+    """An open session of a database, its local socket, and how to reach it."""
 
     session: Session
     listener: Listener
     access: Access
 
+    def told(self) -> str:
+        """For the status line."""
+        return _counted(self.listener.streams)
 
-Use = Callable[[Sequence[Held], Signals], Awaitable[int]]
+
+class HeldAws(Struct, frozen=True):
+    """An open session of an AWS account, and how its keys are come by."""
+
+    session: Session
+    access: AwsAccess
+
+    def told(self) -> str:
+        """For the status line."""
+        keys = self.access.newest()
+        return "no keys" if keys is None else f"keys until {moment(keys.expires_at)}"
+
+
+AnyHeld = Held | HeldAws
+Use = Callable[[Sequence[AnyHeld], Signals], Awaitable[int]]
 # Returns the exit code; what it puts on the stack is ended behind it.
 Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
 
@@ -64,11 +89,29 @@ def run(out: Output, main: Main) -> int:
 def run_child(kit: Kit, command: Sequence[str]) -> Use:
     """Use the sessions by one child; its exit code is ours."""
 
-    async def use(held: Sequence[Held], signals: Signals) -> int:
-        environ = environment(kit.environ, [one.access for one in held])
-        return await attend_child(kit.out, signals, command, environ, lambda child: _until_over(child, held, kit))
+    async def use(held: Sequence[AnyHeld], signals: Signals) -> int:
+        with ExitStack() as files:
+            environ = environment_of(kit, held, files)
+            return await attend_child(kit.out, signals, command, environ, lambda child: _until_over(child, held, kit))
 
     return use
+
+
+def environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict[str, str]:
+    """A child's. What it refers to is on disk as long as `files` lasts, and holds no secret."""
+    databases = [one.access for one in held if isinstance(one, Held)]
+    accounts = [one.access for one in held if isinstance(one, HeldAws)]
+    environ = environment(kit.environ, databases)
+    if not accounts:
+        return environ
+    folder = Path(files.enter_context(TemporaryDirectory(prefix="hoopx-")))
+    text = config_of(own_config(environ), {one.target: one.region for one in accounts}, credentials_command(kit))
+    return aws_environment(environ, accounts, str(file_in(folder, text)))
+
+
+def credentials_command(kit: Kit) -> list[str]:
+    """The way back to us, which knows the broker whatever the child's environment says."""
+    return [sys.executable, "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
 
 
 async def attend_child(
@@ -91,12 +134,12 @@ async def attend_child(
         await child.stop()
 
 
-async def watch(kit: Kit, held: Held) -> int:
+async def watch(kit: Kit, held: AnyHeld) -> int:
     """Show a status line until the session ends."""
     over = asyncio.ensure_future(held.session.over())
     while not over.done():
         left = held.access.expires_at - time.time()
-        kit.out.status(f"{held.access.target} · {_counted(held.listener.streams)} · {spoken(left)} left · Ctrl-C ends")
+        kit.out.status(f"{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
         await asyncio.wait([over], timeout=STATUS_SECONDS)
     kit.out.status("")
     ended = await over
@@ -120,18 +163,38 @@ async def _orderly(out: Output, main: Main) -> int:
     return code if code is not None else 128 + (signals.received or 0)
 
 
-async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> Held:
+async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> AnyHeld:
     """The socket first: a port that is taken is known before anybody is asked for an approval."""
     out = entrance.out
-    place = opened_door(stack, entrance.settings, order.target, out.insist, door)
-    session = await stack.enter_async_context(open_session(entrance, order))
-    opened = session.opened
-    demand_spoken(opened.target, opened.kind)
+    with ExitStack() as doorway:
+        place = opened_door(doorway, entrance.settings, order.target, out.insist, door)
+        session = await stack.enter_async_context(open_session(entrance, order))
+        opened = session.opened
+        if opened.kind == AWS:
+            return await _hold_keys(stack, entrance, session, door)
+        demand_spoken(opened.target, opened.kind)
+        stack.push(doorway.pop_all())
     listener = Listener(session.dial, place.password, out.say)
     await stack.enter_async_context(listening(place.socket, listener))
     out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
     access = place.access(opened.target, opened.session, opened.database, opened.expires_at)
     return Held(session, listener, access)
+
+
+async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session, door: Door) -> HeldAws:
+    opened, out = session.opened, entrance.out
+    if door != Door():
+        message = f"`{opened.target}` is of kind `{AWS}`, which has no local socket of its own"
+        raise BadInput(message, "leave out --port and --socket")
+    keys = await session.keys()
+    out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
+    endpoint = await stack.enter_async_context(key_endpoint.serving(session.newest_keys))
+    try:
+        await stack.enter_async_context(key_socket.serving(entrance.settings, opened.target, session.newest_keys))
+    except BadInput as error:  # another hoopx holds it open, perhaps: its keys are given then
+        out.insist(f"`hoopx credentials {opened.target}` does not lead here: {error.message}")
+    access = AwsAccess(opened.target, opened.session, keys.region, opened.expires_at, session.newest_keys, endpoint)
+    return HeldAws(session, access)
 
 
 def demand_spoken(target: str, kind: str) -> None:
@@ -140,7 +203,14 @@ def demand_spoken(target: str, kind: str) -> None:
         raise BadInput(f"`{target}` speaks {kind}, which this hoopx does not", "update hoopx")
 
 
-async def _until_over(child: child_room.Child, held: Sequence[Held], kit: Kit) -> int:
+def demand_database(held: AnyHeld) -> Held:
+    """Raises `BadInput` for what has no columns."""
+    if not isinstance(held, Held):
+        raise BadInput(f"`{held.access.target}` is no database", "`hoopx ls` tells the kinds of targets")
+    return held
+
+
+async def _until_over(child: child_room.Child, held: Sequence[AnyHeld], kit: Kit) -> int:
     """The child's end, or the end of any session that it stands on: then it is stopped."""
     done = asyncio.ensure_future(child.wait())
     overs = {asyncio.ensure_future(one.session.over()): one for one in held}

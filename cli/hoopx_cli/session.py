@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.terms.errors import BackendFailed, HoopxError, StillPending, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import (
@@ -24,6 +24,7 @@ from hoopx_broker.tunnel.client import (
 )
 from hoopx_cli import trust
 from hoopx_cli.credential import Credential
+from hoopx_cli.key_ring import HeldKeys
 from hoopx_cli.output import Output, moment
 from hoopx_cli.refusals import error_in, error_of
 from hoopx_cli.settings import Settings
@@ -62,11 +63,27 @@ class Session:
         self.opened = opened
         self._entrance = entrance
         self._control = control
+        self._keys: HeldKeys | None = None
+        self._has_keys = asyncio.Event()
         self._follower = asyncio.get_running_loop().create_task(self._follow())
 
     async def over(self) -> Ended | None:
         """Waits for the end and says how the broker gave it; None when the broker was lost."""
         return await asyncio.shield(self._follower)
+
+    def newest_keys(self) -> HeldKeys | None:
+        """Those that the broker handed out last; None when the session is over."""
+        return None if self._follower.done() else self._keys
+
+    async def keys(self) -> HeldKeys:
+        """Waits for the first. Raises `BackendFailed` where the session ends without."""
+        first = asyncio.ensure_future(self._has_keys.wait())
+        await asyncio.wait({first, self._follower}, return_when=asyncio.FIRST_COMPLETED, timeout=OPENING_SECONDS)
+        first.cancel()
+        if self._keys is None:
+            message = f"the broker handed out no keys for `{self.opened.target}`"
+            raise BackendFailed(message, "the broker's log says why")
+        return self._keys
 
     async def dial(self, near: Near) -> Stream:
         broker = self._entrance.broker
@@ -93,6 +110,9 @@ class Session:
             match await self._control.hear():
                 case Event(_, message):
                     self._entrance.out.say(f"{self.opened.target}: {message}")
+                case Keys() as keys:
+                    self._keys = HeldKeys.of(keys)
+                    self._has_keys.set()
                 case Ended() as ended:
                     return ended
                 case Refusal() as refusal:
@@ -166,6 +186,8 @@ async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting:
                             limit.reschedule(asyncio.get_running_loop().time() + order.wait + OPENING_SECONDS)
                     case Event(_, message):
                         entrance.out.say(message)
+                    case Keys():
+                        raise Unreachable("the broker handed out keys before the session was open", "update hoopx")
                     case Ended(reason):
                         raise BackendFailed(f"the session ended before it was open: {reason}", "try again")
                     case None:

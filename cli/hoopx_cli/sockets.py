@@ -80,7 +80,7 @@ def on_usual_port(home: Path, broker: str, target: str, warn: Callable[[str], No
 def on_file(path: Path) -> Iterator[SocketFile]:
     """Listen on a socket file, and remove it and its alias afterwards. Files that are not ours are left alone."""
     path = path.expanduser().absolute()
-    made = _bound(path)
+    made = bound(path)
     identity = path.lstat().st_ino
     alias: Path | None = None
     try:
@@ -127,7 +127,8 @@ def _ports(home: Path) -> dict[str, int]:
         return {}
 
 
-def _bound(path: Path) -> socket.socket:
+def bound(path: Path) -> socket.socket:
+    """Listen on a socket file of mode 0600. Raises `BadInput` where that cannot be, or somebody listens already."""
     if len(os.fsencode(path)) > MAX_PATH:
         raise BadInput(f"the socket path is longer than {MAX_PATH} bytes", "choose a shorter one, for instance in /tmp")
     demand_own_folder(path.parent)

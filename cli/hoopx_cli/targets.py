@@ -32,7 +32,10 @@ def ls(context: typer.Context) -> None:
     if not targets:
         kit.out.say("there is no target that you may see")
         return
-    rows = [(one.name, one.kind, one.database, _ACCESS.get(one.access, one.access), _labels(one)) for one in targets]
+    rows = [
+        (one.name, one.kind, one.database or one.region, _ACCESS.get(one.access, one.access), _labels(one))
+        for one in targets
+    ]
     kit.out.table(("target", "kind", "database", "access", "labels"), rows)
 
 
@@ -55,6 +58,8 @@ def show(
             ("target", seen.name),
             ("kind", seen.kind),
             ("database", seen.database),
+            ("region", seen.region),
+            ("account", seen.account),
             ("access", _ACCESS.get(seen.access, seen.access)),
             ("because", seen.reason),
             ("rules", ", ".join(seen.rules)),

@@ -15,7 +15,6 @@ from hoopx_broker.terms.secret import Secret
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _PARTITION = r"aws(-[a-z]+)*"
 ROLE_ARN = re.compile(rf"arn:{_PARTITION}:iam::[0-9]{{12}}:role/[\w+=,.@/-]{{1,576}}", re.ASCII)
-POLICY_ARN = re.compile(rf"arn:{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[\w+=,.@/-]{{1,640}}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

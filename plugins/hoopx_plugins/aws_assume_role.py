@@ -10,19 +10,17 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 
 from hoopx_broker.seams.issuer import Pin
-from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import AwsKeys, Credential, Issued, Lease, Order
-from hoopx_broker.terms.secret import Secret
+from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
+from hoopx_plugins.aws_bounds import OBLIGATION, bounds_for, bounds_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_ended import Pause, deny
+from hoopx_plugins.aws_ended import LANES, Pause
 from hoopx_plugins.aws_names import session_name, source_identity, tags_of
-from hoopx_plugins.aws_policy import SessionPolicy, combined
+from hoopx_plugins.aws_sessions import end_of, ends_at, issued_from, pinned
 from hoopx_plugins.aws_times import CHAINED_SECONDS, key_seconds, seconds_of
 
 _NAME = "aws-assume-role"
-OBLIGATION = "aws_policy"  # how rules bind what they allow: `@aws_policy("arn:aws:iam::aws:policy/ReadOnlyAccess")`
 
 
 class AwsAssumeRoleOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +56,8 @@ class AwsAssumeRoleIssuer:
     Options: ClassVar[type[AwsAssumeRoleOptions]] = AwsAssumeRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"aws"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
+    lanes: ClassVar[int] = LANES
 
     def __init__(self, clock: Callable[[], float] = time.time, pause: Pause = asyncio.sleep) -> None:
         self._clock = clock
@@ -85,69 +85,10 @@ class AwsAssumeRoleIssuer:
         return await end_of(lease, _caller(target), self._clock(), self._pause)
 
 
-async def end_of(lease: Lease, caller: Caller, now: float, pause: Pause) -> float | None:
-    """See to it that a lease's keys are worth nothing: None where they are, else from when on they will be."""
-    end = ends_at(lease)
-    if end <= now:
-        return None
-    if caller.target.credentials.revoke is None:
-        return end
-    await deny(caller, lease, end, pause)
-    return None
-
-
 def check_duration(written: str, account: AwsAccount) -> None:
     """Raises `ValueError`."""
     if seconds_of(written) > CHAINED_SECONDS and account.role is not None:
         raise ValueError("`max_duration` is at most `1h` behind `aws.role`: AWS gives no more to a role of a role")
-
-
-def bounds_of(arns: tuple[str, ...], policy: str | None) -> SessionPolicy:
-    """Raises `ValueError` that names the option."""
-    try:
-        combined(arns, ())
-    except ValueError as error:
-        raise ValueError(f"`policy_arns` {error}") from None
-    if policy is None:
-        return combined(arns, ())
-    if not policy.lstrip().startswith("{"):
-        raise ValueError("`session_policy` is not JSON; name managed policies in `policy_arns`, a file by `file:PATH`")
-    try:
-        return combined(arns, (policy,))
-    except ValueError as error:
-        raise ValueError(f"`session_policy` {error}") from None
-
-
-def bounds_for(order: Order, source: str, arns: tuple[str, ...], policy: str | None) -> dict[str, Any]:
-    """What binds this session's keys, as STS takes it. Raises `BackendFailed`."""
-    texts = (*((policy,) if policy else ()), *order.obligations.get(OBLIGATION, ()))
-    try:
-        return combined(arns, texts).parameters()
-    except ValueError as error:
-        raise BackendFailed(
-            f"the source `{source}` of target `{order.target.name}` cannot bind the keys: `aws_policy` {error}",
-            "correct `@aws_policy` in the rules that allow the session, or the target's `session_policy`",
-        ) from None
-
-
-def pinned(role: str, order: Order, end: float) -> dict[str, str]:
-    """What is known before AWS is asked."""
-    return {"role": role, "session": session_name(order.session), "ends_at": str(int(end))}
-
-
-def issued_from(answer: dict[str, Any], role: str, order: Order, not_before: float = 0.0) -> Issued:
-    """`not_before` is when older keys of the session end."""
-    keys, user = answer["Credentials"], answer["AssumedRoleUser"]
-    end = keys["Expiration"].timestamp()
-    handle = pinned(role, order, max(end, not_before)) | {"user_id": user["AssumedRoleId"], "arn": user["Arn"]}
-    credential = AwsKeys(keys["AccessKeyId"], Secret(keys["SecretAccessKey"]), Secret(keys["SessionToken"]))
-    return Issued(credential, handle, end)
-
-
-def ends_at(lease: Lease) -> float:
-    """When the last keys of a lease end; 0 for a lease for which none were asked for."""
-    written = lease.handle.get("ends_at")
-    return float(written) if written else 0.0
 
 
 def _request(order: Order, options: AwsAssumeRoleOptions, seconds: int) -> dict[str, Any]:

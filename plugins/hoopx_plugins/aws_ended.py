@@ -17,6 +17,8 @@ from hoopx_plugins.aws_ended_list import POLICY_NAME, Ended, extended, read, wri
 from hoopx_plugins.aws_names import session_name
 
 ATTEMPTS = 3
+# Revocations at once for one target: they are written together, so many cost IAM no more than a few.
+LANES = 64
 # Another broker that had read the list before we wrote may overwrite it; by then it has, and what we read is settled.
 SETTLE_SECONDS = 0.5
 _ROLE_ID = re.compile(r"(A[A-Z0-9]{15,127}):.*")

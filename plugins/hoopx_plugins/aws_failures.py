@@ -43,12 +43,11 @@ _THROTTLED = (
 # By AWS's codes. What a source alone can meet, it looks up before these.
 _OF_AWS = {
     "ExpiredToken": ("the broker's own AWS credentials have expired", _CREDENTIALS),
-    "ExpiredTokenException": ("the broker's own AWS credentials have expired", _CREDENTIALS),
     "InvalidClientTokenId": ("AWS does not know the broker's access key, or not in this region", _CREDENTIALS),
     "UnrecognizedClientException": ("AWS does not know the broker's access key, or not in this region", _CREDENTIALS),
     "InvalidAccessKeyId": ("AWS does not know the broker's access key", _CREDENTIALS),
-    "SignatureDoesNotMatch": ("AWS takes the signature for wrong: the secret key or the clock is", _CLOCK),
-    "InvalidSignatureException": ("AWS takes the signature for wrong: the secret key or the clock is", _CLOCK),
+    "SignatureDoesNotMatch": ("AWS does not take the signature: the secret key or the clock is wrong", _CLOCK),
+    "InvalidSignatureException": ("AWS does not take the signature: the secret key or the clock is wrong", _CLOCK),
     "RequestExpired": ("AWS takes the request for too old", _CLOCK),
     "RequestTimeTooSkewed": ("the broker's clock is not AWS's", _CLOCK),
     "RequestInTheFuture": ("the broker's clock is not AWS's", _CLOCK),
@@ -105,15 +104,16 @@ def _code(error: Exception) -> str:
 
 def _answered(error: dict[str, Any], own: dict[str, tuple[str, str]]) -> tuple[str, str]:
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
-    for each in (code, code.removesuffix("Exception")):
-        if each in own or each in _OF_AWS:
-            return own.get(each) or _OF_AWS[each]
+    for known in (own, _OF_AWS):  # some services write `Exception` behind the same words
+        for each in (code, code.removesuffix("Exception")):
+            if each in known:
+                return known[each]
     if code in _THROTTLED:
         return (
             "AWS throttles the broker, and went on doing so",
             "wait a minute; ask AWS for more, or open fewer at once",
         )
-    if code in ("AccessDenied", "AccessDeniedException"):
+    if code in ("AccessDenied", "AccessDeniedException", "403"):
         return _refused(message)
     if code == "ValidationError" and "DurationSeconds" in message:
         return _too_long(message)

@@ -14,6 +14,8 @@ from hoopx_plugins.postgres_kept import Kept
 
 # A backend ends within milliseconds of being told; one that has not after five seconds hangs in the kernel.
 LOOKS = 250
+# In one transaction: the first need not wait for the last.
+MOST = 25
 BETWEEN_LOOKS = 0.02
 
 _OIDS = "SELECT rolname::text, oid FROM pg_catalog.pg_roles WHERE rolname = ANY (%s)"
@@ -77,7 +79,7 @@ class Barrier:
                     async with asyncio.timeout(self._patience()):
                         await self._bar(connection, right)
                         await self._cut(connection)
-                    if self._cutting:
+                    if self._cutting and not self._asked:
                         await self._pause(BETWEEN_LOOKS)
         except asyncio.CancelledError:
             for case in self._taken():
@@ -96,17 +98,18 @@ class Barrier:
         return cases
 
     async def _bar(self, connection: Connection, right: str | None) -> None:
-        if not self._asked:
+        # Taken over before anything is asked: whoever comes meanwhile has their turn in the next round.
+        asked, self._asked = self._asked[:MOST], self._asked[MOST:]
+        self._cutting += asked
+        if not asked:
             return
-        rows = await (await connection.execute(_OIDS, [[case.role for case in self._asked]])).fetchall()
+        rows = await (await connection.execute(_OIDS, [[case.role for case in asked]])).fetchall()
         oids = {str(role): int(str(oid)) for role, oid in rows}
-        asked, self._asked = self._asked, []
-        there = [case for case in asked if case.role in oids]
-        self._cutting += there
         for case in asked:
             case.oid = oids.get(case.role, 0)
-            if case not in there:
+            if not case.oid:
                 case.settle(None)
+        there = [case for case in asked if case.oid]
         await self._each(there, lambda some: connection.execute(_barring([case.role for case in some], right)))
 
     async def _cut(self, connection: Connection) -> None:

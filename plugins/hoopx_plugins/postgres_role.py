@@ -23,7 +23,7 @@ from hoopx_plugins.postgres_drop import Barred, being_made, drop_role
 from hoopx_plugins.postgres_mint import PostgresProfile, extend_role, groups_of, mint_role
 from hoopx_plugins.postgres_server import Server, silent
 from hoopx_plugins.postgres_turns import Turn, Urgency, until_undisturbed
-from hoopx_plugins.profiles import check_default, chosen
+from hoopx_plugins.profiles import OBLIGATION, check_default, chosen
 
 # 256 bits: out of reach even for whoever gets hold of the verifier in the server's log.
 PASSWORD_BYTES = 32
@@ -65,6 +65,9 @@ class PostgresRoleIssuer:
     Options: ClassVar[type[PostgresRoleOptions]] = PostgresRoleOptions
     kinds: ClassVar[frozenset[str]] = frozenset({"postgres"})
     exclusive: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = frozenset({OBLIGATION})
+    cuts: ClassVar[bool] = True
+    lanes: ClassVar[int] = 1_000  # those that end together are shut out in one go, over one connection
 
     def __init__(
         self,
@@ -108,10 +111,10 @@ class PostgresRoleIssuer:
         stored handle that was tampered with names nobody else's role.
         """
         server, role = self._server(target), role_name(lease.session)
-        oid = await server.barrier.shut_out(role)
-        if oid is None and await self._is_being_made(server, role):
-            oid = await server.barrier.shut_out(role)
-        if oid is not None:
+        while (oid := await server.barrier.shut_out(role)) is None:
+            if not await self._is_being_made(server, role):
+                return
+        if not await server.sweep.drops(Barred(role, oid)):
             await self._drop(server, Barred(role, oid))
 
     async def _is_being_made(self, server: Server, role: str) -> bool:

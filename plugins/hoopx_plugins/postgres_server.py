@@ -14,11 +14,12 @@ from hoopx_broker.terms.targets import Target
 from hoopx_plugins.postgres_admin import Connection, Pause, administrator, log_in, refused, telling
 from hoopx_plugins.postgres_barrier import Barrier
 from hoopx_plugins.postgres_kept import Kept
+from hoopx_plugins.postgres_sweep import Sweep
 from hoopx_plugins.postgres_turns import Turn
 
 # Each works side by side with the others, so that none waits for one of another kind; more would take connections from
 # those who have work to do.
-MINTING, TIDYING, BARRING = 4, 2, 1
+MINTING, TIDYING, BARRING, SWEEPING = 4, 2, 1, 1
 
 
 class Server:
@@ -33,6 +34,7 @@ class Server:
         log_in_here = partial(log_in, target, target.database, user, password)
         self.minting, self.tidying = Kept(log_in_here, MINTING), Kept(log_in_here, TIDYING)
         self.barrier = Barrier(Kept(log_in_here, BARRING), self._told, pause, patience)
+        self.sweep = Sweep(Kept(log_in_here, SWEEPING), turn, patience)
 
     def telling(self) -> AbstractContextManager[None]:
         return telling(self.target, self._login[0])

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Vault
@@ -61,6 +61,10 @@ class VaultKvIssuer:
 
         fields = await visit.look(read)
         return Issued(_login_in(fields, options, visit.who))
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+        """The same login: it has no end of its own."""
+        return Issued(credential, lease.handle)
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """End the login at Vault, if the broker died with it; what was read was there before the session."""

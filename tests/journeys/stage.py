@@ -75,6 +75,25 @@ class Stage:
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
 
+    @contextmanager
+    def standby_broker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A second one on the same state and configuration, waiting for the end of the first."""
+        heard = self._said.stat().st_size
+        with self._said.open("ab") as said:
+            standby = subprocess.Popen(
+                [*bound_to_us(), str(HOOPX), "broker", "run", "--standby", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=plain_environment() | {"HOOPX_HOME": str(self.home / "broker-home")},
+            )
+        try:
+            eventually(lambda: b"stands by" in self._said.read_bytes()[heard:], "the second broker waits")
+            yield standby
+        finally:
+            standby.terminate()
+            standby.wait(60)
+
     @property
     def broker(self) -> subprocess.Popen[bytes]:
         """The running broker: signal it, or look at what it uses."""

@@ -85,11 +85,12 @@ def test_a_query_whose_client_was_killed_is_cancelled_while_its_session_goes_on(
     stage.nothing_remains()
 
 
-def test_a_query_of_a_fixed_login_ends_with_its_session(stage: Stage) -> None:
-    with running(stage, "exec", "shop-fixed", "--", *clients.psql(ENDLESS)) as command:
-        eventually(lambda: _running_on(stage), "the query runs")
+@pytest.mark.parametrize("statement", [ENDLESS, "SELECT pg_sleep(1000)"], ids=["busy", "asleep"])
+def test_a_query_of_a_fixed_login_ends_with_its_session(stage: Stage, statement: str) -> None:
+    with running(stage, "exec", "shop-fixed", "--", *clients.psql(statement)) as command:
+        eventually(lambda: _running_on(stage, statement), "the query runs")
         command.end(signal.SIGTERM)
-    eventually(lambda: not _running_on(stage), "the query was cancelled")
+    eventually(lambda: not _running_on(stage, statement), "the query was cancelled")
 
 
 def test_a_slow_reader_of_a_huge_answer_fills_nobodys_memory(stage: Stage) -> None:
@@ -179,8 +180,8 @@ def _start(home: Path) -> Outcome:
     return outcome
 
 
-def _running_on(stage: Stage) -> bool:
-    asked = f"SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '{ENDLESS}%'"
+def _running_on(stage: Stage, statement: str = ENDLESS) -> bool:
+    asked = f"SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '{statement}%'"
     return bool(stage.postgres.sql(asked))
 
 

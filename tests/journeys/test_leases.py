@@ -63,6 +63,19 @@ def test_a_killed_broker_revokes_at_its_next_start(own_stage: Stage) -> None:
     assert session["state"] == "unfinished"
 
 
+def test_a_second_broker_finishes_what_a_killed_one_left(own_stage: Stage) -> None:
+    with (
+        own_stage.standby_broker() as standby,
+        running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT 1")) as command,
+    ):
+        command.says(r"1\n")
+        eventually(own_stage.minted, "a role was minted")
+        assert standby.poll() is None
+        own_stage.kill_broker()
+        own_stage.nothing_remains()
+        assert command.end().code != 0
+
+
 def test_a_stopped_broker_ends_its_sessions_and_stops_cleanly(own_stage: Stage) -> None:
     with running(own_stage, "exec", TARGET, "--", *clients.lingering("SELECT 1")) as command:
         command.says(r"1\n")

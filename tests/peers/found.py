@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ SAML_PROVIDER = Path(__file__).parent / "saml_provider"
 RELYING_PARTY = Path(__file__).parent / "openid_client"
 NODE_CLIENTS = Path(__file__).parent / "days" / "node"
 GLEWLWYD = Path(__file__).parent / "glewlwyd_server"
+MARIADB = Path(__file__).parent / "mariadb_server"
 JDBC = Path(__file__).parent / "days" / "jdbc"
 
 
@@ -35,7 +37,7 @@ class Peer(Struct, frozen=True):
 
 
 def peers() -> list[Peer]:
-    """Look for every peer; each look-up is a few milliseconds."""
+    """Look for every peer; a program is asked for its version once."""
     return [
         Peer("postgres", _postgres(), "apt-get install postgresql postgresql-contrib"),
         # Older ones come as packages for this platform only.
@@ -47,6 +49,7 @@ def peers() -> list[Peer]:
         Peer("openid-client", _node_package(RELYING_PARTY, "openid-client"), ".ci/peers"),
         # A package of Debian's and its children's only.
         Peer("glewlwyd", _glewlwyd(), ".ci/peers", optional=shutil.which("apt-get") is None),
+        Peer("mariadb", _mariadb(), ".ci/peers", optional=shutil.which("apt-get") is None),
         Peer("saml provider", _saml_provider(), ".ci/peers"),
         # 300 MB, for the few scenes that only a real browser can play.
         Peer("chromium", _chromium(), "apt-get install chromium chromium-driver", optional=True),
@@ -102,6 +105,7 @@ def _client(name: str) -> str | None:
     return next((_version(candidate) for candidate in candidates if candidate and Path(candidate).exists()), None)
 
 
+@cache
 def _version(command: str) -> str | None:
     if shutil.which(command) is None:
         return None
@@ -128,6 +132,7 @@ def glewlwyd_root() -> Path | None:
     return next((root for root in (GLEWLWYD, Path("/")) if (root / "usr/bin/glewlwyd").exists()), None)
 
 
+@cache
 def _glewlwyd() -> str | None:
     """It tells its version on stderr."""
     root = glewlwyd_root()
@@ -136,6 +141,16 @@ def _glewlwyd() -> str | None:
     asked = [str(root / "usr/bin/glewlwyd"), "--version"]
     told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10)
     return (told.stdout + told.stderr).strip() or None
+
+
+def mariadb_root() -> Path | None:
+    """Where the server lies: unpacked by `.ci/peers`, or installed."""
+    return next((root for root in (MARIADB, Path("/")) if (root / "usr/sbin/mariadbd").exists()), None)
+
+
+def _mariadb() -> str | None:
+    root = mariadb_root()
+    return _version(str(root / "usr/sbin/mariadbd")) if root else None
 
 
 def jdbc_driver() -> Path | None:

@@ -55,12 +55,13 @@ class SourceDouble:
         await self.after_issue(order)
         return Issued(DatabaseLogin(login, Secret(PASSWORD)), {"role": login})
 
-    async def revoke(self, lease: Lease, target: Target) -> None:
+    async def revoke(self, lease: Lease, target: Target) -> float | None:
         await self.before_revoke(lease)
         login = lease.handle.get("role", f"hoopx_{lease.session}")
         self.logins.discard(login)
         self.revoked.append(login)
         await self.after_revoke(lease)
+        return None
 
 
 class Time:

@@ -33,11 +33,12 @@ class Scene:
     def __init__(self, server: Postgres, admin: str, password: str) -> None:
         self.server = server
         self.admin, self.password = admin, password
+        self._secret = Secret(password)  # one, as in a configuration: connections are kept by it
         self.issuer = PostgresRoleIssuer()
         self.orders: list[Order] = []
 
     def target(self, **changes: Any) -> Target:
-        login: dict[str, Any] = {"user": self.admin, "password": Secret(self.password), "roles": ("app_read",)}
+        login: dict[str, Any] = {"user": self.admin, "password": self._secret, "roles": ("app_read",)}
         options = PostgresRoleOptions(**(login | changes))
         tls = UpstreamTls(mode="verify-full", ca=str(self.server.ca))
         host, port = self.server.host, self.server.port

@@ -292,6 +292,8 @@ BACKENDS = [
     ),
     ("    credentials: {from: static, user: a, password: b, ttl: 0s}\n", "credentials.ttl: `0s` is not a duration"),
     ("    credentials: {from: static, user: a, password: b, ttl: 8d}\n", "`8d` is longer than seven days"),
+    ("    credentials: {from: static, user: a, password: b}\n    session: 8d\n", "session: `8d` is longer than seven"),
+    ("    credentials: {from: static, user: a, password: b}\n    session: 0s\n", "session: `0s` is not a duration"),
     ("    credentials: {from: static, user: a, password: b}\n    idle: 8d\n", "idle: `8d` is longer than seven days"),
     ("    credentials: {from: static, user: a, password: b}\n    idle: 0s\n", "idle: `0s` is not a duration"),
     ("    credentials: {from: static, user: a, password: b}\n    idle: 30\n", "idle: must be text, not a number"),

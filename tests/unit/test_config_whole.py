@@ -11,14 +11,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from jwt.algorithms import ECAlgorithm
 
+from hoopx_broker.daemon import config_targets
 from hoopx_broker.daemon.certificate import self_made
 from hoopx_broker.daemon.config import load
 from hoopx_broker.daemon.plugins import issuer_class
+from hoopx_broker.daemon.problems import BadConfig
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import BrokerConfig, Claims, LocalAgent, ServerTls
 from hoopx_broker.terms.targets import ColumnName, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions
 from hoopx_plugins.static import StaticIssuer, StaticOptions
+from tests.unit.leases_stage import SourceDouble
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -129,16 +132,28 @@ def test_the_documented_sample_has_a_target_with_a_fixed_login(whole: BrokerConf
     assert legacy.credentials.password.reveal() == " spaces count "
 
 
+def test_a_session_lasts_as_long_as_one_lease_unless_it_says_otherwise(home: Path) -> None:
+    longer = SMALL.replace("credentials: {from: static,", "session: 8h, credentials: {ttl: 15m, from: static,")
+    assert longer != SMALL
+    targets = [next(iter(loaded(home, text).targets.values())) for text in (SMALL, longer)]
+    assert [(target.ttl, target.longest) for target in targets] == [(3600, 3600), (900, 8 * 3600)]
+
+
+def test_a_session_is_not_longer_than_a_lease_that_nobody_can_renew(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Once(SourceDouble):
+        Options = StaticOptions
+
+    monkeypatch.setattr(config_targets, "issuer_class", lambda _: Once)
+    longer = SMALL.replace("credentials: {from: static,", "session: 8h, credentials: {from: static,")
+    with pytest.raises(BadConfig, match=r"longer than `credentials.ttl`, and `static` cannot renew what it gives"):
+        loaded(home, longer)
+
+
 @pytest.mark.parametrize("secret", ["ann's", "dora's", "admin's", "spaces count"])
 def test_a_printed_configuration_shows_no_secret(whole: BrokerConfig, secret: str) -> None:
     assert secret not in repr(whole)
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_the_samples_of_credentials_hold(home: Path, number: int) -> None:
-    text = SMALL.split("targets:")[0] + "targets:\n  db:\n    kind: postgres\n    address: db\n    database: app\n"
-    indented = "".join(f"    {line}\n" for line in sample("credentials.md", number).splitlines())
-    assert loaded(home, text + indented, DB_ADMIN_PASSWORD="a").targets["db"].source in ("static", "postgres-role")
 
 
 def test_little_needs_to_be_said(home: Path) -> None:

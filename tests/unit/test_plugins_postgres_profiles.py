@@ -209,7 +209,7 @@ AS 'UPDATE payments SET paid = NOT paid WHERE id = which'
 
 
 def test_strictly_nothing_that_everybody_may_do_is_left(scene: Scene) -> None:
-    found = []
+    found: list[str] = []
     for undo in (
         "DROP FUNCTION public.pay",
         "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC",

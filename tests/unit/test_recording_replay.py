@@ -23,6 +23,7 @@ from hoopx_broker.terms.entries import (
     Executed,
     Failed,
     Finished,
+    LeaseNote,
     Notice,
     Opened,
     Rows,
@@ -294,3 +295,17 @@ def test_nobody_stands_behind_a_human() -> None:
     assert not any(line.startswith("    human") for line in lines([(0.0, OPENED)]))
     (line,) = jsonl([(0.0, OPENED)])
     assert "their_groups" not in json.loads(line)["principal"]
+
+
+def test_what_became_of_the_lease_is_told_and_stays_harmless() -> None:
+    hostile = HOSTILE.replace("\ud83d", "")
+    issued = LeaseNote("issued", "l_1", "vault-database", "v-ann", 1e9, {"accessor": f"a{hostile}"})
+    revoked = LeaseNote("revoked", "l_1", "vault-database", probed=True)
+    lines_told = told(
+        Notice("", "NOTICE", "00000", "the credential lasts until then", lease=issued),
+        Notice("", "NOTICE", "00000", f"it is revoked{hostile}", lease=revoked),
+    )
+    assert lines_told[0] == "    +0.000s lease l_1 issued: the credential lasts until then"
+    assert lines_told[1].startswith("            known to vault-database as: accessor=a")
+    assert lines_told[2].startswith("    +0.000s lease l_1 revoked: it is revoked")
+    assert all(map(harmless, lines_told))

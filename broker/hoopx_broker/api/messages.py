@@ -1,9 +1,9 @@
 """Messages between CLI and broker. JSON; unknown fields are ignored, so that either side may be newer.
 
 One WebSocket at `/v1/session` lives as long as its session: the CLI sends `Open`, the broker answers with `Waiting`
-any number of times and then `Opened` or `Refusal`; later events follow until `Ended`. Each client connection is a
-WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes of the protocol. Each of
-them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
+any number of times and then `Opened` or `Refusal`; `Keys` (of an AWS account) and later events follow until `Ended`.
+Each client connection is a WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes
+of the protocol. Each of them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class Opened(Struct, frozen=True, tag="opened"):
     rules: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     classified: dict[str, str] = field(default_factory=dict)
+
+
+class Keys(Struct, frozen=True, tag="keys"):
+    """Keys for AWS, right after `Opened` and again whenever they were renewed. All but `access_key_id` is secret."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    region: str
+    expires_at: float
 
 
 class Event(Struct, frozen=True, tag="event"):
@@ -222,6 +232,8 @@ class TargetView(Struct, frozen=True):
     approvers: dict[str, int] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
     reason: str = ""
+    region: str = ""
+    account: str = ""
 
 
 class Ballot(Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Literal, assert_never
@@ -15,13 +14,13 @@ from msgspec.structs import replace
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
-from hoopx_broker.seams.issuer import Issuer, Renews
+from hoopx_broker.seams.issuer import Heeds, Issuer, Refreshes, Renews, Wide
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, secrets_of
+from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, concerns, secrets_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
@@ -80,6 +79,7 @@ class Keeper:
     ) -> None:
         self._store = store
         self._issuers = issuers
+        self._targets = targets
         self._revocation = Revocation(issuers, targets, partings or {})
         self._clock = clock
         self._sleep = sleep
@@ -89,7 +89,7 @@ class Keeper:
         self._renewals: dict[LeaseId, asyncio.Timeout] = {}  # those that are under way
         self._next: dict[LeaseId, float] = {}  # when what is hunted is tried again
         self._turns: WeakValueDictionary[LeaseId, asyncio.Lock] = WeakValueDictionary()
-        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LANES))
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         # A lease to hunt down, and how many attempts have just failed.
         self._queue: asyncio.Queue[tuple[LeaseId, int]] = asyncio.Queue()
 
@@ -116,6 +116,23 @@ class Keeper:
             if held is None or not isinstance(issuer, Renews):
                 raise BackendFailed(f"`{order.target.source}` cannot renew this lease", "open a new session in time")
             return await self._go_on(issuer, held, order)
+
+    async def fresh(self, lease_id: LeaseId) -> Credential:
+        """What the next connection of this lease logs in with. Raises `BackendFailed`."""
+        held = self._held.get(lease_id)
+        if held is None:
+            raise BackendFailed("this lease is over", "open a new session")
+        issuer, target = self._issuers.get(held.lease.target), self._targets.get(held.lease.target)
+        if target is None or not isinstance(issuer, Refreshes):
+            return held.credential
+        try:
+            async with asyncio.timeout(ISSUE_SECONDS):
+                return await issuer.fresh(held.credential, target)
+        except TimeoutError:
+            raise BackendFailed(
+                f"the credential source `{target.source}` of `{target.name}` gave no login in {ISSUE_SECONDS:.0f} s",
+                "see whether it is up and reachable from the broker",
+            ) from None
 
     async def end(self, lease_id: LeaseId) -> bool:
         """As `conclude`: true when it is confirmed, false when it was left to `run`."""
@@ -169,6 +186,7 @@ class Keeper:
         issuer = self._issuers.get(order.target.name)
         if issuer is None:
             raise BackendFailed(f"target `{order.target.name}` has no credential source", "restart the broker")
+        _demand_heeded(issuer, order)
         now = self._clock()
         await self._store.run(lambda connection: ledger.add(connection, order, now, now + DOUBT_SECONDS))
         issued = await self._issue(issuer, order)
@@ -283,7 +301,7 @@ class Keeper:
                 return Conclusion(is_revoked=True)
             if held is not None:  # a renewal that could not be written down is known only here
                 lease = replace(lease, handle=held.lease.handle)
-            async with self._lanes[lease.target]:
+            async with self._lane(lease.target):
                 answer = await self._revocation.attempt(lease, held.credential if held else None)
             return await self._write_down(lease_id, answer)
 
@@ -324,6 +342,11 @@ class Keeper:
         except Exception as error:
             _report("the alarm about a lease failed", error)  # it must not stop the revoking
 
+    def _lane(self, target: str) -> asyncio.Semaphore:
+        issuer = self._issuers.get(target)
+        width = issuer.lanes if isinstance(issuer, Wide) else LANES
+        return self._lanes.setdefault(target, asyncio.Semaphore(width))
+
     def _turn(self, lease_id: LeaseId) -> asyncio.Lock:
         """One at a time for each lease: an end waits for its issuing, and never runs twice at once."""
         return self._turns.setdefault(lease_id, asyncio.Lock())
@@ -331,6 +354,18 @@ class Keeper:
 
 def _strike(hunted: set[LeaseId], lease_id: LeaseId, _: asyncio.Task[None]) -> None:
     hunted.discard(lease_id)
+
+
+def _demand_heeded(issuer: Issuer, order: Order) -> None:
+    """Raises `BackendFailed` where a rule binds a credential of this kind to what its source would not look at."""
+    heeded = issuer.heeds if isinstance(issuer, Heeds) else frozenset[str]()
+    for name in sorted(order.obligations):
+        if name not in heeded and concerns(name, order.target.kind):
+            raise BackendFailed(
+                f"a rule binds the session by `@{name}`, which the source `{order.target.source}` of "
+                f"`{order.target.name}` cannot do",
+                "give the target another source, or keep the rule from it by a condition",
+            )
 
 
 def _refuse_secrets(issued: Issued, order: Order) -> None:

@@ -51,6 +51,7 @@ from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.services import Services
+from hoopx_broker.storage.hold import Hold, take_over
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, HoopxError
@@ -67,22 +68,40 @@ STOP_SECONDS = 8.0
 _log = structlog.get_logger()
 
 
-def serve(path: Path) -> None:
-    """Run the broker that `path` configures until SIGINT or SIGTERM. Raises a `HoopxError` where it cannot start."""
+def serve(path: Path, *, standby: bool = False) -> None:
+    """Run the broker that `path` configures until SIGINT or SIGTERM. Raises a `HoopxError` where it cannot start.
+
+    With `standby`, once no other broker uses its state.
+    """
     log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, standby=standby))
 
 
-async def _serve(settings: BrokerConfig) -> None:
+async def _serve(settings: BrokerConfig, *, standby: bool) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    hold = await _turn_of(settings, stop) if standby else None
+    if stop.is_set():
+        return
     async with AsyncExitStack() as stack:
-        await _start(settings, stack)
+        await _start(settings, stack, hold)
         await stop.wait()
         _log.info("broker.stopping")
+
+
+async def _turn_of(settings: BrokerConfig, stop: asyncio.Event) -> Hold | None:
+    """Wait until the other broker on this state is gone, however it goes; None when told to stop before."""
+    load_policies(settings.policies)  # what is wrong with them is better known before they are needed
+    return await take_over(settings.state, stop, _stands_by)
+
+
+def _stands_by(why: str) -> None:
+    _log.info("broker.stands_by", why=why)
+    sys.stderr.write(f"hoopx broker stands by: {why}\n")
+    sys.stderr.flush()
 
 
 class _Place(Struct, frozen=True):
@@ -108,12 +127,12 @@ def _bind(settings: BrokerConfig) -> _Place:
     return _Place(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
 
 
-async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
+async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None) -> None:
     place = _bind(settings)
     stack.callback(place.listening.close)
     keys = settings.state.parent / "keys"
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
-    services, store = await _services(settings, keys, place, stack)
+    services, store = await _services(settings, keys, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     gate = _gate(settings, place, embedded, store, services.standing)
     sessions, passes = Sessions(), Passes(time.time, os.urandom)
@@ -137,10 +156,12 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack) -> None:
     sys.stderr.flush()
 
 
-async def _services(settings: BrokerConfig, keys: Path, place: _Place, stack: AsyncExitStack) -> tuple[Services, Store]:
+async def _services(
+    settings: BrokerConfig, keys: Path, place: _Place, stack: AsyncExitStack, hold: Hold | None
+) -> tuple[Services, Store]:
     judge = CedarJudge(load_policies(settings.policies))
     evidence = EvidenceKey.load_or_create(keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx")
-    store = await Store.open(settings.state)
+    store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     crew = Crew(_task_failed)
     stack.push_async_callback(crew.close)

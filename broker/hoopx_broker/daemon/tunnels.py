@@ -46,7 +46,7 @@ class Tunnels:
         self._behind = behind
         services = behind.services
         shared = SharedSessions(behind.opening, behind.passes, services.crew, services.clock)
-        native = Native(behind.gate, behind.passes, shared, behind.loyalty, Streams(), services.crew)
+        native = Native(behind.gate, behind.passes, shared, behind.loyalty, Streams(), services.crew, services.targets)
         self.entrance = Entrance(
             self._upgrade,
             frozenset({SESSION.encode()}),

@@ -135,8 +135,10 @@ class Api:
     # Without a token.
 
     async def _health(self, _: Request) -> Response:
-        await self._house.store.run(lambda connection: connection.execute("SELECT 1").fetchone())
-        return JSONResponse({"status": "ok", "sessions": len(self._house.sessions.all())})
+        """`leases_not_revoked`: how many should be over and are not. No reason to restart the broker, hence `ok`."""
+        left = await self._house.services.keeper.count_troubled()
+        sessions = len(self._house.sessions.all())
+        return JSONResponse({"status": "ok", "sessions": sessions, "leases_not_revoked": left})
 
     async def _about(self, _: Request) -> Response:
         return Response(_json(self._house.about), media_type="application/json")
@@ -173,7 +175,8 @@ class Api:
         judge = self._services.judge()
         ruling = judge.opening(who, target, Circumstances(self._minute(), duration=target.longest))
         masked = tuple(str(column) for column in judge.hidden(who, target))
-        facts = {"database": target.database, "labels": target.labels, "masked": masked}
+        where = {"database": target.database, "region": target.region, "account": target.account}
+        facts = {**where, "labels": target.labels, "masked": masked}
         match ruling:
             case Allow(rules):
                 return TargetView(target.name, target.kind, "allowed", rules=rules, **facts)  # type: ignore[arg-type]

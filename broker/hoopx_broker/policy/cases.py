@@ -17,7 +17,7 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import Volatility
 from hoopx_broker.terms.people import Owner, Principal, PrincipalKind
-from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
+from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, UpstreamTls
 
 # A Monday at noon UTC, so that a case that says nothing of time means office hours.
 NOON = 1_767_614_400
@@ -55,6 +55,7 @@ class On(Struct, frozen=True, forbid_unknown_fields=True):
     """`tables` with their columns, `views` with what they read, and `functions` are what is known of the catalog."""
 
     target: str
+    kind: TargetKind = "postgres"
     database: str = "app"
     labels: dict[str, str] = field(default_factory=dict)
     classify: dict[str, str] = field(default_factory=dict)
@@ -65,8 +66,8 @@ class On(Struct, frozen=True, forbid_unknown_fields=True):
     def as_target(self) -> Target:
         """A target of this name that nobody could connect to. Raises `ValueError` for a column not in three parts."""
         classify = {column(name): kind for name, kind in self.classify.items()}
-        tls = UpstreamTls()
-        return Target(self.target, "postgres", "", 0, self.database, tls, "static", self.labels, classify)
+        tls, database = UpstreamTls(), self.database if self.kind == "postgres" else ""
+        return Target(self.target, self.kind, "", 0, database, tls, "static", self.labels, classify)
 
     def as_catalog(self) -> Catalog:
         """Raises `ValueError` for a name without a schema."""

@@ -149,18 +149,31 @@ class Narrator:
 _OfStream = StreamOpened | Statement | Executed | Columns | Rows | CopyData | Finished | Failed | Notice | StreamClosed
 
 
+def _place(entry: Opened) -> str:
+    if entry.database:
+        return f"database {inert(entry.database)}"
+    account = f", account {inert(entry.account)}" if entry.account else ""
+    return f"region {inert(entry.region)}{account}"
+
+
+def _bound(entry: Opened) -> str:
+    """What the rules bound the session's credential to."""
+    return "; ".join(f"{inert(name)} {_listed(values)}" for name, values in sorted(entry.obligations.items()))
+
+
 def _opening(entry: Opened) -> Iterator[str]:
     who = entry.principal
     yield f"session {inert(entry.session)}"
     yield from _facts(
         ("who", f"{_named(who)}, groups: {_listed(who.groups) or 'none'}"),
         ("human", _human(who)),
-        ("where", f"{inert(entry.target)} ({inert(entry.kind)}, database {inert(entry.database)})"),
+        ("where", f"{inert(entry.target)} ({inert(entry.kind)}, {_place(entry)})"),
         ("from", inert(entry.peer)),
         ("when", f"{_date(entry.opened_at)}, at most until {_date(entry.expires_at)}"),
         ("why", inert(entry.reason)),
         ("ticket", inert(entry.ticket)),
         ("rules", f"{_listed(entry.rules)} of policy {inert(entry.policy)}"),
+        ("bound to", _bound(entry)),
         ("shadow", inert(entry.shadow)),
         ("request", inert(entry.request or "")),
         ("approved by", _listed(entry.approved_by)),

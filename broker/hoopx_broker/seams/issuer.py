@@ -50,6 +50,23 @@ class Cuts(Protocol):
 
 
 @runtime_checkable
+class Wide(Protocol):
+    """An issuer that bounds its connections by itself: so many leases of a target may be revoked at once."""
+
+    lanes: ClassVar[int]
+
+
+@runtime_checkable
+class Heeds(Protocol):
+    """An issuer that binds what it makes to what rules say: `heeds` are the names of obligations that it keeps.
+
+    The others give no credential where a rule binds one of their kind: it would not be bound.
+    """
+
+    heeds: ClassVar[frozenset[str]]
+
+
+@runtime_checkable
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 

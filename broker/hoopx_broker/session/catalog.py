@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -34,14 +34,25 @@ LOCK_MILLISECONDS = 200
 # Migrations change the catalog every few milliseconds, and a login takes longer than reading it does.
 KEPT_SECONDS = 3.0
 
+# What the next connection logs in with: some secrets live for minutes, and a lease may be renewed.
+Fresh = Callable[[], Awaitable[DatabaseLogin]]
+
 
 class CatalogReader:
     """Reads with the lease's own login. The connection is kept for the next reading, if one comes soon."""
 
-    def __init__(self, target: Target, credential: DatabaseLogin, crew: Crew, reader: StatementReader) -> None:
+    def __init__(
+        self,
+        target: Target,
+        credential: DatabaseLogin,
+        crew: Crew,
+        reader: StatementReader,
+        fresh: Fresh | None = None,
+    ) -> None:
         self._target = target
         self._reader = reader
         self._credential = credential
+        self._fresh = fresh
         self._crew = crew
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
@@ -104,6 +115,8 @@ class CatalogReader:
             self._closing = self._crew.start(self._close_soon(), "catalog connection")
 
     async def _connect(self) -> Connection:
+        if self._fresh is not None:
+            self._credential = await self._fresh()
         connection = await psycopg.AsyncConnection.connect(
             **keywords(self._target),
             dbname=self._target.database,

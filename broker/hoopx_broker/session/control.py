@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
@@ -157,7 +157,9 @@ def _greet(link: ControlLink, session: LiveSession) -> None:
         dict(islice(session.classified.items(), MAX_TOLD)),
     )
     link.send(_encode(message))
+    if (keys := session.hand_out()) is not None:
+        link.send(_encode(keys))
 
 
-def _tell(link: ControlLink, message: Waiting | Event) -> None:
+def _tell(link: ControlLink, message: Waiting | Event | Keys) -> None:
     link.send(_encode(message))

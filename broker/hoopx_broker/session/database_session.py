@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hoopx_broker.approvals.unmasking import Unmasking
 from hoopx_broker.recording.failures import RecordingFailed
-from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.catalog import CatalogReader, Fresh
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.live import LiveSession, Parts, Surface
 from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
@@ -40,6 +40,7 @@ class DatabaseParts(Struct, frozen=True):
     login: DatabaseLogin
     court: Court
     catalog: CatalogReader
+    fresh: Fresh | None = None
 
 
 class DatabaseSession(LiveSession):
@@ -50,6 +51,7 @@ class DatabaseSession(LiveSession):
         self._login = own.login
         self._court = own.court
         self._catalog = own.catalog
+        self._fresh = own.fresh
         self._streams = Streams()
         self._unmasked = Unmasked()
 
@@ -139,7 +141,8 @@ class DatabaseSession(LiveSession):
 
         # Only keys of this session's own streams cancel anything; the server's keys never leave the broker.
         cancel = self._streams.cancel
-        return Surroundings(self.target, self._court.hear(), self._crew, self.record, self.tell, cancel, leave)
+        hearing = self._court.hear()
+        return Surroundings(self.target, hearing, self._crew, self.record, self.tell, cancel, leave, self._fresh)
 
 
 def of_database(session: LiveSession) -> DatabaseSession:

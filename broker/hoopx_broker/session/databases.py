@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
@@ -13,10 +12,11 @@ from hoopx_broker.api.messages import AskToUnmask, Event, RequestView
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.masking.labels import UNREADABLE
-from hoopx_broker.session.catalog import CatalogReader
+from hoopx_broker.session.catalog import CatalogReader, Fresh
 from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
-from hoopx_broker.session.database_session import DatabaseParts
+from hoopx_broker.session.database_session import DatabaseParts, login_of
 from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.live import Notify
 from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.permits import duration_of
 from hoopx_broker.session.services import Services, target_for
@@ -24,7 +24,7 @@ from hoopx_broker.session.unmasking import Wish, ask_to_unmask
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import HoopxError
-from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.ids import LeaseId, RequestId
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask, Deny
@@ -45,12 +45,11 @@ class Databases:
         # One for each person with a session, so that many sessions of one do not hold up the others.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def prepare(
-        self, opened: Opened, target: Target, login: DatabaseLogin, notify: Callable[[Event], None]
-    ) -> DatabaseParts:
+    async def prepare(self, opened: Opened, target: Target, login: DatabaseLogin, notify: Notify) -> DatabaseParts:
         """Nothing stays connected on failure."""
         services = self._services
-        reader = CatalogReader(target, login, services.crew, services.reader)
+        fresh = self._fresh(LeaseId(opened.lease), target)
+        reader = CatalogReader(target, login, services.crew, services.reader, fresh)
         try:
             bench = self._bench(opened.principal, target, reader)
             start = Start(await reader.search_path(), login.user)
@@ -60,7 +59,7 @@ class Databases:
             raise
         _warn_of_typos(target, catalog, notify)
         court = Court(bench, opened.principal, target, catalog, start, opened.reason, opened.ticket)
-        return DatabaseParts(login, court, reader)
+        return DatabaseParts(login, court, reader, fresh)
 
     async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
         """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
@@ -73,6 +72,12 @@ class Databases:
             target = msgspec.structs.replace(target, classify={**catalog.labelled, **target.classify})
         wish = Wish(who, target, ask, duration_of(ask.duration, target), labelled)
         return await ask_to_unmask(wish, services.judge(), services.desk, int(services.clock()) // 60 * 60)
+
+    def _fresh(self, lease: LeaseId, target: Target) -> Fresh:
+        async def fresh() -> DatabaseLogin:
+            return login_of(await self._services.keeper.fresh(lease), target.name)
+
+        return fresh
 
     def _bench(self, who: Principal, target: Target, reader: CatalogReader) -> Bench:
         services = self._services
@@ -120,7 +125,7 @@ async def ask_for_statement(
         raise
 
 
-def _warn_of_typos(target: Target, catalog: Catalog, notify: Callable[[Event], None]) -> None:
+def _warn_of_typos(target: Target, catalog: Catalog, notify: Notify) -> None:
     """A classified column that is not there hides nothing: it may be misspelt, and the real one shown raw."""
     missing = [str(column) for column, places in catalog.classified.items() if not places]
     if missing:

@@ -13,6 +13,12 @@ def issued(lease: Lease) -> Notice:
     return _notice(f"the credential lasts until {moment(lease.expires_at)}", _note("issued", lease))
 
 
+def handed_out(lease: Lease, keys: str) -> Notice:
+    """`keys` is the id of the keys, which is no secret."""
+    note = LeaseNote("handed-out", lease.id, lease.source, keys, lease.expires_at, lease.handle)
+    return _notice(f"keys `{keys}` were handed out, until {moment(lease.expires_at)}", note)
+
+
 def renewed(lease: Lease) -> Notice:
     return _notice(f"the credential lasts until {moment(lease.expires_at)} now", _note("renewed", lease))
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Event
+from hoopx_broker.api.messages import Event, Keys
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
@@ -22,6 +22,8 @@ from hoopx_broker.terms.leases import Credential
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
+
+Notify = Callable[[Event | Keys], None]
 
 
 class Parts(Struct, frozen=True):
@@ -39,7 +41,7 @@ class Surface(Struct, frozen=True):
 
     crew: Crew
     finish: Callable[[LiveSession, str], Awaitable[bool]]
-    notify: Callable[[Event], None]
+    notify: Notify
 
 
 class LiveSession(ABC):
@@ -93,6 +95,10 @@ class LiveSession(ABC):
     @abstractmethod
     def renew(self, credential: Credential) -> None:
         """From now on its lease goes by this credential."""
+
+    def hand_out(self) -> Keys | None:
+        """What its client holds itself, recorded as handed out; None for what never leaves the broker."""
+        return None
 
     @abstractmethod
     def cut(self, reason: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from msgspec import Struct
@@ -34,6 +34,7 @@ from hoopx_broker.terms.errors import (
     Unreachable,
 )
 from hoopx_broker.terms.secret import Secret
+from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.resume import resume_reading
 from hoopx_broker.wire.cursor import BrokenPeer
@@ -66,6 +67,7 @@ class Native(Struct, frozen=True):
     loyalty: Loyalty
     streams: Streams
     crew: Crew
+    targets: Mapping[str, Target]
 
 
 class NativeClient(asyncio.Protocol):
@@ -193,6 +195,7 @@ class NativeClient(asyncio.Protocol):
         guest = introduce(messages.parse_startup(Frame(STARTUP, startup)))
         identity, pass_, shown = await self._identify(guest, token)
         self._is_known()
+        self._demand_postgres(guest.target)
         self._transport.write(guest.answer + messages.AUTHENTICATION_OK)
         host, _, _ = self._peer.rpartition(":")
         login = identity.login.sid, identity.client
@@ -201,6 +204,13 @@ class NativeClient(asyncio.Protocol):
         async with self._needs.sessions.joined(purpose, applicant, self._tell_to_wait) as session:
             self._begin(session, guest)
             await self._is_over.wait()
+
+    def _demand_postgres(self, name: str) -> None:
+        """Before a session is opened, and keys are made, for a client that could not use them."""
+        target = self._needs.targets.get(name)
+        if target is not None and target.kind != "postgres":
+            hint = f"run `hoopx exec {name} -- CMD`"
+            raise Unwelcome("0A000", f"`{name}` is of kind `{target.kind}`, which this client does not speak", hint)
 
     async def _identify(self, guest: Introduction, token: Secret) -> tuple[Identity, str, Secret | None]:
         """Who connects, the id of their pass where they have one, and the token behind it.

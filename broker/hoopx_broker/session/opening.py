@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker import __version__
-from hoopx_broker.api.messages import AskToUnmask, Event, Open, RequestView
+from hoopx_broker.api.messages import AskToUnmask, Open, RequestView
 from hoopx_broker.credentials.keeper import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
@@ -18,7 +18,8 @@ from hoopx_broker.session import leasing
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
-from hoopx_broker.session.live import LiveSession, Parts, Sessions, Surface
+from hoopx_broker.session.key_session import KeySession
+from hoopx_broker.session.live import LiveSession, Notify, Parts, Sessions, Surface
 from hoopx_broker.session.permits import OnWaiting, Permission, permit, permit_again
 from hoopx_broker.session.records import begin_record, close_record
 from hoopx_broker.session.services import Services, target_for
@@ -51,7 +52,7 @@ class _Draft(Struct, frozen=True):
     applicant: Applicant
     opened: Opened
     target: Target
-    notify: Callable[[Event], None]
+    notify: Notify
     permission: Permission
     order: Order
     lease: Lease
@@ -67,9 +68,7 @@ class Opening:
         self.called_off = CalledOff()
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
 
-    async def open(
-        self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Callable[[Event], None]
-    ) -> LiveSession:
+    async def open(self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Notify) -> LiveSession:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
         target = target_for(self._services, applicant.who, ask.target)
         permission = await permit(self._services, ask, applicant.who, target, on_waiting)
@@ -110,6 +109,9 @@ class Opening:
             lease=new_lease_id(),
             lease_source=target.source,
             shadow=permission.shadow,
+            region=target.region,
+            account=target.account,
+            obligations=permission.obligations,
         )
 
     async def _begin(self, draft: _Draft, credential: Credential) -> LiveSession:
@@ -117,8 +119,13 @@ class Opening:
         match credential:
             case DatabaseLogin():
                 return await self._begin_database(draft, credential)
-            case AwsKeys() | SshCertificate():
-                raise TypeError(f"`{draft.target.source}` gave `{draft.target.name}` something else than a login")
+            case AwsKeys():
+                lease = draft.lease
+                return await self._admit(
+                    draft, credential, lambda parts, surface: KeySession(parts, surface, lease, credential)
+                )
+            case SshCertificate():
+                raise TypeError(f"`{draft.target.source}` gave `{draft.target.name}` what no kind of target takes")
             case _:
                 assert_never(credential)
 

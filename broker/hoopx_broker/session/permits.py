@@ -105,7 +105,7 @@ def permit_again(
             return ruling.obligations
         case Deny():
             raise SessionDenied(ruling, f"the session on `{target.name}` now")
-        case Ask(rules):
+        case Ask(rules=rules):
             raise Denied(f"rule `{rules[0]}` asks for another approval by now", "open a new session")
 
 

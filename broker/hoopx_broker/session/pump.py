@@ -13,6 +13,7 @@ from msgspec import Struct
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import upstream
 from hoopx_broker.session.backend import Backend
+from hoopx_broker.session.catalog import Fresh
 from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.terms.entries import Entry
@@ -55,6 +56,7 @@ class Surroundings(Struct, frozen=True):
     tell: Callable[[str, str], None]  # an event for the person at the session: kind, message
     cancel: Callable[[bytes], Coroutine[Any, Any, None]]
     left: Callable[[Pump], None]
+    fresh: Fresh | None = None  # asked before each connection
 
 
 class Pump:
@@ -388,6 +390,8 @@ class Pump:
         target = self._around.target
         place = f"{target.host}:{target.port}"
         try:
+            if self._around.fresh is not None:
+                self._engine.log_in_with(await self._around.fresh())
             await self._backend.open()
         except Exception as error:
             self._turn(self._lose, f"cannot connect to {place}", error)
@@ -407,7 +411,7 @@ class Pump:
         self._turn(lambda: self._perform(self._engine.on_tls(binding)))
 
     def _lose(self, what: str, error: Exception) -> None:
-        if not isinstance(error, OSError):  # not the network's fault
+        if not isinstance(error, OSError | HoopxError):  # neither the network's fault nor the credential source's
             self._around.crew.report("connect", error)
         why = str(error) or type(error).__name__
         self._around.tell("failed", f"{what}: {why}")

@@ -120,9 +120,9 @@ class Tenure:
         except HoopxError as error:
             self._tell(error.message)
             return False
-        tenancy.take(credential)
-        tenancy.record(leasing.renewed(lease))
         self._lease = lease
+        tenancy.record(leasing.renewed(lease))
+        tenancy.take(credential)
         if lease.expires_at <= before.expires_at:
             self._tell(f"`{lease.source}` gives it no more time")
             return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hoopx_broker.storage.errors import StateFailed, StateUnusable, trouble_of
-from hoopx_broker.storage.hold import Hold
+from hoopx_broker.storage.hold import Hold, take
 from hoopx_broker.storage.migrate import Migration, migrate, shipped
 from hoopx_broker.storage.transaction import transaction
 
@@ -40,19 +39,20 @@ class Store:
         self._is_open = True
 
     @classmethod
-    async def open(cls, path: Path, migrations: Sequence[Migration] | None = None) -> Store:
+    async def open(cls, path: Path, migrations: Sequence[Migration] | None = None, hold: Hold | None = None) -> Store:
         """Make the file (mode 0600) where there is none, and bring it to this broker's schema.
 
+        A `hold` that was taken before is let go with the store, and when this fails.
         Raises `StateUnusable` for a file of a newer broker, of another program, or in use by another broker.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hoopx-state")
         steps = shipped() if migrations is None else migrations
         try:
-            connection, hold = await asyncio.wrap_future(thread.submit(_open, path, steps))
+            connection, held = await asyncio.wrap_future(thread.submit(_open, path, steps, hold))
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        return cls(path, thread, connection, hold)
+        return cls(path, thread, connection, held)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one transaction and return its value: committed and on the disk, or nothing of it.
@@ -87,8 +87,9 @@ class Store:
         self._hold.let_go()
 
 
-def _open(path: Path, migrations: Sequence[Migration]) -> tuple[sqlite3.Connection, Hold]:
-    hold = _take(path)
+def _open(path: Path, migrations: Sequence[Migration], hold: Hold | None) -> tuple[sqlite3.Connection, Hold]:
+    if hold is None:
+        hold = take(path)
     try:
         return _connect(path, migrations), hold
     except sqlite3.Error as error:
@@ -100,20 +101,6 @@ def _open(path: Path, migrations: Sequence[Migration]) -> tuple[sqlite3.Connecti
     except BaseException:
         hold.let_go()
         raise
-
-
-def _take(path: Path) -> Hold:
-    """Make or tighten the file before SQLite sees it: its journals get the mode of the file."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
-        return Hold(path)
-    except OSError as error:
-        raise StateUnusable(
-            f"the broker's state `{path}` cannot be opened: {error.strerror}",
-            "make the file and its directory writable for the broker's user, or name another file in `state`",
-        ) from error
 
 
 def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:

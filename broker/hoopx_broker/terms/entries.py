@@ -8,7 +8,10 @@ from hoopx_broker.terms.people import Principal
 
 
 class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
-    """The first entry. Times are seconds since the Unix epoch."""
+    """The first entry. Times are seconds since the Unix epoch.
+
+    `region` and `account` are of AWS; `obligations` is what the rules that allowed it bind its credential to.
+    """
 
     session: str
     principal: Principal
@@ -29,6 +32,9 @@ class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     lease_source: str = ""
     backend_user: str = ""
     shadow: str = ""
+    region: str = ""
+    account: str = ""
+    obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True):

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from hoopx_broker.terms.ids import LeaseId, SessionId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.targets import Target
+from hoopx_broker.terms.targets import Target, TargetKind
 
 LeaseState = Literal["pending", "live", "ending", "ended"]
 
@@ -89,6 +89,11 @@ class Lease(Struct, frozen=True):
     renewals: int = 0
     fades_at: float | None = None
     next_attempt: float | None = None
+
+
+def concerns(obligation: str, kind: TargetKind) -> bool:
+    """Whether such an obligation is about credentials for targets of this kind."""
+    return (obligation == "aws_policy") == (kind == "aws")
 
 
 def name_of(credential: Credential) -> str:

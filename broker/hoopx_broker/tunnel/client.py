@@ -19,7 +19,7 @@ from picows import (
     ws_connect,
 )
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.tunnel.resume import resume_reading
 
@@ -37,7 +37,7 @@ MAX_UNREAD = 256
 # Where a session is opened, and where its streams are.
 SESSION, STREAM = "/v1/session", "/v1/stream"
 
-FromBroker = Waiting | Opened | Refusal | Event | Ended
+FromBroker = Waiting | Opened | Refusal | Keys | Event | Ended
 _decode = msgspec.json.Decoder(FromBroker).decode
 
 

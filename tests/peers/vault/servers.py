@@ -113,7 +113,7 @@ class Server:
         """A connection in a transaction; committed at the end, and left behind with any error."""
         connection = self._places.get(timeout=30)
         try:
-            if connection is None or connection.closed:
+            if connection is None or not _is_open(connection):
                 connection = connect(self._config)
             yield connection
             connection.commit()
@@ -153,6 +153,11 @@ def _mysql(url: str, ca: str) -> Any:
     tls = ssl.create_default_context(cadata=ca) if ca else None
     where = {"host": match["host"], "port": int(match["port"]), "database": match["database"] or None}
     return pymysql.connect(user=match["user"], password=match["password"], ssl=tls, connect_timeout=5, **where)
+
+
+def _is_open(connection: Any) -> bool:
+    """The two drivers say it each in a word of its own."""
+    return bool(connection.open) if hasattr(connection, "open") else not connection.closed
 
 
 def _leave(connection: Any) -> None:

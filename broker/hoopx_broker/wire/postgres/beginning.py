@@ -7,6 +7,7 @@ from typing import assert_never
 
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, Judge, Note, Passage, Send, Side
@@ -62,6 +63,9 @@ class Beginning:
     def key(self) -> bytes:
         """What this client has as its cancel key."""
         return self._key if self._hello.speaks >= 2 else self._key[:KEY_BYTES_3_0]
+
+    def log_in_with(self, credential: DatabaseLogin) -> None:
+        self._login.use(credential)
 
     def on_client(self, frame: Frame) -> list[Effect]:
         if self.phase is not Phase.STARTUP or frame.kind != frames.STARTUP:

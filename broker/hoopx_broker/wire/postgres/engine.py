@@ -16,6 +16,7 @@ from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
+from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Close, Effect, FindFunction, Judge, Note, Passage, Send, Side
@@ -125,6 +126,10 @@ class Engine:
         return self._begin(self._beginning.on_client, frame)
 
     # The start of the stream.
+
+    def log_in_with(self, credential: DatabaseLogin) -> None:
+        """What the source gave for this connection, before it stands: secrets of minutes are not kept for later."""
+        self._beginning.log_in_with(credential)
 
     def _begin(self, step: Callable[[_Said], list[Effect]], said: _Said) -> list[Effect]:
         try:

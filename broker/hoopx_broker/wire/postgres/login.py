@@ -6,6 +6,7 @@ from enum import Enum
 from hashlib import md5
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.wire.cursor import BrokenPeer, Cursor
@@ -61,6 +62,10 @@ class Login:
     @property
     def done(self) -> bool:
         return self._step is _Step.DONE
+
+    def use(self, credential: DatabaseLogin) -> None:
+        """From here on log in with this one: what the source gave for this connection alone."""
+        self._upstream = replace(self._upstream, credential=credential)
 
     def start(self, parameters: dict[str, str], minor: int = 0) -> list[Effect]:
         """`parameters` are start-up parameters beside user and database; `minor` is the version to ask for."""

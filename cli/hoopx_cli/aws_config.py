@@ -1,0 +1,68 @@
+"""The AWS configuration of a child: the person's own settings, and no way to credentials but the session's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+# Settings by which AWS's tools come to credentials.
+_CREDENTIAL = re.compile(
+    r"aws_access_key_id|aws_secret_access_key|aws_session_token|aws_security_token|aws_account_id|role_arn|"
+    r"source_profile|credential_source|credential_process|web_identity_token_file|role_session_name|external_id|"
+    r"mfa_serial|duration_seconds|login_session|sso_\w+"
+)
+_SECTION = re.compile(r"\[\s*(?:profile\s+)?(?P<name>.*?)\s*\]")
+MAX_CONFIG = 1_000_000
+
+
+def own_config(environ: Mapping[str, str]) -> str:
+    """What the person's own file holds; empty where there is none to read."""
+    path = Path(environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config").expanduser()
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CONFIG)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text
+
+
+def config_of(own: str, profiles: Mapping[str, str], command: Sequence[str]) -> str:
+    """`own` without its credentials, and for each target of `profiles` (its region by its name) a profile.
+
+    Those ask `command TARGET` for their keys. A profile of the person's own that has a target's name gives way.
+    """
+    kept = "".join(_harmless(own, set(profiles)))
+    ours = (
+        f"[profile {name}]\ncredential_process = {process_line(command, name)}\nregion = {region}\n"
+        for name, region in profiles.items()
+    )
+    return "\n".join([kept, *ours])
+
+
+def process_line(command: Sequence[str], target: str) -> str:
+    return shlex.join([*command, target])
+
+
+def file_in(folder: Path, text: str) -> Path:
+    path = folder / "config"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def _harmless(own: str, taken: set[str]) -> Iterator[str]:
+    """Line by line: a setting that goes takes the indented lines below it along."""
+    keeps = goes = False
+    for line in own.splitlines(keepends=True):
+        if section := _SECTION.match(line):
+            keeps, goes = section["name"] not in taken, False
+            keeps = keeps and not line.startswith("[sso-session")
+        elif line[:1].strip():
+            name = re.split(r"[=:]", line, maxsplit=1)[0].strip().lower()
+            goes = bool(_CREDENTIAL.fullmatch(name))
+        if keeps and not goes:
+            yield line if line.endswith("\n") else line + "\n"

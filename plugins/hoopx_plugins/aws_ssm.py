@@ -1,0 +1,74 @@
+"""A login kept in the Parameter Store of AWS Systems Manager, read at each opening."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from hoopx_broker.seams.issuer import Pin
+from hoopx_broker.terms.leases import Issued, Lease, Order
+from hoopx_broker.terms.targets import Target
+from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
+from hoopx_plugins.aws_calls import Caller
+from hoopx_plugins.aws_stored import login_in
+
+_NAME = "aws-ssm"
+_Key = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class AwsSsmOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """`parameter` is its name, path or ARN. It holds the password of `user`, or a JSON object with both.
+
+    `role` is assumed first.
+    """
+
+    parameter: Annotated[str, Meta(min_length=1, max_length=2048)]
+    aws: AwsAccount | None = None
+    user: Annotated[str, Meta(min_length=1)] | None = None
+    username_key: _Key = "username"
+    password_key: _Key = "password"
+    role: str | None = None
+    external_id: str | None = None
+
+    def __post_init__(self) -> None:
+        account_of(self.aws)
+        if self.role is not None:
+            check_role(self.role)
+        check_external_id(self.external_id, self.role)
+
+
+class AwsSsmIssuer:
+    """All sessions share the login; at their end the broker cuts its connections, and the login goes on to exist."""
+
+    Options: ClassVar[type[AwsSsmOptions]] = AwsSsmOptions
+    kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "mysql"})
+    exclusive: ClassVar[bool] = False
+
+    async def issue(self, order: Order, pin: Pin) -> Issued:
+        """The login as it is stored at this moment, decrypted; the handle says which version it was."""
+        options: AwsSsmOptions = order.target.credentials
+        answer = await _caller(order.target).ask(
+            "ssm",
+            lambda ssm: ssm.get_parameter(Name=options.parameter, WithDecryption=True),
+            role=options.role,
+            external_id=options.external_id,
+        )
+        found = answer["Parameter"]
+        keys = (options.username_key, options.password_key)
+        login = login_in(found["Value"], keys, options.user, _NAME, order.target)
+        return Issued(login, {"parameter": found["Name"], "version": str(found["Version"])})
+
+    async def revoke(self, lease: Lease, target: Target) -> None:
+        """Nothing to revoke: the login was there before the session, and others may be using it."""
+
+
+def _caller(target: Target) -> Caller:
+    name = target.credentials.parameter
+    absent = (f"there is no parameter `{name}`", "correct `parameter`, and see whether `aws.region` is where it lies")
+    meanings = {
+        "ParameterNotFound": absent,
+        "ParameterVersionNotFound": absent,
+        "InvalidKeyId": ("AWS cannot decrypt the parameter", "allow `kms:Decrypt` on its key to the broker"),
+    }
+    return Caller(_NAME, target, account_of(target.credentials.aws), meanings)

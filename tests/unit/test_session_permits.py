@@ -1,0 +1,54 @@
+"""A renewal is judged by the policy that holds then, with what opened the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.permits import Permission, permit_again
+from hoopx_broker.session.services import Services
+from hoopx_broker.terms.errors import Denied
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
+from hoopx_broker.terms.targets import Target
+from tests.unit.leases_stage import target
+
+ANN, DB = Principal("ann", "human"), target("prod-db")
+PERMISSION = Permission(("r",), "why", "T-1", 28_800, approvals=frozenset({"dba"}))
+
+
+def services(ruling: Callable[[Circumstances], Ruling]) -> Services:
+    def opening(who: Principal, about: Target, now: Circumstances) -> Ruling:
+        assert (who, about) == (ANN, DB)
+        return ruling(now)
+
+    judge = SimpleNamespace(opening=opening)
+    return cast(Services, SimpleNamespace(judge=lambda: judge, clock=lambda: 1_000_030.0))
+
+
+def test_it_is_asked_at_this_minute_with_the_approvals_reason_and_ticket_that_opened_it() -> None:
+    heard: list[Circumstances] = []
+
+    def ruling(now: Circumstances) -> Ruling:
+        heard.append(now)
+        return Allow(("r",), obligations={"profile": ("narrow",)})
+
+    assert permit_again(services(ruling), PERMISSION, ANN, DB) == {"profile": ("narrow",)}
+    assert heard == [Circumstances(1_000_020, "why", "T-1", 28_800, frozenset({"dba"}))]
+
+
+@pytest.mark.parametrize(
+    ("ruling", "told"),
+    [
+        (Deny("it is night", "hours"), "rule `hours` forbids the session on `prod-db` now: it is night"),
+        (Ask("look first", ("four-eyes",), {"dpo": 1}), "rule `four-eyes` asks for another approval by now"),
+    ],
+)
+def test_anything_else_than_an_allow_is_a_no(ruling: Any, told: str) -> None:
+    with pytest.raises(Denied) as caught:
+        permit_again(services(lambda _: ruling), PERMISSION, ANN, DB)
+    assert caught.value.message == told
