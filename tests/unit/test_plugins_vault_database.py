@@ -19,7 +19,18 @@ from hoopx_plugins.vault_server import Person
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.vault.peer import Vault
-from tests.unit.vault_stage import ANN, CREATE, People, Pins, VaultStage, lease_of, login_of, may_log_in, written
+from tests.unit.vault_stage import (
+    ANN,
+    CREATE,
+    People,
+    Pins,
+    VaultStage,
+    by_the_double,
+    lease_of,
+    login_of,
+    may_log_in,
+    written,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "credentials" / "vault-database.md").read_text()
 
@@ -43,6 +54,7 @@ def test_a_session_has_a_login_of_its_own_that_is_gone_when_it_ends(stage: Vault
     stage.revoke(order, issued.handle)  # what is gone already is a success
 
 
+@by_the_double
 def test_two_sessions_do_not_end_each_other(stage: VaultStage) -> None:
     first, second = stage.database_order(), stage.database_order()
     issuer = VaultDatabaseIssuer()
@@ -67,6 +79,7 @@ def test_vault_itself_ends_the_login_when_it_was_to_end(stage: VaultStage, secon
     stage.revoke(order, issued.handle)
 
 
+@by_the_double
 def test_a_role_that_may_not_live_so_long_says_when_it_ends(stage: VaultStage) -> None:
     stage.role("ro", ttl="2m", most="3m")
     order = stage.database_order(seconds=3600)
@@ -131,6 +144,7 @@ def test_a_creation_that_fails_half_way_leaves_nothing(stage: VaultStage) -> Non
     stage.nothing_remains()
 
 
+@by_the_double
 def test_a_pin_that_cannot_be_stored_leaves_nothing(stage: VaultStage) -> None:
     accessors: list[str] = []
 
@@ -163,6 +177,7 @@ def test_vaults_audit_names_the_person_and_the_broker_does_the_revoking(stage: V
     assert all(each.startswith("approle") for each in audited(stage, "sys/leases/revoke"))
 
 
+@by_the_double
 def test_a_session_without_the_persons_token_is_told_so(stage: VaultStage) -> None:
     people = People(stage)
     order = stage.database_order(server=stage.server(person=Person("people", people.mount)))
@@ -184,6 +199,7 @@ def test_a_child_of_an_agents_token_says_what_it_is_for(stage: VaultStage, tmp_p
     assert stage.vault.ask("GET", "auth/token/lookup-self", token=parent).status == 200
 
 
+@by_the_double
 def test_a_token_of_the_brokers_that_ended_is_replaced(stage: VaultStage) -> None:
     issuer = VaultDatabaseIssuer()
     orders = [stage.database_order() for _ in range(2)]
@@ -194,6 +210,7 @@ def test_a_token_of_the_brokers_that_ended_is_replaced(stage: VaultStage) -> Non
     stage.nothing_remains()
 
 
+@by_the_double
 def test_what_a_killed_broker_left_connected_is_cut_by_the_statements_of_the_page(stage: VaultStage) -> None:
     creation, revocation = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
     stage.role("ro", creation, revocation=revocation.replace("app_owner", stage.postgres.superuser))
@@ -208,6 +225,7 @@ def test_what_a_killed_broker_left_connected_is_cut_by_the_statements_of_the_pag
     assert stage.made() == set()
 
 
+@by_the_double
 def test_the_secrets_of_a_lease_are_in_no_error_and_no_handle(stage: VaultStage) -> None:
     order: Order = stage.database_order()
     issued = stage.issue(order)

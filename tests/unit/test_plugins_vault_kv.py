@@ -17,7 +17,7 @@ from hoopx_plugins.vault_reference import VaultReader
 from tests.peers.postgres import Postgres
 from tests.peers.processes import closed_port
 from tests.peers.vault.peer import DoubleVault, Vault
-from tests.unit.vault_stage import Pins, VaultStage, lease_of, login_of, written
+from tests.unit.vault_stage import Pins, VaultStage, by_the_double, lease_of, login_of, written
 
 FIRST, SECOND = "first-password-of-the-app", "second-password-of-the-app"
 
@@ -62,6 +62,7 @@ def test_each_session_gets_the_login_that_is_kept_just_then(stage: Keeping) -> N
     assert (second.user, second.password.reveal()) == ("somebody", SECOND)
 
 
+@by_the_double
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -83,6 +84,7 @@ def test_a_deleted_secret_is_no_login(stage: Keeping) -> None:
         stage.read()
 
 
+@by_the_double
 def test_a_broker_that_died_while_it_read_leaves_no_login_at_vault(stage: Keeping) -> None:
     order = stage.order(VaultKvOptions(stage.path, vault=stage.server()), source="vault-kv")
 
@@ -145,6 +147,7 @@ targets:
     )
 
 
+@by_the_double
 def test_values_of_the_configuration_may_lie_in_vault(stage: Keeping, tmp_path: Path) -> None:
     config = load(configuration(stage, tmp_path, f"vault:{stage.path}#password"), {})
     options = config.targets["db0"].credentials
@@ -152,6 +155,7 @@ def test_values_of_the_configuration_may_lie_in_vault(stage: Keeping, tmp_path: 
     assert options.password.reveal() == FIRST
 
 
+@by_the_double
 def test_references_that_lead_nowhere_are_told_with_their_lines(stage: Keeping, tmp_path: Path) -> None:
     file = configuration(stage, tmp_path, f"vault:{stage.path}#pw", f"vault:{stage.kv}/app/none#pw", "vault:kv")
     with pytest.raises(BadConfig) as bad:
@@ -164,6 +168,7 @@ def test_references_that_lead_nowhere_are_told_with_their_lines(stage: Keeping, 
     assert stage.secret_id not in "".join(map(str, bad.value.problems))
 
 
+@by_the_double
 def test_a_vault_that_is_down_is_waited_for_once_and_told_of_for_each_value(stage: Keeping, tmp_path: Path) -> None:
     file = configuration(stage, tmp_path, f"vault:{stage.path}#password", f"vault:{stage.path}#username")
     file.write_text(file.read_text().replace(stage.vault.url, f"https://127.0.0.1:{closed_port()}"))

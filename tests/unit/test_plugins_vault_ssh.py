@@ -14,7 +14,7 @@ from hoopx_broker.terms.leases import SshCertificate
 from hoopx_plugins.vault_ssh import VaultSshIssuer, VaultSshOptions
 from tests.peers.postgres import Postgres
 from tests.peers.vault.peer import Vault
-from tests.unit.vault_stage import Pins, VaultStage, lease_of
+from tests.unit.vault_stage import Pins, VaultStage, by_the_double, lease_of
 
 
 class Signing(VaultStage):
@@ -65,6 +65,7 @@ def test_a_role_for_shorter_certificates_says_when_they_end(stage: Signing) -> N
     assert issued.expires_at == pytest.approx(time.time() + 300, abs=6)
 
 
+@by_the_double
 def test_a_user_whom_the_role_does_not_let_in_gets_nothing(stage: Signing) -> None:
     pins = Pins()
     order = stage.order(stage.options("root"), source="vault-ssh")
@@ -73,6 +74,7 @@ def test_a_user_whom_the_role_does_not_let_in_gets_nothing(stage: Signing) -> No
     assert not stage.lives(pins.handle["accessor"])
 
 
+@by_the_double
 def test_each_principal_is_asked_for(stage: Signing) -> None:
     options = stage.options("app", valid_principals=("app", "deploy"))
     issued = stage.issue(stage.order(options, source="vault-ssh"), VaultSshIssuer())
