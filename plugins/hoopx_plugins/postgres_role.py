@@ -115,15 +115,15 @@ class PostgresRoleIssuer:
             if not await self._is_being_made(server, role):
                 return
         if not await server.sweep.drops(Barred(role, oid)):
-            await self._drop(server, Barred(role, oid))
+            await self._drop(server, target, Barred(role, oid))
 
     async def _is_being_made(self, server: Server, role: str) -> bool:
         with server.telling():
             async with server.tidying.connection() as connection, _patience(server.target):
                 return await being_made(connection, role)
 
-    async def _drop(self, server: Server, role: Barred) -> None:
-        options: PostgresRoleOptions = server.target.credentials
+    async def _drop(self, server: Server, target: Target, role: Barred) -> None:
+        options: PostgresRoleOptions = target.credentials
 
         async def drop(connection: Connection) -> None:
             await connection.execute("SET search_path = pg_catalog")
