@@ -68,6 +68,7 @@ def test_a_credential_that_cannot_be_renewed_ends_its_session_with_the_reason(lo
     with running(long, "exec", TARGET, "--", *clients.python(WATCHING), CHANGES="99") as command:
         command.says("end 1\n")
         long.postgres.sql(f"ALTER ROLE {KEEPER} PASSWORD 'another'")
+        long.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{KEEPER}'")
         try:
             outcome = command.end()
         finally:
