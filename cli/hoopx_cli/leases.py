@@ -113,7 +113,7 @@ def _row(lease: LeaseView) -> tuple[str, ...]:
         moment(lease.ended_at or lease.expires_at),
         str(lease.attempts),
         moment(lease.next_attempt),
-        lease.last_error,
+        f"ends by itself at {moment(lease.fades_at)}" if lease.fades_at and not lease.ended_at else lease.last_error,
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any, cast
 import pytest
 
 from hoopx_broker.api.messages import LeaseRevoked, RevokeLeases
+from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services
-from hoopx_broker.terms.errors import BadInput, Denied
-from hoopx_broker.terms.leases import Order
+from hoopx_broker.terms.errors import BackendFailed, BadInput, Denied
+from hoopx_broker.terms.leases import Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.tunnel.crew import Crew
 from tests.unit.leases_stage import Stage, order, running, stage
@@ -76,5 +77,31 @@ def test_names_are_only_names_and_what_is_not_meant_is_not_done(tmp_path: Path) 
                 with pytest.raises(BadInput):
                     await pull(leases, **cast("dict[str, Any]", unclear))
             assert s.source.logins == {"hoopx_s_1"}
+
+    asyncio.run(play())
+
+
+def test_the_list_tells_when_a_lease_is_tried_again_and_when_it_ends_by_itself(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path) as s:
+            leases = room(s)
+
+            async def down(_: Lease) -> None:
+                raise BackendFailed("the source is down")
+
+            s.source.before_revoke = down
+            await s.keeper.lease(order())
+            asleep = asyncio.Event()
+            s.keeper._sleep = lambda _: asleep.wait()
+            async with running(s.keeper):
+                assert [one.outcome for one in await pull(leases, everything=True)] == ["queued"]
+                while not s.keeper._next:  # noqa: ASYNC110 - the keeper tells nobody that it waits
+                    await asyncio.sleep(0.001)
+                [seen] = (await leases.seen(SAM, {}, 0))["leases"]
+                assert (seen.state, seen.attempts, seen.last_error) == ("ending", 1, "the source is down")
+                assert seen.next_attempt == s.time.now + 1
+            await s.store.run(lambda connection: ledger.note_fading(connection, order().lease, 1_002_000.0))
+            [fading] = (await leases.seen(SAM, {}, 0))["leases"]
+            assert fading.fades_at == 1_002_000.0
 
     asyncio.run(play())

@@ -176,8 +176,8 @@ class LeaseView(Struct, frozen=True):
     """A lease in lists. `state` is pending, live, ending or ended; `user` has it, an agent `on_behalf_of` a human.
 
     `login` is what the target calls whoever uses it, `handle` by what the source knows it. While it is ending,
-    `attempts` is how often it was tried, `last_error` what the last said, and `next_attempt` when it is tried again.
-    Times are 0 where there is none.
+    `attempts` is how often it was tried, `last_error` what the last said, and `next_attempt` when it is tried again;
+    `fades_at` is when it ends by itself, where its source cannot call it back. Times are 0 where there is none.
     """
 
     id: str
@@ -192,6 +192,7 @@ class LeaseView(Struct, frozen=True):
     attempts: int = 0
     last_error: str = ""
     next_attempt: float = 0
+    fades_at: float = 0
     on_behalf_of: str | None = None
     issuer: str = ""
     login: str = ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Literal, assert_never
+from typing import assert_never
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hoopx_broker.credentials import ledger
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
 from hoopx_broker.seams.issuer import Heeds, Issuer, Refreshes, Renews, Wide
@@ -35,24 +36,12 @@ ALARM_EVERY = 5  # failed attempts: about half a minute at first, then every 25 
 LANES = 8  # revocations at once for one target: its database has connections for others to use
 LONG_SECRET = 16  # shorter passwords may be part of an innocent word of a handle by chance
 
-# What one attempt came to: nothing is left; it must be looked at again later; it ends by itself; it did not work.
-Outcome = Literal["gone", "settling", "fading", "failed"]
-
 
 class Held(Struct, frozen=True):
     """A lease that this broker made. The credential is in memory only."""
 
     lease: Lease
     credential: Credential
-
-
-class Conclusion(Struct, frozen=True):
-    """What the end of a lease came to: revoked, or left to `run`, and why. `is_probed`: its login was seen refused."""
-
-    is_revoked: bool
-    is_probed: bool = False
-    fades_at: float | None = None
-    why: str = ""
 
 
 class _Unsure(BackendFailed):
@@ -176,7 +165,11 @@ class Keeper:
     ) -> tuple[Lease, ...]:
         """The newest first."""
         stored = await self._store.run(lambda connection: ledger.listed(connection, state, session, limit))
-        return tuple(replace(lease, next_attempt=self._next.get(lease.id)) for lease in stored)
+        return tuple(replace(lease, next_attempt=self.due(lease.id)) for lease in stored)
+
+    def due(self, lease_id: LeaseId) -> float | None:
+        """When a lease that could not be revoked is tried again, in seconds since the Unix epoch."""
+        return self._next.get(lease_id)
 
     async def count_troubled(self) -> int:
         """How many leases should be over and are not, because something went wrong."""
@@ -257,7 +250,7 @@ class Keeper:
         while True:
             await self._wait(lease_id, delay)
             conclusion = await self._attempt_whatever_happens(lease_id)
-            match _outcome(conclusion):
+            match conclusion.outcome:
                 case "gone":
                     return
                 case "settling":
@@ -375,14 +368,6 @@ def _refuse_secrets(issued: Issued, order: Order) -> None:
             f"the credential source `{order.target.source}` put a secret where it would be stored",
             "this is a fault of that plugin; report it to its author",
         )
-
-
-def _outcome(conclusion: Conclusion) -> Outcome:
-    if conclusion.is_revoked:
-        return "gone"
-    if conclusion.fades_at is not None:
-        return "fading"
-    return "failed" if conclusion.why else "settling"
 
 
 def _hurry(renewal: asyncio.Timeout) -> None:

@@ -44,7 +44,8 @@ class Leases(Struct, frozen=True):
         """Those that are not over, all of them judged one by one; with `all` the newest that are, too."""
         found = await self.holdings.find(_asked(query))
         rights = _Rights(self.services, who)
-        seen = [_view(each) for each in found if rights.sees(each)]
+        due = self.services.keeper.due
+        seen = [_view(each, due(each.lease.id)) for each in found if rights.sees(each)]
         return {"leases": seen[: limit or MAX_LISTED]}
 
     async def revoke(self, who: Principal, asked: RevokeLeases) -> dict[str, list[LeaseRevoked]]:
@@ -155,7 +156,7 @@ def _why(who: Principal, reason: str) -> str:
     return f"{by}: {reason}" if reason else by
 
 
-def _view(holding: Holding) -> LeaseView:
+def _view(holding: Holding, due: float | None) -> LeaseView:
     lease, owner = holding.lease, holding.owner
     return LeaseView(
         id=lease.id,
@@ -169,6 +170,8 @@ def _view(holding: Holding) -> LeaseView:
         ended_at=holding.ended_at,
         attempts=lease.attempts,
         last_error=lease.last_error or "",
+        next_attempt=due or 0,
+        fades_at=lease.fades_at or 0,
         on_behalf_of=owner.on_behalf_of,
         issuer=holding.issuer,
         login=lease.user,
@@ -180,6 +183,8 @@ def _told(holding: Holding | None) -> LeaseRevoked:
     assert holding is not None  # no row of a lease is ever deleted
     if holding.lease.state == "ended":
         return _outcome(holding, "revoked")
+    if holding.lease.fades_at is not None:
+        return _outcome(holding, "queued", "its source cannot call it back: it ends by itself")
     return _outcome(holding, "queued", holding.lease.last_error or "its source has not confirmed it yet")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hoopx_broker.credentials.keeper import Conclusion
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.terms.entries import LeaseNote, Notice
 from hoopx_broker.terms.leases import Lease
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToUnmask, Open, RequestView
-from hoopx_broker.credentials.keeper import Conclusion
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.recording.recorder import Recorder
