@@ -72,11 +72,12 @@ class AwsAssumeRoleIssuer:
         answer = await _caller(order.target).ask("sts", lambda sts: sts.assume_role(**request))
         return issued_from(answer, options.role, order)
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """New keys for the same session; the old ones live until their own end."""
         options: AwsAssumeRoleOptions = order.target.credentials
         seconds = key_seconds(order.expires_at - self._clock(), options.max_duration)
         request = _request(order, options, seconds)
+        await pin(lease.handle | pinned(options.role, order, max(self._clock() + seconds, ends_at(lease))))
         answer = await _caller(order.target).ask("sts", lambda sts: sts.assume_role(**request))
         return issued_from(answer, options.role, order, ends_at(lease))
 

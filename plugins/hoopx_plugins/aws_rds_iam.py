@@ -48,6 +48,10 @@ class AwsRdsIamIssuer:
         """A login whose token lets in for 15 minutes; later connections get others by `fresh`."""
         return Issued(await self._login(order.target))
 
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
+        """The same user: it has no end of its own, and each connection gets its own token anyway."""
+        return Issued(await self._login(order.target), lease.handle)
+
     async def fresh(self, credential: Credential, target: Target) -> DatabaseLogin:
         """A new token. AWS is asked only where the broker's own credentials are about to end."""
         return await self._login(target)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Issued, Lease, Order
+from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
 from hoopx_plugins.aws_calls import Caller
@@ -64,6 +64,10 @@ class AwsSecretsManagerIssuer:
         keys = (options.username_key, options.password_key)
         login = login_in(text, keys, options.user, _NAME, order.target)
         return Issued(login, {"secret": answer["ARN"], "version": answer.get("VersionId", "")})
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
+        """The login as it is stored by now: it may have been rotated."""
+        return await self.issue(order, pin)
 
     async def revoke(self, lease: Lease, target: Target) -> None:
         """Nothing to revoke: the login was there before the session, and others may be using it."""

@@ -77,7 +77,7 @@ class MysqlRoleIssuer:
         handle = {"user": user} | ({"profile": chosen_name} if chosen_name else {})
         return Issued(DatabaseLogin(user=user, password=password), handle=handle)
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same login until the order's end. A user that is gone or barred stays so."""
         if not isinstance(credential, DatabaseLogin):
             raise BackendFailed("that is no login of a database", "open a new session")

@@ -94,7 +94,7 @@ class PostgresRoleIssuer:
         handle = {"role": role} | ({"profile": chosen_name} if chosen_name else {})
         return Issued(DatabaseLogin(user=role, password=password), handle=handle)
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same login until the order's end. A role that is gone or barred stays so."""
         role = role_name(lease.session)
 

@@ -31,7 +31,7 @@ class StaticIssuer:
         options: StaticOptions = order.target.credentials
         return Issued(DatabaseLogin(user=options.user, password=options.password))
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same login: it has no end of its own."""
         return Issued(credential)
 

@@ -59,7 +59,7 @@ class VaultDatabaseIssuer:
 
         return await visit.all_or_none(finished())
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same login until the order's end, or as long as Vault lets it live. The broker's own login renews."""
         options: VaultDatabaseOptions = order.target.credentials
         clock = self._visits.clock

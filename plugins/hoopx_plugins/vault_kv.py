@@ -62,7 +62,7 @@ class VaultKvIssuer:
         fields = await visit.look(read)
         return Issued(_login_in(fields, options, visit.who))
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same login: it has no end of its own."""
         return Issued(credential, lease.handle)
 

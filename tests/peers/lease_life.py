@@ -96,9 +96,9 @@ class ToldIssuer(PostgresRoleIssuer):
         self._steps.passed("after issue")
         return issued
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         self._steps.passed("before renew")
-        issued = await super().renew(lease, credential, order)
+        issued = await super().renew(lease, credential, order, pin)
         self._steps.passed("after renew")
         return issued
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from hoopx_broker.credentials import keeper as keeper_module
 from hoopx_broker.credentials import revocation
 from hoopx_broker.credentials.keeper import DOUBT_SECONDS
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
@@ -63,13 +65,17 @@ class RenewingDouble(SourceDouble):
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
         self.answer.set()
         self.trouble: BaseException | None = None
+        self.is_lost = False  # its answer: nobody hears what it made
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
+        await pin(lease.handle | {"also": "second"})
         self.asked.set()
         await self.answer.wait()
         if self.trouble is not None:
             raise self.trouble
         self.logins.add("second")
+        if self.is_lost:
+            raise ConnectionResetError
         return Issued(DatabaseLogin("second", Secret(PASSWORD)), {"role": lease.handle["role"], "also": "second"})
 
     async def revoke(self, lease: Lease, target: Target) -> None:
@@ -400,12 +406,36 @@ def test_a_renewal_that_fails_leaves_the_lease_as_it_was(tmp_path: Path, trouble
         async with stage(tmp_path, source=source) as s:
             before, _ = await s.keeper.lease(order())
             assert PASSWORD not in await _fails(s)
-            assert await s.keeper.leases() == (before,)
+            [after] = await s.keeper.leases()
+            # What it was about to make stays pinned: that nothing was made is only the source's word.
+            assert replace(after, handle=before.handle) == before
             source.trouble = None
             await s.keeper.renew(LATER)
             await s.keeper.end(A)  # after a surprise it stays in doubt for a while
             async with running(s.keeper):
                 await s.all_ended()
+            assert source.logins == set()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_a_renewal_made_is_revoked_although_nobody_heard_of_it(tmp_path: Path, is_killed: bool) -> None:
+    async def scene() -> None:
+        source = RenewingDouble()
+        source.is_lost = True
+        async with stage(tmp_path, source=source) as s:
+            await s.keeper.lease(order())
+            with pytest.raises(BackendFailed):
+                await s.keeper.renew(LATER)
+            assert "second" in source.logins
+            if is_killed:
+                await s.store.close()
+                async with stage(tmp_path, source=source) as again, running(again.keeper):
+                    await again.keeper.recover()
+                    await again.all_ended()
+            else:
+                await s.keeper.conclude(A)
             assert source.logins == set()
 
     asyncio.run(scene())

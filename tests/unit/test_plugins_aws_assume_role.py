@@ -158,7 +158,12 @@ def test_renewed_keys_are_the_same_sessions_until_the_later_end(aws: Aws, role: 
     made = order(at(aws, role), seconds=1000)
     first = issue(made)
     again = Order(made.lease, made.session, made.target, made.principal, time.time() + 2000)
-    renewed = asyncio.run(ISSUER.renew(lease_of(made, first.handle, first), first.credential, again))
+    pins = Pins()
+    renewed = asyncio.run(ISSUER.renew(lease_of(made, first.handle, first), first.credential, again, pins))
+    assert (
+        float(pins.handles[0]["ends_at"]) >= float(renewed.handle["ends_at"]) - 1
+    )  # a kill in between forgets nothing
+    assert pins.handles[0]["user_id"] == first.handle["user_id"]
     assert keys_of(renewed).access_key_id != keys_of(first).access_key_id
     assert renewed.handle["user_id"] == first.handle["user_id"]
     assert float(renewed.handle["ends_at"]) > float(first.handle["ends_at"])

@@ -274,17 +274,17 @@ def test_what_is_no_plain_statement_is_refused_when_it_is_read(changes: dict[str
 def test_a_lease_is_made_longer_but_nothing_that_was_barred_comes_back(scene: Scene) -> None:
     order, issued = scene.issue()
     later = replace(order, expires_at=time.time() + 3 * 86400 - 60)
-    renewed = asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later))
+    renewed = asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later, pinned))
     assert renewed.credential == issued.credential
     scene.log_in(renewed).close()
     account = f"'{role_name(order.session)}'@'%'"
     assert "EXPIRE INTERVAL 3 DAY" in str(scene.server.sql(f"SHOW CREATE USER {account}"))
     scene.server.sql(f"ALTER USER {account} ACCOUNT LOCK")
     with pytest.raises(BackendFailed, match="is barred"):
-        asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later))
+        asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later, pinned))
     scene.revoke(order)
     with pytest.raises(BackendFailed, match="is gone"):
-        asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later))
+        asyncio.run(scene.issuer.renew(lease_of(order), issued.credential, later, pinned))
 
 
 def test_what_a_session_left_behind_has_nobodys_rights_any_more(scene: Scene) -> None:

@@ -155,7 +155,7 @@ def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any],
 def test_a_lease_is_made_longer_by_as_much_as_is_ordered_and_no_more(scene: Scene) -> None:
     order, issued = scene.issue()
     later = replace(order, expires_at=time.time() + 7200.75)
-    renewed = asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, later))
+    renewed = asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, later, pinned))
     assert renewed.credential == issued.credential
     assert renewed.handle == issued.handle
     known = "SELECT extract(epoch FROM rolvaliduntil)::float8 FROM pg_roles WHERE rolname"
@@ -167,10 +167,10 @@ def test_a_role_that_is_gone_or_barred_is_not_brought_back(scene: Scene) -> None
     role = role_name(order.session)
     scene.superuser(f"ALTER ROLE {role} NOLOGIN")
     with pytest.raises(BackendFailed, match="is barred"):
-        asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, order))
+        asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, order, pinned))
     scene.revoke(order, issued)
     with pytest.raises(BackendFailed, match="is gone"):
-        asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, order))
+        asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, order, pinned))
     assert not scene.exists(order)
 
 

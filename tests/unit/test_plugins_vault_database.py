@@ -85,7 +85,7 @@ def test_a_role_that_may_not_live_so_long_says_when_it_ends(stage: VaultStage) -
     order = stage.database_order(seconds=3600)
     issued = stage.issue(order)
     assert issued.expires_at == pytest.approx(time.time() + 180, abs=6)
-    renewed = asyncio.run(VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, order))
+    renewed = asyncio.run(VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, order, Pins()))
     assert renewed.expires_at == pytest.approx(time.time() + 180, abs=6)
     stage.revoke(order, issued.handle)
 
@@ -94,12 +94,14 @@ def test_a_renewed_login_is_the_same_and_lives_on(stage: VaultStage) -> None:
     order = stage.database_order(seconds=60)
     issued = stage.issue(order)
     longer = replace(order, expires_at=time.time() + 1200)
-    renewed = asyncio.run(VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, longer))
+    renewed = asyncio.run(
+        VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, longer, Pins())
+    )
     assert (renewed.credential, renewed.handle) == (issued.credential, issued.handle)
     assert renewed.expires_at == pytest.approx(longer.expires_at, abs=6)
     stage.revoke(order, issued.handle)
     with pytest.raises(BackendFailed, match="cannot renew the lease"):
-        asyncio.run(VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, longer))
+        asyncio.run(VaultDatabaseIssuer().renew(lease_of(order, issued.handle), issued.credential, longer, Pins()))
 
 
 # A broker that is killed between two steps

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.session.tenure import Tenancy, Tenure
 from hoopx_broker.terms.entries import LeaseNote, Notice
 from hoopx_broker.terms.errors import BackendFailed, Denied
@@ -32,7 +33,7 @@ class RenewingDouble(SourceDouble):
     async def _at_once(self) -> None:
         return None
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         await self.before_renew()
         self.renewed.append(order.expires_at)
         return Issued(DatabaseLogin("again", Secret("another")), lease.handle, self.longest)

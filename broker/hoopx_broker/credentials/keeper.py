@@ -212,7 +212,8 @@ class Keeper:
         try:
             async with asyncio.timeout(RENEW_SECONDS) as patience:
                 self._renewals[order.lease] = patience
-                return await issuer.renew(held.lease, held.credential, order)
+                pin = partial(self._pin_beside, order.lease)
+                return await issuer.renew(held.lease, held.credential, order, pin)
         except BackendFailed:
             raise
         except TimeoutError:
@@ -244,6 +245,12 @@ class Keeper:
 
     async def _pin(self, lease_id: LeaseId, handle: dict[str, str]) -> None:
         await self._store.run(lambda connection: ledger.pin(connection, lease_id, handle))
+
+    async def _pin_beside(self, lease_id: LeaseId, handle: dict[str, str]) -> None:
+        """What is made at a renewal is revoked even if nobody hears that it was."""
+        await self._pin(lease_id, handle)
+        if held := self._held.get(lease_id):
+            self._held[lease_id] = Held(replace(held.lease, handle=handle), held.credential)
 
     async def _hunt(self, lease_id: LeaseId, failures: int) -> None:
         delay = self._pause(failures)

@@ -70,12 +70,13 @@ class Heeds(Protocol):
 class Renews(Protocol):
     """An issuer whose leases can go on beyond their first end."""
 
-    async def renew(self, lease: Lease, credential: Credential, order: Order) -> Issued:
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
         """The same credential until `order.expires_at`, or another one. Raises `BackendFailed`; the old one stays then.
 
         A source whose credentials have no end of their own gives the same one back.
 
-        The handle that is given replaces the stored one, so it must name all that is still to be revoked.
+        The handle that is given replaces the stored one, so it must name all that is still to be revoked. What is made
+        anew is pinned before, beside what was there.
         """
 
 
