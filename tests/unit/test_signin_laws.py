@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -141,7 +142,8 @@ def test_a_login_by_a_browser_ends_so_too(
     def come_back(url: str) -> None:
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         query = urlencode({"state": asked["state"], **back}, errors="replace")
-        assert httpx2.get(f"{asked['redirect_uri']}?{query}", trust_env=False).status_code in (200, 404)
+        with suppress(httpx2.TransportError):  # a browser that comes too late finds nobody
+            assert httpx2.get(f"{asked['redirect_uri']}?{query}", trust_env=False).status_code in (200, 404)
 
     def show(url: str) -> None:
         assert url.isprintable()
