@@ -88,7 +88,9 @@ async def said_to_a_client(server: Postgres, where: Target, fresh: Fresh) -> tup
     await crew.close()
     while await asyncio.to_thread(server.backends, USER):  # noqa: ASYNC110 - the server tells nobody
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0.01)
+    watched = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    while len(watched.get_map()) > 1:  # noqa: ASYNC110 - until the connection is lost here, too
+        await asyncio.sleep(0.01)
     assert not failures
     return heard, told
 
