@@ -1,0 +1,146 @@
+"""Attacks on the way of a credential through the broker, found in a review: each was one that worked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.daemon import log
+from hoopx_broker.session.live import LiveSession
+from hoopx_broker.terms.errors import BackendFailed, HoopxError
+from hoopx_broker.terms.ids import LeaseId
+from hoopx_broker.terms.leases import Order
+from hoopx_cli.aws_config import config_of
+from tests.unit.leases_stage import order, stage
+from tests.unit.test_session_keys import Scene, play
+from tests.unit.test_session_tenure import RenewingDouble, begin
+
+A = LeaseId("l_1")
+SECRET = "correct-horse-battery-staple"
+
+
+def test_a_login_that_could_not_be_written_down_goes_while_the_disk_is_still_full(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with stage(tmp_path) as s:
+
+            async def disk_is_full(_: Order) -> None:
+                await s.store.close()
+
+            s.source.after_issue = disk_is_full
+            with pytest.raises(HoopxError, match="closed"):
+                await s.keeper.lease(order())
+            assert s.source.logins == {"hoopx_s_1"}
+            assert await s.keeper.end(A) is False
+            assert s.source.logins == set()
+
+    asyncio.run(scene())
+
+
+def test_what_a_source_trips_over_is_told_without_its_words(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with stage(tmp_path) as s:
+
+            async def trip(_: Order) -> None:
+                raise ValueError(f"cannot encode {SECRET}")
+
+            s.source.after_issue = trip
+            with pytest.raises(BackendFailed, match="`double` of `prod-db` failed: unexpected ValueError") as failed:
+                await s.keeper.lease(order())
+            assert SECRET not in str(failed.value)
+            assert failed.value.__cause__ is None
+            # Nobody knows what it had made by then.
+            assert await s.keeper.end(A) is False
+            assert s.source.logins == set()
+
+    asyncio.run(scene())
+
+
+def test_an_end_does_not_wait_for_a_renewal_that_has_not_begun_at_its_source(tmp_path: Path) -> None:
+    async def scene() -> None:
+        source = RenewingDouble()
+        async with stage(tmp_path, source=source) as s:
+            await s.keeper.lease(order())
+            renewing = asyncio.create_task(s.keeper.renew(order()))
+            await asyncio.sleep(0)  # it has asked the state, and waits for the answer
+            assert await s.keeper.end(A)
+            with pytest.raises(BackendFailed, match="about to end"):
+                await renewing
+            assert source.renewed == []
+
+    asyncio.run(scene())
+
+
+def test_a_session_whose_renewal_breaks_inside_the_broker_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise nobody would be left to end it with its lease."""
+
+    async def broken(self: Keeper, order: Order) -> Any:
+        raise LookupError("the row is gone")
+
+    async def scene() -> None:
+        async with stage(tmp_path, source=RenewingDouble()) as s:
+            it = await begin(s)
+            monkeypatch.setattr(Keeper, "renew", broken)
+            with pytest.raises(LookupError):
+                await it.tenure.run()
+            assert [why for _, why in it.ended] == ["hoopx failed to renew its credential"]
+
+    asyncio.run(scene())
+
+
+def test_a_session_that_cannot_be_cut_still_gives_its_lease_back() -> None:
+    finished: list[str] = []
+
+    async def act(scene: Scene) -> None:
+        def fail(reason: str) -> None:
+            raise RuntimeError(reason)
+
+        async def finish(session: LiveSession, reason: str) -> bool:
+            finished.append(reason)
+            return True
+
+        scene.session.cut = fail  # type: ignore[method-assign]
+        scene.session._finish = finish
+        with pytest.raises(RuntimeError):
+            await scene.session.end("the client left")
+        assert scene.session.over.is_set()
+
+    play(act)
+    assert finished == ["the client left"]
+
+
+@pytest.mark.parametrize(
+    ("target", "region"),
+    [("prod-aws", "eu-central-1\ncredential_process = sh -c id"), ("a]\n[default]\ncredential_process = id", "eu")],
+)
+def test_a_broker_writes_no_lines_of_its_own_into_a_childs_configuration(target: str, region: str) -> None:
+    with pytest.raises(BackendFailed, match="name that is none"):
+        config_of("", {target: region}, ["hoopx", "credentials"])
+
+
+def test_the_log_of_a_broker_on_a_terminal_shows_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in the variables of a failed task is whatever was being worked on."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    try:
+        _log_a_failure()
+    finally:
+        structlog.reset_defaults()
+    shown = terminal.getvalue()
+    assert all(each in shown for each in ("task.failed", "LookupError", "_log_a_failure"))
+    assert SECRET not in shown
+
+
+def _log_a_failure() -> None:
+    password = SECRET.upper().lower()
+    log.start_logging()
+    try:
+        raise LookupError(len(password))
+    except LookupError as error:
+        structlog.get_logger().error("task.failed", exc_info=error)
