@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import structlog
 
 from hoopx_broker.credentials.keeper import Keeper
-from hoopx_broker.daemon import log
+from hoopx_broker.daemon import config, log
+from hoopx_broker.daemon.run import _as_it_is_now
 from hoopx_broker.session.live import LiveSession
-from hoopx_broker.terms.errors import BackendFailed, HoopxError
+from hoopx_broker.terms.errors import BackendFailed, BadInput, HoopxError
 from hoopx_broker.terms.ids import LeaseId
-from hoopx_broker.terms.leases import Order
+from hoopx_broker.terms.leases import Credential, Order
+from hoopx_broker.terms.targets import Target
 from hoopx_cli.aws_config import config_of
-from tests.unit.leases_stage import order, stage
+from tests.unit.leases_stage import SourceDouble, order, stage
 from tests.unit.test_session_keys import Scene, play
 from tests.unit.test_session_tenure import RenewingDouble, begin
 
@@ -59,6 +62,33 @@ def test_what_a_source_trips_over_is_told_without_its_words(tmp_path: Path) -> N
             assert s.source.logins == set()
 
     asyncio.run(scene())
+
+
+def test_what_trips_over_a_fresh_login_is_not_told_to_its_client(tmp_path: Path) -> None:
+    class Tripping(SourceDouble):
+        async def fresh(self, credential: Credential, target: Target) -> Credential:
+            raise ValueError(f"cannot encode {SECRET}")
+
+    async def scene() -> None:
+        async with stage(tmp_path, source=Tripping()) as s:
+            await s.keeper.lease(order())
+            with pytest.raises(BackendFailed, match="`double` of `prod-db` failed: unexpected ValueError"):
+                await s.keeper.fresh(A)
+
+    asyncio.run(scene())
+
+
+def test_a_broker_that_stood_by_goes_by_the_configuration_as_it_is_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passwords are changed while it waits, and with the old ones it could revoke nothing."""
+    before, now = (SimpleNamespace(state=tmp_path / "state.db", which=which) for which in ("before", "now"))
+    elsewhere = SimpleNamespace(state=tmp_path / "other.db")
+    monkeypatch.setattr(config, "load", lambda *_: now)
+    assert asyncio.run(_as_it_is_now(cast(Any, before), tmp_path)) is cast(Any, now)
+    monkeypatch.setattr(config, "load", lambda *_: elsewhere)
+    with pytest.raises(BadInput, match="`state` was changed"):
+        asyncio.run(_as_it_is_now(cast(Any, before), tmp_path))
 
 
 def test_an_end_does_not_wait_for_a_renewal_that_has_not_begun_at_its_source(tmp_path: Path) -> None:

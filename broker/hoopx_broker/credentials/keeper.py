@@ -123,6 +123,10 @@ class Keeper:
                 f"the credential source `{target.source}` of `{target.name}` gave no login in {ISSUE_SECONDS:.0f} s",
                 "see whether it is up and reachable from the broker",
             ) from None
+        except HoopxError:
+            raise
+        except Exception as error:
+            raise _tripped(target, error) from None
 
     async def end(self, lease_id: LeaseId) -> bool:
         """As `conclude`: true when it is confirmed, false when it was left to `run`."""
@@ -229,10 +233,7 @@ class Keeper:
                 "see whether it is up and reachable from the broker",
             ) from None
         except Exception as error:
-            raise _Unsure(  # its text may quote a secret; its type does not
-                f"the credential source `{order.target.source}` failed to renew: unexpected {type(error).__name__}",
-                "this is a fault of that plugin; report it to its author",
-            ) from None
+            raise _tripped(order.target, error) from None
         finally:
             self._renewals.pop(order.lease, None)
 
@@ -252,11 +253,7 @@ class Keeper:
         except HoopxError:
             raise
         except Exception as error:
-            raise _Unsure(  # its text may quote a secret; its type does not
-                f"the credential source `{order.target.source}` of `{order.target.name}` failed: "
-                f"unexpected {type(error).__name__}",
-                "this is a fault of that plugin; report it to its author",
-            ) from None
+            raise _tripped(order.target, error) from None
 
     async def _pin(self, lease_id: LeaseId, handle: dict[str, str]) -> None:
         await self._store.run(lambda connection: ledger.pin(connection, lease_id, handle))
@@ -363,6 +360,14 @@ class Keeper:
 
 def _strike(hunted: set[LeaseId], lease_id: LeaseId, _: asyncio.Task[None]) -> None:
     hunted.discard(lease_id)
+
+
+def _tripped(target: Target, error: Exception) -> _Unsure:
+    """The text of a stranger's exception may quote a secret; its type does not."""
+    return _Unsure(
+        f"the credential source `{target.source}` of `{target.name}` failed: unexpected {type(error).__name__}",
+        "this is a fault of that plugin; report it to its author",
+    )
 
 
 def _unwritten(order: Order, issued: Issued) -> Lease:
