@@ -18,8 +18,10 @@ from hoopx_broker.session.live import LiveSession
 from hoopx_broker.terms.errors import BackendFailed, BadInput, HoopxError
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Credential, Order
+from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_cli.aws_config import config_of
+from hoopx_plugins.vault_secrets import read_secret
 from tests.unit.leases_stage import SourceDouble, order, stage
 from tests.unit.test_session_keys import Scene, play
 from tests.unit.test_session_tenure import RenewingDouble, begin
@@ -89,6 +91,18 @@ def test_a_broker_that_stood_by_goes_by_the_configuration_as_it_is_then(
     monkeypatch.setattr(config, "load", lambda *_: elsewhere)
     with pytest.raises(BadInput, match="`state` was changed"):
         asyncio.run(_as_it_is_now(cast(Any, before), tmp_path))
+
+
+def test_a_vault_that_says_nonsense_of_its_engines_is_no_fault_of_ours() -> None:
+    class Nonsense:
+        who = "the broker"
+
+        def ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
+            mount = {"path": "secret/", "options": "2"}
+            return {"data": mount if path.startswith("sys/") else {"password": SECRET}}
+
+    read = read_secret(cast(Any, Nonsense()), Secret("token"), "secret/app/db")
+    assert [(name, value.reveal()) for name, value in read.items()] == [("password", SECRET)]
 
 
 def test_an_end_does_not_wait_for_a_renewal_that_has_not_begun_at_its_source(tmp_path: Path) -> None:

@@ -124,6 +124,18 @@ def test_a_user_that_is_revoked_while_it_is_made_does_not_come_back_by_a_grant(
     assert scene.server.users() == set()
 
 
+def test_a_server_that_hangs_holds_no_thread_that_others_need(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def made(*given: Any) -> None:
+        threads.append(threading.current_thread().name)
+        mysql_mint.make_user(*given)
+
+    monkeypatch.setattr("hoopx_plugins.mysql_role.make_user", made)
+    scene.issue()
+    assert [name.partition("_")[0] for name in threads] == ["mysql"]
+
+
 def in_a_thread(work: Callable[[], Awaitable[object]]) -> None:
     """`SystemExit` must not be raised through a running event loop."""
     raised: list[BaseException] = []
