@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +13,7 @@ from typing import Any, cast
 import pytest
 import structlog
 
+from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import config, log
 from hoopx_broker.daemon.run import _as_it_is_now
@@ -91,6 +94,26 @@ def test_a_broker_that_stood_by_goes_by_the_configuration_as_it_is_then(
     monkeypatch.setattr(config, "load", lambda *_: elsewhere)
     with pytest.raises(BadInput, match="`state` was changed"):
         asyncio.run(_as_it_is_now(cast(Any, before), tmp_path))
+
+
+@pytest.mark.parametrize("step", [ledger.count_troubled, ledger.begin_ending_all])
+def test_leases_that_are_over_cost_nobody_anything(tmp_path: Path, step: Callable[[Any], object]) -> None:
+    """There may be millions, and who asks for the health of a broker shows no token."""
+
+    def plans(connection: sqlite3.Connection) -> list[str]:
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        step(connection)
+        connection.set_trace_callback(None)
+        return [row[3] for text in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+
+    async def scene() -> None:
+        async with stage(tmp_path) as s:
+            told = await s.store.run(plans)
+            assert told
+            assert not [each for each in told if each.startswith("SCAN") and "leases_unended" not in each]
+
+    asyncio.run(scene())
 
 
 def test_a_vault_that_says_nonsense_of_its_engines_is_no_fault_of_ours() -> None:
