@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hoopx_broker.terms.errors import BackendFailed
+
 # Settings by which AWS's tools come to credentials.
 _CREDENTIAL = re.compile(
     r"aws_access_key_id|aws_secret_access_key|aws_session_token|aws_security_token|aws_account_id|role_arn|"
@@ -16,6 +18,8 @@ _CREDENTIAL = re.compile(
 )
 _SECTION = re.compile(r"\[\s*(?:profile\s+)?(?P<name>.*?)\s*\]")
 MAX_CONFIG = 1_000_000
+# What a broker may say of targets and regions: a line of its own in this file could start a program.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def own_config(environ: Mapping[str, str]) -> str:
@@ -33,7 +37,11 @@ def config_of(own: str, profiles: Mapping[str, str], command: Sequence[str]) -> 
     """`own` without its credentials, and for each target of `profiles` (its region by its name) a profile.
 
     Those ask `command TARGET` for their keys. A profile of the person's own that has a target's name gives way.
+    Raises `BackendFailed` for what is no name.
     """
+    for said in (*profiles, *profiles.values()):
+        if not _PLAIN.fullmatch(said):
+            raise BackendFailed("the broker gave a target or its region a name that is none", "do not use this broker")
     kept = "".join(_harmless(own, set(profiles)))
     ours = (
         f"[profile {name}]\ncredential_process = {process_line(command, name)}\nregion = {region}\n"

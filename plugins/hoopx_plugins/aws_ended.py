@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -27,10 +28,15 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 class _List:
-    """One role's list, in this process: what waits is written together, and one write at a time."""
+    """One role's list, in this process: what waits is written together, and one write at a time.
+
+    `writing` is held by the thread that writes: it goes on when nobody waits for it any more, and what it has read by
+    then must still be so when it writes.
+    """
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
+        self.writing = threading.Lock()
         self.waiting: dict[str, float] = {}
 
 
@@ -69,7 +75,7 @@ async def _add(caller: Caller, role: str, user: str, until: float, clock: Callab
         async with ended.turn:
             if user in ended.waiting:
                 batch = dict(ended.waiting)
-                await caller.ask("iam", lambda iam: _write(iam, _checked(iam, role), batch, clock(), caller))
+                await caller.ask("iam", lambda iam: _write_alone(ended, iam, role, batch, clock(), caller))
                 for each in batch:
                     ended.waiting.pop(each, None)
     finally:
@@ -104,6 +110,11 @@ def _read(iam: Any, name: str) -> Ended:
         return read(iam.get_role_policy(RoleName=name, PolicyName=POLICY_NAME)["PolicyDocument"])
     except iam.exceptions.NoSuchEntityException:
         return {}
+
+
+def _write_alone(ended: _List, iam: Any, role: str, more: Mapping[str, float], now: float, caller: Caller) -> None:
+    with ended.writing:
+        _write(iam, _checked(iam, role), more, now, caller)
 
 
 def _write(iam: Any, name: str, more: Mapping[str, float], now: float, caller: Caller) -> None:

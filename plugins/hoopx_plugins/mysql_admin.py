@@ -20,6 +20,8 @@ ANSWER_TIMEOUT = 12  # making a user takes milliseconds; what holds it up is a l
 MAX_TOLD = 300
 # Quotes are doubled and backslashes are letters, whatever the server's default is.
 SETTINGS = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES', SESSION lock_wait_timeout = 5"
+# Else a GRANT makes the user that is not there, without a password and not locked: one that was just dropped.
+GRANTS_MAKE_NOBODY = "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_AUTO_CREATE_USER')"
 
 _HASHES = re.compile(r"\*[0-9A-F]{16,}|0x[0-9A-Fa-f]{16,}")
 _REMEDIES = {
@@ -48,6 +50,8 @@ class Administrator:
         self.is_mariadb = "mariadb" in server.lower()
         numbers = re.findall(r"\d+", server.removeprefix("5.5.5-"))
         self.version = (int(numbers[0]), int(numbers[1]), int(numbers[2]))
+        if self.is_mariadb or self.version < (8, 0, 0):
+            self.run(GRANTS_MAKE_NOBODY)
 
     def run(self, statement: str, where: str = "") -> None:
         """One statement of our own or an operator's, values already quoted. Raises `BackendFailed`."""

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, ClassVar, TypeVar
 
 from msgspec import Meta, field
@@ -23,6 +24,8 @@ from hoopx_plugins.profiles import OBLIGATION, check_default, chosen
 
 # 256 bits: out of reach even for whoever gets hold of the hash in the server's log.
 PASSWORD_BYTES = 32
+# Threads of its own: a server that hangs must not hold those in which the broker looks up names for everybody else.
+_THREADS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="mysql")
 
 T = TypeVar("T")
 
@@ -98,4 +101,4 @@ async def _as_administrator(target: Target, work: Callable[[Administrator], T]) 
         with administrator(target, options.user, options.password) as admin:
             return work(admin)
 
-    return await asyncio.to_thread(done)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, done)

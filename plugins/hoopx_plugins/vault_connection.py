@@ -21,6 +21,9 @@ Json = dict[str, Any]
 # Certificates and keys are a few KB; a secret of KV is at most 1 MB, which is what Vault stores.
 MAX_ANSWER = 2 * 1024 * 1024
 CHUNK = 64 * 1024
+# A life beyond this is a mistake, and its end is none that a calendar has.
+LONGEST = 100 * 365 * 24 * 3600
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 CAPABILITIES = {"get": "read", "post": "update", "put": "update", "list": "list"}
 
 
@@ -95,7 +98,7 @@ class Vault:
     def _json(self, content: bytes, doing: str) -> Json:
         try:
             read = msgspec.json.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_JSON:
             read = None
         if not isinstance(read, dict) or not _is_an_answer(read):
             raise BackendFailed(
@@ -115,14 +118,15 @@ def _is_an_answer(read: Json) -> bool:
     """What is read of it later has the right kinds."""
     sections = [read.get(name) or {} for name in ("data", "auth")]
     numbers = [each.get("lease_duration") or 0 for each in (read, *sections) if isinstance(each, dict)]
-    return all(isinstance(each, dict) for each in sections) and all(isinstance(each, int) for each in numbers)
+    are_times = all(isinstance(each, int) and 0 <= each <= LONGEST for each in numbers)
+    return are_times and all(isinstance(each, dict) for each in sections)
 
 
 def _errors(content: bytes) -> list[object]:
     """Vault's own words; none where it was not Vault that answered."""
     try:
         said = msgspec.json.decode(content)["errors"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (*_NO_JSON, KeyError, TypeError):
         return []
     return said if isinstance(said, list) else [said]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -16,7 +16,7 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.vault_connection import Json, Vault
-from hoopx_plugins.vault_failures import VaultRefused
+from hoopx_plugins.vault_failures import VaultRefused, VaultUnreachable
 from hoopx_plugins.vault_server import AppRole, Jwt, Kubernetes, VaultServer
 
 MAX_TOKEN = 64 * 1024  # no token file is larger
@@ -57,7 +57,7 @@ class OwnLogin:
     def _token(self, vault: Vault) -> tuple[Secret, bool]:
         if vault.server.token_file is not None:
             return read_token(vault, vault.server.token_file), False
-        with self._locks[vault.server]:
+        with self._turn(vault):
             kept, ends = self._kept.get(vault.server, (None, 0.0))
             if kept is not None and self._clock() < ends:
                 return kept, True
@@ -66,6 +66,20 @@ class OwnLogin:
             life = made.seconds - MARGIN if made.seconds else float("inf")
             self._kept[vault.server] = (made.secret, began + life)
             return made.secret, False
+
+    @contextmanager
+    def _turn(self, vault: Vault) -> Iterator[None]:
+        """Nobody waits for the logins of others at a Vault that is silent: their threads are those of all Vaults."""
+        lock = self._locks[vault.server]
+        if not lock.acquire(timeout=vault.server.seconds):
+            raise VaultUnreachable(
+                f"{vault.who} cannot log in to Vault: {vault.server.address} answers no login of the broker's",
+                "look whether it is up, or raise `vault.timeout`",
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _forget(self, vault: Vault, token: Secret) -> None:
         with self._locks[vault.server]:

@@ -35,5 +35,6 @@ def _mount_of(vault: Vault, token: Secret, path: str) -> tuple[str, bool]:
             raise
         told = {}
     mount = str(told.get("path") or f"{path.split('/')[0]}/")
-    options = told.get("options") or {}
+    options = told.get("options")
+    options = options if isinstance(options, dict) else {}
     return mount, not told or str(options.get("version", "1")) == "2"

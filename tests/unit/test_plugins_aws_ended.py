@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 from hoopx_broker.seams.issuer import Wide
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Issued, Lease, Order
+from hoopx_plugins import aws_calls, aws_ended
 from hoopx_plugins.aws_assume_role import AwsAssumeRoleIssuer, AwsAssumeRoleOptions
 from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.aws_ended import deny
@@ -103,6 +105,43 @@ def test_what_another_broker_overwrites_is_written_again(aws: Aws) -> None:
     asyncio.run(deny(caller(made), lease, time.time() + 1800, meanwhile))
     assert denies(listed(aws, role), issued.handle["user_id"])
     assert denies(listed(aws, role), "AROATHEIRS:hoopx-s_1")
+
+
+def test_a_write_that_nobody_waits_for_any_more_overwrites_no_later_one(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS throttles, and the thread that writes tries again for longer than the broker waits for it."""
+    role = aws.role("hoopx-late", allow("s3:ListAllMyBuckets"))
+    (late, one, of_late), (next_, other, of_next) = session(aws, role), session(aws, role)
+    throttled, wrote = threading.Event(), threading.Event()
+    write = aws_ended._write
+
+    def slowly(iam: Any, *more: Any) -> None:
+        class Throttled:
+            exceptions = iam.exceptions
+            get_role_policy = staticmethod(iam.get_role_policy)
+
+            def put_role_policy(self, **put: Any) -> None:
+                throttled.wait(10)
+                iam.put_role_policy(**put)
+
+        write(Throttled(), *more)
+        wrote.set()
+
+    async def play() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(aws_ended, "_write", slowly)
+            patch.setattr(aws_calls, "PATIENCE", 0.5)
+            with pytest.raises(BackendFailed, match="no answer from AWS"):
+                await ISSUER.revoke(of_late, late.target)
+        asyncio.get_running_loop().call_later(0.5, throttled.set)
+        assert await ISSUER.revoke(of_next, next_.target) is None
+
+    asyncio.run(play())
+    throttled.set()
+    assert wrote.wait(10)
+    assert denies(listed(aws, role), other.handle["user_id"])
+    assert denies(listed(aws, role), one.handle["user_id"])
 
 
 def test_a_writer_that_never_stops_is_told_of(aws: Aws) -> None:

@@ -105,6 +105,37 @@ def test_a_broker_killed_at_any_step_leaves_nobody_who_could_log_in(
     assert scene.server.users() == set()
 
 
+def test_a_user_that_is_revoked_while_it_is_made_does_not_come_back_by_a_grant(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread cannot be stopped: it goes on when nobody waits any more, and what it makes is revoked meanwhile."""
+    order = scene.order(roles=(), grants=("GRANT SELECT ON app.orders TO {{user}}",))
+    run = mysql_admin.Administrator.run
+
+    def slow(self: mysql_admin.Administrator, statement: str, where: str = "") -> None:
+        if statement.startswith("GRANT"):
+            run(self, f"DROP USER {role_name(order.session)}@'%'")
+        run(self, statement, where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mysql_admin.Administrator, "run", slow)
+        with pytest.raises(BackendFailed, match="`grants`, for the source `mysql-role`"):
+            asyncio.run(scene.issuer.issue(order, pinned))
+    assert scene.server.users() == set()
+
+
+def test_a_server_that_hangs_holds_no_thread_that_others_need(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def made(*given: Any) -> None:
+        threads.append(threading.current_thread().name)
+        mysql_mint.make_user(*given)
+
+    monkeypatch.setattr("hoopx_plugins.mysql_role.make_user", made)
+    scene.issue()
+    assert [name.partition("_")[0] for name in threads] == ["mysql"]
+
+
 def in_a_thread(work: Callable[[], Awaitable[object]]) -> None:
     """`SystemExit` must not be raised through a running event loop."""
     raised: list[BaseException] = []

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from hoopx_broker.terms.errors import BackendFailed
+from hoopx_plugins.vault_connection import Vault
 from hoopx_plugins.vault_database import VaultDatabaseIssuer
+from hoopx_plugins.vault_failures import VaultUnreachable
+from hoopx_plugins.vault_login import OwnLogin
 from hoopx_plugins.vault_server import Jwt, Kubernetes
 from hoopx_plugins.vault_threads import in_thread
 from tests.peers.postgres import Postgres
@@ -69,6 +73,16 @@ def test_many_sessions_that_end_at_once_share_one_login_of_the_brokers(stage: Va
 
     asyncio.run(scene())
     assert stage.made() == set()
+
+
+def test_a_silent_vault_keeps_no_thread_for_each_that_waits_in_line(stage: VaultStage) -> None:
+    """All Vaults share these threads: one that is silent must not use them up, each for the time of all before it."""
+    own, server = OwnLogin(), stage.server(timeout="1s")
+    with Vault(server, "the broker") as vault, own._locks[server]:
+        began = time.monotonic()
+        with pytest.raises(VaultUnreachable, match="answers no login of the broker's"):
+            own.asking(vault, lambda token: token)
+        assert time.monotonic() - began < 5
 
 
 def logins(stage: VaultStage) -> int:

@@ -191,16 +191,18 @@ except StateUnusable as refused:
 """
 
 
-def test_a_second_broker_on_the_same_state_is_refused_with_the_first_ones_number(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
+@pytest.mark.parametrize("name", ["state.db", "link.db"])
+def test_a_second_broker_on_the_same_state_is_refused_with_the_first_ones_number(tmp_path: Path, name: str) -> None:
+    path, other = tmp_path / "state.db", tmp_path / name
+    (tmp_path / "link.db").symlink_to(path)
 
     async def scene() -> str:
         store = await Store.open(path)
-        second = await asyncio.to_thread(start_second, path)
+        second = await asyncio.to_thread(start_second, other)
         await store.close()
         return second
 
-    assert asyncio.run(scene()) == f"another broker (process {os.getpid()}) is using `{path}`\n"
+    assert asyncio.run(scene()) == f"another broker (process {os.getpid()}) is using `{other}`\n"
     assert start_second(path) == "", "the lock went with the first broker"
 
 

@@ -13,15 +13,16 @@ from msgspec.structs import replace
 
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.conclusion import Conclusion
+from hoopx_broker.credentials.demands import demand_heeded, refuse_secrets
 from hoopx_broker.credentials.revocation import Answer, Confirmed, Fades, Revocation, Trouble
 from hoopx_broker.credentials.waiting import wait_until
-from hoopx_broker.seams.issuer import Heeds, Issuer, Refreshes, Renews, Wide
+from hoopx_broker.seams.issuer import Issuer, Refreshes, Renews, Wide
 from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.terms.errors import BackendFailed, HoopxError
 from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, concerns, secrets_of
+from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, name_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
@@ -34,7 +35,6 @@ DOUBT_SECONDS = 90.0
 SETTLE_SECONDS = 30.0  # between the revocations of a lease in doubt
 ALARM_EVERY = 5  # failed attempts: about half a minute at first, then every 25 minutes
 LANES = 8  # revocations at once for one target: its database has connections for others to use
-LONG_SECRET = 16  # shorter passwords may be part of an innocent word of a handle by chance
 
 
 class Held(Struct, frozen=True):
@@ -76,6 +76,7 @@ class Keeper:
         self._on_alarm = on_alarm
         self._held: dict[LeaseId, Held] = {}  # what can be revoked even while the state cannot be read
         self._renewals: dict[LeaseId, asyncio.Timeout] = {}  # those that are under way
+        self._leaving: set[LeaseId] = set()  # whose end somebody waits for
         self._next: dict[LeaseId, float] = {}  # when what is hunted is tried again
         self._turns: WeakValueDictionary[LeaseId, asyncio.Lock] = WeakValueDictionary()
         self._lanes: dict[str, asyncio.Semaphore] = {}
@@ -122,6 +123,10 @@ class Keeper:
                 f"the credential source `{target.source}` of `{target.name}` gave no login in {ISSUE_SECONDS:.0f} s",
                 "see whether it is up and reachable from the broker",
             ) from None
+        except HoopxError:
+            raise
+        except Exception as error:
+            raise _tripped(target, error) from None
 
     async def end(self, lease_id: LeaseId) -> bool:
         """As `conclude`: true when it is confirmed, false when it was left to `run`."""
@@ -131,6 +136,7 @@ class Keeper:
         """Revoke now. It is confirmed, or there is no such lease; or it was queued for `run`."""
         if (renewal := self._renewals.get(lease_id)) is not None:
             _hurry(renewal)
+        self._leaving.add(lease_id)
         try:
             conclusion = await self._attempt(lease_id)
         except StateFailed as error:
@@ -138,6 +144,8 @@ class Keeper:
         except BaseException:
             self._queue.put_nowait((lease_id, 1))
             raise
+        finally:
+            self._leaving.discard(lease_id)
         if not conclusion.is_revoked:
             self._queue.put_nowait((lease_id, 1))
         return conclusion
@@ -179,11 +187,13 @@ class Keeper:
         issuer = self._issuers.get(order.target.name)
         if issuer is None:
             raise BackendFailed(f"target `{order.target.name}` has no credential source", "restart the broker")
-        _demand_heeded(issuer, order)
+        demand_heeded(issuer, order)
         now = self._clock()
         await self._store.run(lambda connection: ledger.add(connection, order, now, now + DOUBT_SECONDS))
         issued = await self._issue(issuer, order)
-        _refuse_secrets(issued, order)
+        refuse_secrets(issued, order)
+        # First here: what the source has made is revoked even if it cannot be written down.
+        self._held[order.lease] = Held(_unwritten(order, issued), issued.credential)
         lease = await self._store.run(lambda connection: ledger.go_live(connection, order.lease, issued))
         self._held[lease.id] = Held(lease, issued.credential)
         return lease, issued.credential
@@ -194,13 +204,15 @@ class Keeper:
         if before is None:
             raise BackendFailed("this lease is over", "open a new session")
         try:
+            if order.lease in self._leaving:  # the source need not be asked, nor waited for
+                raise BackendFailed("this lease is about to end", "open a new session")
             issued = await self._renew(issuer, held, order)
         except _Unsure:
             raise
         except BackendFailed:
             await self._store.run(lambda c: ledger.stay(c, order.lease, before))
             raise
-        _refuse_secrets(issued, order)
+        refuse_secrets(issued, order)
         # First here: what the source has made is revoked even if it cannot be written down.
         self._held[order.lease] = Held(replace(held.lease, handle=issued.handle), issued.credential)
         lease = await self._store.run(lambda c: ledger.go_on(c, order.lease, issued, order.expires_at, before))
@@ -222,10 +234,7 @@ class Keeper:
                 "see whether it is up and reachable from the broker",
             ) from None
         except Exception as error:
-            raise _Unsure(  # its text may quote a secret; its type does not
-                f"the credential source `{order.target.source}` failed to renew: unexpected {type(error).__name__}",
-                "this is a fault of that plugin; report it to its author",
-            ) from None
+            raise _tripped(order.target, error) from None
         finally:
             self._renewals.pop(order.lease, None)
 
@@ -236,12 +245,16 @@ class Keeper:
         except BackendFailed:
             await self._store.run(lambda connection: ledger.clear_doubt(connection, order.lease))
             raise
-        except TimeoutError as error:
+        except TimeoutError:
             raise BackendFailed(
                 f"the credential source `{order.target.source}` of `{order.target.name}` "
                 f"gave no answer within {ISSUE_SECONDS:.0f} s",
                 "see whether the target is up and reachable from the broker",
-            ) from error
+            ) from None
+        except HoopxError:
+            raise
+        except Exception as error:
+            raise _tripped(order.target, error) from None
 
     async def _pin(self, lease_id: LeaseId, handle: dict[str, str]) -> None:
         await self._store.run(lambda connection: ledger.pin(connection, lease_id, handle))
@@ -356,25 +369,18 @@ def _strike(hunted: set[LeaseId], lease_id: LeaseId, _: asyncio.Task[None]) -> N
     hunted.discard(lease_id)
 
 
-def _demand_heeded(issuer: Issuer, order: Order) -> None:
-    """Raises `BackendFailed` where a rule binds a credential of this kind to what its source would not look at."""
-    heeded = issuer.heeds if isinstance(issuer, Heeds) else frozenset[str]()
-    for name in sorted(order.obligations):
-        if name not in heeded and concerns(name, order.target.kind):
-            raise BackendFailed(
-                f"a rule binds the session by `@{name}`, which the source `{order.target.source}` of "
-                f"`{order.target.name}` cannot do",
-                "give the target another source, or keep the rule from it by a condition",
-            )
+def _tripped(target: Target, error: Exception) -> _Unsure:
+    """The text of a stranger's exception may quote a secret; its type does not."""
+    return _Unsure(
+        f"the credential source `{target.source}` of `{target.name}` failed: unexpected {type(error).__name__}",
+        "this is a fault of that plugin; report it to its author",
+    )
 
 
-def _refuse_secrets(issued: Issued, order: Order) -> None:
-    secrets = [secret.reveal() for secret in secrets_of(issued.credential)]
-    if any(len(secret) >= LONG_SECRET and secret in value for secret in secrets for value in issued.handle.values()):
-        raise BackendFailed(
-            f"the credential source `{order.target.source}` put a secret where it would be stored",
-            "this is a fault of that plugin; report it to its author",
-        )
+def _unwritten(order: Order, issued: Issued) -> Lease:
+    ends, user = issued.expires_at or order.expires_at, name_of(issued.credential)
+    who = order.lease, order.session, order.target.name, order.target.source
+    return Lease(*who, user, "pending", ends, issued.handle)
 
 
 def _hurry(renewal: asyncio.Timeout) -> None:

@@ -75,17 +75,19 @@ def serve(path: Path, *, standby: bool = False) -> None:
     """
     log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings, standby=standby))
+    uvloop.run(_serve(settings, path if standby else None))
 
 
-async def _serve(settings: BrokerConfig, *, standby: bool) -> None:
+async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    hold = await _turn_of(settings, stop) if standby else None
+    hold = await _turn_of(settings, stop) if standing_by else None
     if stop.is_set():
         return
+    if standing_by:
+        settings = await _as_it_is_now(settings, standing_by)
     async with AsyncExitStack() as stack:
         await _start(settings, stack, hold)
         await stop.wait()
@@ -96,6 +98,14 @@ async def _turn_of(settings: BrokerConfig, stop: asyncio.Event) -> Hold | None:
     """Wait until the other broker on this state is gone, however it goes; None when told to stop before."""
     load_policies(settings.policies)  # what is wrong with them is better known before they are needed
     return await take_over(settings.state, stop, _stands_by)
+
+
+async def _as_it_is_now(before: BrokerConfig, path: Path) -> BrokerConfig:
+    """It may have waited for weeks: passwords that were changed since would end none of the leases left behind."""
+    settings = await asyncio.to_thread(config.load, path, os.environ)
+    if settings.state != before.state:
+        raise BadInput("`state` was changed while this broker stood by for another one's", "start it again")
+    return settings
 
 
 def _stands_by(why: str) -> None:

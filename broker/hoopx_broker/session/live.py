@@ -134,9 +134,12 @@ class LiveSession(ABC):
         return await asyncio.shield(self.end_soon(reason))
 
     async def _end(self, reason: str) -> bool:
-        self.cut(reason)
         try:
-            return await self._finish(self, reason)
+            try:
+                self.cut(reason)
+            finally:  # the lease goes, whatever was left standing
+                revoked = await self._finish(self, reason)
+            return revoked
         finally:
             self.over.set()
 

@@ -78,7 +78,14 @@ class Tenure:
             self._task.cancel()
 
     async def run(self) -> None:
-        """Returns when it has ended the session."""
+        """Returns when it has ended the session; it does not outlive a failure in here either."""
+        try:
+            await self._see_to_the_end()
+        except Exception:
+            self._tenancy.end("hoopx failed to renew its credential")
+            raise
+
+    async def _see_to_the_end(self) -> None:
         while self._lease.expires_at < self._tenancy.ends_at:
             is_renewed = await self._go_on()
             if self._is_stopping:

@@ -23,7 +23,8 @@ class Hold:
     """The lock beside the state file. The kernel lets go of it when the process dies, however it dies."""
 
     def __init__(self, state: Path) -> None:
-        self._file = os.open(state.with_name(state.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        real = state.resolve()  # SQLite follows links too: one state by two names is one state
+        self._file = os.open(real.with_name(real.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # POSIX record locks, not flock: a child process that outlives a killed broker does not inherit them.
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
