@@ -51,7 +51,7 @@ def ls(
     elif not found:
         kit.out.say("no leases to show")
     else:
-        kit.out.table(_HEADINGS, map(_row, found))
+        kit.out.table(_HEADINGS, map(_row, found), _SPARE)
 
 
 @leases.command(cls=BrokerCommand)
@@ -99,6 +99,8 @@ _HEADINGS = (
     "next attempt",
     "last error",
 )
+# What a narrow terminal does without, the first of these first.
+_SPARE = ("since", "attempts", "session", "next attempt", "source")
 
 
 def _row(lease: LeaseView) -> tuple[str, ...]:

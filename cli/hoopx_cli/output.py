@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -13,6 +14,10 @@ from typing import Any, TextIO
 import msgspec
 
 from hoopx_cli.inert import inert, inert_lines, width
+
+_GAP = "  "  # between columns
+_BELOW = "    "  # before a cell that stands below its row
+MIN_COLUMNS = 20  # a terminal that says it is narrower is not read by anybody
 
 
 class Form(Enum):
@@ -75,14 +80,29 @@ class Output:
         """One JSON document on one line; what is not ASCII is escaped only where it could act on a terminal."""
         self.data(_inert_json(msgspec.json.encode(value).decode()))
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Aligned columns under capital headings; every cell made inert."""
-        cells = [[inert(cell) for cell in row] for row in rows]
-        heads = [name.upper() for name in columns]
-        widths = [max(width(line[at]) for line in [heads, *cells]) for at in range(len(heads))]
-        self.data(self._bold(_line(heads, widths)))
-        for row in cells:
-            self.data(_line(row, widths))
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], spare: Sequence[str] = ()) -> None:
+        """Aligned columns under capital headings; every cell made inert.
+
+        Where a terminal is too narrow, columns of `spare` are left out, the first of them first, and a last cell for
+        which there is no room stands below its row.
+        """
+        lines = [[name.upper() for name in columns], *([inert(cell) for cell in row] for row in rows)]
+        widths = [max(width(line[at]) for line in lines) for at in range(len(columns))]
+        shown = _fitting(columns, widths, spare, self.columns)
+        for number, line in enumerate(lines):
+            for text in self._laid([line[at] for at in shown], [widths[at] for at in shown], is_heading=not number):
+                self.data(text if number else self._bold(text))
+        if left_out := [name for at, name in enumerate(columns) if at not in shown]:
+            self.say(f"left out for want of room: {', '.join(left_out)}; `-o json` has them, and a wider terminal")
+
+    def _laid(self, cells: Sequence[str], widths: Sequence[int], *, is_heading: bool) -> list[str]:
+        """A row, in one line or with its last cell below."""
+        whole, room = _line(cells, widths), self.columns
+        if room is None or width(whole) <= room:
+            return [whole]
+        indented = {"initial_indent": _BELOW, "subsequent_indent": _BELOW}
+        below = [] if is_heading else textwrap.wrap(cells[-1], max(room, MIN_COLUMNS), **indented)
+        return [_line(cells[:-1], widths[:-1]), *below]
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
         """One fact a line, `name: value`; facts without a value are left out."""
@@ -162,9 +182,19 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds") if at else ""
 
 
+def _fitting(columns: Sequence[str], widths: Sequence[int], spare: Sequence[str], room: int | None) -> list[int]:
+    """Which columns there is room for; the last need not fit beside the others."""
+    shown = list(range(len(columns)))
+    for name in spare:
+        if room is None or sum(widths[at] + len(_GAP) for at in shown[:-1]) - len(_GAP) <= room:
+            break
+        shown.remove(columns.index(name))
+    return shown
+
+
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (cell + " " * (column - width(cell)) for cell, column in zip(cells, widths, strict=True))
-    return "  ".join(padded).rstrip()
+    return _GAP.join(padded).rstrip()
 
 
 def _inert_json(document: str) -> str:

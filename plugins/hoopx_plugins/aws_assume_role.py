@@ -17,7 +17,7 @@ from hoopx_plugins.aws_bounds import OBLIGATION, bounds_for, bounds_of
 from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.aws_ended import LANES, Pause
 from hoopx_plugins.aws_names import session_name, source_identity, tags_of
-from hoopx_plugins.aws_sessions import end_of, ends_at, issued_from, pinned
+from hoopx_plugins.aws_sessions import end_of, ends_at, issued_from, made, pinned
 from hoopx_plugins.aws_times import CHAINED_SECONDS, key_seconds, seconds_of
 
 _NAME = "aws-assume-role"
@@ -67,9 +67,9 @@ class AwsAssumeRoleIssuer:
         """Keys until the order's end, within what AWS and the role allow: 15 minutes to `max_duration`."""
         options: AwsAssumeRoleOptions = order.target.credentials
         seconds = key_seconds(order.expires_at - self._clock(), options.max_duration)
-        request = _request(order, options, seconds)
-        await pin(pinned(options.role, order, self._clock() + seconds))
-        answer = await _caller(order.target).ask("sts", lambda sts: sts.assume_role(**request))
+        request, caller = _request(order, options, seconds), _caller(order.target)
+        handle = pinned(options.role, order, self._clock() + seconds)
+        answer = await made(pin, handle, lambda: caller.ask("sts", lambda sts: sts.assume_role(**request)))
         return issued_from(answer, options.role, order)
 
     async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:

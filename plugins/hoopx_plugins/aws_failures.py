@@ -31,7 +31,8 @@ _OF_BOTOCORE = {
     ),
     "ProxyConnectionError": ("the proxy towards AWS cannot be reached", "see HTTPS_PROXY in the broker's environment"),
 }
-_UNREACHABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError", "ReadTimeoutError")
+_NEVER_ASKED = ("EndpointConnectionError", "ConnectTimeoutError")
+_UNREACHABLE = (*_NEVER_ASKED, "ConnectionClosedError", "ReadTimeoutError")
 _THROTTLED = (
     "Throttling",
     "ThrottlingException",
@@ -69,6 +70,10 @@ _ABOUT_CREDENTIALS = frozenset(
 )
 
 
+class NothingMade(BackendFailed):
+    """AWS refused, or was never asked: there is nothing to end."""
+
+
 def is_about_credentials(error: Exception) -> bool:
     """Is what the broker holds no good, so that others may have been put in their place by now?"""
     return bool(_ABOUT_CREDENTIALS & {type(error).__name__, _code(error)})
@@ -81,7 +86,17 @@ def told(
     if isinstance(error, HoopxError):
         return error
     what, remedy = _explained(error, account, own or {})
-    return BackendFailed(f"the source `{source}` of target `{target}` failed: {what}", remedy)
+    kind = NothingMade if _is_certain(error) else BackendFailed
+    return kind(f"the source `{source}` of target `{target}` failed: {what}", remedy)
+
+
+def _is_certain(error: Exception) -> bool:
+    """Is it known that AWS made nothing? Not where an answer is missing, or AWS stumbled."""
+    if type(error).__name__ in (*_OF_BOTOCORE, *_NEVER_ASKED):
+        return True
+    response = getattr(error, "response", None)
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(response, dict) else 0
+    return 400 <= status < 500
 
 
 def _explained(error: Exception, account: AwsAccount, own: dict[str, tuple[str, str]]) -> tuple[str, str]:

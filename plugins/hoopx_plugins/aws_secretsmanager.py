@@ -4,40 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
-from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
+from hoopx_plugins.aws_account import account_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_stored import login_in
+from hoopx_plugins.aws_stored import StoredLoginOptions, login_in
 
 _NAME = "aws-secretsmanager"
-_Key = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-class AwsSecretsManagerOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """`secret` is its name or ARN. It holds a JSON object with `username_key` and `password_key`, as RDS's own do.
-
-    With `user`, the name is that one, and the secret may be the password alone. `role` is assumed first.
-    """
+class AwsSecretsManagerOptions(StoredLoginOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`secret` is its name or ARN. It holds what RDS's own rotation writes, or what the other options say."""
 
     secret: Annotated[str, Meta(min_length=1, max_length=2048)]
-    aws: AwsAccount | None = None
     version_stage: Annotated[str, Meta(min_length=1, max_length=256)] = "AWSCURRENT"
-    username_key: _Key = "username"
-    password_key: _Key = "password"
-    user: Annotated[str, Meta(min_length=1)] | None = None
-    role: str | None = None
-    external_id: str | None = None
-
-    def __post_init__(self) -> None:
-        account_of(self.aws)
-        if self.role is not None:
-            check_role(self.role)
-        check_external_id(self.external_id, self.role)
 
 
 class AwsSecretsManagerIssuer:
@@ -61,8 +45,7 @@ class AwsSecretsManagerIssuer:
             raise BackendFailed(
                 f"the secret `{options.secret}` for target `{order.target.name}` is binary", "store it as a text"
             )
-        keys = (options.username_key, options.password_key)
-        login = login_in(text, keys, options.user, _NAME, order.target)
+        login = login_in(text, options, _NAME, order.target)
         return Issued(login, {"secret": answer["ARN"], "version": answer.get("VersionId", "")})
 
     async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:

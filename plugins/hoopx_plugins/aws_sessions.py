@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.leases import AwsKeys, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.aws_ended import Pause, deny
+from hoopx_plugins.aws_failures import NothingMade
 from hoopx_plugins.aws_names import session_name
 
 
 def pinned(role: str, order: Order, end: float) -> dict[str, str]:
     """What is known before AWS is asked."""
     return {"role": role, "session": session_name(order.session), "ends_at": str(int(end))}
+
+
+async def made(pin: Pin, handle: dict[str, str], ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """AWS's answer. What it may make is pinned before it is asked, and forgotten where it certainly made nothing."""
+    await pin(handle)
+    try:
+        return await ask()
+    except NothingMade:
+        await pin({})
+        raise
 
 
 def issued_from(answer: dict[str, Any], role: str, order: Order, not_before: float = 0.0) -> Issued:

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
 from hoopx_broker.terms.targets import Target
-from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
+from hoopx_plugins.aws_account import account_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_stored import login_in
+from hoopx_plugins.aws_stored import StoredLoginOptions, login_in
 
 _NAME = "aws-ssm"
-_Key = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-class AwsSsmOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """`parameter` is its name, path or ARN. It holds the password of `user`, or a JSON object with both.
-
-    `role` is assumed first.
-    """
+class AwsSsmOptions(StoredLoginOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`parameter` is its name, path or ARN."""
 
     parameter: Annotated[str, Meta(min_length=1, max_length=2048)]
-    aws: AwsAccount | None = None
-    user: Annotated[str, Meta(min_length=1)] | None = None
-    username_key: _Key = "username"
-    password_key: _Key = "password"
-    role: str | None = None
-    external_id: str | None = None
-
-    def __post_init__(self) -> None:
-        account_of(self.aws)
-        if self.role is not None:
-            check_role(self.role)
-        check_external_id(self.external_id, self.role)
 
 
 class AwsSsmIssuer:
@@ -55,8 +39,7 @@ class AwsSsmIssuer:
             external_id=options.external_id,
         )
         found = answer["Parameter"]
-        keys = (options.username_key, options.password_key)
-        login = login_in(found["Value"], keys, options.user, _NAME, order.target)
+        login = login_in(found["Value"], options, _NAME, order.target)
         return Issued(login, {"parameter": found["Name"], "version": str(found["Version"])})
 
     async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:

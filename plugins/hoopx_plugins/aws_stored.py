@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
+from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
 
 MAX_PASSWORD = 4096  # a whole document in its place is a mistake
+_Key = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-def login_in(text: str, keys: tuple[str, str], user: str | None, source: str, target: Target) -> DatabaseLogin:
-    """`text` is the password where the `user` is known, else an object with both under `keys`. Raises `BackendFailed`.
+class StoredLoginOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a login that lies at AWS is read. What is stored is a JSON object with `username_key` and `password_key`.
 
-    No error holds a piece of `text`.
+    With `user`, the name is that one, and what is stored may be the password alone. `role` is assumed first.
     """
+
+    aws: AwsAccount | None = None
+    username_key: _Key = "username"
+    password_key: _Key = "password"
+    user: Annotated[str, Meta(min_length=1)] | None = None
+    role: str | None = None
+    external_id: str | None = None
+
+    def __post_init__(self) -> None:
+        account_of(self.aws)
+        if self.role is not None:
+            check_role(self.role)
+        check_external_id(self.external_id, self.role)
+
+
+def login_in(text: str, options: StoredLoginOptions, source: str, target: Target) -> DatabaseLogin:
+    """Raises `BackendFailed`; no error holds a piece of `text`."""
+    user, keys = options.user, (options.username_key, options.password_key)
     if user is not None and not text.lstrip().startswith("{"):
         return DatabaseLogin(user, Secret(_whole(text, "its value", source, target)))
     try:

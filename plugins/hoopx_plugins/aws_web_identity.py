@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from hoopx_plugins.aws_bounds import OBLIGATION, bounds_for, bounds_of
 from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.aws_ended import LANES, Pause
 from hoopx_plugins.aws_names import session_name
-from hoopx_plugins.aws_sessions import end_of, issued_from, pinned
+from hoopx_plugins.aws_sessions import end_of, issued_from, made, pinned
 from hoopx_plugins.aws_times import key_seconds, seconds_of
 
 _NAME = "aws-web-identity"
@@ -82,10 +82,12 @@ class AwsWebIdentityIssuer:
             "DurationSeconds": seconds,
             **bounds_for(order, _NAME, options.policy_arns, options.session_policy),
         }
-        await pin(pinned(options.role, order, self._clock() + seconds))
-        answer = await _caller(order.target).ask(
-            "sts", lambda sts: sts.assume_role_with_web_identity(**request, WebIdentityToken=token.reveal())
-        )
+        caller, handle = _caller(order.target), pinned(options.role, order, self._clock() + seconds)
+
+        def assume(sts: Any) -> dict[str, Any]:
+            return dict(sts.assume_role_with_web_identity(**request, WebIdentityToken=token.reveal()))
+
+        answer = await made(pin, handle, lambda: caller.ask("sts", assume))
         return issued_from(answer, options.role, order)
 
     async def revoke(self, lease: Lease, target: Target) -> float | None:

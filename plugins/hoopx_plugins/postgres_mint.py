@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
+import psycopg
 from msgspec import Meta, Struct
 from psycopg import errors, sql
 
@@ -20,6 +21,10 @@ from hoopx_plugins.postgres_walls import check_read_only
 # A statement goes on although its client is gone, until the server looks: with a killed broker its sessions end so.
 LOOKS_FOR_CLIENT = "2s"
 CONNECTIONS = 20
+# By the server's own clock, which is the one that it goes by.
+_HAS_TIME = """
+SELECT rolvaliduntil > pg_catalog.clock_timestamp() FROM pg_catalog.pg_roles WHERE rolname = {}
+"""
 
 
 class PostgresProfile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +65,7 @@ async def mint_role(
         await run(connection, statement, values, f"statement {number} of `create`, for {source},", order)
     if profile.create:
         await _check_made(connection, role, order)
-    await _complete(connection, role, values, profile)
+    await _complete(connection, role, values, profile, source)
     for number, grant in enumerate(profile.grants, 1):
         await run(connection, grant, values, f"statement {number} of `grants`, for {source},", order)
     if profile.columns_of:
@@ -91,7 +96,9 @@ async def groups_of(connection: Connection, role: str, candidates: Sequence[str]
     return [name for name in candidates if name in found]
 
 
-async def _complete(connection: Connection, role: str, values: dict[str, str], profile: PostgresProfile) -> None:
+async def _complete(
+    connection: Connection, role: str, values: dict[str, str], profile: PostgresProfile, source: str
+) -> None:
     """What needs no words of the operator's, sent in one go: nobody waits for the way there more than once."""
     name = sql.Identifier(role)
     steps: list[sql.Composable] = []
@@ -104,10 +111,22 @@ async def _complete(connection: Connection, role: str, values: dict[str, str], p
     if profile.statement_timeout:
         limit = profile.statement_timeout.replace("m", "min")
         steps.append(sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, limit))
-    if steps:
-        await connection.execute(sql.SQL("; ").join(steps))
+    steps.append(sql.SQL(_HAS_TIME).format(role))
+    await _demand_time(await connection.execute(sql.SQL("; ").join(steps)), source)
     if connection.info.server_version >= 140000:
         await _look_for_client(connection, name)
+
+
+async def _demand_time(answers: psycopg.AsyncCursor[tuple[object, ...]], source: str) -> None:
+    while answers.nextset():
+        pass  # the question was asked last
+    row = await answers.fetchone()
+    if row is None or not row[0]:
+        raise BackendFailed(
+            f"{source} made a role that has ended already: the server's clock is ahead of the broker's by more than the"
+            " life of the lease",
+            "set the clocks of both machines right (NTP)",
+        )
 
 
 async def _look_for_client(connection: Connection, name: sql.Identifier) -> None:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from msgspec import Struct
-
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import AwsKeys, Issued, Lease, Order
@@ -16,14 +14,14 @@ from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json
 from hoopx_plugins.vault_ending import ENDS, fades_at
 from hoopx_plugins.vault_lease import Visits
-from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
+from hoopx_plugins.vault_server import Name, Place, VaultOptions
 
 CredentialType = Literal["assumed-role", "federation-token", "iam-user"]
 # AWS gives no keys for less.
 SHORTEST = 900
 
 
-class VaultAwsOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class VaultAwsOptions(VaultOptions, frozen=True, forbid_unknown_fields=True):
     """`role` of the AWS engine at `mount`; `type` as that role's `credential_type`.
 
     `role_arn` says which, where the role allows several.
@@ -33,17 +31,11 @@ class VaultAwsOptions(Struct, frozen=True, forbid_unknown_fields=True):
     type: CredentialType = "assumed-role"
     role_arn: str | None = None
     mount: Place = "aws"
-    vault: VaultServer | None = None
 
     def __post_init__(self) -> None:
-        check_vault(self.vault)
+        super().__post_init__()
         if self.role_arn is not None and self.type != "assumed-role":
             raise ValueError("`role_arn` is for `type: assumed-role` only")
-
-    @property
-    def server(self) -> VaultServer:
-        assert self.vault is not None  # checked when it was made
-        return self.vault
 
 
 class VaultAwsIssuer:

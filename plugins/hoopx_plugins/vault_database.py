@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from msgspec import Struct
-
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
@@ -16,23 +14,14 @@ from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Json, Vault
 from hoopx_plugins.vault_ending import ACCESSOR, LEASE, renew_lease, renew_token
 from hoopx_plugins.vault_lease import Visits
-from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
+from hoopx_plugins.vault_server import Name, Place, VaultOptions
 
 
-class VaultDatabaseOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class VaultDatabaseOptions(VaultOptions, frozen=True, forbid_unknown_fields=True):
     """`role` of the database engine at `mount`, whose statements make the logins."""
 
     role: Name
     mount: Place = "database"
-    vault: VaultServer | None = None
-
-    def __post_init__(self) -> None:
-        check_vault(self.vault)
-
-    @property
-    def server(self) -> VaultServer:
-        assert self.vault is not None  # checked when it was made
-        return self.vault
 
 
 class VaultDatabaseIssuer:

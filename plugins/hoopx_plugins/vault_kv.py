@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from msgspec import Struct
-
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
@@ -16,29 +14,23 @@ from hoopx_broker.terms.targets import Target
 from hoopx_plugins.vault_connection import Vault
 from hoopx_plugins.vault_lease import Visits
 from hoopx_plugins.vault_secrets import read_secret
-from hoopx_plugins.vault_server import Place, VaultServer, check_vault
+from hoopx_plugins.vault_server import Place, VaultOptions
 
 
-class VaultKvOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class VaultKvOptions(VaultOptions, frozen=True, forbid_unknown_fields=True):
     """`path` is `MOUNT/PATH`. The name is `user`, or stands in `user_field`; the password in `password_field`."""
 
     path: Place
     user: str | None = None
     user_field: str | None = None
     password_field: str = "password"
-    vault: VaultServer | None = None
 
     def __post_init__(self) -> None:
-        check_vault(self.vault)
+        super().__post_init__()
         if "/" not in self.path:
             raise ValueError("`path` must be the engine's mount and the secret's path, such as `secret/app/db`")
         if self.user is not None and self.user_field is not None:
             raise ValueError("say either `user` or `user_field`")
-
-    @property
-    def server(self) -> VaultServer:
-        assert self.vault is not None  # checked when it was made
-        return self.vault
 
 
 class VaultKvIssuer:

@@ -100,7 +100,16 @@ def _check_address(address: str) -> None:
         raise ValueError("`address` must begin with https; http is for a Vault or an agent on this machine only")
 
 
-def check_vault(vault: VaultServer | None) -> None:
-    """For the `__post_init__` of options: raises `ValueError` where no section says where Vault is."""
-    if vault is None:
-        raise ValueError(NO_VAULT)
+class VaultOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every source of Vault is told: a Vault of the target's own, or the one at the top of the file."""
+
+    vault: VaultServer | None = None
+
+    def __post_init__(self) -> None:
+        if self.vault is None:
+            raise ValueError(NO_VAULT)
+
+    @property
+    def server(self) -> VaultServer:
+        assert self.vault is not None  # checked when it was made
+        return self.vault

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import (
     SSHCertificate,
     load_ssh_public_identity,
 )
-from msgspec import Struct
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
@@ -27,10 +26,10 @@ from hoopx_plugins.vault_connection import Json
 from hoopx_plugins.vault_ending import ENDS, fades_at
 from hoopx_plugins.vault_failures import VaultRefused
 from hoopx_plugins.vault_lease import Visit, Visits
-from hoopx_plugins.vault_server import Name, Place, VaultServer, check_vault
+from hoopx_plugins.vault_server import Name, Place, VaultOptions
 
 
-class VaultSshOptions(Struct, frozen=True, forbid_unknown_fields=True):
+class VaultSshOptions(VaultOptions, frozen=True, forbid_unknown_fields=True):
     """`role` of the SSH engine at `mount`, of the type `ca`. `user` is who logs in.
 
     `valid_principals` are the names that the certificate is to hold; `user` alone where none are said.
@@ -40,21 +39,15 @@ class VaultSshOptions(Struct, frozen=True, forbid_unknown_fields=True):
     user: str
     valid_principals: tuple[str, ...] = ()
     mount: Place = "ssh"
-    vault: VaultServer | None = None
 
     def __post_init__(self) -> None:
-        check_vault(self.vault)
+        super().__post_init__()
         if not self.user or any(not each or "," in each for each in self.principals):
             raise ValueError("`user` and `valid_principals` must be names, one each, without commas")
 
     @property
     def principals(self) -> tuple[str, ...]:
         return self.valid_principals or (self.user,)
-
-    @property
-    def server(self) -> VaultServer:
-        assert self.vault is not None  # checked when it was made
-        return self.vault
 
 
 class VaultSshIssuer:

@@ -238,6 +238,8 @@ targets:
         yield self._target("stranger", "{env: prod}", reader, ca=self.postgres.foreign_ca)
         wrong = f"{{from: postgres-role, user: {self.postgres.admin}, password: not-it, roles: [app_read]}}"
         yield self._target("locked-out", "{env: prod}", wrong)
+        stale = f"{{from: static, user: {self.postgres.admin}, password: not-it-either}}"
+        yield self._target("misremembered", "{env: prod}", stale)
 
     def _minting(self, roles: str, read_only: str) -> str:
         login = f"user: {self.postgres.admin}, password: file:admin-password"

@@ -15,6 +15,7 @@ import pytest
 from tests.journeys.stage import POLICIES, Stage, objects, playing, running
 from tests.peers.aws import REGION, Aws, allow, policy
 from tests.peers.postgres import Postgres
+from tests.peers.processes import eventually
 
 ROLE = "hoopx-journeys"
 MANAGED = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -69,14 +70,19 @@ class AwsStage(Stage):
         return super().configuration() + f"aws: {{region: {REGION}, endpoint: '{self.aws.endpoint}', {login}}}\n"
 
     def _targets(self) -> Iterator[str]:
-        for name, more in [("prod-aws", "ttl: 15m"), ("short-aws", "ttl: 1h, max_duration: 15m")]:
+        short, strange = "ttl: 1h, max_duration: 15m", self.role.replace(ROLE, "somebody-elses")
+        for name, role, more in [
+            ("prod-aws", self.role, "ttl: 15m"),
+            ("short-aws", self.role, short),
+            ("barred-aws", strange, short),
+        ]:
             yield f"""\
   {name}:
     kind: aws
     region: {REGION}
     account: "123456789012"
     labels: {{env: prod}}
-    credentials: {{from: aws-assume-role, role: '{self.role}', {more}}}
+    credentials: {{from: aws-assume-role, role: '{role}', {more}}}
 """
 
     def as_client(self, *targets: str, profile: str = "", **more: str) -> dict[str, object]:
@@ -177,6 +183,16 @@ def test_connect_answers_the_credential_process_until_it_ends(aws_stage: AwsStag
     assert outcome.code == 15
     assert "hoopx connect prod-aws" in outcome.err
     assert not list((aws_stage.home / "home-ann" / "hoopx" / "run").glob("*"))
+
+
+def test_a_role_that_aws_does_not_give_ends_the_command_with_15_and_says_what_to_do(aws_stage: AwsStage) -> None:
+    outcome = aws_stage.hoopx("exec", "barred-aws", "--", "true")
+    assert outcome.code == 15
+    first, remedy = outcome.err.splitlines()
+    assert first.startswith("hoopx: the source `aws-assume-role` of target `barred-aws` failed: AWS does not let `arn:")
+    assert "`sts:AssumeRole`" in first
+    assert "trust policy" in remedy
+    eventually(lambda: not aws_stage.listed("leases", "ls", "--target", "barred-aws"), "what AWS did not make is over")
 
 
 def test_the_target_is_told_for_what_it_is(aws_stage: AwsStage) -> None:

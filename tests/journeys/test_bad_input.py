@@ -93,8 +93,14 @@ def test_database_with_a_certificate_of_somebody_else(stage: Stage) -> None:
 
 def test_credential_source_with_the_wrong_password(stage: Stage) -> None:
     outcome = stage.hoopx("exec", "locked-out", "--", "true")
-    _complains(outcome, 15, "locked-out")
+    _complains(outcome, 15, "`postgres-role` of target `locked-out`", "correct `credentials.user`")
     assert "not-it" not in outcome.err
+
+
+def test_a_login_that_its_source_has_wrong_is_told_with_the_source(stage: Stage) -> None:
+    outcome = stage.hoopx("exec", "misremembered", "--", "true")
+    _complains(outcome, 15, "`static`", "`misremembered`", "correct it at its source")
+    assert "not-it-either" not in outcome.err
 
 
 def test_denied_by_policy(stage: Stage) -> None:

@@ -103,6 +103,32 @@ def test_a_broker_killed_with_a_session_ends_its_login_when_it_comes_back(stage:
         eventually(lambda: not stage.scene.made(), "the role is gone")
 
 
+def test_a_sealed_vault_ends_the_command_with_15_and_says_what_to_do(stage: VaultJourney) -> None:
+    stage.scene.vault.seal()
+    try:
+        outcome = stage.hoopx("exec", "shop-dev", "--", "true")
+    finally:
+        stage.scene.vault.unseal()
+    assert outcome.code == 15
+    first, remedy = outcome.err.splitlines()
+    assert first.startswith("hoopx: the source `vault-database` of target `shop-dev` cannot log in to Vault as `ann`: ")
+    assert "it is sealed" in first
+    assert "unseal it" in remedy
+    assert stage.listed("leases", "ls") == []
+
+
+def test_a_role_that_is_not_there_ends_the_command_with_15_and_is_named(stage: VaultJourney) -> None:
+    stage.scene.vault.delete(f"{stage.scene.database}/roles/ro")
+    try:
+        outcome = stage.hoopx("exec", "shop-dev", "--", "true")
+    finally:
+        stage.scene.role("ro", TELLING)
+    assert outcome.code == 15
+    assert "`vault-database` of target `shop-dev`" in outcome.err
+    assert "there is no such role" in outcome.err
+    assert f"vault write {stage.scene.database}/roles/ro" in outcome.err
+
+
 def processes() -> bytes:
     """What everybody on this machine may see of its processes."""
     seen = b""

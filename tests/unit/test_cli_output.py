@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,32 @@ def test_a_table_is_aligned_and_plain_where_nobody_watches() -> None:
     room, out, _ = output()
     room.table(("name", "kind"), [("a", "postgres"), ("much-longer", "mysql")])
     assert out.getvalue() == "NAME         KIND\na            postgres\nmuch-longer  mysql\n"
+
+
+NARROW = """\
+LEASE  STATE   ENDS
+l_1    live    20:49:38
+l_2    ending  20:40:00
+    the source is not
+    there
+"""
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_left_out_or_stands_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Terminal(), io.StringIO()
+    room = Output(out, err, {"NO_COLOR": "1"})
+    heads = ("lease", "session", "state", "ends", "since", "last error")
+    rows = [
+        ("l_1", "s_1", "live", "20:49:38", "20:34:38", ""),
+        ("l_2", "s_2", "ending", "20:40:00", "20:25:00", "the source is not there"),
+    ]
+    monkeypatch.setenv("COLUMNS", "23")
+    room.table(heads, rows, ("since", "session", "state"))
+    assert out.getvalue() == NARROW
+    assert "left out for want of room: session, since;" in err.getvalue()
+    monkeypatch.setenv("COLUMNS", "200")
+    room.table(heads, rows, ("since", "session", "state"))
+    assert len(out.getvalue().removeprefix(NARROW).splitlines()) == 3
 
 
 def test_colour_is_for_terminals_without_no_color() -> None:

@@ -131,7 +131,7 @@ def test_every_source_that_is_installed_has_a_page() -> None:
 
 
 def test_a_fixed_login_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
-    from_environment, from_files = blocks(DOCS / "credentials" / "static.md", "yaml")
+    from_environment, from_files, _ = blocks(DOCS / "credentials" / "static.md", "yaml")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "legacy-password").write_text("of-the-file\n")
     environ = {"LEGACY_PASSWORD": "of-the-environment", "LEGACY_USER": "app2"}

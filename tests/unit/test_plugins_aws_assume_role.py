@@ -179,8 +179,10 @@ def test_no_key_is_printed_or_stored(aws: Aws, role: str) -> None:
 
 
 def test_a_role_that_the_broker_may_not_assume_is_named_with_the_remedy(aws: Aws) -> None:
+    pins = Pins()
     with pytest.raises(BackendFailed) as failure:
-        issue(order(at(aws, f"arn:aws:iam::{ACCOUNT}:role/others")))
+        issue(order(at(aws, f"arn:aws:iam::{ACCOUNT}:role/others")), pins)
+    assert pins.handles[-1] == {}  # nothing was made, so nothing has to end
     assert "`aws-assume-role`" in failure.value.message
     assert "`prod-aws`" in failure.value.message
     assert "sts:AssumeRole" in failure.value.message

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 
 from hoopx_broker.seams.issuer import Issuer
 from hoopx_broker.terms.errors import BackendFailed
@@ -20,6 +21,7 @@ from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins import aws_calls
 from hoopx_plugins.aws_account import AwsAccount
 from hoopx_plugins.aws_assume_role import AwsAssumeRoleIssuer, AwsAssumeRoleOptions
+from hoopx_plugins.aws_failures import NothingMade, told
 from hoopx_plugins.aws_rds_iam import AwsRdsIamIssuer, AwsRdsIamOptions
 from hoopx_plugins.aws_secretsmanager import AwsSecretsManagerIssuer, AwsSecretsManagerOptions
 from hoopx_plugins.aws_ssm import AwsSsmIssuer, AwsSsmOptions
@@ -94,6 +96,11 @@ TOO_LONG = "The requested DurationSeconds exceeds the {} set for this role."
 CHAINED = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
 
 
+def refusal(status: int) -> ClientError:
+    said: Any = {"Error": {"Code": "X", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "AssumeRole")
+
+
 @pytest.mark.parametrize(
     ("source", "answer", "message", "hint"),
     [
@@ -135,6 +142,22 @@ def test_each_error_of_aws_has_its_words(door: Door, source: str, answer: Answer
     failure = failure_of(source, account(door.endpoint))
     assert message in failure.message
     assert hint in failure.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "is_certain"),
+    [
+        (refusal(400), True),
+        (refusal(403), True),
+        (refusal(500), False),
+        (NoCredentialsError(), True),
+        (ConnectTimeoutError(endpoint_url="x"), True),
+        (ReadTimeoutError(endpoint_url="x"), False),
+        (ValueError("who knows"), False),
+    ],
+)
+def test_that_nothing_was_made_is_said_only_where_it_is_certain(error: Exception, is_certain: bool) -> None:
+    assert isinstance(told(error, ROLE_SOURCE, "prod-aws", account("http://127.0.0.1:1")), NothingMade) is is_certain
 
 
 def test_a_throttled_broker_tries_again_a_few_times_and_then_says_so(door: Door) -> None:

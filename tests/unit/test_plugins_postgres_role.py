@@ -9,14 +9,15 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Issued, Order
+from hoopx_broker.terms.leases import Issued
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions, role_name
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
-from tests.unit.minting import ADMINISTRATORS, ANN, Scene, lease_of, login_of, pinned, scene_with
+from tests.unit.minting import ADMINISTRATORS, Scene, lease_of, login_of, pinned, scene_with
 
 
 @pytest.fixture(params=ADMINISTRATORS)
@@ -112,11 +113,20 @@ def test_it_ends_with_its_order_even_if_the_broker_never_comes_back(scene: Scene
 
 
 def test_a_role_past_its_end_lets_nobody_in(scene: Scene) -> None:
-    order = scene.order()
-    over = Order(order.lease, order.session, order.target, ANN, time.time() - 60)
-    issued = asyncio.run(scene.issuer.issue(over, pinned))
+    order, issued = scene.issue()
+    over = replace(order, expires_at=time.time() - 60)
+    asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, over))
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         scene.log_in(issued)
+
+
+def test_where_the_servers_clock_is_far_ahead_the_clocks_are_named_and_no_role_is_made(scene: Scene) -> None:
+    order = scene.order()
+    over = replace(order, expires_at=time.time() - 60)
+    with pytest.raises(BackendFailed, match=r"source `postgres-role` of target `db`.*the server's clock") as failed:
+        asyncio.run(scene.issuer.issue(over, pinned))
+    assert "NTP" in failed.value.hint
+    assert not scene.exists(order)
 
 
 def test_settings_and_limits_are_the_roles_defaults(scene: Scene) -> None:

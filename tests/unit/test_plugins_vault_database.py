@@ -15,10 +15,13 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.vault_database import VaultDatabaseIssuer
-from hoopx_plugins.vault_server import Person
+from hoopx_plugins.vault_server import Kubernetes, Person
+from tests.peers.certificates import Authority
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
-from tests.peers.vault.peer import Vault
+from tests.peers.vault.answers import Json
+from tests.peers.vault.peer import Reply, Vault
+from tests.unit.test_vault_contract_logins import Signer, Site
 from tests.unit.vault_stage import (
     ANN,
     CREATE,
@@ -199,6 +202,60 @@ def test_a_child_of_an_agents_token_says_what_it_is_for(stage: VaultStage, tmp_p
     stage.revoke(order, issued.handle)
     stage.nothing_remains()
     assert stage.vault.ask("GET", "auth/token/lookup-self", token=parent).status == 200
+
+
+def test_a_service_account_gets_logins_where_its_cluster_stands_by_it(stage: VaultStage, tmp_path: Path) -> None:
+    vault, cluster = stage.vault, Site(Signer.make())
+    place = vault.enable_login(vault.fresh("kubernetes"), "kubernetes")
+    ca = Authority.make("cluster").write(tmp_path / "ca.pem").read_text()
+    vault.write(f"auth/{place}/config", {"kubernetes_host": cluster.url, "kubernetes_ca_cert": ca})
+    bound = {"bound_service_account_names": "hoopx", "bound_service_account_namespaces": "prod", "audience": "vault"}
+    vault.write(f"auth/{place}/role/broker", {**bound, "token_policies": [stage.reader, stage.revoker]})
+    account = {"namespace": "prod", "serviceaccount": {"name": "hoopx", "uid": "uid-1"}}
+    claims = {"sub": "system:serviceaccount:prod:hoopx", "aud": ["vault"], "kubernetes.io": account}
+    file = written(tmp_path, "token", cluster.signer.sign(**claims))
+    order = stage.database_order(server=stage.server(approle=None, kubernetes=Kubernetes("broker", place, file)))
+    try:
+        issued = stage.issue(order)
+        assert audited(stage, f"{stage.database}/creds/ro") == {f"{place}-prod-hoopx"}
+        stage.revoke(order, issued.handle)
+    finally:
+        cluster.close()
+    stage.nothing_remains()
+
+
+class Namespace(Vault):
+    """A part of another Vault, as if it were all of it."""
+
+    def __init__(self, outer: Vault, name: str) -> None:
+        super().__init__(outer.home)
+        self.port = outer.port
+        self._outer, self._name = outer, name
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        token: str | None = Vault.root_token,
+        namespace: str = "",
+    ) -> Reply:
+        assert not namespace
+        return self._outer.ask(method, path, body, token, self._name)
+
+
+def test_all_of_it_may_lie_in_a_namespace(each_vault: Vault, postgres: Postgres) -> None:
+    name = each_vault.fresh("team")
+    each_vault.write(f"sys/namespaces/{name}")
+    stage = VaultStage(Namespace(each_vault, name), postgres)
+    order = stage.database_order(server=stage.server(namespace=name))
+    issued = stage.issue(order)
+    assert stage.made() == {login_of(issued).user}
+    with pytest.raises(BackendFailed):
+        stage.issue(stage.database_order())  # the same without its namespace
+    stage.revoke(order, issued.handle)
+    assert not stage.lives(issued.handle["accessor"])
+    stage.nothing_remains()
 
 
 @by_the_double

@@ -54,7 +54,7 @@ def wrong(stage: VaultStage, case: str) -> Order:
         case "role":
             return stage.database_order("nobody")
         case "mount":
-            return stage.order(VaultDatabaseOptions("ro", "nowhere", server))
+            return stage.order(VaultDatabaseOptions("ro", "nowhere", vault=server))
         case "namespace":
             return stage.database_order(server=stage.server(namespace="elsewhere"))
         case "secret id":

@@ -147,7 +147,6 @@ targets:
     )
 
 
-@by_the_double
 def test_values_of_the_configuration_may_lie_in_vault(stage: Keeping, tmp_path: Path) -> None:
     config = load(configuration(stage, tmp_path, f"vault:{stage.path}#password"), {})
     options = config.targets["db0"].credentials

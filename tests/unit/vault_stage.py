@@ -106,7 +106,7 @@ class VaultStage:
         return Order(new_lease_id(), new_session_id(), target, ANN, time.time() + seconds, **more)
 
     def database_order(self, role: str = "ro", server: VaultServer | None = None, **more: Any) -> Order:
-        return self.order(VaultDatabaseOptions(role, self.database, server or self.server()), **more)
+        return self.order(VaultDatabaseOptions(role, self.database, vault=server or self.server()), **more)
 
     def issue(self, order: Order, issuer: Issuer | None = None) -> Issued:
         return asyncio.run((issuer or VaultDatabaseIssuer()).issue(order, Pins()))

@@ -117,7 +117,20 @@ class CatalogReader:
     async def _connect(self) -> Connection:
         if self._fresh is not None:
             self._credential = await self._fresh()
-        connection = await psycopg.AsyncConnection.connect(
+        try:
+            connection = await self._log_in()
+        except psycopg.Error as error:  # of libpq's own, which has no codes for a connection that never was
+            raise BackendFailed(
+                f"the login that the source `{self._target.source}` gave does not lead into `{self._target.name}`:"
+                f" {_first_line(error)}",
+                "where the server refuses it, correct it at its source, and see that the clocks of the machines agree;"
+                " else look whether the server is up, and at `address` and `tls`",
+            ) from error
+        await connection.execute("SET search_path TO pg_catalog")
+        return connection
+
+    async def _log_in(self) -> Connection:
+        return await psycopg.AsyncConnection.connect(
             **keywords(self._target),
             dbname=self._target.database,
             user=self._credential.user,
@@ -127,8 +140,6 @@ class CatalogReader:
             application_name="hoopx catalog",
             autocommit=True,
         )
-        await connection.execute("SET search_path TO pg_catalog")
-        return connection
 
     async def _close_soon(self) -> None:
         await asyncio.sleep(KEPT_SECONDS)

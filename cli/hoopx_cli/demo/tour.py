@@ -32,6 +32,7 @@ _TRY = (
     ("hoopx connect prod-db", "as ann; prints a psql line for any other terminal"),
     ("hoopx exec payroll-db --wait 5m -- psql", "as ann; waits for dora"),
     ("hoopx requests ls", "as dora; then: hoopx approve ID"),
+    ("hoopx leases ls", "as ann, beside an open session: the role that it was given, and until when"),
     ("hoopx sessions ls", "as ann; then: hoopx sessions replay ID"),
 )
 _BOTH = re.compile(r"who\s+claude \(agent\) on behalf of ann")
@@ -177,7 +178,8 @@ class _Tour:
         self._tell.command("postgres", "psql", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hoopx\\_s\\_%';")
         self._tell.output("\n".join(roles) or "(0 rows)")
         self._demand(not roles, f"roles are still there: {', '.join(roles)}")
-        self._tell.checked("every minted role is dropped and its connections are cut")
+        self._show(self._ann, "leases", "ls")
+        self._tell.checked("every minted role is dropped and its connections are cut; the broker owes nobody anything")
 
     def _session_on(self, target: str, user: str = "claude") -> str:
         """The newest session of that user, as ann sees it."""
