@@ -24,6 +24,8 @@ from hoopx_broker.terms.leases import Credential, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_cli.aws_config import config_of
+from hoopx_plugins import aws_calls
+from hoopx_plugins.aws_account import AwsAccount
 from hoopx_plugins.vault_secrets import read_secret
 from tests.unit.leases_stage import SourceDouble, order, stage
 from tests.unit.test_session_keys import Scene, play
@@ -114,6 +116,15 @@ def test_leases_that_are_over_cost_nobody_anything(tmp_path: Path, step: Callabl
             assert not [each for each in told if each.startswith("SCAN") and "leases_unended" not in each]
 
     asyncio.run(scene())
+
+
+def test_a_program_that_hangs_over_credentials_holds_one_thread_of_aws_and_not_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aws_calls, "PATIENCE", 0.05)
+    with aws_calls._making, pytest.raises(BackendFailed, match="still being fetched") as failed:
+        aws_calls.client(AwsAccount("eu-central-1"), "sts")
+    assert "credential_process" in failed.value.hint
 
 
 def test_a_vault_that_says_nonsense_of_its_engines_is_no_fault_of_ours() -> None:
