@@ -63,14 +63,22 @@ def file_in(folder: Path, text: str) -> Path:
 
 
 def _harmless(own: str, taken: set[str]) -> Iterator[str]:
-    """Line by line: a setting that goes takes the indented lines below it along."""
-    keeps = goes = False
+    """Line by line, as AWS's tools read it: what is indented deeper than a setting belongs to it, and goes with it."""
+    keeps = goes = is_setting = False
+    indent = 0
     for line in own.splitlines(keepends=True):
-        if section := _SECTION.match(line):
-            keeps, goes = section["name"] not in taken, False
-            keeps = keeps and not line.startswith("[sso-session")
-        elif line[:1].strip():
-            name = re.split(r"[=:]", line, maxsplit=1)[0].strip().lower()
-            goes = bool(_CREDENTIAL.fullmatch(name))
+        text = line.strip()
+        depth = len(line) - len(line.lstrip())
+        if text and text[0] not in "#;" and not (is_setting and depth > indent):
+            indent = depth
+            if section := _SECTION.match(text):
+                keeps, goes, is_setting = section["name"] not in taken, False, False
+                keeps = keeps and not section["name"].startswith("sso-session")
+            else:
+                goes, is_setting = bool(_CREDENTIAL.fullmatch(_name_in(text))), True
         if keeps and not goes:
             yield line if line.endswith("\n") else line + "\n"
+
+
+def _name_in(setting: str) -> str:
+    return re.split(r"[=:]", setting, maxsplit=1)[0].strip().lower()

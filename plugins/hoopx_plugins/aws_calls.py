@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
@@ -60,12 +61,29 @@ class Caller(Struct, frozen=True):
 
 
 def client(account: AwsAccount, service: str, role: str | None = None, external_id: str | None = None) -> Any:
-    """Clients may be shared by threads; making one takes a tenth of a second, and must not happen twice at once."""
-    with _making:
+    """Clients may be shared by threads; making one takes a tenth of a second, and must not happen twice at once.
+
+    Raises `BackendFailed` where another thread has been at it for too long.
+    """
+    with _alone():
         return _client(account, service, role, external_id)
 
 
 _making = Lock()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """botocore waits without end for a program that fetches credentials: it holds its own thread, and no other."""
+    if not _making.acquire(timeout=PATIENCE):
+        raise BackendFailed(
+            "the broker's own AWS credentials are still being fetched, and the program that does it does not answer",
+            "look at `credential_process` in the broker's AWS files",
+        )
+    try:
+        yield
+    finally:
+        _making.release()
 
 
 @cache
@@ -132,7 +150,7 @@ def _settings(account: AwsAccount) -> dict[str, Any]:
 
 def _forget() -> None:
     """The next call looks for credentials afresh: somebody may have put new ones there."""
-    with _making:
+    with suppress(BackendFailed), _alone():
         _client.cache_clear()
         _session.cache_clear()
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from botocore.configloader import load_config
 
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.keeper import Keeper
@@ -24,6 +25,8 @@ from hoopx_broker.terms.leases import Credential, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_cli.aws_config import config_of
+from hoopx_plugins import aws_calls
+from hoopx_plugins.aws_account import AwsAccount
 from hoopx_plugins.vault_secrets import read_secret
 from tests.unit.leases_stage import SourceDouble, order, stage
 from tests.unit.test_session_keys import Scene, play
@@ -116,6 +119,15 @@ def test_leases_that_are_over_cost_nobody_anything(tmp_path: Path, step: Callabl
     asyncio.run(scene())
 
 
+def test_a_program_that_hangs_over_credentials_holds_one_thread_of_aws_and_not_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aws_calls, "PATIENCE", 0.05)
+    with aws_calls._making, pytest.raises(BackendFailed, match="still being fetched") as failed:
+        aws_calls.client(AwsAccount("eu-central-1"), "sts")
+    assert "credential_process" in failed.value.hint
+
+
 def test_a_vault_that_says_nonsense_of_its_engines_is_no_fault_of_ours() -> None:
     class Nonsense:
         who = "the broker"
@@ -188,6 +200,30 @@ def test_a_session_that_cannot_be_cut_still_gives_its_lease_back() -> None:
 def test_a_broker_writes_no_lines_of_its_own_into_a_childs_configuration(target: str, region: str) -> None:
     with pytest.raises(BackendFailed, match="name that is none"):
         config_of("", {target: region}, ["hoopx", "credentials"])
+
+
+def test_own_keys_that_are_indented_are_no_childs_way_to_aws_either(tmp_path: Path) -> None:
+    """AWS's tools take the first indented line of a section for a setting, and would go by it before the session."""
+    own = """
+[default]
+    region = eu-central-1
+    aws_access_key_id = AKIAOWN
+    aws_secret_access_key = own
+    s3 =
+        max_concurrent_requests = 20
+
+  [profile other]
+  # a note
+  credential_process = hand-out-keys
+  output = json
+"""
+    (tmp_path / "config").write_text(config_of(own, {"prod-aws": "eu-west-1"}, ["hoopx", "credentials"]))
+    profiles = load_config(str(tmp_path / "config"))["profiles"]
+    assert profiles == {
+        "default": {"region": "eu-central-1", "s3": {"max_concurrent_requests": "20"}},
+        "other": {"output": "json"},
+        "prod-aws": {"region": "eu-west-1", "credential_process": "hoopx credentials prod-aws"},
+    }
 
 
 def test_the_log_of_a_broker_on_a_terminal_shows_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
