@@ -92,8 +92,9 @@ def _announce(kit: Kit, held: object) -> None:
         for line in held.access.lines():
             kit.out.data(line)
     if isinstance(held, HeldAws):
-        kit.out.say("for programs of AWS, by these variables, or by two lines in ~/.aws/config:")
-        kit.out.say(f"  [profile {opened.target}]\n  credential_process = hoopx credentials {opened.target}")
+        kit.out.say("for programs of AWS, by these variables, or by lines in ~/.aws/config:")
+        profile = f"  [profile {opened.target}]\n  region = {held.access.region}"
+        kit.out.say(f"{profile}\n  credential_process = hoopx credentials {opened.target}")
     kit.out.say(f"session {opened.session} with `{opened.target}` is open until {moment(opened.expires_at)}")
     if opened.masked:
         kit.out.say(f"masked: {', '.join(opened.masked)}")

@@ -100,9 +100,8 @@ class Output:
         whole, room = _line(cells, widths), self.columns
         if room is None or width(whole) <= room:
             return [whole]
-        indented = {"initial_indent": _BELOW, "subsequent_indent": _BELOW}
-        below = [] if is_heading else textwrap.wrap(cells[-1], max(room, MIN_COLUMNS), **indented)
-        return [_line(cells[:-1], widths[:-1]), *below]
+        below = [] if is_heading else textwrap.wrap(cells[-1], max(room, MIN_COLUMNS) - len(_BELOW))
+        return [_line(cells[:-1], widths[:-1]), *(_BELOW + line for line in below)]
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
         """One fact a line, `name: value`; facts without a value are left out."""

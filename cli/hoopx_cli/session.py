@@ -100,8 +100,7 @@ class Session:
         except TimeoutError:
             out.insist("the broker does not confirm the end; it ends the session by itself")
         else:
-            if ended is not None and not ended.revoked:
-                out.insist("the credential could not be revoked yet; the broker keeps trying")
+            _tell_of_what_is_left(out, self.opened.target, ended)
         finally:
             self._follower.cancel()
 
@@ -215,3 +214,11 @@ def _pending(order: Open, request: str) -> StillPending:
         f"the session with `{order.target}` waits for approval: request {request}",
         f"after `hoopx approve {request}` run this again with --request {request}, or wait with --wait 15m",
     )
+
+
+def _tell_of_what_is_left(out: Output, target: str, ended: Ended | None) -> None:
+    match ended:
+        case Ended(revoked=False, fades_at=at) if at:
+            out.say(f"nobody can call back the credential for `{target}`; it ends by itself at {moment(at)}")
+        case Ended(revoked=False):
+            out.insist(f"the credential for `{target}` could not be revoked yet; the broker keeps trying")

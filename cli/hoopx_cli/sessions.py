@@ -58,7 +58,8 @@ def ls(
     if not found:
         kit.out.say("no sessions to show")
         return
-    kit.out.table(("session", "user", "target", "state", "opened", "statements", "denied", "reason"), map(_row, found))
+    heads = ("session", "user", "target", "state", "opened", "statements", "denied", "reason")
+    kit.out.table(heads, map(_row, found), spare=("statements", "denied"))
 
 
 @sessions.command(cls=BrokerCommand)

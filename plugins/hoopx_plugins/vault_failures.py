@@ -81,6 +81,9 @@ def _meaning(path: str, need: str, status: int, told: str) -> tuple[str, str]:
             mount, _, role = path.rsplit("/", 2)
             hint = f"create it (`vault write {mount}/roles/{role} …`), or correct `credentials.role`"
             return "there is no such role", hint
+        case 400 | 500 if "failed to revoke" in told:
+            hint = "look at the role's `revocation_statements`, and at what the engine's administrator may do"
+            return "its engine could not take it back", hint
         case 404:
             return f"there is nothing at `{path}`", "create it, or correct the path and `vault.namespace`"
         case 400 | 405:

@@ -178,7 +178,9 @@ def test_connect_answers_the_credential_process_until_it_ends(aws_stage: AwsStag
         assert aws_stage.hoopx("credentials", "prod-aws", who="bob").code == 15
         session = aws_stage.listed("sessions", "ls", "--target", "prod-aws")[0]["id"]
         aws_stage.hoopx("sessions", "kill", session).fine()
-        assert "ended" in command.end().err
+        said = command.end().err
+        assert "the session ended" in said
+        assert "nobody can call back the credential for `prod-aws`; it ends by itself at " in said
     outcome = aws_stage.hoopx("credentials", "prod-aws")
     assert outcome.code == 15
     assert "hoopx connect prod-aws" in outcome.err

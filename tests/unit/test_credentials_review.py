@@ -15,6 +15,7 @@ import structlog
 from botocore.configloader import load_config
 
 from hoopx_broker.credentials import ledger
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import config, log
 from hoopx_broker.daemon.run import _as_it_is_now
@@ -179,9 +180,9 @@ def test_a_session_that_cannot_be_cut_still_gives_its_lease_back() -> None:
         def fail(reason: str) -> None:
             raise RuntimeError(reason)
 
-        async def finish(session: LiveSession, reason: str) -> bool:
+        async def finish(session: LiveSession, reason: str) -> Conclusion:
             finished.append(reason)
-            return True
+            return Conclusion(is_revoked=True)
 
         scene.session.cut = fail  # type: ignore[method-assign]
         scene.session._finish = finish

@@ -115,7 +115,7 @@ def test_it_ends_with_its_order_even_if_the_broker_never_comes_back(scene: Scene
 def test_a_role_past_its_end_lets_nobody_in(scene: Scene) -> None:
     order, issued = scene.issue()
     over = replace(order, expires_at=time.time() - 60)
-    asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, over))
+    asyncio.run(scene.issuer.renew(lease_of(order, issued), issued.credential, over, pinned))
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         scene.log_in(issued)
 

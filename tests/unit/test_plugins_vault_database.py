@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -269,19 +270,32 @@ def test_a_token_of_the_brokers_that_ended_is_replaced(stage: VaultStage) -> Non
     stage.nothing_remains()
 
 
-@by_the_double
-def test_what_a_killed_broker_left_connected_is_cut_by_the_statements_of_the_page(stage: VaultStage) -> None:
-    creation, revocation = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    stage.role("ro", creation, revocation=revocation.replace("app_owner", stage.postgres.superuser))
-    order = stage.database_order()
-    issued = stage.issue(order)
+@pytest.fixture
+def paged(stage: VaultStage) -> Iterator[VaultStage]:
+    """All as the page has it: the statements, and an administrator that may do what it says, and no more."""
+    creation, revocation, grants = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    postgres, mere = stage.postgres, "an-administrators-password"
+    postgres.sql(
+        "CREATE ROLE app_owner; CREATE SCHEMA paged; GRANT USAGE, CREATE ON SCHEMA paged TO app_owner, app_read"
+    )
+    postgres.sql(grants.replace("…", mere))
+    url = f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{postgres.port}/app?sslmode=verify-full"
+    stage.vault.database(stage.database, "mere", f"{url}&sslrootcert={postgres.ca}", "vault_admin", mere)
+    stage.role("ro", creation, revocation=revocation, database="mere")
+    yield stage
+    postgres.sql("DROP SCHEMA paged CASCADE; DROP OWNED BY app_owner, vault_admin; DROP ROLE app_owner, vault_admin")
+
+
+def test_what_a_killed_broker_left_connected_is_cut_by_the_statements_of_the_page(paged: VaultStage) -> None:
+    order = paged.database_order()
+    issued = paged.issue(order)
     login = login_of(issued)
-    with psycopg.connect(stage.postgres.dsn(login.user, login.password.reveal())) as connection:
-        connection.execute("SELECT 1")
-        stage.revoke(order, issued.handle)
+    with psycopg.connect(paged.postgres.dsn(login.user, login.password.reveal()), autocommit=True) as connection:
+        connection.execute("CREATE TABLE paged.left_behind ()")
+        paged.revoke(order, issued.handle)
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
-    assert stage.made() == set()
+    assert login.user not in paged.postgres.roles()
 
 
 @by_the_double

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hoopx_broker.api.messages import Event, Keys
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity, Login
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session.database_session import of_database
@@ -50,8 +51,8 @@ class Scene:
     def _heard(self, message: Event | Keys) -> None:
         self.log.append(message)
 
-    async def _finish(self, session: LiveSession, reason: str) -> bool:
-        return True
+    async def _finish(self, session: LiveSession, reason: str) -> Conclusion:
+        return Conclusion(is_revoked=True)
 
 
 def play(act: Callable[[Scene], Awaitable[None]]) -> None:
@@ -94,7 +95,7 @@ def test_keys_that_cannot_be_recorded_are_not_sent_and_end_the_session() -> None
         scene.is_full = True
         with pytest.raises(RecordingFailed):
             scene.session.hand_out()
-        assert await scene.session.end("later")
+        assert (await scene.session.end("later")).is_revoked
         assert scene.session.end_reason == "the session could not be recorded"
         assert scene.log == []
 

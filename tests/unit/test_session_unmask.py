@@ -14,6 +14,7 @@ from msgspec import structs
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.unmasking import Unmasking, matter_of
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity, Login
 from hoopx_broker.masking.hidden import Origin
 from hoopx_broker.masking.plan import OPEN
@@ -323,8 +324,8 @@ class Room:
         pump: Any = FakePump(self.log)
         self.session._streams.add(pump)
 
-    async def _finish(self, session: LiveSession, reason: str) -> bool:
-        return True
+    async def _finish(self, session: LiveSession, reason: str) -> Conclusion:
+        return Conclusion(is_revoked=True)
 
 
 def in_room(act: Callable[[Room], Awaitable[None]]) -> None:

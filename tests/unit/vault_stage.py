@@ -91,9 +91,15 @@ class VaultStage:
         self._before = postgres.roles()
 
     def role(
-        self, name: str, creation: str = CREATE, ttl: str = "5m", most: str = "4h", revocation: str | None = None
+        self,
+        name: str,
+        creation: str = CREATE,
+        ttl: str = "5m",
+        most: str = "4h",
+        revocation: str | None = None,
+        database: str = "pg",
     ) -> None:
-        body = {"db_name": "pg", "creation_statements": [creation], "default_ttl": ttl, "max_ttl": most}
+        body = {"db_name": database, "creation_statements": [creation], "default_ttl": ttl, "max_ttl": most}
         body |= {"revocation_statements": [revocation]} if revocation else {}
         self.vault.write(f"{self.database}/roles/{name}", body)
 

@@ -82,10 +82,11 @@ class Event(Struct, frozen=True, tag="event"):
 
 
 class Ended(Struct, frozen=True, tag="ended"):
-    """The session is over, its lease revoked (or queued for it)."""
+    """The session is over, its lease revoked or queued for it; `fades_at` is when what nobody can call back ends."""
 
     reason: str
     revoked: bool = True
+    fades_at: float = 0
 
 
 class Refusal(Struct, frozen=True, tag="refusal"):

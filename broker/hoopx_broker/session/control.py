@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
@@ -130,7 +131,7 @@ def _read(message: bytes) -> Open | Renew | Hangup:
 async def _see_through(guest: _Guest, session: LiveSession) -> None:
     """From the greeting to the end. What fails here ends the session; what fails in ending it, its crew reports."""
     link, needs = guest.link, guest.needs
-    reason, revoked = "hoopx failed", False
+    reason, conclusion = "hoopx failed", Conclusion(is_revoked=False)
     try:
         _greet(link, session)
         reason = await until_the_end(session, guest.left, guest.why_left, needs.crew, needs.clock)
@@ -139,8 +140,8 @@ async def _see_through(guest: _Guest, session: LiveSession) -> None:
         raise
     finally:
         with suppress(Exception):
-            revoked = await session.end(reason)
-    link.send(_encode(Ended(session.end_reason, revoked)))
+            conclusion = await session.end(reason)
+    link.send(_encode(Ended(session.end_reason, conclusion.is_revoked, conclusion.fades_at or 0)))
 
 
 def _greet(link: ControlLink, session: LiveSession) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Event, Keys
+from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
@@ -40,7 +41,7 @@ class Surface(Struct, frozen=True):
     """Where a session turns: who runs its tasks, who sees it to its end, and who hears of what happens."""
 
     crew: Crew
-    finish: Callable[[LiveSession, str], Awaitable[bool]]
+    finish: Callable[[LiveSession, str], Awaitable[Conclusion]]
     notify: Notify
 
 
@@ -52,7 +53,7 @@ class LiveSession(ABC):
         self._crew = surface.crew
         self._finish = surface.finish
         self._notify = surface.notify
-        self._ending: asyncio.Task[bool] | None = None
+        self._ending: asyncio.Task[Conclusion] | None = None
         self.tenure: Tenure | None = None
         self.end_reason = ""
         self.over = asyncio.Event()
@@ -123,23 +124,23 @@ class LiveSession(ABC):
         """Tell whoever is at the session of something that they want to know ahead."""
         self.tell("warning", message)
 
-    def end_soon(self, reason: str) -> asyncio.Task[bool]:
-        """Begin the end, if it has not begun. The task gives whether the lease is revoked already."""
+    def end_soon(self, reason: str) -> asyncio.Task[Conclusion]:
+        """Begin the end, if it has not begun. The task gives what has become of the lease by then."""
         if self._ending is None:
             self.end_reason = reason
             self._ending = self._crew.start(self._end(reason), "ending")
         return self._ending
 
-    async def end(self, reason: str) -> bool:
+    async def end(self, reason: str) -> Conclusion:
         return await asyncio.shield(self.end_soon(reason))
 
-    async def _end(self, reason: str) -> bool:
+    async def _end(self, reason: str) -> Conclusion:
         try:
             try:
                 self.cut(reason)
             finally:  # the lease goes, whatever was left standing
-                revoked = await self._finish(self, reason)
-            return revoked
+                conclusion = await self._finish(self, reason)
+            return conclusion
         finally:
             self.over.set()
 

@@ -186,7 +186,7 @@ class Opening:
             self._sessions.remove(session)
             raise
 
-    async def _finish(self, session: LiveSession, reason: str) -> bool:
+    async def _finish(self, session: LiveSession, reason: str) -> Conclusion:
         """Everything that must happen at the end happens, whatever part of it fails; the lease comes first."""
         self._sessions.remove(session)
         if session.tenure is None:
@@ -197,12 +197,12 @@ class Opening:
         finally:
             await session.let_go()
 
-    async def _close(self, opened: Opened, recorder: Recorder, lease: Lease, reason: str) -> bool:
+    async def _close(self, opened: Opened, recorder: Recorder, lease: Lease, reason: str) -> Conclusion:
         """The recording is sealed when it has told what became of the lease."""
         conclusion = Conclusion(is_revoked=False, why="the broker stopped before its source had answered")
         try:
             conclusion = await self._services.keeper.conclude(lease.id)
-            return conclusion.is_revoked
+            return conclusion
         finally:
             try:
                 recorder.write([leasing.concluded(lease, conclusion)])
