@@ -33,7 +33,7 @@ from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.vault_secrets import read_secret
 from tests.unit.leases_stage import SourceDouble, order, stage, target
 from tests.unit.test_session_keys import Scene, play
-from tests.unit.test_session_tenure import RenewingDouble, begin
+from tests.unit.test_session_tenure import START, TTL, RenewingDouble, begin
 
 A = LeaseId("l_1")
 SECRET = "correct-horse-battery-staple"
@@ -173,6 +173,22 @@ def test_an_end_does_not_wait_for_a_renewal_that_has_not_begun_at_its_source(tmp
             with pytest.raises(BackendFailed, match="about to end"):
                 await renewing
             assert source.renewed == []
+
+    asyncio.run(scene())
+
+
+def test_a_second_by_rounding_is_no_more_time(tmp_path: Path) -> None:
+    """A source at its limit gives what is left, in whole seconds: now a little more than before, now a little less."""
+
+    async def scene() -> None:
+        source = RenewingDouble()
+        async with stage(tmp_path, source=source) as s:
+            it = await begin(s)
+            source.longest = START + TTL + 0.9
+            await it.tenure.run()
+            assert it.told[:2] == ["renewed", "not-renewed"]
+            assert "gives it no more time" in it.warnings[0]
+            assert len(source.renewed) < 20
 
     asyncio.run(scene())
 
