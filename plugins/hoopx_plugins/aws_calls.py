@@ -46,7 +46,7 @@ class Caller(Struct, frozen=True):
             try:
                 return work(client(self.account, service, role, external_id))
             except Exception as error:  # boto3's text may quote a token or a signature: only its kind is passed on
-                if is_about_credentials(error):
+                if is_about_credentials(error, self.meanings):
                     _forget()
                 raise told(error, self.source, self.target.name, self.account, self.meanings) from None
 

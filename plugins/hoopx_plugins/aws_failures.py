@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from hoopx_broker.terms.errors import BackendFailed, HoopxError
@@ -74,9 +75,12 @@ class NothingMade(BackendFailed):
     """AWS refused, or was never asked: there is nothing to end."""
 
 
-def is_about_credentials(error: Exception) -> bool:
-    """Is what the broker holds no good, so that others may have been put in their place by now?"""
-    return bool(_ABOUT_CREDENTIALS & {type(error).__name__, _code(error)})
+def is_about_credentials(error: Exception, own: Collection[str] = ()) -> bool:
+    """Is what the broker holds no good, so that others may have been put in their place by now?
+
+    `own` are codes that this source has for something else: a person's token that has expired is none of the broker's.
+    """
+    return bool(_ABOUT_CREDENTIALS & {type(error).__name__, _code(error)}) and _code(error) not in own
 
 
 def told(

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 import structlog
 from botocore.configloader import load_config
+from botocore.exceptions import ClientError
 
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.conclusion import Conclusion
@@ -28,10 +29,11 @@ from hoopx_broker.terms.targets import Target
 from hoopx_cli.aws_config import config_of
 from hoopx_plugins import aws_calls
 from hoopx_plugins.aws_account import AwsAccount
+from hoopx_plugins.aws_calls import Caller
 from hoopx_plugins.vault_secrets import read_secret
-from tests.unit.leases_stage import SourceDouble, order, stage
+from tests.unit.leases_stage import SourceDouble, order, stage, target
 from tests.unit.test_session_keys import Scene, play
-from tests.unit.test_session_tenure import RenewingDouble, begin
+from tests.unit.test_session_tenure import START, TTL, RenewingDouble, begin
 
 A = LeaseId("l_1")
 SECRET = "correct-horse-battery-staple"
@@ -129,6 +131,25 @@ def test_a_program_that_hangs_over_credentials_holds_one_thread_of_aws_and_not_a
     assert "credential_process" in failed.value.hint
 
 
+def test_a_person_whose_token_has_expired_does_not_throw_away_the_brokers_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Everybody with an old token could make everybody else's sessions wait for new clients."""
+    forgotten: list[str] = []
+    monkeypatch.setattr(aws_calls, "_forget", lambda: forgotten.append("all"))
+    monkeypatch.setattr(aws_calls, "client", lambda *_: None)
+
+    def expired(_: Any) -> None:
+        raise ClientError({"Error": {"Code": "ExpiredToken", "Message": ""}}, "AssumeRole")
+
+    meanings = {"ExpiredToken": ("the person's token has expired", "log in again")}
+    for told, lost in ((meanings, []), ({}, ["all"])):
+        caller = Caller("aws-web-identity", target("prod-aws"), AwsAccount("eu-central-1"), told)
+        with pytest.raises(BackendFailed, match="expired"):
+            asyncio.run(caller.ask("sts", expired))
+        assert forgotten == lost
+
+
 def test_a_vault_that_says_nonsense_of_its_engines_is_no_fault_of_ours() -> None:
     class Nonsense:
         who = "the broker"
@@ -152,6 +173,22 @@ def test_an_end_does_not_wait_for_a_renewal_that_has_not_begun_at_its_source(tmp
             with pytest.raises(BackendFailed, match="about to end"):
                 await renewing
             assert source.renewed == []
+
+    asyncio.run(scene())
+
+
+def test_a_second_by_rounding_is_no_more_time(tmp_path: Path) -> None:
+    """A source at its limit gives what is left, in whole seconds: now a little more than before, now a little less."""
+
+    async def scene() -> None:
+        source = RenewingDouble()
+        async with stage(tmp_path, source=source) as s:
+            it = await begin(s)
+            source.longest = START + TTL + 0.9
+            await it.tenure.run()
+            assert it.told[:2] == ["renewed", "not-renewed"]
+            assert "gives it no more time" in it.warnings[0]
+            assert len(source.renewed) < 20
 
     asyncio.run(scene())
 

@@ -22,6 +22,8 @@ from hoopx_broker.tunnel.crew import Crew
 DUE, SPREAD = 2 / 3, 1 / 10
 # A renewal that failed is tried again after a third of what is left, until this is left of it.
 LAST_TRY_SECONDS = 2.0
+# A source that counts whole seconds gives less than this by rounding alone, again and again: no more time.
+GAIN_SECONDS = 1.1
 LOOK_SECONDS = 30.0  # a clock that was set, or a machine that slept, is noticed within this
 
 
@@ -130,7 +132,7 @@ class Tenure:
         self._lease = lease
         tenancy.record(leasing.renewed(lease))
         tenancy.take(credential)
-        if lease.expires_at <= before.expires_at:
+        if lease.expires_at < before.expires_at + GAIN_SECONDS:
             self._tell(f"`{lease.source}` gives it no more time")
             return False
         if self._why:
