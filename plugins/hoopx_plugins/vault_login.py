@@ -45,6 +45,9 @@ class OwnLogin:
 
     def asking(self, vault: Vault, work: Callable[[Secret], T]) -> T:
         """Do `work` with the broker's token; once more with a new one where Vault does not take the kept one."""
+        if vault.server.token_file is not None:
+            with token_in_file(vault, vault.server.token_file) as token:
+                return work(token)
         token, is_kept = self._token(vault)
         try:
             return work(token)
@@ -55,8 +58,6 @@ class OwnLogin:
         return work(self._token(vault)[0])
 
     def _token(self, vault: Vault) -> tuple[Secret, bool]:
-        if vault.server.token_file is not None:
-            return read_token(vault, vault.server.token_file), False
         with self._turn(vault):
             kept, ends = self._kept.get(vault.server, (None, 0.0))
             if kept is not None and self._clock() < ends:
@@ -96,7 +97,8 @@ def log_in_for(vault: Vault, order: Order, seconds: int) -> VaultToken:
     """
     if vault.server.person is None:
         if vault.server.token_file is not None:
-            return _child(vault, read_token(vault, vault.server.token_file), order, seconds)
+            with token_in_file(vault, vault.server.token_file) as parent:
+                return _child(vault, parent, order, seconds)
         return log_in_as_broker(vault)
     if order.token is None:
         raise BackendFailed(
@@ -159,3 +161,26 @@ def read_token(vault: Vault, file: Path) -> Secret:
     if not text:
         raise BackendFailed(f"{vault.who} finds no token in {file}", "look at whoever writes it, and at its rights")
     return Secret(text)
+
+
+@contextmanager
+def token_in_file(vault: Vault, file: Path) -> Iterator[Secret]:
+    """To ask Vault with. It says the same of a token that has ended as of one that may not: told apart here."""
+    token = read_token(vault, file)
+    try:
+        yield token
+    except VaultRefused as refused:
+        if refused.status != 403 or _is_known(vault, token):
+            raise
+        raise BackendFailed(
+            f"{vault.who} has a token in {file} that has ended, or that Vault never knew",
+            "look whether whoever keeps that file fresh (Vault Agent) still does, and at `vault.address`",
+        ) from None
+
+
+def _is_known(vault: Vault, token: Secret) -> bool:
+    try:
+        vault.ask("get", "auth/token/lookup-self", doing="look its token up", token=token)
+    except VaultRefused as refused:
+        return refused.status != 403
+    return True

@@ -9,7 +9,7 @@ from hoopx_broker.terms.errors import BackendFailed, BadInput
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.vault_connection import Vault
 from hoopx_plugins.vault_failures import VaultUnreachable
-from hoopx_plugins.vault_login import log_in_as_broker, read_token
+from hoopx_plugins.vault_login import log_in_as_broker, token_in_file
 from hoopx_plugins.vault_secrets import PATH, read_secret
 from hoopx_plugins.vault_server import VaultServer
 
@@ -44,7 +44,8 @@ class VaultReader:
 
     def _fields(self, vault: Vault, path: str) -> dict[str, Secret]:
         if self._server.token_file is not None:
-            return read_secret(vault, read_token(vault, self._server.token_file), path)
+            with token_in_file(vault, self._server.token_file) as kept:
+                return read_secret(vault, kept, path)
         token = log_in_as_broker(vault)
         try:
             return read_secret(vault, token.secret, path)

@@ -18,6 +18,7 @@ from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 
 ROLE = "hoopx-journeys"
+CALLED_OFF = "hoopx-called-off"  # moto does not look at conditions: what is denied to one session is denied to all
 MANAGED = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 READS = policy(allow("s3:ListAllMyBuckets", "sts:GetCallerIdentity"))
 BINDS = f"""
@@ -75,6 +76,7 @@ class AwsStage(Stage):
             ("prod-aws", self.role, "ttl: 15m"),
             ("short-aws", self.role, short),
             ("barred-aws", strange, short),
+            ("called-off-aws", self.role.replace(ROLE, CALLED_OFF), f"{short}, revoke: deny-policy"),
         ]:
             yield f"""\
   {name}:
@@ -101,6 +103,7 @@ class AwsStage(Stage):
 @pytest.fixture(scope="module")
 def aws_stage(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsStage]:
     role = aws.role(ROLE, allow("s3:ListAllMyBuckets", "sts:GetCallerIdentity"))
+    aws.role(CALLED_OFF, allow("s3:ListAllMyBuckets"))
     aws.client("s3").create_bucket(Bucket="journeys", CreateBucketConfiguration={"LocationConstraint": REGION})
     with playing(AwsStage(tmp_path_factory.mktemp("aws-stage") / "home", aws, role)) as stage:
         yield stage
@@ -195,6 +198,18 @@ def test_a_role_that_aws_does_not_give_ends_the_command_with_15_and_says_what_to
     assert "`sts:AssumeRole`" in first
     assert "trust policy" in remedy
     eventually(lambda: not aws_stage.listed("leases", "ls", "--target", "barred-aws"), "what AWS did not make is over")
+
+
+def test_a_broker_killed_with_a_session_ends_its_keys_when_it_comes_back(aws_stage: AwsStage) -> None:
+    with running(aws_stage, "exec", "called-off-aws", "--", "sh", "-c", "echo begun; sleep 100") as command:
+        command.says("begun")
+        [lease] = aws_stage.listed("leases", "ls", "--target", "called-off-aws")
+        aws_stage.kill_broker()
+        aws_stage.start_broker()
+    eventually(lambda: not aws_stage.listed("leases", "ls", "--target", "called-off-aws"), "it is revoked")
+    iam = aws_stage.aws.client("iam")
+    denied = iam.get_role_policy(RoleName=CALLED_OFF, PolicyName="hoopx-ended-sessions")["PolicyDocument"]
+    assert f":hoopx-{lease['session']}" in json.dumps(denied)
 
 
 def test_the_target_is_told_for_what_it_is(aws_stage: AwsStage) -> None:

@@ -259,6 +259,23 @@ def test_all_of_it_may_lie_in_a_namespace(each_vault: Vault, postgres: Postgres)
     stage.nothing_remains()
 
 
+def test_an_agents_token_that_has_ended_is_told_apart_from_one_that_may_not(stage: VaultStage, tmp_path: Path) -> None:
+    kept = stage.vault.token(stage.reader)["client_token"]
+    server = stage.server(approle=None, token_file=written(tmp_path, "token", kept))
+    order, known = stage.database_order(server=server), {"accessor": "an-accessor"}
+    with pytest.raises(BackendFailed, match="do not allow `auth/token/create`"):
+        stage.issue(order)
+    stage.vault.write("auth/token/revoke", {"token": kept})
+    for work in (lambda: stage.issue(order), lambda: stage.revoke(order, known)):
+        with pytest.raises(
+            BackendFailed, match=r"`vault-database` of target `db` has a token in .* has ended"
+        ) as failed:
+            work()
+        assert "Vault Agent" in failed.value.hint
+        assert kept not in failed.value.message
+    assert stage.made() == set()
+
+
 @by_the_double
 def test_a_token_of_the_brokers_that_ended_is_replaced(stage: VaultStage) -> None:
     issuer = VaultDatabaseIssuer()

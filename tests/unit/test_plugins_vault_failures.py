@@ -19,13 +19,19 @@ from hoopx_plugins.vault_failures import refused, without_secrets
 from hoopx_plugins.vault_server import AppRole, Person, VaultServer
 from tests.peers.postgres import Postgres
 from tests.peers.processes import closed_port, eventually
-from tests.peers.vault.peer import DoubleVault
+from tests.peers.vault.peer import DoubleVault, Vault
 from tests.unit.vault_stage import People, Pins, VaultStage, lease_of, login_of
 
 
 @pytest.fixture(scope="module")
 def stage(vault: DoubleVault, postgres: Postgres) -> VaultStage:
     return VaultStage(vault, postgres)
+
+
+@pytest.fixture(scope="module")
+def either(each_vault: Vault, postgres: Postgres) -> VaultStage:
+    """For what a real Vault says in words of its own."""
+    return VaultStage(each_vault, postgres)
 
 
 @pytest.fixture
@@ -88,24 +94,24 @@ def wrong(stage: VaultStage, case: str) -> Order:
         ("name in the certificate", "shows a certificate that cannot be verified", "`vault.address`"),
     ],
 )
-def test_what_is_wrong_in_the_configuration_is_told(stage: VaultStage, case: str, said: str, remedy: str) -> None:
-    failed = refusal(stage, wrong(stage, case))
+def test_what_is_wrong_in_the_configuration_is_told(either: VaultStage, case: str, said: str, remedy: str) -> None:
+    failed = refusal(either, wrong(either, case))
     assert said in failed.message
     assert remedy in failed.hint
 
 
-def test_a_login_without_the_rights_is_told_which_are_missing(stage: VaultStage) -> None:
-    stage.vault.write(f"auth/{stage.approle}/role/other", {"token_policies": [stage.revoker]})
-    role_id = stage.vault.read(f"auth/{stage.approle}/role/other/role-id")["data"]["role_id"]
-    secret_id = stage.vault.write(f"auth/{stage.approle}/role/other/secret-id")["data"]["secret_id"]
+def test_a_login_without_the_rights_is_told_which_are_missing(either: VaultStage) -> None:
+    either.vault.write(f"auth/{either.approle}/role/other", {"token_policies": [either.revoker]})
+    role_id = either.vault.read(f"auth/{either.approle}/role/other/role-id")["data"]["role_id"]
+    secret_id = either.vault.write(f"auth/{either.approle}/role/other/secret-id")["data"]["secret_id"]
     pins = Pins()
-    order = stage.database_order(
-        server=stage.server(approle=AppRole(Secret(role_id), Secret(secret_id), stage.approle))
+    order = either.database_order(
+        server=either.server(approle=AppRole(Secret(role_id), Secret(secret_id), either.approle))
     )
-    failed = refusal(stage, order, pins)
-    rule = f'path "{stage.database}/creds/ro" {{ capabilities = ["read"] }}'
+    failed = refusal(either, order, pins)
+    rule = f'path "{either.database}/creds/ro" {{ capabilities = ["read"] }}'
     assert failed.hint == f"add to them: {rule}; or correct `mount` and `role`"
-    assert not stage.lives(pins.handle["accessor"])
+    assert not either.lives(pins.handle["accessor"])
 
 
 @pytest.mark.parametrize(
@@ -118,40 +124,40 @@ def test_a_login_without_the_rights_is_told_which_are_missing(stage: VaultStage)
     ids=["expired", "not yet", "for somebody else"],
 )
 def test_a_persons_token_that_vault_refuses_is_told(
-    stage: VaultStage, claims: dict[str, Any], said: str, remedy: str
+    either: VaultStage, claims: dict[str, Any], said: str, remedy: str
 ) -> None:
-    people = People(stage)
-    server = stage.server(person=Person("people", people.mount))
-    failed = refusal(stage, stage.database_order(server=server, token=people.token(**claims)))
+    people = People(either)
+    server = either.server(person=Person("people", people.mount))
+    failed = refusal(either, either.database_order(server=server, token=people.token(**claims)))
     assert "log in to Vault as `ann@example.com`" in failed.message
     assert said in failed.message
     assert remedy in failed.hint
 
 
-def test_a_role_for_people_that_is_not_there_is_told(stage: VaultStage) -> None:
-    people = People(stage)
-    server = stage.server(person=Person("strangers", people.mount))
-    failed = refusal(stage, stage.database_order(server=server, token=people.token()))
+def test_a_role_for_people_that_is_not_there_is_told(either: VaultStage) -> None:
+    people = People(either)
+    server = either.server(person=Person("strangers", people.mount))
+    failed = refusal(either, either.database_order(server=server, token=people.token()))
     assert f"`auth/{people.mount}` has no such role" in failed.message
 
 
 # A Vault that is ill
 
 
-def test_a_sealed_vault_is_told_and_what_it_holds_is_ended_when_it_is_open_again(stage: VaultStage) -> None:
-    order = stage.database_order()
-    issued = stage.issue(order)
-    stage.vault.seal()
+def test_a_sealed_vault_is_told_and_what_it_holds_is_ended_when_it_is_open_again(either: VaultStage) -> None:
+    order = either.database_order()
+    issued = either.issue(order)
+    either.vault.seal()
     try:
         with pytest.raises(BackendFailed, match=r"cannot log in to Vault: it is sealed") as failed:
-            stage.issue(stage.database_order())
+            either.issue(either.database_order())
         assert "unseal" in failed.value.hint
         with pytest.raises(BackendFailed, match="it is sealed"):
-            stage.revoke(order, issued.handle)
+            either.revoke(order, issued.handle)
     finally:
-        stage.vault.unseal()
-    stage.revoke(order, issued.handle)
-    stage.nothing_remains()
+        either.vault.unseal()
+    either.revoke(order, issued.handle)
+    either.nothing_remains()
 
 
 def test_what_could_not_be_revoked_while_vault_was_down_is_revoked_later(stage: VaultStage, vault: DoubleVault) -> None:
