@@ -238,6 +238,9 @@ targets:
         yield self._target("stranger", "{env: prod}", reader, ca=self.postgres.foreign_ca)
         wrong = f"{{from: postgres-role, user: {self.postgres.admin}, password: not-it, roles: [app_read]}}"
         yield self._target("locked-out", "{env: prod}", wrong)
+        makes = "CREATE ROLE {{role}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires}}"
+        half = self._minting("[]", "true").replace("roles: []", f"create: ['{makes}', 'GRANT nowhere TO {{{{role}}}}']")
+        yield self._target("half-made", "{env: prod}", half)
         stale = f"{{from: static, user: {self.postgres.admin}, password: not-it-either}}"
         yield self._target("misremembered", "{env: prod}", stale)
 

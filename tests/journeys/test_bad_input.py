@@ -97,6 +97,14 @@ def test_credential_source_with_the_wrong_password(stage: Stage) -> None:
     assert "not-it" not in outcome.err
 
 
+def test_a_creation_statement_that_fails_half_way_leaves_nothing(stage: Stage) -> None:
+    outcome = stage.hoopx("exec", "half-made", "--", "true")
+    _complains(
+        outcome, 15, "statement 2 of `create`", "`postgres-role` of target `half-made`", "correct that statement"
+    )
+    stage.nothing_remains()
+
+
 def test_a_login_that_its_source_has_wrong_is_told_with_the_source(stage: Stage) -> None:
     outcome = stage.hoopx("exec", "misremembered", "--", "true")
     _complains(outcome, 15, "`static`", "`misremembered`", "correct it at its source")
