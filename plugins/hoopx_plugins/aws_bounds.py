@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Order
+from hoopx_broker.terms.leases import TARGETS_OWN, Order
 from hoopx_plugins.aws_policy import SessionPolicy, combined
 
 OBLIGATION = "aws_policy"  # how rules bind what they allow: `@aws_policy("arn:aws:iam::aws:policy/ReadOnlyAccess")`
@@ -33,7 +33,14 @@ def bounds_for(order: Order, source: str, arns: tuple[str, ...], policy: str | N
     What rules say takes the place of the configuration: AWS knows no intersection of session policies, and keys that
     may do more than the rules that allowed them say would be a surprise.
     """
-    told = order.obligations.get(OBLIGATION, ())
+    told = tuple(each for each in order.obligations.get(OBLIGATION, ()) if each != TARGETS_OWN)
+    if len(told) < len(order.obligations.get(OBLIGATION, ())) and (arns or policy):
+        raise BackendFailed(
+            f"the source `{source}` of target `{order.target.name}` cannot bind the keys of `{order.principal.user}`:"
+            " rules bind one of agent and human by `aws_policy`, the target's own policies the other, and AWS"
+            " intersects none",
+            "annotate the rules that allow the session to both with the same `@aws_policy`",
+        )
     try:
         return (combined((), told) if told else bounds_of(arns, policy)).parameters()
     except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Order
+from hoopx_broker.terms.leases import TARGETS_OWN, Order
 
 OBLIGATION = "profile"  # the annotation of a rule: @profile("read")
 
@@ -23,9 +23,11 @@ def chosen(order: Order, profiles: Mapping[str, P], default: str | None) -> str 
     """The profile's name; None where the target has none. Raises `BackendFailed` rather than guess.
 
     Each rule that allowed the session would have done so alone. So where several name different profiles, the one
-    that can do least is given: a read-only one before one that writes, then the first that is written.
+    that can do least is given: a read-only one before one that writes, then the first that is written. Where an agent
+    or its human is bound by no rule, the target's own choice is one of them.
     """
-    named = order.obligations.get(OBLIGATION, ())
+    told = order.obligations.get(OBLIGATION, ())
+    named = [name for name in told if name != TARGETS_OWN]
     place = f"the source `{order.target.source}` of target `{order.target.name}`"
     known = ", ".join(f"`{name}`" for name in profiles) or "none"
     for name in named:
@@ -34,14 +36,16 @@ def chosen(order: Order, profiles: Mapping[str, P], default: str | None) -> str 
                 f"{place} has no profile `{name}`, to which a rule binds this session; there are: {known}",
                 "add it to `credentials.profiles`, or correct the rule's annotation @profile",
             )
-    if named:
-        return min((name for name in profiles if name in named), key=lambda name: not profiles[name].read_only)
-    if profiles and default is None:
+    has_own = TARGETS_OWN in told or not named
+    if profiles and default is None and has_own:
         raise BackendFailed(
             f"{place} does not know which profile to give: no rule binds this session to one; there are: {known}",
             "name one as `credentials.profile`, or annotate the rule that allows the session with @profile",
         )
-    return default
+    if not named:
+        return default
+    fitting = [*named, default] if has_own else named
+    return min((name for name in profiles if name in fitting), key=lambda name: not profiles[name].read_only)
 
 
 def check_default(profiles: Mapping[str, object], default: str | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Issued, Order
+from hoopx_broker.terms.leases import TARGETS_OWN, Issued, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_assume_role import AwsAssumeRoleIssuer, AwsAssumeRoleOptions
@@ -88,6 +88,16 @@ def test_keys_may_do_no_more_than_the_rules_say_whatever_the_configuration_allow
     asked = aws.asked("AssumeRole")[-1]
     assert asked["PolicyArns.member.1.arn"] == READ_ONLY
     assert json.loads(asked["Policy"])["Statement"] == [allow("s3:*")]
+
+
+def test_an_agent_is_bound_by_what_binds_its_human_alone_unless_the_target_has_policies_of_its_own(
+    aws: Aws, role: str
+) -> None:
+    told = {"aws_policy": (READ_ONLY, TARGETS_OWN)}
+    issue(order(at(aws, role), obligations=told))
+    assert aws.asked("AssumeRole")[-1]["PolicyArns.member.1.arn"] == READ_ONLY
+    with pytest.raises(BackendFailed, match="AWS intersects none"):
+        issue(order(at(aws, role, session_policy=policy(allow("s3:*"))), obligations=told))
 
 
 @pytest.mark.parametrize(

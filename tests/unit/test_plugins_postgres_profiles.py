@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Issued, Order
+from hoopx_broker.terms.leases import TARGETS_OWN, Issued, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.postgres_mint import PostgresProfile
 from hoopx_plugins.postgres_role import PostgresRoleOptions, role_name
@@ -60,6 +60,13 @@ def test_a_rule_chooses_the_profile_and_of_several_the_least(scene: Scene) -> No
     assert not may_write(scene, issued)
     assert issued.handle == {"role": role_name(order.session), "profile": "read"}
     assert not may_write(scene, bound(scene, profile="read")[1])
+
+
+def test_an_agent_whose_human_alone_is_bound_gets_no_more_than_the_targets_own_profile(scene: Scene) -> None:
+    assert not may_write(scene, bound(scene, "write", TARGETS_OWN, profile="read")[1])
+    assert may_write(scene, bound(scene, "write", TARGETS_OWN, profile="write")[1])
+    with pytest.raises(BackendFailed, match="does not know which profile"):
+        bound(scene, "write", TARGETS_OWN)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.problems import BadPolicies
 from hoopx_broker.policy.told import render
+from hoopx_broker.terms.leases import TARGETS_OWN
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Deny
 from tests.unit.policy_stage import ANN, BOT, NOW, judge_of, target
@@ -63,18 +64,20 @@ def test_a_permit_in_shadow_binds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("agents", "humans", "both"),
     [
-        ("read", "read", "read"),
-        ("", "read", "read"),
-        ("read", "", "read"),
+        ("read", "read", ("read",)),
+        ("", "read", ("read", TARGETS_OWN)),
+        ("read", "", ("read", TARGETS_OWN)),
         ("", "", None),
     ],
 )
-def test_an_agent_is_bound_as_it_and_its_human_are(tmp_path: Path, agents: str, humans: str, both: str | None) -> None:
+def test_an_agent_is_bound_as_it_and_its_human_are(
+    tmp_path: Path, agents: str, humans: str, both: tuple[str, ...] | None
+) -> None:
     def said(profile: str) -> str:
         return f'@profile("{profile}")' if profile else ""
 
     judge = judge_of(tmp_path, connect("a", "agents", said(agents)), connect("h", "developers", said(humans)))
-    assert bound(judge, BOT) == ({"profile": (both,)} if both else {})
+    assert bound(judge, BOT) == ({"profile": both} if both else {})
 
 
 @pytest.mark.parametrize(

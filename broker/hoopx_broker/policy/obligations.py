@@ -12,6 +12,7 @@ from hoopx_broker.policy import speech
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.rules import AWS_POLICY, OBLIGATIONS, PROFILE, Rule
 from hoopx_broker.terms.iam import MAX_DOCUMENT, POLICY_ARN, document
+from hoopx_broker.terms.leases import TARGETS_OWN
 
 Bound = dict[str, tuple[str, ...]]
 
@@ -47,6 +48,12 @@ def added_up(rules: Iterable[Rule]) -> Bound:
 def at_odds(one: Bound, other: Bound) -> tuple[str, ...]:
     """What two rulings bind to different things. Nothing narrower than both can be asked of every source for them."""
     return tuple(name for name in sorted(one.keys() & other.keys()) if set(one[name]) != set(other[name]))
+
+
+def of_both(one: Bound, other: Bound) -> Bound:
+    """What holds for both, which are not at odds: where no rule binds one of them, the target's own holds as well."""
+    alone = one.keys() ^ other.keys()
+    return {name: (*values, TARGETS_OWN) if name in alone else values for name, values in (one | other).items()}
 
 
 def named(bound: Bound, documents: Mapping[str, str]) -> Bound:

@@ -11,6 +11,10 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, TargetKind
 
+# Among the values of an obligation: what the target's own configuration decides where no rule says anything. An agent
+# and its human are bound so where a rule binds one of them and none the other: to no more than either of both.
+TARGETS_OWN = "(the target's own)"
+
 LeaseState = Literal["pending", "live", "ending", "ended"]
 
 
