@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
-from tests.peers import clients
+from tests.peers import clients, warm
 from tests.peers.clients import Outcome, plain_environment
 from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, closed_port, eventually
@@ -148,7 +148,8 @@ class Stage:
 
     def hoopx(self, *arguments: str, who: str = "ann", stdin: str = "", **more: str) -> Outcome:
         """Run a `hoopx` command to its end. No journey may ever show a traceback."""
-        outcome = clients.run([HOOPX, *arguments], self.environment(who, **more), stdin)
+        environ = self.environment(who, **more)
+        outcome = warm.run(arguments, environ, stdin) or clients.run([HOOPX, *arguments], environ, stdin)
         assert "Traceback" not in outcome.err, outcome.err
         return outcome
 

@@ -34,7 +34,9 @@ from hoopx_cli.output import Output
 from hoopx_cli.settings import Settings
 from tests.peers.aws import REGION
 
-KEYS = HeldKeys.of(Keys("ASIAEXAMPLE", "secret-of-keys", "token-of-keys", REGION, time.time() + 900))
+KEYS = HeldKeys.of(
+    Keys("ASIAEXAMPLE", "secret-of-keys", "token-of-keys", REGION, time.time() + 86_400)
+)  # the tests may come to it late
 OWN = """\
 [default]
 region = us-east-1
