@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.journeys.stage import HOOPX, Stage, playing
-from tests.peers import clients
-from tests.peers.clients import Outcome, plain_environment
+from tests.journeys.stage import Stage, playing
+from tests.peers import clients, warm
+from tests.peers.clients import HOOPX, Outcome, plain_environment
 from tests.peers.job_issuers import GitHubDouble, GitLabDouble, IssuerDouble
 from tests.peers.postgres import Postgres
 
@@ -43,7 +43,7 @@ class JobsStage(Stage):
         }
 
     def in_job(self, job: Mapping[str, str], *arguments: str) -> Outcome:
-        outcome = clients.run([HOOPX, *arguments], self.environment_of(job))
+        outcome = warm.run(arguments, self.environment_of(job))
         assert "Traceback" not in outcome.err, outcome.err
         return outcome
 

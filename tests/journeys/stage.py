@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Any, TypeVar
 
 from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
 from tests.peers import clients, warm
-from tests.peers.clients import Outcome, plain_environment
+from tests.peers.clients import HOOPX, Outcome, plain_environment
 from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, closed_port, eventually
 
-HOOPX = Path(sys.executable).with_name("hoopx")
 POLICIES = Path(__file__).parents[2] / "policies"
 READY = re.compile(r"hoopx broker ready on (https://127\.0\.0\.1:\d+) \(certificate (sha256:[0-9a-fA-F:]+)\)")
 
@@ -148,8 +146,7 @@ class Stage:
 
     def hoopx(self, *arguments: str, who: str = "ann", stdin: str = "", **more: str) -> Outcome:
         """Run a `hoopx` command to its end. No journey may ever show a traceback."""
-        environ = self.environment(who, **more)
-        outcome = warm.run(arguments, environ, stdin) or clients.run([HOOPX, *arguments], environ, stdin)
+        outcome = warm.run(arguments, self.environment(who, **more), stdin)
         assert "Traceback" not in outcome.err, outcome.err
         return outcome
 

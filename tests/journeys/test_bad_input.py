@@ -8,10 +8,10 @@ import socket
 import tempfile
 from pathlib import Path
 
-from tests.journeys.stage import HOOPX, Stage
+from tests.journeys.stage import Stage
 from tests.journeys.tokens import TokenMint
 from tests.peers import clients
-from tests.peers.clients import Outcome
+from tests.peers.clients import HOOPX, Outcome
 from tests.peers.processes import closed_port
 
 TARGET = "shop-prod"

@@ -7,8 +7,9 @@ import sys
 import pexpect
 import pytest
 
-from tests.journeys.stage import HOOPX, Stage
+from tests.journeys.stage import Stage
 from tests.peers import clients
+from tests.peers.clients import HOOPX
 
 TARGET = "shop-prod"
 ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.stage import HOOPX, Stage, running
+from tests.journeys.stage import Stage, running
 from tests.peers import clients
-from tests.peers.clients import Outcome
+from tests.peers.clients import HOOPX, Outcome
 from tests.peers.processes import eventually
 
 TARGET = "shop-prod"

@@ -16,9 +16,10 @@ import psycopg
 import pytest
 
 from tests.journeys.agents import AgentStage
-from tests.journeys.stage import HOOPX, Running, Stage, playing, running
+from tests.journeys.stage import Running, Stage, playing, running
 from tests.journeys.test_login import log_in
 from tests.peers import clients, found
+from tests.peers.clients import HOOPX
 from tests.peers.postgres import Postgres
 from tests.peers.second_user import WHY_NOT, SecondUser, by_no_root, second_user
 

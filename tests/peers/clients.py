@@ -20,6 +20,7 @@ LINGERING = """
         print(connection.execute(sys.argv[1]).fetchone()[0], flush=True)
         time.sleep(600)
 """
+HOOPX = Path(sys.executable).with_name("hoopx")  # the installed command
 CLIENT_LIMIT = 60.0  # seconds; every scene here takes one or two
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,7 +27,8 @@ from pkgutil import iter_modules
 import msgspec
 from msgspec import Struct
 
-from tests.peers.clients import CLIENT_LIMIT, Outcome, plain_environment
+from tests.peers import clients
+from tests.peers.clients import CLIENT_LIMIT, HOOPX, Outcome, plain_environment
 
 # These are processes of their own: servers, and what starts servers.
 COLD = frozenset({"broker", "demo", "__main__"})
@@ -41,16 +43,18 @@ class _Order(Struct, frozen=True):
     folder: str
 
 
-def run(
-    arguments: Sequence[str], environ: Mapping[str, str], stdin: str = "", limit: float = CLIENT_LIMIT
-) -> Outcome | None:
-    """As `clients.run` of the installed command; None for what has to be started like any other process."""
+def run(arguments: Sequence[str], environ: Mapping[str, str], stdin: str = "", limit: float = CLIENT_LIMIT) -> Outcome:
+    """As `clients.run` of the installed command."""
     written = msgspec.json.encode(_Order(tuple(arguments), plain_environment() | dict(environ), str(Path.cwd())))
-    if "HOOPX_COLD" in os.environ or not arguments or arguments[0] in COLD or len(written) > MAX_ORDER:
-        return None
-    if any(name.startswith("PYTHON") for name in environ):  # these change the start itself
-        return None
+    if not _may_fork(arguments, environ) or len(written) > MAX_ORDER:
+        return clients.run([HOOPX, *arguments], environ, stdin, limit)
     return _forge().run(written, stdin.encode(), limit)
+
+
+def _may_fork(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Variables of the interpreter's own change the start itself; those of packages have a `_` there."""
+    is_cold = "HOOPX_COLD" in os.environ or not arguments or arguments[0] in COLD
+    return not (is_cold or any(re.match("PYTHON(?!_)", name) for name in environ))
 
 
 class _Forge:

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tests.journeys.stage import HOOPX, Stage, playing
+from tests.journeys.stage import Stage, playing
 from tests.journeys.tokens import AUDIENCE, ISSUER
 from tests.peers import clients
+from tests.peers.clients import HOOPX
 from tests.peers.found import program
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.regress.source import Suite
