@@ -14,11 +14,11 @@ OBLIGATION = "aws_policy"  # how rules bind what they allow: `@aws_policy("arn:a
 def bounds_of(arns: tuple[str, ...], policy: str | None) -> SessionPolicy:
     """Raises `ValueError` that names the option."""
     try:
-        combined(arns, ())
+        bound = combined(arns, ())
     except ValueError as error:
         raise ValueError(f"`policy_arns` {error}") from None
     if policy is None:
-        return combined(arns, ())
+        return bound
     if not policy.lstrip().startswith("{"):
         raise ValueError("`session_policy` is not JSON; name managed policies in `policy_arns`, a file by `file:PATH`")
     try:
@@ -33,16 +33,17 @@ def bounds_for(order: Order, source: str, arns: tuple[str, ...], policy: str | N
     What rules say takes the place of the configuration: AWS knows no intersection of session policies, and keys that
     may do more than the rules that allowed them say would be a surprise.
     """
-    told = tuple(each for each in order.obligations.get(OBLIGATION, ()) if each != TARGETS_OWN)
-    if len(told) < len(order.obligations.get(OBLIGATION, ())) and (arns or policy):
+    told = order.obligations.get(OBLIGATION, ())
+    if TARGETS_OWN in told and (arns or policy):
         raise BackendFailed(
             f"the source `{source}` of target `{order.target.name}` cannot bind the keys of `{order.principal.user}`:"
             " rules bind one of agent and human by `aws_policy`, the target's own policies the other, and AWS"
             " intersects none",
             "annotate the rules that allow the session to both with the same `@aws_policy`",
         )
+    rules = [each for each in told if each != TARGETS_OWN]
     try:
-        return (combined((), told) if told else bounds_of(arns, policy)).parameters()
+        return (combined((), rules) if rules else bounds_of(arns, policy)).parameters()
     except ValueError as error:
         raise BackendFailed(
             f"the source `{source}` of target `{order.target.name}` cannot bind the keys: `aws_policy` {error}",

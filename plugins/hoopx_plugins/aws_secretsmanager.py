@@ -8,11 +8,11 @@ from msgspec import Meta
 
 from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.leases import Issued, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import account_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_stored import StoredLoginOptions, login_in
+from hoopx_plugins.aws_stored import StoredLoginOptions, StoredLogins, login_in
 
 _NAME = "aws-secretsmanager"
 
@@ -24,12 +24,10 @@ class AwsSecretsManagerOptions(StoredLoginOptions, frozen=True, forbid_unknown_f
     version_stage: Annotated[str, Meta(min_length=1, max_length=256)] = "AWSCURRENT"
 
 
-class AwsSecretsManagerIssuer:
-    """All sessions share the login; at their end the broker cuts its connections, and the login goes on to exist."""
+class AwsSecretsManagerIssuer(StoredLogins):
+    """Read as it is kept there."""
 
     Options: ClassVar[type[AwsSecretsManagerOptions]] = AwsSecretsManagerOptions
-    kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "mysql"})
-    exclusive: ClassVar[bool] = False
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
         """The login as it is stored at this moment; the handle says which version it was."""
@@ -47,13 +45,6 @@ class AwsSecretsManagerIssuer:
             )
         login = login_in(text, options, _NAME, order.target)
         return Issued(login, {"secret": answer["ARN"], "version": answer.get("VersionId", "")})
-
-    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
-        """The login as it is stored by now: it may have been rotated."""
-        return await self.issue(order, pin)
-
-    async def revoke(self, lease: Lease, target: Target) -> None:
-        """Nothing to revoke: the login was there before the session, and others may be using it."""
 
 
 def _caller(target: Target) -> Caller:

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from hoopx_broker.seams.issuer import Pin
-from hoopx_broker.terms.leases import Credential, Issued, Lease, Order
+from hoopx_broker.terms.leases import Issued, Order
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import account_of
 from hoopx_plugins.aws_calls import Caller
-from hoopx_plugins.aws_stored import StoredLoginOptions, login_in
+from hoopx_plugins.aws_stored import StoredLoginOptions, StoredLogins, login_in
 
 _NAME = "aws-ssm"
 
@@ -22,12 +22,10 @@ class AwsSsmOptions(StoredLoginOptions, frozen=True, forbid_unknown_fields=True,
     parameter: Annotated[str, Meta(min_length=1, max_length=2048)]
 
 
-class AwsSsmIssuer:
-    """All sessions share the login; at their end the broker cuts its connections, and the login goes on to exist."""
+class AwsSsmIssuer(StoredLogins):
+    """Read as it is kept there."""
 
     Options: ClassVar[type[AwsSsmOptions]] = AwsSsmOptions
-    kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "mysql"})
-    exclusive: ClassVar[bool] = False
 
     async def issue(self, order: Order, pin: Pin) -> Issued:
         """The login as it is stored at this moment, decrypted; the handle says which version it was."""
@@ -41,13 +39,6 @@ class AwsSsmIssuer:
         found = answer["Parameter"]
         login = login_in(found["Value"], options, _NAME, order.target)
         return Issued(login, {"parameter": found["Name"], "version": str(found["Version"])})
-
-    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
-        """The login as it is stored by now: it may have been rotated."""
-        return await self.issue(order, pin)
-
-    async def revoke(self, lease: Lease, target: Target) -> None:
-        """Nothing to revoke: the login was there before the session, and others may be using it."""
 
 
 def _caller(target: Target) -> Caller:

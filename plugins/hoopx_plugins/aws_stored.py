@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from hoopx_broker.seams.issuer import Pin
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.leases import DatabaseLogin
+from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
 from hoopx_plugins.aws_account import AwsAccount, account_of, check_external_id, check_role
@@ -35,6 +37,27 @@ class StoredLoginOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         if self.role is not None:
             check_role(self.role)
         check_external_id(self.external_id, self.role)
+
+
+class StoredLogins(ABC):
+    """What the sources of such logins share.
+
+    All sessions have the same login; at their end the broker cuts its connections, and the login goes on to exist.
+    """
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"postgres", "mysql"})
+    exclusive: ClassVar[bool] = False
+
+    @abstractmethod
+    async def issue(self, order: Order, pin: Pin) -> Issued:
+        """The login as it is stored at this moment; the handle says which version it was."""
+
+    async def renew(self, lease: Lease, credential: Credential, order: Order, pin: Pin) -> Issued:
+        """The login as it is stored by now: it may have been rotated."""
+        return await self.issue(order, pin)
+
+    async def revoke(self, lease: Lease, target: Target) -> None:  # noqa: B027 - that it does nothing is its promise
+        """Nothing to revoke: the login was there before the session, and others may be using it."""
 
 
 def login_in(text: str, options: StoredLoginOptions, source: str, target: Target) -> DatabaseLogin:

@@ -27,9 +27,14 @@ def issuer_class(name: str) -> type[Issuer]:
     return cast(type[Issuer], _loaded(announced[name]))
 
 
-def sections() -> dict[str, type[Any]]:
-    """The sections at the top of the file that plugins share, by name: each the Struct of its keys."""
-    return {each.name: _loaded(each) for each in _announced(SECTIONS)}
+def section_names() -> list[str]:
+    """The sections at the top of the file that plugins share."""
+    return sorted(_announced(SECTIONS).names)
+
+
+def section_shape(name: str) -> type[Any]:
+    """The Struct of such a section's keys."""
+    return cast(type[Any], _loaded(_announced(SECTIONS)[name]))
 
 
 def secret_reader(scheme: str) -> type[SecretReader] | None:
