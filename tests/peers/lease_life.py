@@ -32,6 +32,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions
+from tests.peers.lease_list import leases
 
 PATIENCE = 60.0
 AT_ONCE = 6
@@ -136,7 +137,7 @@ async def live(play: Play, number: int, steps: Steps) -> None:
         steps.passed("in use")
         await keeper.renew(replace(order, expires_at=order.expires_at + 600))
         steps.passed("renewed")
-        assert await keeper.end(lease.id), (await keeper.leases())[0].last_error
+        assert await keeper.end(lease.id), (await leases(keeper))[0].last_error
     steps.passed("ended")
     await store.close()
 
@@ -176,10 +177,10 @@ async def recover(play: Play, number: int) -> str:
             run = group.create_task(keeper.run())
             deadline = time.monotonic() + PATIENCE
             # The keeper tells nobody when it is done.
-            while any(lease.state != "ended" for lease in await keeper.leases()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            while any(lease.state != "ended" for lease in await leases(keeper)) and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             run.cancel()
-        return "".join(f"{lease.state}: {lease.last_error}" for lease in await keeper.leases(state="ending"))
+        return "".join(f"{lease.state}: {lease.last_error}" for lease in await leases(keeper, state="ending"))
     finally:
         await store.close()
 

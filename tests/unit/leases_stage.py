@@ -19,6 +19,7 @@ from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
+from tests.peers.lease_list import leases
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -107,7 +108,7 @@ class Stage:
 
     async def until(self, told: Callable[[tuple[Lease, ...]], bool]) -> None:
         """Wait until the listed leases tell what is waited for, as an operator would who looks again and again."""
-        while not told(await self.keeper.leases()):  # noqa: ASYNC110 - the keeper tells nobody when it is done
+        while not told(await leases(self.keeper)):  # noqa: ASYNC110 - the keeper tells nobody when it is done
             await asyncio.sleep(0.001)
 
     def written(self) -> bytes:

@@ -17,6 +17,7 @@ from hoopx_broker.terms.leases import Issued, Lease, Order
 from hoopx_plugins.aws_assume_role import AwsAssumeRoleIssuer, AwsAssumeRoleOptions
 from hoopx_plugins.aws_ended_list import POLICY_NAME
 from tests.peers.aws import Aws, allow
+from tests.peers.lease_list import leases
 from tests.unit.aws_stage import order, target
 from tests.unit.leases_stage import Time, running
 from tests.unit.test_plugins_aws_ended import denies
@@ -65,7 +66,7 @@ async def scene(folder: Path, aws: Aws, role: str, revoke: Revoke = None) -> Asy
 
 
 async def until_ended(keeper: Keeper) -> Lease:
-    while (lease := (await keeper.leases())[0]).state != "ended":  # noqa: ASYNC110 - the keeper tells nobody
+    while (lease := (await leases(keeper))[0]).state != "ended":  # noqa: ASYNC110 - the keeper tells nobody
         await asyncio.sleep(0.001)
     return lease
 
@@ -78,7 +79,7 @@ def test_a_lease_ends_with_its_keys_and_raises_no_alarm_until_then(tmp_path: Pat
             keeper = s.keeper()
             made, _ = await keeper.lease(s.order)
             assert await keeper.end(made.id) is False
-            (lease,) = await keeper.leases()
+            (lease,) = await leases(keeper)
             assert lease.state == "ending"
             assert lease.fades_at is not None
             assert abs(lease.fades_at - made.expires_at) <= 1

@@ -17,6 +17,7 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
+from tests.peers.lease_list import leases
 from tests.unit.leases_stage import PASSWORD, SourceDouble, Stage, order, running, stage
 
 A = order().lease
@@ -153,7 +154,7 @@ def test_a_source_that_lies_is_asked_again_until_the_login_is_refused(tmp_path: 
             with_door(s)
             await s.keeper.lease(order())
             assert not (await s.keeper.conclude(A)).is_revoked
-            (left,) = await s.keeper.leases()
+            (left,) = await leases(s.keeper)
             assert left.state == "ending"
             assert left.last_error == "`double` says that it is revoked, and `hoopx_s_1` still gets in"
             assert await s.keeper.count_troubled() == 1
@@ -236,7 +237,7 @@ def test_what_ends_by_itself_is_waited_for_without_an_alarm(tmp_path: Path) -> N
             await s.keeper.lease(order())
             conclusion = await s.keeper.conclude(A)
             assert (conclusion.is_revoked, conclusion.fades_at) == (False, 1_001_000.0)
-            (left,) = await s.keeper.leases()
+            (left,) = await leases(s.keeper)
             assert (left.state, left.fades_at, left.last_error) == ("ending", 1_001_000.0, None)
             assert await s.keeper.count_troubled() == 0
             async with running(s.keeper):
@@ -267,9 +268,10 @@ def test_when_it_is_tried_again_can_be_seen(tmp_path: Path) -> None:
             await s.keeper.conclude(A)
             async with running(s.keeper):
                 await asleep.wait()
-                (left,) = await s.keeper.leases()
+                (left,) = await leases(s.keeper)
+                due = s.keeper.due(left.id)
             assert (left.attempts, left.last_error) == (1, "the source `double` is sealed")
-            assert left.next_attempt == s.time.now + 1
+            assert due == s.time.now + 1
 
     asyncio.run(scene())
 
@@ -406,7 +408,7 @@ def test_a_renewal_that_fails_leaves_the_lease_as_it_was(tmp_path: Path, trouble
         async with stage(tmp_path, source=source) as s:
             before, _ = await s.keeper.lease(order())
             assert PASSWORD not in await _fails(s)
-            [after] = await s.keeper.leases()
+            [after] = await leases(s.keeper)
             # What it was about to make stays pinned: that nothing was made is only the source's word.
             assert replace(after, handle=before.handle) == before
             source.trouble = None

@@ -17,13 +17,14 @@ from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
 from hoopx_broker.terms.leases import DatabaseLogin, Issued, Lease, Order
 from hoopx_broker.terms.secret import Secret
+from tests.peers.lease_list import leases
 from tests.unit.leases_stage import PASSWORD, SourceDouble, Stage, Time, order, running, stage, target
 
 A = LeaseId("l_1")
 
 
 async def only_lease(stage: Stage) -> Lease:
-    (lease,) = await stage.keeper.leases()
+    (lease,) = await leases(stage.keeper)
     return lease
 
 
@@ -207,7 +208,7 @@ def test_a_target_without_a_source_asks_nobody_and_stores_nothing(tmp_path: Path
         async with stage(tmp_path) as s:
             with pytest.raises(BackendFailed, match="`other-db` has no credential source"):
                 await s.keeper.lease(order(name="other-db"))
-            assert await s.keeper.leases() == ()
+            assert await leases(s.keeper) == ()
 
     asyncio.run(scene())
 
@@ -563,10 +564,10 @@ def test_leases_are_listed_by_state_and_session(tmp_path: Path) -> None:
                 await s.keeper.lease(order(number))
                 s.time.now += 1
             await s.keeper.end(LeaseId("l_2"))
-            assert [lease.id for lease in await s.keeper.leases()] == ["l_3", "l_2", "l_1"]
-            assert [lease.id for lease in await s.keeper.leases(state="live")] == ["l_3", "l_1"]
-            assert [lease.id for lease in await s.keeper.leases(session=SessionId("s_2"))] == ["l_2"]
-            assert [lease.id for lease in await s.keeper.leases(limit=1)] == ["l_3"]
+            assert [lease.id for lease in await leases(s.keeper)] == ["l_3", "l_2", "l_1"]
+            assert [lease.id for lease in await leases(s.keeper, state="live")] == ["l_3", "l_1"]
+            assert [lease.id for lease in await leases(s.keeper, session=SessionId("s_2"))] == ["l_2"]
+            assert [lease.id for lease in await leases(s.keeper, limit=1)] == ["l_3"]
 
     asyncio.run(scene())
 

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.leases import concerns
+from tests.peers.lease_list import leases
 from tests.unit.leases_stage import SourceDouble, order, stage
 
 
@@ -26,7 +27,7 @@ def test_a_source_that_would_not_look_is_not_asked(tmp_path: Path) -> None:
                 await s.keeper.lease(structs.replace(order(), obligations={"profile": ("read",)}))
             assert "by a condition" in refused.value.hint
             assert s.source.issued == 0
-            assert await s.keeper.leases() == ()
+            assert await leases(s.keeper) == ()
 
     asyncio.run(scene())
 

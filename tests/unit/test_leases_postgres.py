@@ -15,6 +15,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
 from hoopx_plugins.postgres_role import PostgresRoleIssuer, PostgresRoleOptions
+from tests.peers.lease_list import leases
 from tests.peers.postgres import Postgres
 from tests.unit.leases_stage import Time, running
 
@@ -47,7 +48,7 @@ class Scene:
         return {role for role in self.server.roles() if role.startswith("hoopx_s")}
 
     async def all_ended(self) -> None:
-        while any(lease.state != "ended" for lease in await self.keeper.leases()):  # noqa: ASYNC110 - as an operator
+        while any(lease.state != "ended" for lease in await leases(self.keeper)):  # noqa: ASYNC110 - as an operator
             await asyncio.sleep(0.01)
 
 

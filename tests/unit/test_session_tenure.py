@@ -15,6 +15,7 @@ from hoopx_broker.terms.entries import LeaseNote, Notice
 from hoopx_broker.terms.errors import BackendFailed, Denied
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order, name_of
 from hoopx_broker.terms.secret import Secret
+from tests.peers.lease_list import leases
 from tests.unit.leases_stage import SourceDouble, Stage, Time, order, stage
 
 START = 1_000_000.0
@@ -88,7 +89,7 @@ def test_a_lease_is_renewed_at_two_thirds_of_its_life_until_the_session_ends(tmp
             assert it.told == ["renewed", "renewed"]
             assert it.warnings == []
             assert [name_of(each) for each in it.taken] == ["again", "again"]
-            (stored,) = await s.keeper.leases()
+            (stored,) = await leases(s.keeper)
             assert (stored.state, stored.renewals, stored.user) == ("live", 2, "again")
             assert stored.expires_at == START + 7200
 

@@ -21,8 +21,8 @@ from hoopx_broker.seams.parting import Parting
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BackendFailed, HoopxError
-from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Credential, Issued, Lease, LeaseState, Order, name_of
+from hoopx_broker.terms.ids import LeaseId
+from hoopx_broker.terms.leases import Credential, Issued, Lease, Order, name_of
 from hoopx_broker.terms.targets import Target
 
 ISSUE_SECONDS = 30.0  # a person waits at the other end
@@ -167,13 +167,6 @@ class Keeper:
                     hunted.add(lease_id)
                     hunt = group.create_task(self._hunt(lease_id, failures))
                     hunt.add_done_callback(partial(_strike, hunted, lease_id))
-
-    async def leases(
-        self, *, state: LeaseState | None = None, session: SessionId | None = None, limit: int = 200
-    ) -> tuple[Lease, ...]:
-        """The newest first."""
-        stored = await self._store.run(lambda connection: ledger.listed(connection, state, session, limit))
-        return tuple(replace(lease, next_attempt=self.due(lease.id)) for lease in stored)
 
     def due(self, lease_id: LeaseId) -> float | None:
         """When a lease that could not be revoked is tried again, in seconds since the Unix epoch."""

@@ -8,10 +8,8 @@ from typing import Any
 
 import msgspec
 
-from hoopx_broker.terms.ids import LeaseId, SessionId
-from hoopx_broker.terms.leases import Issued, Lease, LeaseState, Order, name_of
-
-MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
+from hoopx_broker.terms.ids import LeaseId
+from hoopx_broker.terms.leases import Issued, Lease, Order, name_of
 
 _COLUMNS = "id, session, target, source, user, state, expires_at, handle, attempts, last_error, renewals, fades_at"
 # What the index of those few is found by: SQLite does not see that it follows. Leases that are over stay for ever.
@@ -145,18 +143,6 @@ def several(connection: sqlite3.Connection, lease_ids: Sequence[str]) -> dict[Le
     known = msgspec.json.encode(lease_ids).decode()  # one value: SQLite bounds how many a statement may have
     found = _select(connection, "id IN (SELECT value FROM json_each(:ids))", {"ids": known})
     return {lease.id: lease for lease in found}
-
-
-def listed(
-    connection: sqlite3.Connection, state: LeaseState | None, session: SessionId | None, limit: int
-) -> tuple[Lease, ...]:
-    """The newest first."""
-    return _select(
-        connection,
-        "(:state IS NULL OR state = :state) AND (:session IS NULL OR session = :session)"
-        " ORDER BY created_at DESC, id LIMIT :limit",
-        {"state": state, "session": session, "limit": max(0, min(limit, MAX_LIST))},
-    )
 
 
 def _get(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease:

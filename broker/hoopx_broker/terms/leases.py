@@ -76,8 +76,7 @@ class Lease(Struct, frozen=True):
     """A lease as stored. While `state` is `pending`, `handle` is what the issuer pinned so far, perhaps nothing.
 
     Revoking must then work from that and the ids alone. While it is `ending`, `fades_at` is when it ends by itself,
-    where its source cannot call it back, and `next_attempt` when it is tried again. Times are seconds since the Unix
-    epoch.
+    where its source cannot call it back. Times are seconds since the Unix epoch.
     """
 
     id: LeaseId
@@ -92,7 +91,6 @@ class Lease(Struct, frozen=True):
     last_error: str | None = None
     renewals: int = 0
     fades_at: float | None = None
-    next_attempt: float | None = None
 
 
 def concerns(obligation: str, kind: TargetKind) -> bool:
