@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.ids import RequestId
 from tests.unit.approvals_stage import ANN, BOB, CID, DEE, OPENING, TWO_DBAS, Stage, stage
@@ -93,7 +94,7 @@ def test_a_hundred_askers_share_one_request(tmp_path: Path) -> None:
 def test_the_state_itself_leads_nothing_out_of_an_end(tmp_path: Path, end: str, change: str) -> None:
     """The second wall: even a desk with a mistake in it could not revive a request."""
 
-    def force(connection: sqlite3.Connection, state: str) -> None:
+    def force(connection: Connection, state: str) -> None:
         connection.execute("UPDATE requests SET state = ?", (state,))
 
     async def scene() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hoopx_broker.approvals.unmasking import Unmasking, matter_of
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.migrate import migrate, shipped
 from hoopx_broker.terms.errors import BadInput, Denied, StillPending, Unknown
 from hoopx_broker.terms.ids import RequestId
@@ -188,7 +189,7 @@ def test_requests_and_votes_of_before_survive_the_third_kind(tmp_path: Path) -> 
     asyncio.run(look())
 
 
-def _changes_are_refused(connection: sqlite3.Connection) -> None:
+def _changes_are_refused(connection: Connection) -> None:
     for change in (
         "UPDATE requests SET state = 'waiting' WHERE id = 'r_1'",
         "INSERT INTO ballots VALUES ('r_none', 'bob', 'bob', 'approve', '', '[]', 2.0)",

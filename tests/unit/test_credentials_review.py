@@ -21,6 +21,7 @@ from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import config, log
 from hoopx_broker.daemon.run import _as_it_is_now
 from hoopx_broker.session.live import LiveSession
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.errors import BackendFailed, BadInput, HoopxError
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Credential, Order
@@ -106,7 +107,8 @@ def test_a_broker_that_stood_by_goes_by_the_configuration_as_it_is_then(
 def test_leases_that_are_over_cost_nobody_anything(tmp_path: Path, step: Callable[[Any], object]) -> None:
     """There may be millions, and who asks for the health of a broker shows no token."""
 
-    def plans(connection: sqlite3.Connection) -> list[str]:
+    def plans(connection: Connection) -> list[str]:
+        assert isinstance(connection, sqlite3.Connection)
         asked: list[str] = []
         connection.set_trace_callback(asked.append)
         step(connection)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateUnusable
 from hoopx_broker.storage.migrate import Migration, migrate, read_folder, shipped, statements_of
 from hoopx_broker.storage.store import Store
@@ -26,7 +27,7 @@ def tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in rows}
 
 
-def numbers(connection: sqlite3.Connection) -> list[int]:
+def numbers(connection: Connection) -> list[int]:
     return [number for (number,) in connection.execute("SELECT number FROM schema_version ORDER BY number")]
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateFailed, StateUnusable
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import ExitCode
 
 
-def names(connection: sqlite3.Connection) -> list[str]:
+def names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM guests ORDER BY name")]
 
 
@@ -70,7 +71,7 @@ def image_of_a_crash(folder: Path) -> Path:
 
 
 def test_work_that_raises_leaves_nothing(tmp_path: Path) -> None:
-    def half(connection: sqlite3.Connection) -> None:
+    def half(connection: Connection) -> None:
         connection.execute(guest("ann"))
         raise KeyError("second thoughts")
 
@@ -86,7 +87,8 @@ def test_work_that_raises_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_work_that_ends_its_own_transaction_is_found_out(tmp_path: Path) -> None:
-    def careless(connection: sqlite3.Connection) -> None:
+    def careless(connection: Connection) -> None:
+        assert isinstance(connection, sqlite3.Connection)
         connection.executescript(guest("ann"))  # commits before it begins, runs outside of any transaction
 
     async def scene() -> None:
@@ -100,7 +102,7 @@ def test_work_that_ends_its_own_transaction_is_found_out(tmp_path: Path) -> None
 
 
 def test_many_callers_at_once_never_interleave(tmp_path: Path) -> None:
-    def count_up(connection: sqlite3.Connection) -> None:
+    def count_up(connection: Connection) -> None:
         (number,) = connection.execute("SELECT count(*) FROM guests").fetchone()
         connection.execute(guest(f"{number:03}"))  # a lost update would collide with the primary key
 
@@ -117,7 +119,7 @@ def test_many_callers_at_once_never_interleave(tmp_path: Path) -> None:
 def test_a_cancelled_caller_leaves_all_or_nothing_and_later_work_sees_which(tmp_path: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(connection: sqlite3.Connection) -> None:
+    def slow(connection: Connection) -> None:
         connection.execute(guest("ann"))
         entered.set()
         leave.wait(10)
@@ -131,6 +133,7 @@ def test_a_cancelled_caller_leaves_all_or_nothing_and_later_work_sees_which(tmp_
             await asyncio.to_thread(entered.wait, 10)
             running.cancel()
             queued.cancel()
+            await asyncio.wait([running, queued])  # before the thread goes on, or it may begin what was queued
             leave.set()
         found = await store.run(names)
         await store.close()
@@ -250,7 +253,8 @@ def test_a_state_below_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_fails_the_caller_with_the_remedy_and_nothing_is_half_written(tmp_path: Path) -> None:
-    def fill(connection: sqlite3.Connection) -> None:
+    def fill(connection: Connection) -> None:
+        assert isinstance(connection, sqlite3.Connection)
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
         connection.execute(guest("ann"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -26,6 +25,7 @@ from hoopx_broker.approvals.matter import (
     speaks_for,
 )
 from hoopx_broker.approvals.unmasking import Unmasking, unmasking_of
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.ids import RequestId
@@ -71,7 +71,7 @@ class Desk:
         likeness = _likeness(matter, requester, ruling, reason, ticket)
         patience = min(wait, MAX_WAIT) if wait > 0 else DEFAULT_WAIT
 
-        def work(connection: sqlite3.Connection, now: float) -> RequestView:
+        def work(connection: Connection, now: float) -> RequestView:
             if alike := docket.find_alike(connection, likeness):
                 docket.prolong(connection, alike.view.id, now + patience)
                 return _found(connection, RequestId(alike.view.id)).view
@@ -94,7 +94,7 @@ class Desk:
         """
         refuse_unreadable(comment=(comment, MAX_LINE))
 
-        def work(connection: sqlite3.Connection, now: float) -> RequestView:
+        def work(connection: Connection, now: float) -> RequestView:
             filed = _found(connection, request)
             groups = _groups_of(approver, filed)
             if filed.view.state != "waiting":
@@ -110,7 +110,7 @@ class Desk:
         What is unmasked is also ended by those who could have refused it.
         """
 
-        def work(connection: sqlite3.Connection, now: float) -> RequestView:
+        def work(connection: Connection, now: float) -> RequestView:
             filed = _found(connection, request)
             if not speaks_for(by, filed.requester) and not _may_end(by, filed):
                 raise refusals.not_yours_to_cancel(filed.view) if _may_see(by, filed) else refusals.unknown(request)
@@ -128,7 +128,7 @@ class Desk:
         (waiting, expired) or `Refused`.
         """
 
-        def work(connection: sqlite3.Connection, now: float) -> frozenset[str]:
+        def work(connection: Connection, now: float) -> frozenset[str]:
             filed = _found(connection, request)
             if not is_requester(requester, filed.requester):
                 raise refusals.unknown(request)
@@ -153,7 +153,7 @@ class Desk:
     async def get(self, request: RequestId, viewer: Principal | None = None) -> RequestView:
         """Raises `Unknown`, also when there is one that `viewer` may not see."""
 
-        def work(connection: sqlite3.Connection, now: float) -> RequestView:
+        def work(connection: Connection, now: float) -> RequestView:
             filed = _found(connection, request)
             if viewer is not None and not _may_see(viewer, filed):
                 raise refusals.unknown(request)
@@ -203,10 +203,10 @@ class Desk:
                     return view
                 await _nap(changed, min(left, max(view.expires_at - self._clock(), SHORTEST_NAP)))
 
-    async def _run(self, work: Callable[[sqlite3.Connection, float], T], request: RequestId | None = None) -> T:
+    async def _run(self, work: Callable[[Connection, float], T], request: RequestId | None = None) -> T:
         """One transaction in which nothing that is over its time is alive any more."""
 
-        def whole(connection: sqlite3.Connection) -> T:
+        def whole(connection: Connection) -> T:
             now = self._clock()
             docket.expire(connection, now)
             return work(connection, now)
@@ -269,7 +269,7 @@ def _new(
     )
 
 
-def _found(connection: sqlite3.Connection, request: RequestId) -> Filed:
+def _found(connection: Connection, request: RequestId) -> Filed:
     filed = docket.find(connection, request)
     if filed is None:
         raise refusals.unknown(request)
@@ -288,7 +288,7 @@ def _groups_of(approver: Principal, filed: Filed) -> tuple[str, ...]:
     return groups
 
 
-def _count(connection: sqlite3.Connection, filed: Filed, vote: Cast) -> None:
+def _count(connection: Connection, filed: Filed, vote: Cast) -> None:
     request, verdict = RequestId(filed.view.id), vote.ballot.verdict
     before = {cast.person: cast for cast in docket.votes(connection, request)}
     if vote.person in before and verdict == "approve":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker.api.messages import Ballot, RequestView
 from hoopx_broker.approvals.matter import deciding_groups
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 
@@ -42,14 +42,14 @@ class Cast(Struct, frozen=True):
     ballot: Ballot
 
 
-def expire(connection: sqlite3.Connection, now: float) -> None:
+def expire(connection: Connection, now: float) -> None:
     """What nobody decided, or nobody used, in time."""
     connection.execute(
         "UPDATE requests SET state = 'expired' WHERE state IN ('waiting', 'approved') AND expires_at <= ?", (now,)
     )
 
 
-def file(connection: sqlite3.Connection, filed: Filed, likeness: str) -> None:
+def file(connection: Connection, filed: Filed, likeness: str) -> None:
     view = filed.view
     connection.execute(
         f"INSERT INTO requests ({_COLUMNS}, likeness) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -75,39 +75,39 @@ def file(connection: sqlite3.Connection, filed: Filed, likeness: str) -> None:
     )
 
 
-def find(connection: sqlite3.Connection, request: RequestId) -> Filed | None:
+def find(connection: Connection, request: RequestId) -> Filed | None:
     found = _select(connection, "id = :id", {"id": request})
     return found[0] if found else None
 
 
-def find_alike(connection: sqlite3.Connection, likeness: str) -> Filed | None:
+def find_alike(connection: Connection, likeness: str) -> Filed | None:
     found = _select(connection, "likeness = :likeness AND state IN ('waiting', 'approved')", {"likeness": likeness})
     return found[0] if found else None
 
 
-def count_waiting(connection: sqlite3.Connection, requester: Principal) -> int:
+def count_waiting(connection: Connection, requester: Principal) -> int:
     """Those of a human and of all agents that act for them count together."""
     query = "SELECT count(*) FROM requests WHERE state = 'waiting' AND coalesce(on_behalf_of, requester) = ?"
     count: int = connection.execute(query, (requester.on_behalf_of or requester.user,)).fetchone()[0]
     return count
 
 
-def prolong(connection: sqlite3.Connection, request: str, expires_at: float) -> None:
+def prolong(connection: Connection, request: str, expires_at: float) -> None:
     connection.execute(
         "UPDATE requests SET expires_at = max(expires_at, ?) WHERE id = ? AND state = 'waiting'", (expires_at, request)
     )
 
 
-def decide(connection: sqlite3.Connection, request: RequestId, state: str) -> None:
+def decide(connection: Connection, request: RequestId, state: str) -> None:
     """The schema itself refuses to lead a request out of an end."""
     connection.execute("UPDATE requests SET state = ? WHERE id = ?", (state, request))
 
 
-def approve(connection: sqlite3.Connection, request: RequestId, use_until: float) -> None:
+def approve(connection: Connection, request: RequestId, use_until: float) -> None:
     connection.execute("UPDATE requests SET state = 'approved', expires_at = ? WHERE id = ?", (use_until, request))
 
 
-def cast(connection: sqlite3.Connection, request: RequestId, vote: Cast) -> None:
+def cast(connection: Connection, request: RequestId, vote: Cast) -> None:
     """One vote for each person: a later one takes the place of the earlier."""
     ballot = vote.ballot
     connection.execute(
@@ -126,7 +126,7 @@ def cast(connection: sqlite3.Connection, request: RequestId, vote: Cast) -> None
     )
 
 
-def votes(connection: sqlite3.Connection, request: str) -> tuple[Cast, ...]:
+def votes(connection: Connection, request: str) -> tuple[Cast, ...]:
     """In the order in which they were cast."""
     query = "SELECT person, groups, approver, verdict, comment, at FROM ballots WHERE request = ? ORDER BY at, approver"
     return tuple(
@@ -135,13 +135,13 @@ def votes(connection: sqlite3.Connection, request: str) -> tuple[Cast, ...]:
     )
 
 
-def approved(connection: sqlite3.Connection, kind: str) -> tuple[Filed, ...]:
+def approved(connection: Connection, kind: str) -> tuple[Filed, ...]:
     """Those of a kind whose time is not over, after `expire`."""
     return _select(connection, "state = 'approved' AND kind = :kind ORDER BY created_at, id", {"kind": kind})
 
 
 def listed(
-    connection: sqlite3.Connection,
+    connection: Connection,
     filters: dict[str, str | None],
     viewer: Principal | None,
     limit: int,
@@ -167,12 +167,12 @@ _VISIBLE = (
 )
 
 
-def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any]) -> tuple[Filed, ...]:
+def _select(connection: Connection, where: str, values: dict[str, Any]) -> tuple[Filed, ...]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM requests WHERE {where}", values).fetchall()
     return tuple(_filed(connection, row) for row in rows)
 
 
-def _filed(connection: sqlite3.Connection, row: Sequence[Any]) -> Filed:
+def _filed(connection: Connection, row: Sequence[Any]) -> Filed:
     *seen, rules, approvers, created_at, expires_at, statement, classes, policy, on_behalf_of = row
     request, state, kind, target, requester, reason, ticket, duration = seen
     view = RequestView(

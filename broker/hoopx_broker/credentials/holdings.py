@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from hoopx_broker.credentials import ledger
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Lease, LeaseState
@@ -67,7 +67,7 @@ class Holdings:
         return await self._store.run(lambda connection: _find(connection, wanted))
 
 
-def _find(connection: sqlite3.Connection, wanted: Wanted) -> tuple[Holding, ...]:
+def _find(connection: Connection, wanted: Wanted) -> tuple[Holding, ...]:
     values: dict[str, Any] = {
         name: value for name in ("target", "user", "session", "state") if (value := getattr(wanted, name))
     }

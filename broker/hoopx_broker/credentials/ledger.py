@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Issued, Lease, Order, name_of
 
@@ -16,7 +16,7 @@ _COLUMNS = "id, session, target, source, user, state, expires_at, handle, attemp
 _UNENDED = "state <> 'ended'"
 
 
-def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until: float) -> None:
+def add(connection: Connection, order: Order, now: float, doubtful_until: float) -> None:
     """Pending, and in doubt until the issuer has answered: the source may make it and nobody hear of it."""
     connection.execute(
         "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until)"
@@ -30,7 +30,7 @@ def add(connection: sqlite3.Connection, order: Order, now: float, doubtful_until
     )
 
 
-def go_live(connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued) -> Lease:
+def go_live(connection: Connection, lease_id: LeaseId, issued: Issued) -> Lease:
     connection.execute(
         "UPDATE leases SET state = 'live', doubtful_until = 0, user = :user, handle = :handle,"
         " expires_at = coalesce(:ends, expires_at) WHERE id = :id",
@@ -44,17 +44,17 @@ def go_live(connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued) -
     return _get(connection, lease_id)
 
 
-def pin(connection: sqlite3.Connection, lease_id: LeaseId, handle: dict[str, str]) -> None:
+def pin(connection: Connection, lease_id: LeaseId, handle: dict[str, str]) -> None:
     """What the source is about to make can be found by this, whatever happens next."""
     connection.execute("UPDATE leases SET handle = ? WHERE id = ?", (_written(handle), lease_id))
 
 
-def clear_doubt(connection: sqlite3.Connection, lease_id: LeaseId) -> None:
+def clear_doubt(connection: Connection, lease_id: LeaseId) -> None:
     """The issuer said itself that it failed, and by its promise undid what it had made."""
     connection.execute("UPDATE leases SET doubtful_until = 0 WHERE id = ?", (lease_id,))
 
 
-def begin_renewal(connection: sqlite3.Connection, lease_id: LeaseId, doubtful_until: float) -> float | None:
+def begin_renewal(connection: Connection, lease_id: LeaseId, doubtful_until: float) -> float | None:
     """In doubt until the source has answered. Gives for how long it was before; None for what is not live."""
     row = connection.execute(
         "SELECT doubtful_until FROM leases WHERE id = ? AND state = 'live'", (lease_id,)
@@ -67,9 +67,7 @@ def begin_renewal(connection: sqlite3.Connection, lease_id: LeaseId, doubtful_un
     return float(row[0])
 
 
-def go_on(
-    connection: sqlite3.Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float
-) -> Lease:
+def go_on(connection: Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float) -> Lease:
     """Renewed: as it is known from now on, whatever became of it meanwhile."""
     connection.execute(
         "UPDATE leases SET user = :user, handle = :handle, expires_at = :ends, renewals = renewals + 1,"
@@ -85,24 +83,24 @@ def go_on(
     return _get(connection, lease_id)
 
 
-def stay(connection: sqlite3.Connection, lease_id: LeaseId, doubtful_until: float) -> None:
+def stay(connection: Connection, lease_id: LeaseId, doubtful_until: float) -> None:
     """The source said itself that it did not renew: the lease is what it was."""
     connection.execute("UPDATE leases SET doubtful_until = ? WHERE id = ?", (doubtful_until, lease_id))
 
 
-def begin_ending(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
+def begin_ending(connection: Connection, lease_id: LeaseId) -> Lease | None:
     """None for a lease that has ended, or that never came to be stored."""
     connection.execute("UPDATE leases SET state = 'ending' WHERE id = ? AND state <> 'ended'", (lease_id,))
     lease = find(connection, lease_id)
     return lease if lease is not None and lease.state == "ending" else None
 
 
-def begin_ending_all(connection: sqlite3.Connection) -> tuple[Lease, ...]:
+def begin_ending_all(connection: Connection) -> tuple[Lease, ...]:
     connection.execute(f"UPDATE leases SET state = 'ending' WHERE state IN ('pending', 'live') AND {_UNENDED}")
     return _select(connection, f"state = 'ending' AND {_UNENDED} ORDER BY created_at")
 
 
-def note_revoked(connection: sqlite3.Connection, lease_id: LeaseId, now: float) -> Lease:
+def note_revoked(connection: Connection, lease_id: LeaseId, now: float) -> Lease:
     """Confirmed: ended. A lease in doubt stays `ending`, for its source may still make what was not there yet."""
     connection.execute(
         "UPDATE leases SET attempts = attempts + 1, last_error = NULL,"
@@ -114,7 +112,7 @@ def note_revoked(connection: sqlite3.Connection, lease_id: LeaseId, now: float) 
     return _get(connection, lease_id)
 
 
-def note_fading(connection: sqlite3.Connection, lease_id: LeaseId, ends_at: float) -> Lease:
+def note_fading(connection: Connection, lease_id: LeaseId, ends_at: float) -> Lease:
     """The source cannot call it back: it is over when it ends by itself."""
     connection.execute(
         "UPDATE leases SET attempts = attempts + 1, last_error = NULL, fades_at = ? WHERE id = ?", (ends_at, lease_id)
@@ -122,30 +120,30 @@ def note_fading(connection: sqlite3.Connection, lease_id: LeaseId, ends_at: floa
     return _get(connection, lease_id)
 
 
-def count_troubled(connection: sqlite3.Connection) -> int:
+def count_troubled(connection: Connection) -> int:
     """How many should be over and are not, because something went wrong. Anybody may ask, so it must be cheap."""
     asked = f"SELECT count(*) FROM leases WHERE state = 'ending' AND {_UNENDED} AND last_error IS NOT NULL"
     return int(connection.execute(asked).fetchone()[0])
 
 
-def note_trouble(connection: sqlite3.Connection, lease_id: LeaseId, trouble: str) -> Lease:
+def note_trouble(connection: Connection, lease_id: LeaseId, trouble: str) -> Lease:
     connection.execute("UPDATE leases SET attempts = attempts + 1, last_error = ? WHERE id = ?", (trouble, lease_id))
     return _get(connection, lease_id)
 
 
-def find(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease | None:
+def find(connection: Connection, lease_id: LeaseId) -> Lease | None:
     found = _select(connection, "id = :id", {"id": lease_id})
     return found[0] if found else None
 
 
-def several(connection: sqlite3.Connection, lease_ids: Sequence[str]) -> dict[LeaseId, Lease]:
+def several(connection: Connection, lease_ids: Sequence[str]) -> dict[LeaseId, Lease]:
     """Those of these that there are."""
     known = msgspec.json.encode(lease_ids).decode()  # one value: SQLite bounds how many a statement may have
     found = _select(connection, "id IN (SELECT value FROM json_each(:ids))", {"ids": known})
     return {lease.id: lease for lease in found}
 
 
-def _get(connection: sqlite3.Connection, lease_id: LeaseId) -> Lease:
+def _get(connection: Connection, lease_id: LeaseId) -> Lease:
     lease = find(connection, lease_id)
     if lease is None:
         raise LookupError(f"the row of lease {lease_id} is gone")
@@ -156,7 +154,7 @@ def _written(handle: dict[str, str]) -> str:
     return msgspec.json.encode(handle).decode()
 
 
-def _select(connection: sqlite3.Connection, where: str, values: dict[str, Any] | None = None) -> tuple[Lease, ...]:
+def _select(connection: Connection, where: str, values: dict[str, Any] | None = None) -> tuple[Lease, ...]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM leases WHERE {where}", values or {})
     return tuple(_lease(row) for row in rows)
 

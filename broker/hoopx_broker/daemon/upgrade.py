@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.settings import BrokerConfig
 
@@ -25,6 +25,6 @@ async def _migrate(settings: BrokerConfig) -> tuple[str, ...]:
         await store.close()
 
 
-def _steps(connection: sqlite3.Connection) -> tuple[str, ...]:
+def _steps(connection: Connection) -> tuple[str, ...]:
     rows = connection.execute("SELECT number, name FROM schema_version ORDER BY number").fetchall()
     return tuple(f"{number:04} {name}" for number, name in rows)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from hashlib import sha256
 
 from hoopx_broker.identity.identity import Login
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.secret import Secret
 
@@ -41,7 +41,7 @@ class Bindings:
         return min(self._known[name], login.began_at)
 
 
-def _began(connection: sqlite3.Connection, name: tuple[str, str, str], began_at: float) -> float:
+def _began(connection: Connection, name: tuple[str, str, str], began_at: float) -> float:
     connection.execute("DELETE FROM identity_logins WHERE began_at < ?", (began_at - KEEP_LOGINS,))
     connection.execute(
         "INSERT INTO identity_logins (thumbprint, issuer, subject, began_at) VALUES (?, ?, ?, ?)"
@@ -52,12 +52,12 @@ def _began(connection: sqlite3.Connection, name: tuple[str, str, str], began_at:
     return float(connection.execute(query, name).fetchone()[0])
 
 
-def _find(connection: sqlite3.Connection, digest: str) -> str | None:
+def _find(connection: Connection, digest: str) -> str | None:
     row = connection.execute("SELECT thumbprint FROM identity_bindings WHERE token = ?", (digest,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def _bind(connection: sqlite3.Connection, digest: str, thumbprint: str, expires_at: float, now: float) -> str:
+def _bind(connection: Connection, digest: str, thumbprint: str, expires_at: float, now: float) -> str:
     connection.execute("DELETE FROM identity_bindings WHERE expires_at <= ?", (now,))
     connection.execute(
         "INSERT INTO identity_bindings (token, thumbprint, expires_at) VALUES (?, ?, ?) ON CONFLICT (token) DO NOTHING",

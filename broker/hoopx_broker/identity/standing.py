@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.memberships import Memberships
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
@@ -122,12 +122,12 @@ class Standing:
 _COLUMNS = "kind, issuer, name, at, revoked_by, reason"
 
 
-def _read(connection: sqlite3.Connection, long_ago: float) -> list[Revocation]:
+def _read(connection: Connection, long_ago: float) -> list[Revocation]:
     connection.execute("DELETE FROM identity_revocations WHERE kind <> 'user' AND at < ?", (long_ago,))
     return [Revocation(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM identity_revocations")]
 
 
-def _write(connection: sqlite3.Connection, revocation: Revocation) -> None:
+def _write(connection: Connection, revocation: Revocation) -> None:
     """The later one of the same name stays."""
     connection.execute(
         f"INSERT INTO identity_revocations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
@@ -144,13 +144,13 @@ def _write(connection: sqlite3.Connection, revocation: Revocation) -> None:
     )
 
 
-def _restore(connection: sqlite3.Connection, former: Revocation) -> None:
+def _restore(connection: Connection, former: Revocation) -> None:
     connection.execute("DELETE FROM identity_revocations WHERE kind = 'user' AND name = ?", (former.name,))
     _write(connection, former)
 
 
 def _log_out(
-    connection: sqlite3.Connection, revocations: Sequence[Revocation], jti: str, expires_at: float, now: float
+    connection: Connection, revocations: Sequence[Revocation], jti: str, expires_at: float, now: float
 ) -> bool:
     connection.execute("DELETE FROM identity_logouts WHERE expires_at <= ?", (now,))
     issuer = revocations[0].issuer

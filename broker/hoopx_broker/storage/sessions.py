@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from hoopx_broker.api.messages import SessionView, Unmasked
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import BadInput, Unknown
@@ -48,7 +48,7 @@ class Sessions:
         """From now on the session sees these classes raw, by this request."""
         row = (session, request, msgspec.json.encode(classes).decode(), at)
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute(
                 "INSERT INTO unmaskings (session, request, classes, began_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (session, request) DO UPDATE SET ended_at = 0",
@@ -60,7 +60,7 @@ class Sessions:
     async def end_unmasking(self, session: SessionId, request: str, at: float) -> None:
         """What was seen raw by this request is masked again."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             _end_unmaskings(connection, session, at, request)
 
         await self._store.run(work)
@@ -68,7 +68,7 @@ class Sessions:
     async def finish(self, session: SessionId, end: str, ended_at: float, statements: int, denied: int) -> SessionView:
         """The end of an open session; a session that has ended already stays as it is. Raises `Unknown`."""
 
-        def work(connection: sqlite3.Connection) -> SessionView:
+        def work(connection: Connection) -> SessionView:
             connection.execute(
                 "UPDATE sessions SET state = 'ended', why_ended = ?, ended_at = ?, statements = ?, denied = ?"
                 " WHERE id = ? AND state = 'open'",
@@ -85,7 +85,7 @@ class Sessions:
         Their `ended_at` stays 0: only their recordings know how far they came.
         """
 
-        def work(connection: sqlite3.Connection) -> tuple[SessionView, ...]:
+        def work(connection: Connection) -> tuple[SessionView, ...]:
             left = connection.execute("SELECT id FROM sessions WHERE state = 'open' ORDER BY opened_at").fetchall()
             connection.execute(
                 "UPDATE sessions SET state = 'unfinished', why_ended = ? WHERE state = 'open'", (CRASHED,)
@@ -113,7 +113,7 @@ class Sessions:
         return tuple(_view(row) for row in rows)
 
 
-def _insert(connection: sqlite3.Connection, opened: Opened) -> None:
+def _insert(connection: Connection, opened: Opened) -> None:
     connection.execute(
         "INSERT INTO sessions"
         " (id, user, on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease)"
@@ -133,7 +133,7 @@ def _insert(connection: sqlite3.Connection, opened: Opened) -> None:
     )
 
 
-def _find(connection: sqlite3.Connection, session: str) -> SessionView:
+def _find(connection: Connection, session: str) -> SessionView:
     row = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (session,)).fetchone()
     if row is None:
         raise Unknown(f"there is no session `{session}`", "`hoopx sessions ls` lists them")
@@ -146,7 +146,7 @@ def _view(row: Sequence[Any]) -> SessionView:
     return msgspec.structs.replace(SessionView(*facts), unmasked=tuple(seen), on_behalf_of=on_behalf_of)
 
 
-def _end_unmaskings(connection: sqlite3.Connection, session: str, at: float, request: str | None = None) -> None:
+def _end_unmaskings(connection: Connection, session: str, at: float, request: str | None = None) -> None:
     connection.execute(
         "UPDATE unmaskings SET ended_at = :at"
         " WHERE session = :session AND ended_at = 0 AND (:request IS NULL OR request = :request)",

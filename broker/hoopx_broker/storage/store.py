@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateFailed, StateUnusable, trouble_of
 from hoopx_broker.storage.hold import Hold, take
 from hoopx_broker.storage.migrate import Migration, migrate, shipped
@@ -54,7 +55,7 @@ class Store:
             raise
         return cls(path, thread, connection, held)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction and return its value: committed and on the disk, or nothing of it.
 
         `work` runs in the store's thread, in the order of the calls. A caller that is cancelled cannot tell whether its
@@ -64,7 +65,7 @@ class Store:
             raise StateFailed(f"the broker's state `{self._path}` is closed", "the broker is stopping; try again later")
         return await asyncio.wrap_future(self._thread.submit(self._transact, work))
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T]) -> T:
         try:
             with transaction(self._connection):
                 return work(self._connection)

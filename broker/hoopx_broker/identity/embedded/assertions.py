@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 from hoopx_broker.identity.claims import MAX_SKEW, check_times
 from hoopx_broker.identity.jws import NotAccepted, prove, read_token, shown
 from hoopx_broker.identity.keys import KeySet
+from hoopx_broker.storage.connection import Connection
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFE = 300.0  # seconds; an assertion is made for one call, and somebody may copy it on its way
@@ -43,7 +43,7 @@ def read_assertion(raw: str, agents: Mapping[str, KeySet], audiences: Collection
     return Assertion(agent, _id(token.claims), expires_at)
 
 
-def spend(connection: sqlite3.Connection, assertion: Assertion, now: float) -> bool:
+def spend(connection: Connection, assertion: Assertion, now: float) -> bool:
     """Remember an assertion until its end; False where it was used before."""
     connection.execute("DELETE FROM identity_assertions WHERE expires_at <= ?", (now,))
     added = connection.execute(

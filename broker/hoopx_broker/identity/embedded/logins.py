@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.refusals import OAuthError
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 
 IDLE_LIFE = 86_400.0  # seconds; who comes every day does not log in every day
@@ -103,18 +103,18 @@ def _check_key(login: Login, key: str | None) -> None:
 _LOGIN = "user, client, scope, signed_in_at, family_ends_at, family, key"
 
 
-def _find(connection: sqlite3.Connection, digest: str) -> Login | None:
+def _find(connection: Connection, digest: str) -> Login | None:
     found = connection.execute(f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ?", (digest,)).fetchone()
     return Login(*found) if found is not None else None
 
 
-def _held(connection: sqlite3.Connection, digest: str, client: str, now: float) -> Login | None:
+def _held(connection: Connection, digest: str, client: str, now: float) -> Login | None:
     query = f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ? AND client = ? AND NOT spent AND expires_at > ?"
     found = connection.execute(query, (digest, client, now)).fetchone()
     return Login(*found) if found is not None else None
 
 
-def _keep(connection: sqlite3.Connection, digest: str, login: Login, now: float) -> None:
+def _keep(connection: Connection, digest: str, login: Login, now: float) -> None:
     connection.execute("DELETE FROM identity_refresh WHERE family_ends_at <= ?", (now,))
     facts = (login.user, login.client, login.scope, login.signed_in_at, login.ends_at, login.family, login.key)
     connection.execute(
@@ -124,7 +124,7 @@ def _keep(connection: sqlite3.Connection, digest: str, login: Login, now: float)
 
 
 def _turn(
-    connection: sqlite3.Connection, digest: str, fresh: str, client: str, key: str | None, now: float
+    connection: Connection, digest: str, fresh: str, client: str, key: str | None, now: float
 ) -> tuple[Login | None, bool]:
     """The login of a token, and whether it was turned.
 
@@ -146,7 +146,7 @@ def _turn(
     return login, True
 
 
-def _forget(connection: sqlite3.Connection, family: str) -> None:
+def _forget(connection: Connection, family: str) -> None:
     connection.execute("DELETE FROM identity_refresh WHERE family = ?", (family,))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -21,6 +20,7 @@ from jwt.algorithms import ECAlgorithm
 from msgspec import Struct
 
 from hoopx_broker.identity.keys import Key, KeySet, read_keys
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 
 ALGORITHM = "ES256"
@@ -81,7 +81,7 @@ class SigningKeys:
         self._public = read_keys(self.published())
 
 
-def _turned(connection: sqlite3.Connection, now: float) -> tuple[SigningKey, ...]:
+def _turned(connection: Connection, now: float) -> tuple[SigningKey, ...]:
     connection.execute("DELETE FROM identity_keys WHERE state = 'retired' AND since < ?", (now - KEEP_RETIRED,))
     due = "SELECT 1 FROM identity_keys WHERE state = 'current' AND since <= ?"
     if connection.execute(due, (now - TURN_AFTER,)).fetchone() is not None:
@@ -94,7 +94,7 @@ def _turned(connection: sqlite3.Connection, now: float) -> tuple[SigningKey, ...
     return tuple(SigningKey(kid, _load(pem), state, since) for kid, pem, state, since in rows)
 
 
-def _add(connection: sqlite3.Connection, state: str, now: float) -> None:
+def _add(connection: Connection, state: str, now: float) -> None:
     private = generate_private_key(SECP256R1())
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
