@@ -30,6 +30,7 @@ class LibraryStage(Stage):
 
     def __init__(self, home: Path, postgres: Postgres) -> None:
         postgres.sql(LIBRARY.read_text())
+        postgres.sql("VACUUM")  # what the server does by itself later changes the sizes that psql tells
         postgres.sql(f"CREATE ROLE {READER} LOGIN PASSWORD '{READERS_PASSWORD}' IN ROLE app_read")
         postgres.sql(f'ALTER DATABASE {postgres.database} SET search_path = "$user", public, library')
         postgres.sql(f"CREATE ROLE {BUILDER} LOGIN PASSWORD '{BUILDERS_PASSWORD}'")
