@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from hoopx_broker.terms.approvals import Conditions, Effects
 from hoopx_broker.terms.errors import ExitCode, HoopxError
 
 
 class Open(Struct, frozen=True, tag="open"):
-    """Ask for a session. `duration` and `wait` (for people) are in seconds; 0 is the broker's default."""
+    """Ask for a session. `duration` and `wait` (for people) are in seconds; 0 is the broker's default.
+
+    With `break_glass`, where rules let one of the requester's groups, nobody is waited for: it is reviewed afterwards.
+    `key` makes asking again the same ask.
+    """
 
     target: str
     reason: str = ""
@@ -22,6 +27,8 @@ class Open(Struct, frozen=True, tag="open"):
     duration: int = 0
     wait: int = 0
     request: str | None = None
+    break_glass: bool = False
+    key: str = ""
 
 
 class Hangup(Struct, frozen=True, tag="hangup"):
@@ -37,13 +44,14 @@ class Renew(Struct, frozen=True, tag="renew"):
 
 
 class Waiting(Struct, frozen=True, tag="waiting"):
-    """An approval is needed. `approvers` maps a group to how many of its people must agree."""
+    """An approval is needed. `approvers` maps a group to how many of its people must agree, `link` is its page."""
 
     request: str
     approvers: dict[str, int]
     rules: tuple[str, ...]
     reason: str
     expires_at: float
+    link: str = ""
 
 
 class Opened(Struct, frozen=True, tag="opened"):
@@ -250,8 +258,12 @@ class Ballot(Struct, frozen=True):
 class RequestView(Struct, frozen=True):
     """An ask for approval. `state` is waiting, approved, denied, cancelled, expired or used.
 
-    `kind` is session, statement or unmask: the last is to see values of `classes` raw, until `expires_at` once it is
-    approved, and it is expired afterwards. An agent asks `on_behalf_of` a human.
+    `kind` is session, statement, unmask or extension. To unmask is to see values of `classes` raw, until `expires_at`
+    once it is approved, and it is expired afterwards. An extension lets `session` go on for `duration` seconds more.
+    An agent asks `on_behalf_of` a human. `policy` is the version that asked, `link` the request's page.
+
+    Of a statement, `statement` is all that would run, to the letter, `canonical` the same as its grammar reads it.
+    With `glass` it went through at once, and `review` is open, accepted or objected by `reviews`.
     """
 
     id: str
@@ -270,16 +282,38 @@ class RequestView(Struct, frozen=True):
     ballots: tuple[Ballot, ...] = ()
     classes: tuple[str, ...] = ()
     on_behalf_of: str | None = None
+    policy: str = ""
+    link: str = ""
+    conditions: Conditions = Conditions()
+    session: str = ""
+    canonical: str = ""
+    effects: Effects | None = None
+    glass: bool = False
+    review: str = ""
+    reviews: tuple[Ballot, ...] = ()
 
 
 class AskFor(Struct, frozen=True):
-    """`POST /v1/requests`: for a session."""
+    """`POST /v1/requests`: for a session. `key` makes asking again the same ask, whatever became of it."""
 
     target: str
     reason: str = ""
     ticket: str = ""
     duration: int = 0
     wait: int = 0
+    key: str = ""
+    break_glass: bool = False
+
+
+class AskToExtend(Struct, frozen=True):
+    """`POST /v1/requests/extension`: to let an open session go on for `duration` seconds beyond its end."""
+
+    session: str
+    reason: str = ""
+    ticket: str = ""
+    duration: int = 0
+    wait: int = 0
+    key: str = ""
 
 
 class AskToUnmask(Struct, frozen=True):
@@ -291,12 +325,28 @@ class AskToUnmask(Struct, frozen=True):
     ticket: str = ""
     duration: int = 0
     wait: int = 0
+    key: str = ""
+    break_glass: bool = False
 
 
 class Vote(Struct, frozen=True):
     """`POST /v1/requests/{id}/approve` and `…/deny`."""
 
     comment: str = ""
+
+
+class Review(Struct, frozen=True):
+    """`POST /v1/requests/{id}/review`: a word on what went through by breaking the glass, `accept` or `object`."""
+
+    verdict: str
+    comment: str = ""
+
+
+class Past(Struct, frozen=True):
+    """`GET /v1/requests/{id}/past`: what its requester did lately, for those who may decide; the newest first."""
+
+    requests: tuple[RequestView, ...] = ()
+    sessions: tuple[SessionView, ...] = ()
 
 
 class Unmasked(Struct, frozen=True):

@@ -7,9 +7,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hoopx_broker.terms.approvals import Effects, RequestKind
 from hoopx_broker.terms.people import Principal
 
-MatterKind = Literal["session", "statement", "unmask"]
+MatterKind = RequestKind
 Verdict = Literal["approve", "deny"]
 
 
@@ -18,7 +19,8 @@ class Matter(Struct, frozen=True):
 
     `duration` is the length of the session, or of the unmasking, in seconds: an approval covers a shorter one, never a
     longer. `statement` is all that would run, parameters included where there are any: what is not in it is not
-    approved. `classes` are those that would be seen raw.
+    approved, and `canonical` the same as its grammar reads it. `classes` are those that would be seen raw. `session` is
+    the one that would go on. `effects` is told to those who decide, and binds nothing.
     """
 
     kind: MatterKind
@@ -27,6 +29,9 @@ class Matter(Struct, frozen=True):
     statement: str = ""
     duration: int = 0
     classes: tuple[str, ...] = ()
+    canonical: str = ""
+    session: str = ""
+    effects: Effects | None = None
 
 
 def deciding_groups(who: Principal) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ class Principal(Struct, frozen=True):
     An agent that acts for somebody has their name in `on_behalf_of`, their groups in `their_groups` and who says so in
     `their_issuer` (these two unset for all others, so that recordings of version 1 stay as they are): it may do what
     policy allows to both of them.
+
+    `person` names the human behind it where several accounts are known to be of one (unset otherwise); of an agent that
+    acts for somebody, the human behind that one.
     """
 
     user: str
@@ -25,6 +28,7 @@ class Principal(Struct, frozen=True):
     on_behalf_of: str | None = None
     their_groups: tuple[str, ...] | UnsetType = UNSET
     their_issuer: str | UnsetType = UNSET
+    person: str | UnsetType = UNSET
 
 
 class Owner(Struct, frozen=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from hoopx_broker.terms.approvals import Conditions
 from hoopx_broker.terms.facts import Fault
 from hoopx_broker.terms.targets import ColumnName
 
@@ -37,12 +38,13 @@ class Deny(Struct, frozen=True, tag="deny"):
 
 
 class Ask(Struct, frozen=True, tag="ask"):
-    """Forbidden until people agree: `quorum` distinct people of each of `approvers`, for every rule named."""
+    """Forbidden until people agree: so many distinct people of each of `approvers`, for every rule named."""
 
     reason: str
     rules: tuple[str, ...]
     approvers: dict[str, int]
     shadow: str = ""
+    conditions: Conditions = Conditions()
 
 
 Ruling = Allow | Deny | Ask
