@@ -63,7 +63,7 @@ class Happening(Struct, frozen=True, omit_defaults=True):
 
     `event` is `asked`, `approve` or `deny` (a vote), `approved`, `denied`, `cancelled`, `expired`, `used`,
     `broken-glass`, `accept` or `object` (a word of a reviewer), `reviewed`. `by` did it, as people are named; empty for
-    what time did. `state` is the request's afterwards. `details` is what else is evidence, never a value that is masked.
+    what time did. `state` is the request's afterwards. `details` is what else is evidence, and never a masked value.
     """
 
     request: str
