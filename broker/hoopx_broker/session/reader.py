@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 2.0
 START_SECONDS = 20.0
 # A person has one of them at a time (see `Bench.turn`), so that the worst statements of one do not hold up the others.
 CHILDREN = 2
-_CHILD = "hoopx_broker.policy.facts.child"
+_CHILD = "hoopx_broker.policy.facts.start"
 
 Facts = tuple[StatementFacts, ...]
 

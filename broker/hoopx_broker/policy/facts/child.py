@@ -22,24 +22,21 @@ from typing import BinaryIO
 
 from hoopx_broker.policy.facts.guards import MAX_BYTES
 from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.policy.facts.start import STARTED, start_with_stack
 from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, encode, framed, length
 from hoopx_broker.terms.facts import too_complex
 
-# The parser recurses over chains of operators: with this stack, 1 MB of the worst of them still gets an answer.
-STACK = 512 * 1024 * 1024
 # Stack and heap together. A tree of 1 MB of text takes some 100 MB.
 MEMORY = 2 * 1024 * 1024 * 1024
 # An honest statement takes a thousandth of this.
 MAX_SECONDS = 5.0
 # Levels of nesting in a tree: a chain of 1 000 `||` takes 3 000. Python frames need the big stack only in C code.
 RECURSION = 10_000
-# Set for the second start, the one with the big stack.
-_STARTED = "HOOPX_READER_STACK"
 
 
 def main() -> None:
-    if _STARTED not in os.environ:
-        _start_again()
+    if STARTED not in os.environ:
+        start_with_stack()
     _bound_memory()
     sys.setrecursionlimit(RECURSION)
     read(b"select 1")  # whatever is loaded lazily is loaded now, not under the first statement
@@ -48,14 +45,6 @@ def main() -> None:
     except BrokenPipeError:
         # The owner is gone. An ordinary exit would try once more to write what nobody reads, and complain.
         os._exit(0)
-
-
-def _start_again() -> None:
-    """A stack's size is fixed at the start of a process, so set it and start again in the same process."""
-    _, most = resource.getrlimit(resource.RLIMIT_STACK)
-    stack = STACK if most == resource.RLIM_INFINITY else min(STACK, most)
-    resource.setrlimit(resource.RLIMIT_STACK, (stack, most))
-    os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, _STARTED: "1"})
 
 
 def _bound_memory() -> None:
