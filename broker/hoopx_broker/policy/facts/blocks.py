@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hoopx_broker.policy.facts.grammar import Node, blocks, part
+from hoopx_broker.policy.facts.grammar import blocks, part
 from hoopx_broker.policy.facts.guards import Refused
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.walk import Place, Walk, text_of
 
 _LANGUAGE = "plpgsql"

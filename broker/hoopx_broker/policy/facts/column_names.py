@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.walk import names, qualified
 
 # How sure the server is of a name: a weak one gives way to that of a type around it.

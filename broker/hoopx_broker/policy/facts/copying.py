@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.walk import names
 from hoopx_broker.terms.encodings import is_utf8
 from hoopx_broker.terms.facts import CopyStyle

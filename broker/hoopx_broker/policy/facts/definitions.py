@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.queries import into
 from hoopx_broker.policy.facts.scopes import scope_of_target
 from hoopx_broker.policy.facts.statement import Statement

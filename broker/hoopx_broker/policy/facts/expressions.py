@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hoopx_broker.policy.facts.functions import takes_rows
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.scopes import everything, mention
 from hoopx_broker.policy.facts.settings import literal, set_setting
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names, qualified

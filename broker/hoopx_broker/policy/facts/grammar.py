@@ -10,9 +10,8 @@ from postgast.native import PgQueryParseResult, lib
 
 from hoopx_broker.policy.facts.faults import fault
 from hoopx_broker.policy.facts.guards import Refused, TooComplex
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.terms.facts import Fault, Unreadable
-
-Node = dict[str, Any]
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hoopx_broker.policy.facts.blocks import assignment, do
 from hoopx_broker.policy.facts.copying import copy_style
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, table_name
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+# As the grammar's JSON has it: `{"SelectStmt": {…}}`.
+Node = dict[str, Any]
+
 # Parts that the tree does not wrap in their type's name, and that type; `Kind.part` where the name alone is ambiguous.
 UNWRAPPED = {
     "alias": "Alias",

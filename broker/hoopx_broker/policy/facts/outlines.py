@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from hoopx_broker.policy.facts.column_names import name_of
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.silent import makes_one_column
 from hoopx_broker.policy.facts.values import Value, Values, merged
 from hoopx_broker.policy.facts.walk import names, qualified

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hoopx_broker.policy.facts.expressions import assignment
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.relations import schema_of, with_names
 from hoopx_broker.policy.facts.scopes import ALL_COLUMNS, scope_of, scope_of_target, table_name
 from hoopx_broker.policy.facts.settings import set_by_catalog, set_setting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.scopes import everything, scope_of
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk, names
 from hoopx_broker.terms.facts import Mention

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.terms.facts import ColumnAction, Mention, TableName
 
 ALL_COLUMNS = "*"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.settings import literal, set_path, set_setting
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Place, Walk

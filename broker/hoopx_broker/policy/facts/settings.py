@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.walk import Walk
 from hoopx_broker.terms.encodings import is_safe_encoding
 

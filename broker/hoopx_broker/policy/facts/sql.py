@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hoopx_broker.policy.facts import definitions, expressions, maintenance, queries, relations, session_commands
-from hoopx_broker.policy.facts.grammar import Node, fingerprint, statements
+from hoopx_broker.policy.facts.grammar import fingerprint, statements
 from hoopx_broker.policy.facts.guards import Refused, guard
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.outlines import outline
 from hoopx_broker.policy.facts.statement import Statement
 from hoopx_broker.policy.facts.walk import Handler, Place, Walk

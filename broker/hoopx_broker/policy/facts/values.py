@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from hoopx_broker.policy.facts.functions import is_harmless
-from hoopx_broker.policy.facts.grammar import Node
+from hoopx_broker.policy.facts.nodes import Node
 from hoopx_broker.policy.facts.silent import is_silent, makes_rows
 from hoopx_broker.policy.facts.walk import names, qualified
 from hoopx_broker.terms.facts import FunctionName

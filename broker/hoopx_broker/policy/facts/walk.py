@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hoopx_broker.policy.facts.findings import Findings
-from hoopx_broker.policy.facts.grammar import Node
 from hoopx_broker.policy.facts.guards import Refused
-from hoopx_broker.policy.facts.nodes import LEAVES, PLAIN, UNWRAPPED
+from hoopx_broker.policy.facts.nodes import LEAVES, PLAIN, UNWRAPPED, Node
 from hoopx_broker.policy.facts.scopes import Scope
 from hoopx_broker.terms.facts import TableAction
 
