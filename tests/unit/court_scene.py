@@ -28,6 +28,9 @@ class Bookkeeper:
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         return Allow()
 
+    def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        return Allow()
+
     def statements(
         self,
         who: Principal,

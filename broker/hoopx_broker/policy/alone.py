@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import structs
 
+from hoopx_broker.conditions.together import strictest, together
 from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.entities import column_of, ground
 from hoopx_broker.policy.inquiry import Inquiry, SessionAction
@@ -52,6 +53,12 @@ class Alone:
         if isinstance(ruling, Allow):
             return structs.replace(ruling, obligations=added_up(self._policies.rules[name] for name in ruling.rules))
         return ruling
+
+    def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        def answers(now: Circumstances) -> list[Answer]:
+            return self._inquiry.extending(who, target, now)
+
+        return self._rule(who, target, circumstances, answers)
 
     def statements(
         self,
@@ -198,7 +205,7 @@ class Alone:
         return _forbidden(*forbids[0]) if forbids else _unpermitted(target, refused[0])
 
     def _request(self, answers: Sequence[Answer]) -> Ask | None:
-        """The approvals that would lift every refusal, if each comes only from rules that name approvers."""
+        """What would lift every refusal, if each comes only from rules that name approvers."""
         refused = [answer for answer in answers if not answer.allowed]
         if not all(answer.rules for answer in refused):
             return None
@@ -207,16 +214,8 @@ class Alone:
             return None
         approvers = strictest(rule.approvers for rule in rules.values())
         reasons = dict.fromkeys(_reason(rule, rule.id) for _, rule in sorted(rules.items()))
-        return Ask("; ".join(reasons), tuple(sorted(rules)), approvers)
-
-
-def strictest(asked: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Of several quorums of one group the largest: the same people's word counts for all."""
-    approvers: dict[str, int] = {}
-    for each in asked:
-        for group, quorum in each.items():
-            approvers[group] = max(quorum, approvers.get(group, 0))
-    return approvers
+        conditions = together(rule.conditions for rule in rules.values())
+        return Ask("; ".join(reasons), tuple(sorted(rules)), approvers, conditions=conditions)
 
 
 def _under(consent: Consent) -> Circumstances:

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from hoopx_broker.policy.speech import CLOCK
-
-
-def zone_of(name: str) -> ZoneInfo | None:
-    """The zone of this name; None if neither the system nor the package `tzdata` knows it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # The two others are for names that no zone can have: of a directory, or with `..` in them.
-        return None
 
 
 def clock_entities(clocks: Mapping[str, ZoneInfo], now: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from msgspec import UNSET, structs
 
-from hoopx_broker.policy.alone import strictest
+from hoopx_broker.conditions.together import strictest, together
 from hoopx_broker.policy.obligations import at_odds, of_both
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction, Judge
 from hoopx_broker.terms.facts import StatementFacts
@@ -53,6 +53,11 @@ class Delegating:
         if who.on_behalf_of is None:
             return self._alone.opening(who, target, circumstances)
         return _granted(who, circumstances, lambda one, now: self._alone.opening(one, target, now))
+
+    def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        if who.on_behalf_of is None:
+            return self._alone.extending(who, target, circumstances)
+        return _granted(who, circumstances, lambda one, now: self._alone.extending(one, target, now))
 
     def statements(
         self,
@@ -151,7 +156,8 @@ def _asked(asks: Sequence[Ask]) -> Ask:
     """The same people's word counts for both."""
     approvers = strictest(ask.approvers for ask in asks)
     reasons = dict.fromkeys(part for ask in asks for part in ask.reason.split("; "))
-    return Ask("; ".join(reasons), tuple(sorted({rule for ask in asks for rule in ask.rules})), approvers)
+    rules = tuple(sorted({rule for ask in asks for rule in ask.rules}))
+    return Ask("; ".join(reasons), rules, approvers, conditions=together(ask.conditions for ask in asks))
 
 
 def _shadow(who: Principal, ruling: Ruling, agent: Ruling, human: Ruling) -> str:

@@ -125,7 +125,15 @@ class Inquiry:
         return ask(self._policies, who.user, ground(who, target), more, asked) if asked else []
 
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
-        asking = Asking(Question("connect", target_of(target)), opening_context(circumstances))
+        return self._of_session("connect", who, target, circumstances)
+
+    def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> list[Answer]:
+        return self._of_session("extend", who, target, circumstances)
+
+    def _of_session(
+        self, action: Literal["connect", "extend"], who: Principal, target: Target, circumstances: Circumstances
+    ) -> list[Answer]:
+        asking = Asking(Question(action, target_of(target)), opening_context(circumstances))
         return ask(self._policies, who.user, ground(who, target), self._of_now(circumstances), [asking])
 
     def session(self, action: SessionAction, who: Principal, target: Target, owner: Owner) -> list[Answer]:

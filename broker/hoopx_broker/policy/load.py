@@ -14,8 +14,8 @@ from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hoopx_broker.conditions.windows import zone_of
 from hoopx_broker.policy import speech
-from hoopx_broker.policy.clocks import zone_of
 from hoopx_broker.policy.obligations import obligations_of
 from hoopx_broker.policy.problems import BadPolicies, Problem
 from hoopx_broker.policy.rules import Rule, rule_of

@@ -104,7 +104,7 @@ def doubtful(facts: StatementFacts) -> list[FunctionName]:
 
 
 def opening_context(circumstances: Circumstances) -> str:
-    """The context of `connect`, as Cedar's JSON."""
+    """The context of `connect` and of `extend`, as Cedar's JSON."""
     return json.dumps(_circumstances(circumstances))
 
 

@@ -8,24 +8,24 @@ from typing import Any
 from msgspec import Struct, field
 
 from hoopx_broker.policy import speech
+from hoopx_broker.policy.asking import ASKING, asked_of_people
 from hoopx_broker.policy.sources import Source
+from hoopx_broker.terms.approvals import Conditions
 
 # What binds the credential of a session that a permit allows.
 AWS_POLICY, PROFILE = "aws_policy", "profile"
 OBLIGATIONS = frozenset({AWS_POLICY, PROFILE})
-ANNOTATIONS = frozenset({"id", "message", "hint", "approvers", "quorum", "mode", *OBLIGATIONS})
+ANNOTATIONS = frozenset({"id", "message", "hint", "mode", *ASKING, *OBLIGATIONS})
 MODES = ("enforce", "shadow")
 # What is asked without the time, and where nothing records what a rule in shadow would have done.
 _TIMELESS = frozenset({"reveal", "session.view", "session.kill", "lease.view", "lease.revoke"})
 # Names of stages that fail closed, which a ruling gives in place of a rule's.
 RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
-# More people than this for one session is a mistake in a file, not a procedure.
-MAX_QUORUM = 20
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Rule(Struct, frozen=True):
-    """`approvers` maps each group that can lift this forbid to how many of its people must agree.
+    """`approvers` maps each group that can lift this forbid to how many of its people must agree, under `conditions`.
 
     `obligations` is what the credential of a session that it permits is bound to, by annotation: whole policies of AWS.
 
@@ -40,6 +40,7 @@ class Rule(Struct, frozen=True):
     approvers: dict[str, int] = field(default_factory=dict)
     is_shadow: bool = False
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    conditions: Conditions = Conditions()
 
 
 def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[tuple[str, str]]]:
@@ -53,12 +54,13 @@ def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[t
     problems = _unknown(annotations) + _misplaced(annotations, effect)
     name = annotations.get("id", "")
     problems += _name_problems(name)
-    approvers, approval_problems = _approvers(annotations, policy)
-    problems += approval_problems + _mode_problems(annotations, policy) + _clock_problems(policy)
+    approvers, conditions, asking_problems = asked_of_people(annotations, policy)
+    problems += asking_problems + _mode_problems(annotations, policy) + _clock_problems(policy)
     if not name:
         return None, problems
     message, hint = annotations.get("message", ""), annotations.get("hint", "")
-    return Rule(name, effect, source, message, hint, approvers, annotations.get("mode") == "shadow"), problems
+    is_shadow = annotations.get("mode") == "shadow"
+    return Rule(name, effect, source, message, hint, approvers, is_shadow, conditions=conditions), problems
 
 
 def _unknown(annotations: dict[str, str]) -> list[tuple[str, str]]:
@@ -73,7 +75,7 @@ def _unknown(annotations: dict[str, str]) -> list[tuple[str, str]]:
 def _misplaced(annotations: dict[str, str], effect: str) -> list[tuple[str, str]]:
     if effect == "forbid":
         return []
-    only = [name for name in ("message", "hint", "approvers", "quorum") if name in annotations]
+    only = [name for name in ("message", "hint", *ASKING) if name in annotations]
     return [(f"@{name}", f"`@{name}` belongs on a `forbid`: a `permit` refuses nobody") for name in only]
 
 
@@ -103,20 +105,3 @@ def _clock_problems(policy: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     only = '`action == Action::"connect"` or `action in Action::"query"`'
     return [(speech.CLOCK, f"clocks are for sessions and statements only: say {only}, or a part of it")]
-
-
-def _approvers(annotations: dict[str, str], policy: dict[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    if "approvers" not in annotations:
-        alone = "quorum" in annotations
-        return {}, [("@quorum", "`@quorum` needs `@approvers`")] if alone else []
-    groups = [group.strip() for group in annotations["approvers"].split(",")]
-    problems = []
-    if not all(groups) or len(set(groups)) < len(groups):
-        problems.append(("@approvers", '`@approvers` is a list of different groups: `@approvers("dba,security")`'))
-    quorum = annotations.get("quorum", "1")
-    if not (quorum.isascii() and quorum.isdigit() and 1 <= int(quorum) <= MAX_QUORUM):
-        problems.append(("@quorum", f'`@quorum` is a number from 1 to {MAX_QUORUM}: `@quorum("2")`'))
-        quorum = "1"
-    if "approvals" not in speech.attributes(policy.get("conditions")):
-        problems.append(("@approvers", "the rule does not look at `context.approvals`, so nobody could lift it"))
-    return dict.fromkeys(groups, int(quorum)), problems

@@ -32,7 +32,9 @@ def effect(ruling: Ruling, would: Ruling, answers: Sequence[Answer]) -> str:
 
 
 def _asks_more(ruling: Ruling, would: Ruling) -> bool:
-    return isinstance(ruling, Ask) and isinstance(would, Ask) and ruling.approvers != would.approvers
+    if not isinstance(ruling, Ask) or not isinstance(would, Ask):
+        return False
+    return (ruling.approvers, ruling.conditions) != (would.approvers, would.conditions)
 
 
 def _named(rules: Iterable[str]) -> str:

@@ -68,6 +68,16 @@ def attributes(part: Any) -> set[str]:
     return own.union(*(attributes(value) for value in part.values()))
 
 
+def texts(part: Any) -> set[str]:
+    """Every text that an expression has literally."""
+    if isinstance(part, list):
+        return {text for item in part for text in texts(item)}
+    if not isinstance(part, dict):
+        return set()
+    own = {part["Value"]} if isinstance(part.get("Value"), str) else set()
+    return own.union(*(texts(value) for value in part.values()))
+
+
 def _types(part: Any) -> Iterator[str]:
     """Every type that the rule asks for by `is`."""
     if isinstance(part, list):

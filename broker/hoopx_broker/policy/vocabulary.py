@@ -6,6 +6,7 @@ from cedarpy import Schema, validate_policies
 
 ASKED: dict[str, tuple[str, ...]] = {
     "connect": ("Target",),
+    "extend": ("Target",),
     "read": ("Table", "Column", "Database"),
     "insert": ("Table", "Column"),
     "update": ("Table", "Column"),
@@ -27,6 +28,20 @@ ASKED: dict[str, tuple[str, ...]] = {
 }
 # What is done to tables and databases as wholes, or answered of a column without a statement.
 _NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}
+# What lasts for a while, and what is neither that nor a statement.
+_LASTING = frozenset({"connect", "extend", "reveal"})
+_OF_PEOPLE = frozenset({"session.view", "session.kill", "lease.view", "lease.revoke"})
+_OF_STATEMENTS = frozenset({*ASKED, "query", "write"}) - _LASTING - _OF_PEOPLE
+
+
+def has_length(actions: set[str] | None) -> bool:
+    """May a rule of these actions (None for all) be about something that lasts? Groups may hold anything."""
+    return actions is None or not actions <= _OF_STATEMENTS
+
+
+def is_of_statements(actions: set[str] | None) -> bool:
+    """May a rule of these actions (None for all) be about statements? Groups may hold anything."""
+    return actions is None or not actions <= _LASTING | _OF_PEOPLE
 
 
 def may_be_of_columns(actions: set[str] | None) -> bool:

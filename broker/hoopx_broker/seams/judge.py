@@ -55,6 +55,9 @@ class Judge(Protocol):
     def opening(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
         """May this session be opened?"""
 
+    def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
+        """May a session that `who` has there go on for `circumstances.duration` seconds beyond its end?"""
+
     def statements(
         self,
         who: Principal,

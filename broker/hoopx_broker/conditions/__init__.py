@@ -1,0 +1,1 @@
+"""What rules demand of a request beside who must agree: hours, tickets, lengths, and who may go through at once."""
