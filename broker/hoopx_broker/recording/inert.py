@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
-# Printable by Unicode's categories and yet nothing to see: joiners, fillers, variation selectors, the Braille blank.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-# More marks than any script stacks on one letter; beyond it they climb over the lines above and below.
-_STACK = 4
+from hoopx_broker.terms.unseen import MAX_STACK, is_unseen
+
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -39,7 +34,7 @@ def width(text: str) -> int:
 
 
 def _visible(c: str) -> str:
-    if c.isprintable() and not _UNSEEN.match(c):
+    if not is_unseen(c):
         return c
     code = ord(c)
     if c in _NAMES:
@@ -54,5 +49,5 @@ def _unstacked(text: str) -> str:
     marks = 0
     for c in text:
         marks = marks + 1 if unicodedata.category(c) in ("Mn", "Me") else 0
-        shown.append(c if marks <= _STACK else f"\\u{ord(c):04x}")
+        shown.append(c if marks <= MAX_STACK else f"\\u{ord(c):04x}")
     return "".join(shown)

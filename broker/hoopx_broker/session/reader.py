@@ -10,7 +10,7 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 
-from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, decode, framed, length
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, REWRITE, decode, framed, length
 from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
 
 # Reading takes some tens of microseconds; the slowest statement within the size limit that does not hang, 0.6 s.
@@ -40,6 +40,14 @@ class StatementReader:
         finally:
             self._idle.put_nowait(child)
 
+    async def rewrite(self, text: bytes) -> str:
+        """The statements as their grammar writes them; empty where it cannot."""
+        child = await self._idle.get()
+        try:
+            return await child.rewrite(text)
+        finally:
+            self._idle.put_nowait(child)
+
     async def close(self) -> None:
         """Call it when nobody reads any more."""
         for child in self._children:
@@ -52,6 +60,14 @@ class _Child:
         self._process: Process | None = None
 
     async def read(self, text: bytes) -> Facts | Unreadable:
+        answer = await self._ask(framed(text))
+        return answer if isinstance(answer, Unreadable) else decode(answer)
+
+    async def rewrite(self, text: bytes) -> str:
+        answer = await self._ask(framed(text, REWRITE))
+        return "" if isinstance(answer, Unreadable) else answer.decode()
+
+    async def _ask(self, question: bytes) -> bytes | Unreadable:
         try:
             process = await self._running()
         except (OSError, EOFError, TimeoutError):
@@ -60,12 +76,12 @@ class _Child:
         except BaseException:
             await self.end()
             raise
-        return await self._ask(process, text)
+        return await self._heard(process, question)
 
-    async def _ask(self, process: Process, text: bytes) -> Facts | Unreadable:
+    async def _heard(self, process: Process, question: bytes) -> bytes | Unreadable:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return decode(await _exchange(process, text))
+                return await _exchange(process, question)
         except TimeoutError:
             await self.end()
             return too_complex("it takes too long to read")
@@ -83,7 +99,7 @@ class _Child:
             self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
             # The first answer takes as long as starting Python does, which is not the statement's fault.
             async with asyncio.timeout(START_SECONDS):
-                await _exchange(self._process, b"")
+                await _exchange(self._process, framed(b""))
         return self._process
 
     async def end(self) -> None:
@@ -93,11 +109,11 @@ class _Child:
             await process.wait()
 
 
-async def _exchange(process: Process, text: bytes) -> bytes:
+async def _exchange(process: Process, question: bytes) -> bytes:
     """Raises `OSError` or `EOFError` when the child is gone, or stopped making sense."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(framed(text))
+    process.stdin.write(question)
     await process.stdin.drain()
     size = length(await process.stdout.readexactly(HEADER))
     if size > MAX_FRAME:

@@ -2,8 +2,10 @@
 
 Started as `python -m hoopx_broker.policy.facts.child`. The protocol, strictly one answer for each question, in order:
 
-- stdin: four bytes, the length N of a statement in network order, then its N bytes as the client sent them
-- stdout: four bytes, the length M of the answer, then M bytes that `facts.wire.decode` understands
+- stdin: four bytes, the length N of a statement in network order, then its N bytes as the client sent them; with the
+  highest bit of the length set, the statement is to be written again
+- stdout: four bytes, the length M of the answer, then M bytes that `facts.wire.decode` understands, or the statement as
+  `facts.canonical` writes it, in UTF-8
 - the end of stdin ends the process with 0
 
 A frame longer than the statement's bound is answered as unreadable after its bytes were read and dropped; one longer
@@ -20,10 +22,11 @@ import signal
 import sys
 from typing import BinaryIO
 
+from hoopx_broker.policy.facts.canonical import canonical
 from hoopx_broker.policy.facts.guards import MAX_BYTES
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.facts.start import STARTED, start_with_stack
-from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, encode, framed, length
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, REWRITE, encode, framed, length
 from hoopx_broker.terms.facts import too_complex
 
 # Stack and heap together. A tree of 1 MB of text takes some 100 MB.
@@ -57,13 +60,14 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the questions end. A torn question ends it too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the owner, who closes our stdin
     while len(header := questions.read(HEADER)) == HEADER:
-        size = length(header)
+        asked = length(header)
+        size = asked & ~REWRITE
         if size > MAX_FRAME:
             return
         statement = questions.read(size)
         if len(statement) < size:
             return
-        answers.write(framed(_answer(statement)))
+        answers.write(framed(_rewritten(statement) if asked & REWRITE else _answer(statement)))
         answers.flush()
 
 
@@ -72,6 +76,13 @@ def _answer(statement: bytes) -> bytes:
         return encode(too_complex(f"it is larger than {MAX_BYTES} bytes"))
     signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     answer = encode(read(statement))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return answer
+
+
+def _rewritten(statement: bytes) -> bytes:
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    answer = canonical(statement).encode()
     signal.setitimer(signal.ITIMER_REAL, 0)
     return answer
 

@@ -11,6 +11,8 @@ Reading = tuple[StatementFacts, ...] | Unreadable
 # The longest frame either side takes: facts repeat no more than the names of a statement, which has 1 MB at most.
 MAX_FRAME = 16_000_000
 HEADER = 4
+# Set in the length of a question: write the statement again, instead of telling its facts.
+REWRITE = 1 << 31
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Reading)
@@ -29,8 +31,8 @@ def decode(frame: bytes) -> Reading:
     return reading
 
 
-def framed(payload: bytes) -> bytes:
-    return len(payload).to_bytes(HEADER, "big") + payload
+def framed(payload: bytes, flag: int = 0) -> bytes:
+    return (len(payload) | flag).to_bytes(HEADER, "big") + payload
 
 
 def length(header: bytes) -> int:
