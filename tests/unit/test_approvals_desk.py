@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from hoopx_broker.api.messages import RequestView
+from hoopx_broker.approvals.asking import MAX_WAITING
 from hoopx_broker.approvals.bounds import MAX_LINE, MAX_SEATS, MAX_STATEMENT
-from hoopx_broker.approvals.desk import DEFAULT_WAIT, MAX_WAIT, MAX_WAITING, USE_WITHIN
+from hoopx_broker.approvals.deciding import USE_WITHIN
+from hoopx_broker.approvals.desk import DEFAULT_WAIT, MAX_WAIT
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.terms.errors import BadInput, Denied, ExitCode, HoopxError, Refused, StillPending, Unknown
 from hoopx_broker.terms.ids import RequestId
@@ -143,6 +145,8 @@ def test_the_time_to_wait_has_a_default_and_a_bound(play: Play) -> None:
         (OPENING, "x" * (MAX_LINE + 1), ""),
         (OPENING, "", "x" * (MAX_LINE + 1)),
         (OPENING, "\ud800", ""),
+        (OPENING, "a\0b", ""),
+        (msgspec.structs.replace(DELETION, statement="select 1\0; drop table orders"), "", ""),
         (msgspec.structs.replace(DELETION, statement="x" * (MAX_STATEMENT + 1)), "", ""),
         (msgspec.structs.replace(DELETION, statement="select '\udcff'"), "", ""),
     ],
@@ -158,7 +162,7 @@ def test_what_no_person_can_read_is_not_asked(play: Play, matter: Matter, reason
 
 def test_text_comes_back_as_it_was_given(play: Play) -> None:
     async def scene(s: Stage) -> None:
-        hostile = "select 'Ω\x00\u202e\x1b[2J'; -- ' \" $1"
+        hostile = "select 'Ω\u202e\x1b[2J'; -- ' \" $1"
         view = await s.desk.ask(msgspec.structs.replace(DELETION, statement=hostile), ANN, ONE_DBA, reason="'; --")
         assert (await s.desk.get(RequestId(view.id))) == view
         assert (view.statement, view.reason) == (hostile, "'; --")
@@ -620,7 +624,7 @@ def test_a_waiter_wakes_when_it_is_decided(play: Play) -> None:
             assert not any(waiter.done() for waiter in waiters), "one of two is no decision"
             await s.desk.vote(request, CID, "approve")
         assert [waiter.result().state for waiter in waiters] == ["approved"] * 5
-        assert s.desk._listeners == {}, "nothing is kept for waiters that are gone"
+        assert s.desk._bells.is_silent, "nothing is kept for waiters that are gone"
 
     play(scene)
 
@@ -670,7 +674,7 @@ def test_a_waiter_comes_back_with_what_is_when_its_time_is_over(play: Play) -> N
         assert (await s.desk.wait(request)).state == "approved"
         with pytest.raises(Unknown):
             await s.desk.wait(RequestId("r_404"))
-        assert s.desk._listeners == {}
+        assert s.desk._bells.is_silent
 
     play(scene)
 

@@ -192,7 +192,8 @@ def test_requests_and_votes_of_before_survive_the_third_kind(tmp_path: Path) -> 
 def _changes_are_refused(connection: Connection) -> None:
     for change in (
         "UPDATE requests SET state = 'waiting' WHERE id = 'r_1'",
-        "INSERT INTO ballots VALUES ('r_none', 'bob', 'bob', 'approve', '', '[]', 2.0)",
+        "INSERT INTO ballots (request, person, approver, verdict, comment, groups, at)"
+        " VALUES ('r_none', 'bob', 'bob', 'approve', '', '[]', 2.0)",
         "UPDATE requests SET kind = 'other' WHERE id = 'r_1'",
     ):
         with pytest.raises(sqlite3.IntegrityError):

@@ -1,17 +1,19 @@
-"""What a request is about, and who counts as whom: the facts that an approval is bound to."""
+"""What a request is about, and for whom: the facts that an approval is bound to."""
 
 from __future__ import annotations
 
-import unicodedata
+from hashlib import sha256
 from typing import Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
 from hoopx_broker.terms.approvals import Effects, RequestKind
 from hoopx_broker.terms.people import Principal
 
 MatterKind = RequestKind
 Verdict = Literal["approve", "deny"]
+Word = Literal["accept", "object"]
 
 
 class Matter(Struct, frozen=True):
@@ -34,42 +36,35 @@ class Matter(Struct, frozen=True):
     effects: Effects | None = None
 
 
+def binding(matter: Matter) -> Matter:
+    """What of it an approval is bound to: what the database expects of a statement changes from minute to minute."""
+    return structs.replace(matter, effects=None)
+
+
+def digest(*facts: object) -> str:
+    """Equal exactly where all of them are."""
+    return sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
+
+
 def deciding_groups(who: Principal) -> tuple[str, ...]:
-    """The groups for which one decides what others ask. An agent decides nothing, whatever groups it is in.
+    """The groups for which one decides what others ask: those of people alone, whatever groups others are in.
 
-    It is talked into things by what it reads, and its human, who can vote, has not looked at anything.
+    An agent is talked into things by what it reads, and its human, who can vote, has not looked at anything. A job does
+    what is in a file that the requester may have changed.
     """
-    return () if is_agent(who) else who.groups
+    return who.groups if is_human(who) else ()
 
 
-def is_agent(who: Principal) -> bool:
-    return who.kind == "agent" or who.on_behalf_of is not None
-
-
-def person_of(who: Principal) -> str:
-    """One person's vote counts once, however a provider writes the name."""
-    return _folded(who.user)
-
-
-def are_entangled(one: Principal, other: Principal) -> bool:
-    """The same person, the same agent, or one acting for the other: neither may approve what the other asks."""
-    return bool(_identities(one) & _identities(other))
+def is_human(who: Principal) -> bool:
+    """Neither an agent nor a job, nor anybody who acts for somebody else."""
+    return who.kind == "human" and who.on_behalf_of is None
 
 
 def speaks_for(who: Principal, requester: Principal) -> bool:
     """`who` is the requester itself, or the human on whose behalf it asked."""
-    return is_requester(who, requester) or who.user == requester.on_behalf_of
+    return is_requester(who, requester) or (who.on_behalf_of is None and who.user == requester.on_behalf_of)
 
 
 def is_requester(who: Principal, requester: Principal) -> bool:
     """Exactly the one who asked, for the same human: what an approval is spent by."""
     return (who.user, who.on_behalf_of) == (requester.user, requester.on_behalf_of)
-
-
-def _identities(who: Principal) -> set[str]:
-    return {_folded(name) for name in (who.user, who.on_behalf_of) if name}
-
-
-def _folded(name: str) -> str:
-    """Providers differ in the case of addresses; `Ann@example.com` does not approve for `ann@example.com`."""
-    return unicodedata.normalize("NFKC", name).casefold()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from hoopx_broker.api.messages import RequestView
+from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Refused, StillPending, Unknown
 from hoopx_broker.terms.people import Principal, spoken
 
@@ -16,30 +18,57 @@ def unknown(request: str) -> Unknown:
     )
 
 
-def own_request(view: RequestView) -> Denied:
+def own_request(view: RequestView, asked: Mapping[str, int]) -> Denied:
     return Denied(
-        f"request `{view.id}` is your own, or one that you are part of: somebody else has to decide it",
-        f"ask {people_of(view.approvers)}; `hoopx requests cancel {view.id}` takes it back",
+        f"request `{view.id}` is your own, or one that you are part of: it is {_job(view)}ed by somebody else",
+        f"ask {people_of(asked)}; `hoopx requests cancel {view.id}` takes back what is not used",
     )
 
 
 def not_an_approver(view: RequestView, who: Principal) -> Denied:
+    return not_one_of(view, who, view.approvers)
+
+
+def not_one_of(view: RequestView, who: Principal, asked: Mapping[str, int]) -> Denied:
     name = spoken(who.user, who.on_behalf_of)
     return Denied(
-        f"request `{view.id}` is decided by {people_of(view.approvers)}, and `{name}` is in none of these groups",
+        f"request `{view.id}` is {_job(view)}ed by {people_of(asked)}, and `{name}` is in none of these groups",
         "log in again if you were added to a group since",
     )
 
 
-def agents_decide_nothing(view: RequestView, who: Principal) -> Denied:
+def people_decide(view: RequestView, who: Principal, asked: Mapping[str, int]) -> Denied:
+    kind = "an agent" if who.kind == "agent" or who.on_behalf_of is not None else "a job"
     return Denied(
-        f"request `{view.id}` is decided by people, and `{spoken(who.user, who.on_behalf_of)}` is an agent",
-        f"one of {people_of(view.approvers)} has to look at it: `hoopx approve {view.id}`",
+        f"request `{view.id}` is {_job(view)}ed by people, and `{spoken(who.user, who.on_behalf_of)}` is {kind}",
+        f"one of {people_of(asked)} has to look at it: `hoopx requests show {view.id}`",
     )
 
 
-def decided(view: RequestView) -> BadInput:
-    return BadInput(f"request `{view.id}` is already {view.state}", f"`hoopx requests show {view.id}` tells how")
+def decided(view: RequestView, end: Happening | None) -> BadInput:
+    """`end` is what the journal says of it, which before version 0008 of the state said nothing."""
+    told = f" ({_by(end)}{_moment(end.at)})" if end is not None else ""
+    return BadInput(f"request `{view.id}` is already {view.state}{told}", f"`hoopx requests show {view.id}` tells how")
+
+
+def not_to_review(view: RequestView) -> BadInput:
+    why = f"is reviewed already: {view.review}" if view.review else "did not go through broken glass"
+    return BadInput(
+        f"request `{view.id}` {why}",
+        f"`hoopx requests show {view.id}` tells how; `hoopx requests ls --review open` lists what is to be reviewed",
+    )
+
+
+def _job(view: RequestView) -> str:
+    return "review" if view.glass else "decid"
+
+
+def _by(end: Happening) -> str:
+    return f"by `{end.by}`, " if end.by else ""
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def not_yours_to_cancel(view: RequestView) -> Denied:
@@ -81,7 +110,7 @@ def _said_no(view: RequestView) -> str:
     return f"`{said[-1].approver}` denied request `{view.id}`{comment}"
 
 
-def people_of(approvers: dict[str, int]) -> str:
+def people_of(approvers: Mapping[str, int]) -> str:
     """`2 people of `dba` and 1 of `security``"""
     return " and ".join(_some_of(approvers.items())) or "nobody"
 

@@ -47,7 +47,7 @@ def unmasking_of(filed: Filed) -> Unmasking:
         view.id,
         filed.requester,
         view.target,
-        filed.policy,
+        view.policy,
         view.classes,
         frozenset(view.approvers),
         approved_by,
