@@ -73,7 +73,7 @@ def with_target(lines: str) -> str:
 
 TOP = [
     ("listne: 1\n" + WHOLE, "1: listne: is not a known key; did you mean `listen`?"),
-    (WHOLE + "zebra: 1\n", "11: zebra: is not a known key; known here: `aws`, `identity`, `listen`, `policies`"),
+    (WHOLE + "zebra: 1\n", "11: zebra: is not a known key; known here: `accounts`, `aws`, `identity`, `listen`"),
     (WHOLE + "listen: 127.0.0.1:1\n", "11: listen: stands twice, first on line 1; keep one of the two"),
     (WHOLE.replace("127.0.0.1:8443", "8443"), "1: listen: must be text, not a number; put it in quotes"),
     (WHOLE.replace("127.0.0.1:8443", "'8443'"), "1: listen: `8443` has no port"),

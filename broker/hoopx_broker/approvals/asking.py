@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.api.messages import RequestView
-from hoopx_broker.approvals import docket, keys, refusals
+from hoopx_broker.approvals import demands, docket, keys, refusals
 from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.approvals.matter import Matter, binding, digest
 from hoopx_broker.approvals.persons import names_of
@@ -53,6 +53,7 @@ def ask(turn: Turn, wish: Wish, new: RequestId, until: float) -> RequestView:
     if alike := docket.find_alike(turn.connection, wish.likeness):
         docket.prolong(turn.connection, alike.view.id, until)
         return turn.view(alike.view.id)
+    demands.refuse_unmet(wish.ruling, wish.matter, wish.reason, wish.ticket, turn.now)
     if docket.count_of(turn.connection, wish.requester, "state = 'waiting'") >= MAX_WAITING:
         raise BadInput(
             f"`{_human(wish)}` has {MAX_WAITING} requests waiting already",
@@ -68,6 +69,7 @@ def break_glass(turn: Turn, wish: Wish, new: RequestId) -> RequestView:
     """
     if known := _by_key(turn, wish, glass=True):
         raise refusals.not_spendable(turn.view(known))
+    demands.refuse_unbreakable(wish.ruling, wish.matter, wish.requester, wish.reason)
     if docket.count_of(turn.connection, wish.requester, "review = 'open'") >= MAX_UNREVIEWED:
         raise BadInput(
             f"`{_human(wish)}` broke the glass {MAX_UNREVIEWED} times, and nobody has looked at it",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from hoopx_broker.api.messages import Ballot, RequestView
-from hoopx_broker.approvals import ballots, docket, quorum, refusals
+from hoopx_broker.approvals import ballots, demands, docket, quorum, refusals
 from hoopx_broker.approvals.ballots import REVIEWS, VOTES, Cast
 from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.approvals.matter import Verdict, Word, is_human
@@ -26,6 +26,8 @@ def vote(turn: Turn, request: str, approver: Principal, verdict: Verdict, commen
     groups = _groups_of(turn, approver, filed, filed.view.approvers)
     if filed.view.state != "waiting":
         raise turn.decided(filed)
+    if verdict == "approve":
+        demands.refuse_closed(filed.view, turn.now)
     said = _cast(turn, approver, groups, verdict, comment)
     people = _counted(turn, VOTES, filed, said, is_final=verdict == "deny")
     if people is None:

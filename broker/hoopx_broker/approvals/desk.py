@@ -87,7 +87,6 @@ class Desk:
         Raises `Denied` where a rule does not let this requester, `BadInput` without a reason.
         """
         wish = _wish(Wish(matter, requester, ruling, reason, ticket, key))
-        bounds.refuse_unbreakable(wish.ruling, requester, reason)
         view = await self._run(lambda turn: asking.break_glass(turn, wish, self._ids()))
         self._bells.ring_watchers()
         return view
@@ -242,6 +241,7 @@ def _wish(wish: Wish) -> Wish:
     """The wish, if people could read and answer it. Raises `BadInput`, `Denied`."""
     refuse_unreadable(reason=(wish.reason, MAX_LINE), ticket=(wish.ticket, MAX_LINE))
     refuse_unreadable(statement=(wish.matter.statement, bounds.MAX_STATEMENT))
+    refuse_unreadable(**{"statement as it is read": (wish.matter.canonical, 2 * bounds.MAX_STATEMENT)})
     keys.refuse_bad(wish.key)
     bounds.refuse_unanswerable(wish.ruling)
     return wish

@@ -110,6 +110,11 @@ def _said_no(view: RequestView) -> str:
     return f"`{said[-1].approver}` denied request `{view.id}`{comment}"
 
 
+def rules_of(rules: Iterable[str]) -> str:
+    """``rule `a`, `b` ``"""
+    return f"rule {', '.join(f'`{rule}`' for rule in rules)}"
+
+
 def people_of(approvers: Mapping[str, int]) -> str:
     """`2 people of `dba` and 1 of `security``"""
     return " and ".join(_some_of(approvers.items())) or "nobody"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from hoopx_broker.daemon import values
-from hoopx_broker.daemon.config_identity import read_identity
+from hoopx_broker.daemon.config_identity import read_accounts, read_identity
 from hoopx_broker.daemon.config_sections import read_sections
 from hoopx_broker.daemon.config_targets import read_targets
 from hoopx_broker.daemon.pem import check_pair
@@ -65,6 +65,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
         identity=identity,
         embedded=embedded,
         targets=read_targets(top, shared),
+        accounts=read_accounts(top),
         source=source.absolute(),
     )
     top.close()

@@ -7,7 +7,9 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from hoopx_broker.approvals.persons import folded
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_claims import claims_in
 from hoopx_broker.daemon.config_embedded import read_embedded
 from hoopx_broker.daemon.config_rules import read_rules
 from hoopx_broker.daemon.pem import certificates_in
@@ -47,6 +49,20 @@ def read_identity(top: Section) -> tuple[tuple[OidcIssuer, ...], EmbeddedIssuer 
                 assert_never(kind)
         section.close()
     return tuple(issuers), embedded
+
+
+def read_accounts(top: Section) -> tuple[tuple[str, ...], ...]:
+    """The lists of `accounts`, each of them the names of one person; none where the key is absent."""
+    lists = top.lists_or("accounts", ())
+    seen: set[str] = set()
+    for names in lists:
+        written = [folded(name) for name in names if name is not HOLE]
+        if len(set(written)) < 2:
+            top.note("accounts", "has a list of fewer than two names", "each list has all accounts of one person")
+        for name in sorted(seen.intersection(written)):
+            top.note("accounts", f"has `{name}` in two lists", "put all accounts of one person into one list")
+        seen.update(written)
+    return lists
 
 
 def _kind(text: str) -> Kind:
@@ -94,7 +110,7 @@ def _check_keys(section: Section, issuer: OidcIssuer) -> None:
 def _claims(section: Section | None) -> Claims:
     if section is None:
         return Claims()
-    claims = Claims(user=section.text_or("user", Claims().user), groups=section.text_or("groups", None))
+    claims = claims_in(section)
     section.close()
     return claims
 

@@ -6,6 +6,7 @@ import re
 from importlib.util import find_spec
 from typing import Literal
 
+from hoopx_broker.daemon.config_claims import claims_in
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
@@ -69,7 +70,7 @@ def _claims(section: Section) -> Claims:
     inner = section.section_or_none("claims")
     if inner is None:
         return Claims()
-    claims = Claims(user=inner.text_or("user", Claims().user), groups=inner.text_or("groups", None))
+    claims = claims_in(inner)
     inner.close()
     return claims
 

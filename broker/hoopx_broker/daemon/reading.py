@@ -152,6 +152,16 @@ class Section:
             return default
         return tuple(self._parsed(item, parse) for item in found.value)
 
+    def lists_or(self, key: str, default: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        """A list of lists of texts, as they are written."""
+        found = self._required(key) if self._asks(key) else None
+        if found is None:
+            return default
+        if not isinstance(found.value, list):
+            self._wrong(found, f"must be a list of lists, {_kind(found.value)}", "write for example `[[one, two]]`")
+            return default
+        return tuple(self._texts(each) for each in found.value)
+
     def tree(self, parse: Callable[[str], str]) -> dict[str, Any]:
         """All keys: each a text, a list of texts (at least one), or a section of the same kind. Texts as tuples."""
         self._asked.extend(self._values)
@@ -244,6 +254,12 @@ class Section:
                 return HOLE
             case _:
                 return (self._parsed(marked, parse, follow=_as_written),)
+
+    def _texts(self, marked: Marked) -> tuple[str, ...]:
+        if not isinstance(marked.value, list):
+            self._wrong(marked, f"must be a list, {_kind(marked.value)}", "write for example `[one, two]`")
+            return ()
+        return tuple(self._parsed(item, str, follow=_as_written) for item in marked.value)
 
     def _asks(self, key: str) -> bool:
         self._asked.append(key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from hoopx_broker.identity.identity import Login
 from hoopx_broker.identity.jws import NotAccepted, is_moment, shown
 from hoopx_broker.identity.rules import holding
@@ -89,6 +91,7 @@ def principal(claims: dict[str, Any], issuer: OidcIssuer) -> Principal:
     held = holding(issuer.rules, claims) if issuer.rules else []
     given = (group for rule in held for group in rule.groups)
     return Principal(
+        person=_person(claims, issuer),
         user=_user(claims, issuer),
         kind="agent" if any(rule.agent for rule in held) else _KINDS[issuer.kind],
         groups=tuple(dict.fromkeys((*_groups(claims, issuer), *given))),
@@ -124,6 +127,16 @@ def _user(claims: dict[str, Any], issuer: OidcIssuer) -> str:
     if name == "email" and claims.get("email_verified", True) not in (True, "true"):
         raise NotAccepted("its e-mail address is not verified")
     return _name(claims.get(name), name)
+
+
+def _person(claims: dict[str, Any], issuer: OidcIssuer) -> str | UnsetType:
+    """Where the issuer is to name persons it names each: an account of nobody could be anybody's second one."""
+    name = issuer.claims.person
+    if name is None:
+        return UNSET
+    value = claims.get(name)
+    # Numbers of employees are numbers at some providers, and texts at others.
+    return _name(str(value) if type(value) is int else value, name)
 
 
 def _groups(claims: dict[str, Any], issuer: OidcIssuer) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from hoopx_broker.identity.claims import login_of, principal
 from hoopx_broker.identity.identity import Login
@@ -22,7 +23,7 @@ def own_principal(claims: dict[str, Any], issuer: OidcIssuer, agents: Mapping[st
     """
     match claims.get("hoopx_kind"), claims.get("act"):
         case "human", None:
-            return principal(claims, issuer)
+            return replace(principal(claims, issuer), person=_person(claims))
         case "agent", None:
             return _alone(claims, issuer, agents)
         case "agent", {"sub": str(name), **rest} if not rest and claims.get("client_id") == name:
@@ -70,7 +71,16 @@ def _delegated(claims: dict[str, Any], issuer: OidcIssuer, agent: str, groups: t
         on_behalf_of=human.user,
         their_groups=human.groups,
         their_issuer=own_login(claims, issuer).issuer,
+        person=_person(claims),
     )
+
+
+def _person(claims: dict[str, Any]) -> str | UnsetType:
+    """Whom the provider named behind whom we speak of; we name nobody ourselves."""
+    person = claims.get("hoopx_person", UNSET)
+    if person is not UNSET and not (isinstance(person, str) and person):
+        raise NotAccepted("it does not say which person it is of")
+    return person
 
 
 def _groups(name: str, agents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

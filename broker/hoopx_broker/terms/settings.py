@@ -12,10 +12,11 @@ from hoopx_broker.terms.targets import Target
 
 
 class Claims(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which claims of a token name the user and the groups."""
+    """Which claims of a token name the user, the groups, and the person who may have other accounts too."""
 
     user: str = "sub"
     groups: str | None = None
+    person: str | None = None
 
 
 # What a claim may be, any one of these patterns; or, of a claim that is itself a map, what its own claims may be.
@@ -124,7 +125,7 @@ class ServerTls(Struct, frozen=True):
 
 
 class BrokerConfig(Struct, frozen=True):
-    """All paths absolute; secrets resolved; every reference known to hold."""
+    """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person."""
 
     host: str
     port: int
@@ -136,4 +137,5 @@ class BrokerConfig(Struct, frozen=True):
     identity: tuple[OidcIssuer, ...]
     embedded: EmbeddedIssuer | None
     targets: dict[str, Target]
+    accounts: tuple[tuple[str, ...], ...] = ()
     source: Path = field(default_factory=Path)

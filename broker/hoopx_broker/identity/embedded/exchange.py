@@ -60,7 +60,7 @@ class Exchange:
             raise OAuthError("invalid_request", "the subject token is about to end")
         who = subject.who
         possession.spend(f"{who.issuer} {who.user}")
-        answer = await self._tokens.of_agent_for(client.id, who.user, who.groups, subject.ends_at, key, subject.login)
+        answer = await self._tokens.of_agent_for(client.id, who, subject.ends_at, key, subject.login)
         return answer | {"issued_token_type": ACCESS_TOKEN}
 
     def _check_request(self, form: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.upstream.guests import Guests, marked
 from hoopx_broker.identity.identity import Login as SignedIn
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.people import Principal
 
 ACCESS_LIFE = 900  # seconds; a token cannot be called back, so what was taken from somebody ends soon
 # What tokens of agents say they are for: agents have no profile and no e-mail address.
@@ -97,19 +98,20 @@ class Tokens:
         return await self._answer(said, ACCESS_LIFE, key)
 
     async def of_agent_for(
-        self, agent: str, human: str, groups: tuple[str, ...], ends_at: float, key: str, login: SignedIn
+        self, agent: str, human: Principal, ends_at: float, key: str, login: SignedIn
     ) -> dict[str, Any]:
         """The answer to an exchange: a token that ends with the human's own and with their login."""
         behind = {"iss": login.issuer, "sub": login.subject, "sid": login.sid, "auth_time": int(login.began_at)}
-        said = {"sub": human, "groups": list(groups), "act": {"sub": agent}, "hoopx_login": behind}
-        said |= {"hoopx_kind": "agent", "client_id": agent, "scope": AGENT_SCOPE}
+        said = {"sub": human.user, "groups": list(human.groups), "act": {"sub": agent}, "hoopx_login": behind}
+        said |= _person(human) | {"hoopx_kind": "agent", "client_id": agent, "scope": AGENT_SCOPE}
         return await self._answer(said, min(ACCESS_LIFE, int(ends_at - self._clock())), key)
 
     async def _of_person(
         self, person: Person, login: Login, refresh: str | None, key: str | None, nonce: str | None
     ) -> dict[str, Any]:
         said = _said(person, login)
-        access = said | {"hoopx_kind": "human", "client_id": login.client, "scope": login.scope}
+        access = said | (_person(person.through.proved.who) if person.through is not None else {})
+        access |= {"hoopx_kind": "human", "client_id": login.client, "scope": login.scope}
         life = max(1, min(ACCESS_LIFE, int(login.ends_at - self._clock())))
         answer = await self._answer(access, life, key)
         if "openid" in login.scope.split():
@@ -132,6 +134,11 @@ class Tokens:
     def _frame(self, life: int) -> dict[str, Any]:
         now = int(self._clock())
         return {"iss": self._url, "iat": now, "exp": now + life}
+
+
+def _person(who: Principal) -> dict[str, str]:
+    """Whom their own provider named behind this account: for the broker alone, nobody else's business."""
+    return {"hoopx_person": who.person} if isinstance(who.person, str) else {}
 
 
 def _said(person: Person, login: Login) -> dict[str, Any]:

@@ -126,7 +126,8 @@ class OidcProvider:
 
     async def _completed(self, claims: dict[str, Any], given: _Given, description: Description) -> dict[str, Any]:
         """The claims, and of those that the ID token lacks what the userinfo endpoint says of the same person."""
-        wanted = {self._issuer.claims.user, self._issuer.claims.groups} - {None}
+        mapping = self._issuer.claims
+        wanted = {mapping.user, mapping.groups, mapping.person} - {None}
         if wanted <= claims.keys() or description.userinfo_endpoint is None or given.access is None:
             return claims
         answer = await self._calls.get(description.userinfo_endpoint, given.access)

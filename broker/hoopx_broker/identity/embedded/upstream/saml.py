@@ -89,10 +89,10 @@ class SamlProvider:
     def _proved(self, told: Told) -> Proved:
         """By the mapping of claims, as everywhere; the claim `sub` is the NameID."""
         claims, mapped = self._settings.claims, {}
-        for name in {claims.user, claims.groups} - {None, "sub"}:
+        for name in {claims.user, claims.groups, claims.person} - {None, "sub"}:
             if (values := told.attributes.get(str(name))) is not None:
-                mapped[str(name)] = values[0] if name == claims.user and len(values) == 1 else values
-        if "sub" in (claims.user, claims.groups) and told.format == TRANSIENT:
+                mapped[str(name)] = values[0] if name in (claims.user, claims.person) and len(values) == 1 else values
+        if "sub" in (claims.user, claims.groups, claims.person) and told.format == TRANSIENT:
             raise NotAccepted("its NameID is a passing one, which names nobody")
         issuer = OidcIssuer(self._provider.entity, self._entity, "human", claims)
         who = principal({"sub": told.name, **mapped}, issuer)
