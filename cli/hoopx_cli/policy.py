@@ -16,6 +16,7 @@ from hoopx_broker.terms.targets import Target
 from hoopx_cli import scene
 from hoopx_cli.broker import demanding_extra
 from hoopx_cli.commands import HoopxCommand, group
+from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
 
@@ -87,6 +88,9 @@ def explain(
     user: Annotated[str, typer.Option("--as", metavar="USER", help="Who would send it.")] = "",
     target: Annotated[str, typer.Option("--on", metavar="TARGET", help="Where.")] = "",
     connect: Annotated[bool, typer.Option("--connect", help="Explain the opening of a session instead.")] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Explain that a session goes on for longer instead.")
+    ] = False,
     recording: Annotated[
         str, typer.Option(metavar="FILE", help="A recorded session: who, where, when and why are taken from it.")
     ] = "",
@@ -106,6 +110,7 @@ def explain(
     approvals: Annotated[str, typer.Option(metavar="A,B", help="Groups that have approved.")] = "",
     reason: Annotated[str, typer.Option(metavar="TEXT", help="The session's reason.")] = "",
     ticket: Annotated[str, typer.Option(metavar="TICKET", help="The session's ticket.")] = "",
+    for_: Annotated[str, typer.Option("--for", metavar="LENGTH", help="The length that is asked for, as 1h.")] = "",
     at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="As of then: 2026-07-01T22:00:00+02:00. Without it now.")
     ] = "",
@@ -120,13 +125,16 @@ def explain(
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.policy.explain import explain as explain_statement
-        from hoopx_broker.policy.explain import explain_opening
+        from hoopx_broker.policy.explain import explain_extending, explain_opening
         from hoopx_broker.policy.judge import CedarJudge
         from hoopx_broker.policy.load import load
         from hoopx_broker.policy.told import render
-    _demand_one(sql, statement, connect=connect)
+    _demand_one(sql, statement, opening=connect or extend)
+    if extend and (recording or connect):
+        raise BadInput("--extend stands alone", "give --as USER, --on TARGET, --extend and --for 30m")
     when = scene.time_of(at)
-    given = Circumstances(when or scene.now(), reason, ticket, approvals=frozenset(scene.split(approvals)))
+    length = seconds_of(for_, "--for")
+    given = Circumstances(when or scene.now(), reason, ticket, length, frozenset(scene.split(approvals)))
     place = scene.target_of(target, label or [], classify or [])
     if recording:
         asked, recorded = _recorded(recording, statement, place, given, when)
@@ -136,7 +144,9 @@ def explain(
     else:
         raise BadInput("who, and where?", "give --as USER and --on TARGET, or --recording FILE")
     judge = CedarJudge(load(_directory(policies)))
-    if asked.text is None:
+    if extend:
+        explanation = explain_extending(judge, asked.who, asked.target, asked.circumstances)
+    elif asked.text is None:
         explanation = explain_opening(judge, asked.who, asked.target, asked.circumstances)
     else:
         explanation = explain_statement(judge, asked.who, asked.target, asked.text, asked.circumstances)
@@ -148,9 +158,9 @@ def explain(
         kit.out.text(render(explanation))
 
 
-def _demand_one(sql: str, statement: str, *, connect: bool) -> None:
-    if [bool(sql), bool(statement), connect].count(True) != 1:
-        hint = "give SQL, or --connect, or --recording FILE with --statement N or --connect"
+def _demand_one(sql: str, statement: str, *, opening: bool) -> None:
+    if [bool(sql), bool(statement), opening].count(True) != 1:
+        hint = "give SQL, --connect or --extend, or --recording FILE with --statement N or --connect"
         raise BadInput("explain what?", hint)
 
 

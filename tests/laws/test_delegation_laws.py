@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from hoopx_broker.conditions.together import together
 from hoopx_broker.policy.alone import Alone
 from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.inquiry import Inquiry
@@ -40,6 +41,7 @@ _LABELS = st.fixed_dictionaries(
         "agents": st.just("approval"),
         "approval": st.just("required"),
         "unmask": st.just("approval"),
+        "access": st.just("controlled"),
     },
 )
 _WHERE = st.builds(lambda labels: target("prod-db", labels, email="email", ssn="national-id"), _LABELS)
@@ -82,7 +84,8 @@ def _is_no_more(one: Ruling, than: Ruling) -> bool:
     if isinstance(one, Allow) and isinstance(than, Allow):
         return than.masks.keys() <= one.masks.keys()
     if isinstance(one, Ask) and isinstance(than, Ask):
-        return all(one.approvers.get(group, 0) >= people for group, people in than.approvers.items())
+        demands_all = together([one.conditions, than.conditions]) == one.conditions
+        return demands_all and all(one.approvers.get(group, 0) >= people for group, people in than.approvers.items())
     return True
 
 
@@ -97,10 +100,11 @@ def test_an_agent_may_no_more_than_its_human_and_no_more_than_itself(
     who: Principal, where: Target, sql: str, now: Circumstances
 ) -> None:
     asked = resolved(facts(sql), classified=where.classify)
-    together = shipped().statements(who, where, asked, now)
+    of_both = shipped().statements(who, where, asked, now)
     for one in halves(who):
-        assert _is_no_more(together, _alone().statements(one, where, asked, now))
+        assert _is_no_more(of_both, _alone().statements(one, where, asked, now))
         assert _is_no_more(shipped().opening(who, where, now), _alone().opening(one, where, now))
+        assert _is_no_more(shipped().extending(who, where, now), _alone().extending(one, where, now))
 
 
 @_QUIET

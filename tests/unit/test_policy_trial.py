@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import structs
+
 from hoopx_broker.policy import trial
 from hoopx_broker.policy.cases import On, With
-from hoopx_broker.policy.explain import explain
+from hoopx_broker.policy.explain import explain, explain_extending, explain_opening
 from hoopx_broker.policy.load import load
 from hoopx_broker.policy.shipped import directory
 from hoopx_broker.policy.told import render
@@ -65,8 +67,8 @@ def test_what_is_no_case_is_told_with_its_line(tmp_path: Path) -> None:
     assert told[0][0] == 6
     assert "maybe" in told[0][1]
     ways = (
-        "`connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, `revoke_lease: OWNER`, "
-        "`revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+        "`connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, "
+        "`revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
     )
     assert told[1] == (7, f"say exactly one of {ways}")
     assert told[2][0] == 14
@@ -115,3 +117,79 @@ def test_an_explanation_of_an_ask_names_who_is_asked(tmp_path: Path) -> None:
         ' unless { context.approvals.contains("dba") };',
     )
     assert "ruling: ask 2 of dba because of ask" in render(explain(judge, ANN, target(), "select 1", NOW))
+
+
+ASKS = """
+@id("all") permit (principal, action, resource);
+@id("ask") @approvers("dba") @reason("required") @ticket("OPS-[0-9]+") @max_duration("1h30m") @estimate("rows")
+@ask_window("Mon-Fri 09:00-17:00 Europe/Berlin; Sat 09:00-12:00 Europe/Berlin") @break_glass("on-call")
+forbid (principal, action in [Action::"connect", Action::"extend", Action::"read"], resource)
+unless { context.approvals.contains("dba") };
+"""
+WHOLE = (
+    "{reason: required, ticket: 'OPS-[0-9]+', %s,"
+    " ask_window: Sat 09:00-12:00 Europe/Berlin; Mon-Fri 09:00-17:00 Europe/Berlin}"
+)
+GLASS = "break_glass: on-call, review: {dba: 1}"
+
+
+def test_a_case_may_say_what_a_request_must_fulfil_where_it_means_something(tmp_path: Path) -> None:
+    (tmp_path / "rules.cedar").write_text(ASKS, encoding="utf-8")
+    case = "- name: %s\n  as: {user: a}\n  on: {target: t}\n  %s\n"
+    demanded = "  expect: {decision: ask, conditions: %s}\n"
+    (tmp_path / "cases.yaml").write_text(
+        case % ("connect", "connect: true") + demanded % (WHOLE % f"max_duration: 90m, {GLASS}")
+        + case % ("extend", "extend: true") + demanded % (WHOLE % "max_duration: 1h30m")
+        + case % ("read", "sql: table x") + demanded % (WHOLE % f"estimate: rows, {GLASS}")
+        + case % ("less", "extend: true") + demanded % "{reason: required}"
+        + case % ("none", "extend: true") + demanded % "{}"
+        + case % ("agreed", "extend: true") + "  with: {approvals: [dba], duration: 60}\n  expect: {decision: allow}\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    outcome = trial.run(load(tmp_path))
+    whole = (
+        "a reason; a ticket like `OPS-[0-9]+`; at most 1h30m; asked Mon-Fri 09:00-17:00 Europe/Berlin; "
+        "Sat 09:00-12:00 Europe/Berlin"
+    )
+    assert [failure.message for failure in outcome.failures] == [
+        f"less: expected conditions a reason, came out {whole}",
+        f"none: expected conditions none, came out {whole}",
+    ]
+    assert outcome.cases == 6
+
+
+def test_conditions_that_no_rule_could_have_are_no_case(tmp_path: Path) -> None:
+    (tmp_path / "rules.cedar").write_text(ASKS, encoding="utf-8")
+    case = "- {name: a, as: {user: a}, on: {target: t}, connect: true, expect: {decision: %s, conditions: {%s}}}\n"
+    (tmp_path / "cases.yaml").write_text(
+        case % ("ask", "max_duration: long")
+        + case % ("ask", "ask_window: [Mon 9-5 UTC]")
+        + case % ("deny", "reason: required")
+        + case % ("ask", "reason: perhaps")
+        + case % ("ask", "tickets: x"),
+        encoding="utf-8",
+    )
+    told = [(failure.line, failure.message) for failure in trial.run(load(tmp_path)).failures]
+    assert [line for line, _ in told] == [1, 2, 3, 4, 5]
+    for (_, message), part in zip(
+        told, ["length of time", "is no window", "what people are asked", "perhaps", "tickets"], strict=True
+    ):
+        assert part in message
+
+
+def test_an_explanation_of_an_ask_tells_conditions_and_closed_windows(tmp_path: Path) -> None:
+    judge = judge_of(tmp_path, ASKS)
+    night = structs.replace(NOW, now=NOW.now + 4 * 86400 + 8 * 3600)  # a Friday, nine in the evening in Berlin
+    told = render(explain_opening(judge, ANN, target(), night)).splitlines()
+    assert told[-6].startswith("ruling: ask 1 of dba because of ask")
+    assert told[-5:] == [
+        "  condition: a reason",
+        "  condition: a ticket like `OPS-[0-9]+`",
+        "  condition: at most 1h30m",
+        "  condition: asked Mon-Fri 09:00-17:00 Europe/Berlin; Sat 09:00-12:00 Europe/Berlin"
+        " (closed until 2026-01-10 09:00 CET)",
+        "  condition: or at once by whoever is in `on-call`, reviewed by 1 of `dba`",
+    ]
+    by_day = render(explain_extending(judge, ANN, target(), NOW))
+    assert "extend on prod-db: forbidden by ask" in by_day
+    assert "closed" not in by_day

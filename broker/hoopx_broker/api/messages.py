@@ -231,7 +231,10 @@ class LeaseRevoked(Struct, frozen=True):
 
 
 class TargetView(Struct, frozen=True):
-    """A target as one identity sees it: `access` is `allowed`, `approval` or `denied`."""
+    """A target as one identity sees it: `access` is `allowed`, `approval` or `denied`.
+
+    For an approval, `conditions` is what a request must fulfil beside having its approvers agree.
+    """
 
     name: str
     kind: str
@@ -244,6 +247,7 @@ class TargetView(Struct, frozen=True):
     reason: str = ""
     region: str = ""
     account: str = ""
+    conditions: Conditions = Conditions()
 
 
 class Ballot(Struct, frozen=True):

@@ -17,7 +17,7 @@ def together(each: Iterable[Conditions]) -> Conditions:
     Where one of them lets nobody through at once, nobody goes, and there is nothing to review.
     """
     found = list(each)
-    return reduce(_both, found) if found else Conditions()
+    return reduce(_both, found, found[0]) if found else Conditions()
 
 
 def strictest(asked: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
+from hoopx_broker.conditions.windows import DAYS_AHEAD, are_open, opens_at, zone_of
 from hoopx_broker.terms.approvals import Conditions, Window
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def lines(conditions: Conditions) -> tuple[str, ...]:
-    """One for each condition: `a ticket like `OPS-[0-9]+``. None where rules demand nothing."""
-    return tuple(_lines(conditions))
+def lines(conditions: Conditions, at: float | None = None) -> tuple[str, ...]:
+    """One for each condition: ``a ticket like `OPS-[0-9]+` ``. None where rules demand nothing.
+
+    With `at`, in seconds since the Unix epoch, it is told of windows that are closed then when they open.
+    """
+    return tuple(_lines(conditions, at))
 
 
 def window(one: Window) -> str:
@@ -34,17 +39,26 @@ def length(seconds: int) -> str:
     return "".join(parts) or "0s"
 
 
-def _lines(conditions: Conditions) -> Iterator[str]:
+def _lines(conditions: Conditions, at: float | None) -> Iterator[str]:
     if conditions.needs_reason:
         yield "a reason"
     yield from _tickets(conditions)
     if conditions.longest:
         yield f"at most {length(conditions.longest)}"
-    yield from (f"asked {windows(each)}" for each in conditions.ask_within)
-    yield from (f"answered {windows(each)}" for each in conditions.answer_within)
+    yield from (f"asked {windows(each)}{_closed(each, at)}" for each in conditions.ask_within)
+    yield from (f"answered {windows(each)}{_closed(each, at)}" for each in conditions.answer_within)
     yield from _glass(conditions)
     if conditions.estimates:
         yield "with the rows that the database expects"
+
+
+def _closed(several: Sequence[Window], at: float | None) -> str:
+    if at is None or are_open((several,), at):
+        return ""
+    opens = opens_at((several,), at)
+    if opens is None:
+        return f" (closed, and for {DAYS_AHEAD} days to come)"
+    return f" (closed until {datetime.fromtimestamp(opens, zone_of(several[0].zone) or UTC):%Y-%m-%d %H:%M %Z})"
 
 
 def _tickets(conditions: Conditions) -> Iterator[str]:

@@ -188,6 +188,7 @@ class Api:
                     rules=rules,
                     approvers=approvers,
                     reason=reason,
+                    conditions=ruling.conditions,
                     **facts,  # type: ignore[arg-type]
                 )
             case Deny(reason, rule):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import structs
 
 from hoopx_broker.conditions.together import strictest, together
+from hoopx_broker.policy.asking import meant
 from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.entities import column_of, ground
 from hoopx_broker.policy.inquiry import Inquiry, SessionAction
@@ -214,7 +215,8 @@ class Alone:
             return None
         approvers = strictest(rule.approvers for rule in rules.values())
         reasons = dict.fromkeys(_reason(rule, rule.id) for _, rule in sorted(rules.items()))
-        conditions = together(rule.conditions for rule in rules.values())
+        actions = {answer.question.action for answer in refused}
+        conditions = meant(together(rule.conditions for rule in rules.values()), actions)
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers, conditions=conditions)
 
 

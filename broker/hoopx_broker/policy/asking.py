@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from hoopx_broker.policy import speech
 from hoopx_broker.policy.demands import (
     Mistake,
@@ -38,6 +40,19 @@ def asked_of_people(
     approvers = _approvers(annotations, problems)
     problems += _lifting_problems(approvers, policy) + _scope_problems(annotations, policy)
     return approvers, _conditions(annotations, approvers, problems), problems
+
+
+def meant(conditions: Conditions, actions: set[str]) -> Conditions:
+    """Those that mean something for what is asked: a rule may be about sessions and statements at once."""
+    lasts, runs = has_length(actions), is_of_statements(actions)
+    breaks = actions != {"extend"}
+    return structs.replace(
+        conditions,
+        longest=conditions.longest if lasts else 0,
+        estimates=conditions.estimates and runs,
+        breakers=conditions.breakers if breaks else (),
+        reviewers=conditions.reviewers if breaks else {},
+    )
 
 
 def _approvers(annotations: Mapping[str, str], problems: Problems) -> dict[str, int]:

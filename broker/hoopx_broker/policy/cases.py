@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from hoopx_broker.policy.demanded import Demanded
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.seams.judge import Circumstances
@@ -93,13 +94,15 @@ class With(Struct, frozen=True, forbid_unknown_fields=True):
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     """`by` are rules that must be among those that decided, `masks` exactly the columns that stay hidden.
 
-    `shadow` is exactly what rules in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly
-    what a session's credential is bound to, files by their names.
+    `conditions` is exactly what a request must fulfil beside having its `approvers` agree, `shadow` exactly what rules
+    in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly what a session's credential is bound
+    to, files by their names.
     """
 
     decision: Literal["allow", "deny", "ask"]
     by: tuple[str, ...] = ()
     approvers: dict[str, int] | None = None
+    conditions: Demanded | None = None
     masks: tuple[str, ...] | None = None
     shadow: str | None = None
     obligations: dict[str, tuple[str, ...]] | None = None
@@ -115,6 +118,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     expect: Expect
     on: On = On("")
     connect: bool = False
+    extend: bool = False
     sql: str | None = None
     view: Whose | None = None
     kill: Whose | None = None
@@ -176,14 +180,18 @@ def _case(item: Any) -> Case:
         raise ValueError("`their_groups` and `their_issuer` are those of `on_behalf_of`, which is not said")
     for name in case.expect.masks or ():
         column(name)
+    if case.expect.conditions is not None:
+        case.expect.conditions.conditions()
+        if case.expect.decision != "ask":
+            raise ValueError("`conditions` are of what people are asked: `expect: {decision: ask, …}`")
     if not case.on.target and case.revoke is None and case.restore is None:
         raise ValueError("say on what: `on: {target: prod-db}`")
     named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
-    said = [case.connect, bool(case.reveal), *(name is not None for name in named)]
+    said = [case.connect, case.extend, bool(case.reveal), *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
-            "say exactly one of `connect: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, "
-            "`revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+            "say exactly one of `connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, "
+            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
         )
     return case
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
+from hoopx_broker.conditions import written
 from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.engine import Answer, Stumbled
 from hoopx_broker.policy.facts.sql import read
@@ -17,7 +18,7 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.facts import StatementFacts, Unreadable
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Allow, Deny, Ruling
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 
 
@@ -45,11 +46,16 @@ class Explained(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """`statements` is empty where the text could not be read or judged; `opening` has the questions of a session."""
+    """`statements` is empty where the text could not be read or judged; `opening` has the questions of a session.
+
+    So has it those of its extension. `conditions` are those of an approval, as people read them, and which of its
+    windows are closed at that time.
+    """
 
     ruling: Ruling
     statements: tuple[Explained, ...] = ()
     opening: tuple[Decided, ...] = ()
+    conditions: tuple[str, ...] = ()
 
 
 def explain(
@@ -74,7 +80,7 @@ def explain(
         ]
     except (Stumbled, Unanswerable):
         return Explanation(ruling)
-    return Explanation(ruling, tuple(explained))
+    return Explanation(ruling, tuple(explained), (), _demanded(ruling, circumstances))
 
 
 def explain_opening(judge: CedarJudge, who: Principal, target: Target, circumstances: Circumstances) -> Explanation:
@@ -84,9 +90,23 @@ def explain_opening(judge: CedarJudge, who: Principal, target: Target, circumsta
         ruling = structs.replace(ruling, obligations=judge.bound(ruling))
     try:
         asked = _of_each(who, lambda half: judge.inquiry.opening(half, target, circumstances))
-        return Explanation(ruling, opening=asked)
+        return Explanation(ruling, (), asked, _demanded(ruling, circumstances))
     except Stumbled:
         return Explanation(ruling)
+
+
+def explain_extending(judge: CedarJudge, who: Principal, target: Target, circumstances: Circumstances) -> Explanation:
+    """Judge that a session goes on for `circumstances.duration` seconds more."""
+    ruling = judge.extending(who, target, circumstances)
+    try:
+        asked = _of_each(who, lambda half: judge.inquiry.extending(half, target, circumstances))
+        return Explanation(ruling, (), asked, _demanded(ruling, circumstances))
+    except Stumbled:
+        return Explanation(ruling)
+
+
+def _demanded(ruling: Ruling, circumstances: Circumstances) -> tuple[str, ...]:
+    return written.lines(ruling.conditions, circumstances.now) if isinstance(ruling, Ask) else ()
 
 
 def _about(

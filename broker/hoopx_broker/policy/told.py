@@ -17,6 +17,7 @@ def render(explanation: Explanation) -> str:
         lines += _statement(number, statement)
     lines += [f"  {_question(question)}" for question in explanation.opening]
     lines.append(_ruling(explanation.ruling))
+    lines += [f"  condition: {line}" for line in explanation.conditions]
     if explanation.ruling.shadow:
         lines.append(f"in shadow: {explanation.ruling.shadow}")
     return "\n".join(line.translate(_ONE_LINE) for line in lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from hoopx_broker.conditions import written
 from hoopx_broker.policy.cases import Case, Placed, owner, read_cases
 from hoopx_broker.policy.delegated import halves
 from hoopx_broker.policy.engine import Answer
@@ -17,6 +18,7 @@ from hoopx_broker.policy.obligations import Bound
 from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.seams.judge import Circumstances, IdentityAction
+from hoopx_broker.terms.approvals import Conditions
 from hoopx_broker.terms.facts import Unreadable
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 
@@ -66,6 +68,9 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         ruling = judge.opening(who, target, now)
         bound = judge.bound(ruling) if isinstance(ruling, Allow) else {}
         return _outcome(ruling, [*answers, *revealing], bound)
+    if case.extend:
+        answers = [answer for one in everybody for answer in inquiry.extending(one, target, now)]
+        return _outcome(judge.extending(who, target, now), answers)
     if case.reveal:
         answers = [answer for one in everybody for answer in inquiry.unmasking(one, target, case.reveal, now)]
         return _outcome(judge.unmasking(who, target, case.reveal, now), answers)
@@ -132,6 +137,8 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         faults.append(f"{case.name}: expected {', '.join(missing)} to decide, it was {came}")
     if isinstance(ruling, Ask) and expect.approvers is not None and ruling.approvers != expect.approvers:
         faults.append(f"{case.name}: expected approvers {expect.approvers}, came out {ruling.approvers}")
+    if isinstance(ruling, Ask) and expect.conditions is not None:
+        faults += _unlike(case.name, expect.conditions.conditions(), ruling.conditions)
     if expect.obligations is not None and outcome.bound != _sorted(expect.obligations):
         faults.append(f"{case.name}: expected obligations {expect.obligations}, came out {outcome.bound}")
     if isinstance(ruling, Allow) and expect.masks is not None:
@@ -139,3 +146,11 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         if hidden != set(expect.masks):
             faults.append(f"{case.name}: expected {sorted(expect.masks)} hidden, came out {sorted(hidden)}")
     return faults
+
+
+def _unlike(name: str, expected: Conditions, came: Conditions) -> list[str]:
+    """The conditions that are not those of the case, as people read them."""
+    if expected == came:
+        return []
+    wanted, found = ("; ".join(written.lines(each)) or "none" for each in (expected, came))
+    return [f"{name}: expected conditions {wanted}, came out {found}"]
