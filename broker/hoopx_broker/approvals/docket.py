@@ -94,7 +94,8 @@ def count_waiting(connection: Connection, requester: Principal) -> int:
 
 def prolong(connection: Connection, request: str, expires_at: float) -> None:
     connection.execute(
-        "UPDATE requests SET expires_at = max(expires_at, ?) WHERE id = ? AND state = 'waiting'", (expires_at, request)
+        "UPDATE requests SET expires_at = :end WHERE id = :id AND state = 'waiting' AND expires_at < :end",
+        {"id": request, "end": expires_at},
     )
 
 
@@ -147,7 +148,7 @@ def listed(
     limit: int,
 ) -> tuple[Filed, ...]:
     """The newest first; with a viewer, only what that one may see."""
-    conditions = [f"{column} IS :{column}" for column in filters]
+    conditions = [_is(column) for column in filters]
     values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
     if viewer is not None:
         conditions.append(_VISIBLE)
@@ -156,13 +157,19 @@ def listed(
             "viewer_for": viewer.on_behalf_of,
             "groups": msgspec.json.encode(deciding_groups(viewer)).decode(),
         }
-    where = " AND ".join(conditions) or "1"
+    where = " AND ".join(conditions) or "TRUE"
     return _select(connection, f"{where} ORDER BY created_at DESC, id LIMIT :limit", values)
+
+
+def _is(column: str, parameter: str = "") -> str:
+    """Equal, or both NULL."""
+    name = parameter or column
+    return f"({column} = :{name} OR ({column} IS NULL AND :{name} IS NULL))"
 
 
 # To who asked, to the human behind it, and to those who may decide.
 _VISIBLE = (
-    "((requester = :viewer AND on_behalf_of IS :viewer_for) OR on_behalf_of = :viewer"
+    f"((requester = :viewer AND {_is('on_behalf_of', 'viewer_for')}) OR on_behalf_of = :viewer"
     " OR EXISTS (SELECT 1 FROM json_each(approvers) AS asked, json_each(:groups) AS mine WHERE asked.key = mine.value))"
 )
 

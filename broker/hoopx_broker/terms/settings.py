@@ -123,6 +123,16 @@ class ServerTls(Struct, frozen=True):
     key: Path
 
 
+class StateUrl(Struct, frozen=True):
+    """A PostgreSQL database that holds the state. `shown` names it for people, without password and options."""
+
+    url: Secret
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
 class BrokerConfig(Struct, frozen=True):
     """All paths absolute; secrets resolved; every reference known to hold."""
 
@@ -130,10 +140,16 @@ class BrokerConfig(Struct, frozen=True):
     port: int
     public_url: str
     tls: ServerTls | None
-    state: Path
+    state: Path | StateUrl
     recordings: Path
     policies: Path
     identity: tuple[OidcIssuer, ...]
     embedded: EmbeddedIssuer | None
     targets: dict[str, Target]
     source: Path = field(default_factory=Path)
+
+    @property
+    def keys(self) -> Path:
+        """Where this broker's own keys are: on its own disk, beside its state or else beside its recordings."""
+        own = self.state if isinstance(self.state, Path) else self.recordings
+        return own.parent / "keys"
