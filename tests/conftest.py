@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.peers import found
+from hoopx_broker.terms.settings import StateUrl
+from tests.peers import found, state
 from tests.peers.mariadb import MariaDb, running
 from tests.peers.postgres import Foundry, Installation, Postgres, installations
 from tests.peers.vault.peer import DoubleVault, Vault, double, real
@@ -97,6 +98,31 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
     found.require("mariadb")
     with running(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def state_server(postgres: Postgres) -> Postgres:
+    """The shared PostgreSQL, with what `fresh_state` copies."""
+    state.make_template(postgres)
+    return postgres
+
+
+@pytest.fixture
+def state_url(state_server: Postgres) -> Iterator[StateUrl]:
+    """A state in PostgreSQL for this test alone."""
+    with state.fresh_state(state_server) as where:
+        yield where
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def each_state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The test runs once for each kind of state: stages ask `state_in(tmp_path)` where theirs is."""
+    if request.param == "sqlite":
+        yield "sqlite"
+        return
+    where: StateUrl = request.getfixturevalue("state_url")
+    with state.in_place_of(tmp_path, where):
+        yield "postgres"
 
 
 @pytest.fixture

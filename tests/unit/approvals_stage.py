@@ -15,6 +15,7 @@ from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask
+from tests.peers.state import state_in
 
 ANN = Principal("ann", "human", ("dev",))
 BOB = Principal("bob", "human", ("dba",))
@@ -55,7 +56,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(folder: Path) -> AsyncIterator[Stage]:
-    store = await Store.open(folder / "state.db")
+    store = await Store.open(state_in(folder))
     try:
         yield Stage(store)
     finally:

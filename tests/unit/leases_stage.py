@@ -20,6 +20,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target, UpstreamTls
 from tests.peers.lease_list import leases
+from tests.peers.state import state_in
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -128,7 +129,7 @@ class Stage:
 async def stage(
     folder: Path, *others: str, source: SourceDouble | None = None, time: Time | None = None
 ) -> AsyncIterator[Stage]:
-    store = await Store.open(folder / "state.db")
+    store = await Store.open(state_in(folder))
     try:
         yield Stage(store, folder, source or SourceDouble(), time or Time(), *others)
     finally:

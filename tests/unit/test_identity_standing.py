@@ -15,6 +15,7 @@ from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import Unauthenticated
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
+from tests.peers.state import state_in
 from tests.unit.identity_stage import EC_KEY, NOW, URL, claims, human, signed
 from tests.unit.test_identity_binding import House, play
 
@@ -34,7 +35,7 @@ def said_to(path: Path, *revocations: Revocation) -> Standing:
     """What a broker knows that was started again after it heard these."""
 
     async def scene() -> Standing:
-        store = await Store.open(path / "state.db")
+        store = await Store.open(state_in(path))
         try:
             standing = await Standing.load(store, lambda: NOW)
             for each in revocations:

@@ -27,7 +27,7 @@ def tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in rows}
 
 
-def numbers(connection: Connection) -> list[int]:
+def numbers(connection: Connection | sqlite3.Connection) -> list[int]:
     return [number for (number,) in connection.execute("SELECT number FROM schema_version ORDER BY number")]
 
 

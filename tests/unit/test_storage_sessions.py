@@ -15,6 +15,7 @@ from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import BadInput, Unknown
 from hoopx_broker.terms.ids import SessionId
 from hoopx_broker.terms.people import Principal
+from tests.peers.state import state_in
 
 
 def opened(session: str, user: str = "ann", target: str = "prod-db", at: float = 100.0) -> Opened:
@@ -36,7 +37,7 @@ def opened(session: str, user: str = "ann", target: str = "prod-db", at: float =
 
 def with_sessions(path: Path, scene: Callable[[Sessions], Awaitable[None]]) -> None:
     async def play() -> None:
-        store = await Store.open(path / "state.db")
+        store = await Store.open(state_in(path))
         try:
             await scene(Sessions(store))
         finally:

@@ -15,6 +15,8 @@ from hoopx_broker.terms.leases import Lease, LeaseState
 from hoopx_broker.terms.people import Owner
 from hoopx_broker.terms.targets import Target, UpstreamTls
 
+EVERY = 2**31 - 1
+
 _COLUMNS = "id, holder, on_behalf_of, issuer, kind, labels, created_at, ended_at"
 _FILTERS = {
     "lease": "id IN (SELECT value FROM json_each(:lease))",
@@ -37,7 +39,7 @@ class Wanted(Struct, frozen=True):
     session: str = ""
     state: LeaseState | None = None
     ended: bool = False
-    limit: int = -1
+    limit: int = EVERY
 
 
 class Holding(Struct, frozen=True):
@@ -76,8 +78,9 @@ def _find(connection: Connection, wanted: Wanted) -> tuple[Holding, ...]:
     where = [_FILTERS[name] for name in values]
     if not wanted.ended:
         where.append("state <> 'ended'")
+    fits = " AND ".join(where or ["TRUE"])
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM leases WHERE {' AND '.join(where or ['1'])} ORDER BY created_at DESC, id LIMIT :limit",
+        f"SELECT {_COLUMNS} FROM leases WHERE {fits} ORDER BY created_at DESC, id LIMIT :limit",
         values | {"limit": wanted.limit},
     ).fetchall()
     leases = ledger.several(connection, [row[0] for row in rows])

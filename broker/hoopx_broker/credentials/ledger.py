@@ -11,7 +11,7 @@ from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Issued, Lease, Order, name_of
 
-_COLUMNS = "id, session, target, source, user, state, expires_at, handle, attempts, last_error, renewals, fades_at"
+_COLUMNS = 'id, session, target, source, "user", state, expires_at, handle, attempts, last_error, renewals, fades_at'
 # What the index of those few is found by: SQLite does not see that it follows. Leases that are over stay for ever.
 _UNENDED = "state <> 'ended'"
 
@@ -32,7 +32,7 @@ def add(connection: Connection, order: Order, now: float, doubtful_until: float)
 
 def go_live(connection: Connection, lease_id: LeaseId, issued: Issued) -> Lease:
     connection.execute(
-        "UPDATE leases SET state = 'live', doubtful_until = 0, user = :user, handle = :handle,"
+        "UPDATE leases SET state = 'live', doubtful_until = 0, \"user\" = :user, handle = :handle,"
         " expires_at = coalesce(:ends, expires_at) WHERE id = :id",
         {
             "user": name_of(issued.credential),
@@ -62,7 +62,8 @@ def begin_renewal(connection: Connection, lease_id: LeaseId, doubtful_until: flo
     if row is None:
         return None
     connection.execute(
-        "UPDATE leases SET doubtful_until = max(doubtful_until, ?) WHERE id = ?", (doubtful_until, lease_id)
+        "UPDATE leases SET doubtful_until = :until WHERE id = :id AND doubtful_until < :until",
+        {"until": doubtful_until, "id": lease_id},
     )
     return float(row[0])
 
@@ -70,7 +71,7 @@ def begin_renewal(connection: Connection, lease_id: LeaseId, doubtful_until: flo
 def go_on(connection: Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float) -> Lease:
     """Renewed: as it is known from now on, whatever became of it meanwhile."""
     connection.execute(
-        "UPDATE leases SET user = :user, handle = :handle, expires_at = :ends, renewals = renewals + 1,"
+        'UPDATE leases SET "user" = :user, handle = :handle, expires_at = :ends, renewals = renewals + 1,'
         " doubtful_until = :doubt WHERE id = :id AND state <> 'ended'",
         {
             "user": name_of(issued.credential),

@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from hoopx_broker.api.messages import LeaseRevoked, LeaseView, RevokeLeases
-from hoopx_broker.credentials.holdings import Holding, Holdings, Wanted
+from hoopx_broker.credentials.holdings import EVERY, Holding, Holdings, Wanted
 from hoopx_broker.seams.judge import Judge
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
@@ -122,7 +122,7 @@ def _asked(query: Mapping[str, str]) -> Wanted:
         state=_state(query.get("state", "")),
         ended=ended,
         # Those that others had must not push one's own off the list, so more are looked through than are shown.
-        limit=MAX_LOOKED_THROUGH if ended else -1,
+        limit=MAX_LOOKED_THROUGH if ended else EVERY,
     )
 
 

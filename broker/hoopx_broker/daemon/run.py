@@ -96,6 +96,11 @@ async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
 
 async def _turn_of(settings: BrokerConfig, stop: asyncio.Event) -> Hold | None:
     """Wait until the other broker on this state is gone, however it goes; None when told to stop before."""
+    if not isinstance(settings.state, Path):
+        raise BadInput(
+            f"`--standby` is for a state in a file, and `{settings.state}` takes several brokers at once",
+            "start this one without `--standby`: whichever lives takes over what the other left",
+        )
     load_policies(settings.policies)  # what is wrong with them is better known before they are needed
     return await take_over(settings.state, stop, _stands_by)
 
@@ -140,7 +145,7 @@ def _bind(settings: BrokerConfig) -> _Place:
 async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None) -> None:
     place = _bind(settings)
     stack.callback(place.listening.close)
-    keys = settings.state.parent / "keys"
+    keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     services, store = await _services(settings, keys, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)

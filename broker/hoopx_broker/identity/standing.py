@@ -132,7 +132,7 @@ def _write(connection: Connection, revocation: Revocation) -> None:
     connection.execute(
         f"INSERT INTO identity_revocations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (kind, issuer, name) DO UPDATE SET at = excluded.at, revoked_by = excluded.revoked_by,"
-        " reason = excluded.reason WHERE excluded.at >= at",
+        " reason = excluded.reason WHERE excluded.at >= identity_revocations.at",
         (
             revocation.kind,
             revocation.issuer,

@@ -26,7 +26,13 @@ class Rows(Protocol):
 
 
 class Connection(Protocol):
-    """Valid until the work returns. Parameters are written `?` in order, or `:name`."""
+    """Valid until the work returns. Parameters are written `?` in order, or `:name`.
+
+    What may be written, and what may not, is in `storage/sql.py`.
+    """
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
         """Run one statement."""
+
+    def tell(self, topic: str, message: str = "", /) -> None:
+        """Once this is committed, those who subscribed to `topic` hear `message`, at every broker on this state."""

@@ -14,6 +14,7 @@ from hoopx_broker.storage.errors import StateUnusable
 from hoopx_broker.storage.transaction import transaction
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_POSTGRES = ".postgres.sql"
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS schema_version (
@@ -25,11 +26,15 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 
 class Migration(Struct, frozen=True, order=True):
-    """One step of the schema. Released steps are never edited: a change is a new number."""
+    """One step of the schema. Released steps are never edited: a change is a new number.
+
+    `postgres` is its text for PostgreSQL, where `sql` is not for both.
+    """
 
     number: int
     name: str
     sql: str
+    postgres: str = ""
 
 
 def shipped() -> tuple[Migration, ...]:
@@ -38,10 +43,12 @@ def shipped() -> tuple[Migration, ...]:
 
 
 def read_folder(folder: Traversable) -> tuple[Migration, ...]:
+    """`NNNN_name.sql`, and `NNNN_name.postgres.sql` beside it where PostgreSQL needs another text."""
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
     found = sorted(
-        Migration(int(match[1]), match[2], file.read_text("utf-8"))
-        for file in folder.iterdir()
-        if (match := _FILE.fullmatch(file.name))
+        Migration(int(match[1]), match[2], text, texts.get(name.removesuffix(".sql") + _POSTGRES, ""))
+        for name, text in texts.items()
+        if (match := _FILE.fullmatch(name))
     )
     numbers = [migration.number for migration in found]
     if len(set(numbers)) != len(numbers):
@@ -52,15 +59,16 @@ def read_folder(folder: Traversable) -> tuple[Migration, ...]:
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     """Apply what is missing. A number that came late is applied too, so that rooms may add theirs independently."""
     with transaction(connection):
-        connection.execute(_RECORD)
+        connection.cursor().execute(_RECORD)
     applied = dict(connection.execute("SELECT number, name FROM schema_version").fetchall())
-    _refuse_strangers(applied, migrations)
+    refuse_strangers(applied, migrations)
     for migration in migrations:
         if migration.number not in applied:
             _apply(connection, migration)
 
 
-def _refuse_strangers(applied: dict[int, str], migrations: Sequence[Migration]) -> None:
+def refuse_strangers(applied: dict[int, str], migrations: Sequence[Migration]) -> None:
+    """Raises `StateUnusable` for steps that this broker does not have."""
     known = {migration.number: migration.name for migration in migrations}
     for number, name in sorted(applied.items()):
         if known.get(number) != name:
@@ -74,7 +82,7 @@ def _refuse_strangers(applied: dict[int, str], migrations: Sequence[Migration]) 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     with transaction(connection):
         for statement in statements_of(migration.sql):
-            connection.execute(statement)
+            connection.cursor().execute(statement)  # not the connection's own, which takes only what both read
             if not connection.in_transaction:
                 raise RuntimeError(f"migration {migration.number:04} `{migration.name}` ends its own transaction")
         row = (migration.number, migration.name)

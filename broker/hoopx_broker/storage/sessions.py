@@ -18,15 +18,10 @@ MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memo
 
 STATES = ("open", "ended", "unfinished")
 
-_COLUMNS = (
-    "on_behalf_of, id, user, target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended,"
-    " (SELECT json_group_array(json_object("
-    "'request', request, 'classes', json(classes), 'began_at', began_at, 'ended_at', ended_at"
-    ")) FROM unmaskings WHERE session = sessions.id) AS unmasked"
-)
+_COLUMNS = 'on_behalf_of, id, "user", target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended'
 
 _FILTERS = {
-    "user": "(user = :user OR on_behalf_of = :user)",
+    "user": '("user" = :user OR on_behalf_of = :user)',
     "target": "target = :target",
     "state": "state = :state",
 }
@@ -106,17 +101,16 @@ class Sessions:
             raise BadInput(f"`{state}` is no state of a session", f"use one of {', '.join(STATES)}")
         wanted = {"user": user, "target": target, "state": state}
         filters = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(["1", *(_FILTERS[column] for column in filters)])
+        where = " AND ".join(["TRUE", *(_FILTERS[column] for column in filters)])
         query = f"SELECT {_COLUMNS} FROM sessions WHERE {where} ORDER BY opened_at DESC, id DESC LIMIT :limit"
         values: dict[str, Any] = {**filters, "limit": max(0, min(limit, MAX_LIST))}
-        rows = await self._store.run(lambda connection: connection.execute(query, values).fetchall())
-        return tuple(_view(row) for row in rows)
+        return await self._store.run(lambda connection: _views(connection, query, values))
 
 
 def _insert(connection: Connection, opened: Opened) -> None:
     connection.execute(
         "INSERT INTO sessions"
-        " (id, user, on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease)"
+        ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease)'
         " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)",
         (
             opened.session,
@@ -134,21 +128,37 @@ def _insert(connection: Connection, opened: Opened) -> None:
 
 
 def _find(connection: Connection, session: str) -> SessionView:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (session,)).fetchone()
-    if row is None:
+    found = _views(connection, f"SELECT {_COLUMNS} FROM sessions WHERE id = :id", {"id": session})
+    if not found:
         raise Unknown(f"there is no session `{session}`", "`hoopx sessions ls` lists them")
-    return _view(row)
+    return found[0]
 
 
-def _view(row: Sequence[Any]) -> SessionView:
-    on_behalf_of, *facts, unmasked = row
-    seen = sorted(msgspec.json.decode(unmasked, type=list[Unmasked]), key=lambda each: each.began_at)
-    return msgspec.structs.replace(SessionView(*facts), unmasked=tuple(seen), on_behalf_of=on_behalf_of)
+def _views(connection: Connection, query: str, values: dict[str, Any]) -> tuple[SessionView, ...]:
+    rows = connection.execute(query, values).fetchall()
+    unmasked = _unmaskings(connection, [row[1] for row in rows])
+    return tuple(
+        msgspec.structs.replace(SessionView(*facts), unmasked=tuple(unmasked[facts[0]]), on_behalf_of=on_behalf_of)
+        for on_behalf_of, *facts in rows
+    )
+
+
+def _unmaskings(connection: Connection, sessions: Sequence[str]) -> dict[str, list[Unmasked]]:
+    """By session, the oldest first."""
+    seen: dict[str, list[Unmasked]] = {session: [] for session in sessions}
+    rows = connection.execute(
+        "SELECT session, request, classes, began_at, ended_at FROM unmaskings"
+        " WHERE session IN (SELECT value FROM json_each(:sessions)) ORDER BY began_at",
+        {"sessions": msgspec.json.encode(sessions).decode()},
+    )
+    for session, request, classes, began_at, ended_at in rows:
+        seen[session].append(Unmasked(request, msgspec.json.decode(classes, type=tuple[str, ...]), began_at, ended_at))
+    return seen
 
 
 def _end_unmaskings(connection: Connection, session: str, at: float, request: str | None = None) -> None:
     connection.execute(
         "UPDATE unmaskings SET ended_at = :at"
-        " WHERE session = :session AND ended_at = 0 AND (:request IS NULL OR request = :request)",
+        " WHERE session = :session AND ended_at = 0 AND (request = :request OR :request IS NULL)",
         {"session": session, "at": at, "request": request},
     )

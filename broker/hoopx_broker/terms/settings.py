@@ -124,6 +124,16 @@ class ServerTls(Struct, frozen=True):
     key: Path
 
 
+class StateUrl(Struct, frozen=True):
+    """A PostgreSQL database that holds the state. `shown` names it for people, without password and options."""
+
+    url: Secret
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
 class BrokerConfig(Struct, frozen=True):
     """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person."""
 
@@ -131,7 +141,7 @@ class BrokerConfig(Struct, frozen=True):
     port: int
     public_url: str
     tls: ServerTls | None
-    state: Path
+    state: Path | StateUrl
     recordings: Path
     policies: Path
     identity: tuple[OidcIssuer, ...]
@@ -139,3 +149,9 @@ class BrokerConfig(Struct, frozen=True):
     targets: dict[str, Target]
     accounts: tuple[tuple[str, ...], ...] = ()
     source: Path = field(default_factory=Path)
+
+    @property
+    def keys(self) -> Path:
+        """Where this broker's own keys are: on its own disk, beside its state or else beside its recordings."""
+        own = self.state if isinstance(self.state, Path) else self.recordings
+        return own.parent / "keys"

@@ -100,7 +100,7 @@ def _check_key(login: Login, key: str | None) -> None:
         raise OAuthError("invalid_grant", "this login is bound to a key, and the request does not prove that key")
 
 
-_LOGIN = "user, client, scope, signed_in_at, family_ends_at, family, key"
+_LOGIN = '"user", client, scope, signed_in_at, family_ends_at, family, key'
 
 
 def _find(connection: Connection, digest: str) -> Login | None:
@@ -109,7 +109,7 @@ def _find(connection: Connection, digest: str) -> Login | None:
 
 
 def _held(connection: Connection, digest: str, client: str, now: float) -> Login | None:
-    query = f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ? AND client = ? AND NOT spent AND expires_at > ?"
+    query = f"SELECT {_LOGIN} FROM identity_refresh WHERE hash = ? AND client = ? AND spent = 0 AND expires_at > ?"
     found = connection.execute(query, (digest, client, now)).fetchone()
     return Login(*found) if found is not None else None
 
