@@ -87,7 +87,7 @@ def _court() -> Hearing:
 
 async def _says(court: Hearing, text: str) -> Passage | Deny:
     asked = Judge(text.encode(), executes=True)
-    return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+    return court.known(asked) or await court.rule(asked, lambda *_: None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -49,7 +49,7 @@ class Scene:
 
     async def hides(self, text: str = "select * from customers") -> bool:
         asked = Judge(text.encode(), executes=True)
-        ruling = self.hearing.known(asked) or await self.hearing.rule(asked, lambda text, hint: None)
+        ruling = self.hearing.known(asked) or await self.hearing.rule(asked, lambda *_: None)
         self.hearing.transaction_ended()  # the server has answered
         assert isinstance(ruling, Passage), ruling
         return ruling.plan.hides

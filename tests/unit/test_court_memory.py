@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from hoopx_broker.session.court import Bench, Court
 from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.plea import Plea
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
-from hoopx_broker.terms.rulings import Ask, Deny
+from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.court_scene import ANN, SHOP, Bookkeeper, with_reader
 
@@ -29,15 +30,13 @@ class Scene:
         """What the pump does with a statement."""
         asked = Judge(text.encode(), executes=True)
         self.court.transaction_ended()  # the server has answered what was said before
-        return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
+        return self.court.known(asked) or await self.court.rule(asked, lambda *_: None)
 
     async def _catalog(self, before: Catalog | None) -> Catalog:
         self.catalogs += 1
         return Catalog()
 
-    async def _people(
-        self, asked: Judge, ask: Ask, say: Callable[[str, str], None]
-    ) -> tuple[frozenset[str], str] | Deny:
+    async def _people(self, plea: Plea) -> tuple[frozenset[str], str] | Deny:
         self.people += 1
         return frozenset({"dba"}), f"r_{self.people}"
 

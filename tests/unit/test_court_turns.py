@@ -47,8 +47,8 @@ def test_many_sessions_of_one_person_leave_a_reader_for_the_others() -> None:
         async with asyncio.TaskGroup() as group:
             for which in range(5):
                 asked = Judge(f"SELECT {which}".encode(), executes=True)
-                group.create_task(court(reader, anns).rule(asked, lambda text, hint: None))
-            group.create_task(court(reader, bobs).rule(Judge(b"SELECT 'bob'", executes=True), lambda text, hint: None))
+                group.create_task(court(reader, anns).rule(asked, lambda *_: None))
+            group.create_task(court(reader, bobs).rule(Judge(b"SELECT 'bob'", executes=True), lambda *_: None))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert reader.reading == [b"SELECT 0", b"SELECT 'bob'"]

@@ -73,7 +73,7 @@ class Scene:
 
     async def says(self, court: Hearing, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
-        ruling = court.known(asked) or await court.rule(asked, lambda text, hint: None)
+        ruling = court.known(asked) or await court.rule(asked, lambda *_: None)
         court.transaction_ended()  # the server has answered
         return ruling
 

@@ -72,7 +72,7 @@ def test_a_ruling_about_values_holds_for_these_values_alone() -> None:
 
         async def says(*values: bytes) -> Passage | Deny:
             asked = Judge(b"SELECT $1", executes=True, parameters=values)
-            return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+            return court.known(asked) or await court.rule(asked, lambda *_: None)
 
         assert isinstance(await says(), Passage)
         for value, kind in ((b"a", Passage), (b"secret", Deny), (b"a", Passage), (b"secret", Deny)):
@@ -107,7 +107,7 @@ def test_what_was_let_through_to_be_prepared_is_asked_about_again_when_it_runs()
 
         async def says(text: bytes, *values: bytes, executes: bool) -> Passage | Deny:
             asked = Judge(text, executes=executes, parameters=values)
-            return court.known(asked) or await court.rule(asked, lambda text, hint: None)
+            return court.known(asked) or await court.rule(asked, lambda *_: None)
 
         prepared = await says(b"SELECT $1", executes=False)
         assert isinstance(prepared, Passage)

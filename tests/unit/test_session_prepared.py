@@ -67,7 +67,7 @@ class Scene:
 
     async def says(self, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
-        return self.court.known(asked) or await self.court.rule(asked, lambda text, hint: None)
+        return self.court.known(asked) or await self.court.rule(asked, lambda *_: None)
 
 
 def play(act: Callable[[Scene], Awaitable[None]], catalog: Catalog | None = None) -> None:
@@ -165,7 +165,7 @@ def test_what_one_stream_did_to_its_names_is_no_matter_of_another() -> None:
 
         async def says(hearing: Hearing, text: str) -> Passage | Deny:
             asked = Judge(text.encode(), executes=True)
-            return hearing.known(asked) or await hearing.rule(asked, lambda text, hint: None)
+            return hearing.known(asked) or await hearing.rule(asked, lambda *_: None)
 
         for one, other in ((ann, bob), (bob, ann)):
             assert isinstance(await says(one, "SELECT * FROM t"), Passage)
@@ -186,12 +186,12 @@ def test_a_name_of_one_stream_means_nothing_to_another() -> None:
         for each in (ann, bob):
             for text in ("PREPARE p AS SELECT * FROM orders", "EXECUTE p", "EXECUTE p"):
                 asked = Judge(text.encode(), executes=True)
-                assert isinstance(each.known(asked) or await each.rule(asked, lambda text, hint: None), Passage)
+                assert isinstance(each.known(asked) or await each.rule(asked, lambda *_: None), Passage)
         scene.policy = Closed()
         for each in (ann, bob):
             asked = Judge(b"EXECUTE p", executes=True)
-            assert isinstance(each.known(asked) or await each.rule(asked, lambda text, hint: None), Deny)
+            assert isinstance(each.known(asked) or await each.rule(asked, lambda *_: None), Deny)
         third = scene.another()
-        assert isinstance(await third.rule(Judge(b"EXECUTE p", executes=True), lambda text, hint: None), Passage)
+        assert isinstance(await third.rule(Judge(b"EXECUTE p", executes=True), lambda *_: None), Passage)
 
     play(act)

@@ -13,8 +13,8 @@ from msgspec import structs
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import pump as room
-from hoopx_broker.session.court import Say
 from hoopx_broker.session.idle import IdleWatch
+from hoopx_broker.session.plea import Say
 from hoopx_broker.session.pump import Pump, Surroundings
 from hoopx_broker.terms.entries import Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed

@@ -104,7 +104,7 @@ class Scene:
 
     async def says(self, text: str, stream: Hearing | None = None) -> Passage | Deny:
         hearing, asked = stream or self.stream, Judge(text.encode(), executes=True)
-        return hearing.known(asked) or await hearing.rule(asked, lambda text, hint: None)
+        return hearing.known(asked) or await hearing.rule(asked, lambda *_: None)
 
     async def is_raw(self, column: str = "email") -> bool:
         return is_raw(await self.sees(f"select {column} from customers"))

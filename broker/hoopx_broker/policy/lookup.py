@@ -26,6 +26,11 @@ class Bearings(Struct, frozen=True):
     temporary: frozenset[str] = frozenset()
     made: frozenset[TableName] = frozenset()
 
+    @property
+    def sure_path(self) -> tuple[str, ...] | None:
+        """The one path that holds, where nothing of the session's own comes before it."""
+        return self.paths[0] if self.paths is not None and len(self.paths) == 1 and not self.temporary else None
+
 
 ANYWHERE = Bearings()
 

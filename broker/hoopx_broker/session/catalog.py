@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,10 +18,13 @@ from hoopx_broker.session.catalog_rows import (
     read_function,
     read_search_path,
 )
+from hoopx_broker.session.definitions import read_definitions_of
+from hoopx_broker.session.estimates import Estimate, estimate
+from hoopx_broker.session.plea import Plea
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.facts import FunctionName, Unreadable
+from hoopx_broker.terms.facts import FunctionName, StatementFacts, Unreadable
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.outline import Outline
 from hoopx_broker.terms.targets import Target
@@ -93,6 +96,19 @@ class CatalogReader:
         """The function of this oid. Raises `BackendFailed`."""
         async with self._connected() as connection:
             return await read_function(connection, oid)
+
+    async def definitions(self, facts: Sequence[StatementFacts]) -> str:
+        """As `definitions.read_definitions_of`. Raises `BackendFailed`."""
+        async with self._connected() as connection:
+            return await read_definitions_of(connection, facts)
+
+    async def estimate(self, plea: Plea, canonical: str) -> Estimate:
+        """As `estimates.estimate`; what fails is told in it."""
+        try:
+            async with self._connected() as connection:
+                return await estimate(connection, plea, canonical)
+        except BackendFailed:
+            return Estimate(unknown="the database could not be asked")
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:

@@ -16,6 +16,7 @@ from hoopx_broker.session import parameters
 from hoopx_broker.session.bearings import Compass, may_relex
 from hoopx_broker.session.ground import Ground, ReadCatalog
 from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
+from hoopx_broker.session.plea import AskPeople, Plea, Say
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.session.sight import Sight, introduction, sight
@@ -29,9 +30,6 @@ from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.wire.effects import Judge, Passage
 
-Say = Callable[[str, str], None]
-# Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
-AskPeople = Callable[[Judge, Ask, Say], Awaitable[tuple[frozenset[str], str] | Deny]]
 # Gives the function of an oid, or None where there is none.
 FindFunction = Callable[[int], Awaitable[FunctionName | None]]
 
@@ -41,6 +39,7 @@ _PREPARES = Deny(
     "judge",
     "send the statement itself, or let the driver prepare it",
 )
+_CHANGED = "what it would do was changed while people decided about it"
 
 
 class Start(Struct, frozen=True):
@@ -215,7 +214,7 @@ class Court:
         run = hearing.compass.read(meant, self._catalog)
         ruling = self._judge(asked, (*resolved, *run), frozenset())
         if isinstance(ruling, Ask):
-            return _PREPARES if meant else await self._ask(asked, resolved, ruling, say, hearing)
+            return _PREPARES if meant else await self._ask(asked, (facts, resolved), ruling, say, hearing)
         sure = run if hearing.prepared.is_sure(facts, run) else ()
         settled = self._settle(resolved, ruling, hearing, run=sure)
         if isinstance(settled, Passage):
@@ -232,13 +231,22 @@ class Court:
         circumstances = Circumstances(minute, self._reason, self._ticket, 0, approvals, values, pending)
         return self._bench.judge().statements(self._who, self._target, facts, circumstances, self._seen.columns)
 
-    async def _ask(self, asked: Judge, facts: Facts, ask: Ask, say: Say, hearing: Hearing) -> Passage | Deny:
+    async def _ask(
+        self, asked: Judge, both: tuple[Facts, Facts], ask: Ask, say: Say, hearing: Hearing
+    ) -> Passage | Deny:
+        """`both` are the facts as they were said, and as their names are found."""
+        said, facts = both
         if not asked.executes:  # preparing does nothing yet; people are asked when it is run
             settled = self._settle(facts, Allow(ask.rules), hearing)
             return settled if isinstance(settled, Deny) else msgspec.structs.replace(settled, is_pending=True)
         if any(statement.kind == "prepare" for statement in facts):
             return _PREPARES
-        answer = await self._bench.ask_people(asked, ask, say)
+
+        async def changed() -> str:
+            return "" if await self._read_anew(said, hearing) == facts else _CHANGED
+
+        path = hearing.compass.bearings.sure_path
+        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed))
         if isinstance(answer, Deny):
             return answer
         self._enter(self._now())  # people took their time
@@ -247,6 +255,13 @@ class Court:
         if isinstance(ruling, Ask):
             return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
         return self._settle(facts, ruling, hearing, request)
+
+    async def _read_anew(self, said: Facts, hearing: Hearing) -> Facts:
+        """What these statements do by the catalog as it is now. Raises `BackendFailed`."""
+        if not hearing.structure.is_open:
+            self._own_changes += 1  # whoever has changed it, by whatever way: nothing that was read before counts
+            await self._refresh()
+        return hearing.compass.read(said, self._catalog)
 
     def _settle(
         self, facts: Facts, ruling: Allow | Deny, hearing: Hearing, request: str | None = None, run: Facts = ()

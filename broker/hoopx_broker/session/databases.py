@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from hoopx_broker.api.messages import AskToUnmask, Event, RequestView
-from hoopx_broker.approvals.matter import Matter
-from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.masking.labels import UNREADABLE
 from hoopx_broker.session.catalog import CatalogReader, Fresh
-from hoopx_broker.session.court import AskPeople, Bench, Court, Say, Start
+from hoopx_broker.session.court import Bench, Court, Start
 from hoopx_broker.session.database_session import DatabaseParts, login_of
 from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.holding import Holder
 from hoopx_broker.session.live import Notify
-from hoopx_broker.session.matters import whole_statement
 from hoopx_broker.session.permits import duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.session.unmasking import Wish, ask_to_unmask
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.entries import Opened
-from hoopx_broker.terms.errors import HoopxError
-from hoopx_broker.terms.ids import LeaseId, RequestId
+from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import DatabaseLogin
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Ask, Deny
 from hoopx_broker.terms.targets import Target
-from hoopx_broker.wire.effects import Judge
 
-# How long a statement is held for people; the client just waits, and most clients have no limit of their own.
-STATEMENT_WAIT_SECONDS = 15 * 60
 MAX_TOLD = 20  # labels to put right, in one line: anybody who owns a table may write more of them
 
 
@@ -51,7 +43,7 @@ class Databases:
         fresh = self._fresh(LeaseId(opened.lease), target)
         reader = CatalogReader(target, login, services.crew, services.reader, fresh)
         try:
-            bench = self._bench(opened.principal, target, reader)
+            bench = self._bench(opened, target, reader)
             start = Start(await reader.search_path(), login.user)
             catalog = await bench.ground.at(int(services.clock()) // 60, bench.read_catalog)
         except BaseException:
@@ -79,50 +71,18 @@ class Databases:
 
         return fresh
 
-    def _bench(self, who: Principal, target: Target, reader: CatalogReader) -> Bench:
-        services = self._services
+    def _bench(self, opened: Opened, target: Target, reader: CatalogReader) -> Bench:
+        services, who = self._services, opened.principal
         return Bench(
             services.judge,
             services.reader,
             reader.catalog,
-            self._asker(who, target),
+            Holder(services, opened, reader).ask,
             self._grounds[target.name],
             services.clock,
             self._turns.setdefault((who.issuer, who.on_behalf_of or who.user), asyncio.Lock()),
             reader.function,
         )
-
-    def _asker(self, who: Principal, target: Target) -> AskPeople:
-        async def ask(asked: Judge, ruling: Ask, say: Say) -> tuple[frozenset[str], str] | Deny:
-            return await ask_for_statement(self._services, who, target, asked, ruling, say)
-
-        return ask
-
-
-async def ask_for_statement(
-    services: Services, who: Principal, target: Target, asked: Judge, ruling: Ask, say: Say
-) -> tuple[frozenset[str], str] | Deny:
-    """Hold a statement until people have answered, or its client has gone."""
-    rule = ruling.rules[0]
-    matter = Matter("statement", target.name, services.judge().version, whole_statement(asked))
-    try:
-        request = await services.desk.ask(matter, who, ruling, reason=ruling.reason, wait=STATEMENT_WAIT_SECONDS)
-    except HoopxError as error:
-        return Deny(error.message, rule, error.hint)
-    id_ = RequestId(request.id)
-    say(
-        f"this statement waits for {people_of(request.approvers)}: request `{id_}`",
-        f"an approver runs `hoopx approve {id_}`",
-    )
-    try:
-        await services.desk.wait(id_, STATEMENT_WAIT_SECONDS)
-        return await services.desk.spend(id_, who, matter), request.id
-    except HoopxError as error:
-        return Deny(error.message, rule, error.hint)
-    except asyncio.CancelledError:  # the client left: nobody waits for an answer any more
-        with suppress(HoopxError):  # it is decided already, or the state is gone too
-            await services.desk.cancel(id_, who)
-        raise
 
 
 def _warn_of_typos(target: Target, catalog: Catalog, notify: Notify) -> None:

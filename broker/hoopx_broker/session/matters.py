@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from hoopx_broker.terms.approvals import Effects
+from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.wire.effects import Judge
 
 
 def whole_statement(asked: Judge) -> str:
     """The text, then a comment line for each parameter. Two statements that differ in anything differ here."""
-    return "\n".join([asked.text.decode(), *_parameters(asked)])
+    return "\n".join([asked.text.decode(), *parameter_lines(asked)])
 
 
-def _parameters(asked: Judge) -> Iterator[str]:
+def parameter_lines(asked: Judge) -> Iterator[str]:
+    """Their values, in the order of their numbers."""
     for at, value in enumerate(asked.parameters):
         yield f"-- ${at + 1} = {_shown(value, is_binary=_format_of(asked.formats, at) == 1)}"
+
+
+def effects_of(facts: Sequence[StatementFacts]) -> Effects:
+    """What these statements would do, by the facts that they were judged by."""
+    actions = {action for each in facts for action in each.actions} | {
+        word for each in facts for word in each.dangerous
+    }
+    tables = {f"{use.action} {_named(use.schema, use.name)}" for each in facts for use in each.tables}
+    functions = {_named(name.schema, name.name) for each in facts for name in each.functions}
+    return Effects(tuple(sorted(actions)), tuple(sorted(tables)), tuple(sorted(functions)))
+
+
+def _named(schema: str | None, name: str) -> str:
+    return f"{schema}.{name}" if schema else name
 
 
 def _format_of(formats: tuple[int, ...], at: int) -> int:

@@ -16,7 +16,7 @@ from hoopx_broker.session.backend import Backend
 from hoopx_broker.session.catalog import Fresh
 from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
-from hoopx_broker.terms.entries import Entry
+from hoopx_broker.terms.entries import Approval, Entry
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import Target
@@ -307,10 +307,11 @@ class Pump:
             self._perform(self._engine.tell(*told))
         self._perform(self._engine.on_ruling(ruling))
 
-    def _say(self, text: str, hint: str) -> None:
-        """Tell the client, and the person at the session, that its statement waits."""
-        self._around.tell("waiting", f"{text}; {hint}")
-        self._turn(lambda: self._perform(self._engine.tell(text, hint)))
+    def _say(self, text: str, hint: str, approval: Approval | None = None, /) -> None:
+        """Tell the client, and the person at the session, what its statement waits for."""
+        kind = "waiting" if approval is None or approval.event == "asked" else approval.event
+        self._around.tell(kind, f"{text}; {hint}" if hint else text)
+        self._turn(lambda: self._perform(self._engine.tell(text, hint, approval)))
 
     def _break(self, error: BrokenPeer) -> None:
         self._around.tell("failed", f"the connection was closed: {error}")

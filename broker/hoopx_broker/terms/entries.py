@@ -10,7 +10,8 @@ from hoopx_broker.terms.people import Principal
 class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     """The first entry. Times are seconds since the Unix epoch.
 
-    `region` and `account` are of AWS; `obligations` is what the rules that allowed it bind its credential to.
+    `region` and `account` are of AWS; `obligations` is what the rules that allowed it bind its credential to. With
+    `glass` nobody was asked, by rules that let its user through and have it reviewed.
     """
 
     session: str
@@ -35,6 +36,7 @@ class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     region: str = ""
     account: str = ""
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    glass: bool = False
 
 
 class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True):
@@ -48,6 +50,7 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
     """A statement was judged. `n` counts within the stream; `ruling` is allow, deny or ask.
 
     `shadow` is what rules in shadow would have made of it, as ``deny by `x` ``; empty where they change nothing.
+    `request` is the one whose approval was used for it.
     """
 
     stream: str
@@ -64,7 +67,7 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
 class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
     """A prepared statement (`statement` is its `n`) ran with these parameters, in the formats of Bind.
 
-    `shadow` is as in `Statement`, with these parameters.
+    `shadow` and `request` are as in `Statement`, with these parameters.
     """
 
     stream: str
@@ -73,6 +76,7 @@ class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
     parameters: tuple[bytes | None, ...] = ()
     formats: tuple[int, ...] = ()
     shadow: str = ""
+    request: str | None = None
 
 
 class Columns(Struct, frozen=True, tag="columns", omit_defaults=True):
@@ -153,10 +157,30 @@ class LeaseNote(Struct, frozen=True, omit_defaults=True):
     why: str = ""
 
 
+class Approval(Struct, frozen=True, omit_defaults=True):
+    """What became of a request that this session depends on, or a statement of it. `kind` is the request's.
+
+    `event` is `asked`, `approve` or `deny` (a vote), `broken-glass` (nobody was asked; `approvers` review it) or
+    `extended`. `by` did it, at `at`. `until` is how long it waits, or when the session ends now. `statement` is all
+    that would run, parameters included.
+    """
+
+    event: str
+    request: str
+    kind: str
+    by: str = ""
+    comment: str = ""
+    at: float = 0
+    until: float = 0
+    approvers: dict[str, int] = field(default_factory=dict)
+    statement: str = ""
+
+
 class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
     """The server, or hoopx, told the client something outside a result.
 
-    With an `unmask` or a `lease` it is about the whole session, and `stream` is empty.
+    With an `unmask` or a `lease` it is about the whole session, and `stream` is empty; so it is with an `approval` that
+    is not of a statement.
     """
 
     stream: str
@@ -165,6 +189,7 @@ class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
     message: str
     unmask: Unmask | None = None
     lease: LeaseNote | None = None
+    approval: Approval | None = None
 
 
 class StreamClosed(Struct, frozen=True, tag="stream-closed", omit_defaults=True):

@@ -236,7 +236,7 @@ class Engine:
             passage = structs.replace(passage, plan=self.doubt)
         self._lexing.on_passage(may_relex=passage.may_relex, runs=frame.kind != frames.PARSE)
         if frame.kind == frames.EXECUTE:
-            return self._run(frame, passage.plan, passage.allow.shadow)
+            return self._run(frame, passage.plan, passage)
         self._count += 1
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
@@ -252,7 +252,8 @@ class Engine:
 
     def _call(self, frame: Frame, passage: Passage) -> list[Effect]:
         said, statement = messages.function_call(frame), Note(self._statement(self._called, passage))
-        ran = entries.Executed(self._stream, self._count + 1, self._count, said.arguments, said.formats)
+        called = self._count, said.arguments, said.formats
+        ran = entries.Executed(self._stream, self._count + 1, *called, request=passage.request)
         self._count += 1
         exchange = Exchange(Kind.FUNCTION, self._count, passage.plan)
         exchange.fields = (messages.Field(0, 0, 0, said.result_format, "result"),)
@@ -305,13 +306,15 @@ class Engine:
         asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats, types=types)
         return self._judge(frame, asked)
 
-    def _run(self, frame: Frame, plan: Plan, shadow: str = "") -> list[Effect]:
+    def _run(self, frame: Frame, plan: Plan, passage: Passage | None = None) -> list[Effect]:
         name = messages.executed(frame)
         portal = self._names.portal(name, self.doubt)
         if portal.prepared.in_doubt:
             plan = self.doubt
         self._count += 1
-        ran = entries.Executed(self._stream, self._count, portal.prepared.n, portal.parameters, portal.formats, shadow)
+        shadow, request = (passage.allow.shadow, passage.request) if passage is not None else ("", None)
+        said = portal.prepared.n, portal.parameters, portal.formats
+        ran = entries.Executed(self._stream, self._count, *said, shadow, request)
         effects: list[Effect] = [Note(ran)]
         if plan.hides and not portal.described:
             portal.described = True
@@ -376,11 +379,11 @@ class Engine:
 
     # The end.
 
-    def tell(self, text: str, hint: str = "") -> list[Effect]:
-        """Tell the client something in passing, as a NOTICE."""
+    def tell(self, text: str, hint: str = "", approval: entries.Approval | None = None) -> list[Effect]:
+        """Tell the client something in passing, as a NOTICE; about an approval, where it is."""
         if self._phase is not Phase.READY:
             return []
-        note = Note(entries.Notice(self._stream, "NOTICE", "00000", text))
+        note = Note(entries.Notice(self._stream, "NOTICE", "00000", text, approval=approval))
         return [note, Send(Side.CLIENT, messages.notice(text, hint=hint))]
 
     def on_end(self, side: Side) -> list[Effect]:
