@@ -89,7 +89,7 @@ def keys(context: typer.Context, config: Config = "") -> None:
         from hoopx_broker.recording.keys import EvidenceKey
     settings = load(_path(kit, config), kit.environ)
     host = urlsplit(settings.public_url).hostname or "hoopx"
-    key = EvidenceKey.load_or_create(settings.state.parent / "keys" / "evidence.key", host)
+    key = EvidenceKey.load_or_create(settings.keys / "evidence.key", host)
     if kit.out.form is Form.JSON:
         kit.out.json({"evidence_key": key.verifier})
     else:
