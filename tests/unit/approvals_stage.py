@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.matter import Matter
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask
@@ -23,6 +25,7 @@ CID = Principal("cid", "human", ("dba",))
 DEE = Principal("dee", "human", ("dba", "security"))
 EVE = Principal("eve", "human", ("sales",))
 
+NOON = 1_795_780_800.0  # Friday, 27 November 2026, 12:00 UTC
 OPENING = Matter("session", "prod-db", "sha256:1", duration=3600)
 DELETION = Matter("statement", "prod-db", "sha256:1", statement="delete from orders where id = 7")
 ONE_DBA = Ask("needs a look", ("sensitive",), {"dba": 1})
@@ -33,11 +36,22 @@ DBA_AND_SECURITY = Ask("needs both", ("sensitive", "secret"), {"dba": 1, "securi
 class Stage:
     """A desk at a time that moves only when told."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, accounts: Iterable[Iterable[str]] = ()) -> None:
         self.store = store
-        self.now = 1_000_000.0
+        self.now = NOON
+        self.heard: list[str] = []
+        self.desk = self.another_desk(accounts)
+
+    def another_desk(self, accounts: Iterable[Iterable[str]] = (), name: str = "r") -> Desk:
+        """Of another broker on the same state, whose ids begin with `name`."""
         numbers = count(1)
-        self.desk = Desk(store, lambda: self.now, lambda: RequestId(f"r_{next(numbers)}"))
+        ids = lambda: RequestId(f"{name}_{next(numbers)}")  # noqa: E731
+        link = "https://hoopx/requests/".__add__
+        return Desk(self.store, lambda: self.now, ids, link=link, hear=self._hear, accounts=accounts)
+
+    def _hear(self, connection: Connection, happening: Happening, view: RequestView) -> None:
+        assert (happening.request, happening.state) == (view.id, view.state)
+        self.heard.append(f"{view.id} {happening.event}")
 
     async def asked(self, matter: Matter = OPENING, ruling: Ask = ONE_DBA, requester: Principal = ANN) -> RequestId:
         return RequestId((await self.ask(matter, ruling, requester)).id)
@@ -55,10 +69,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
+async def stage(folder: Path, accounts: Iterable[Iterable[str]] = ()) -> AsyncIterator[Stage]:
     store = await Store.open(state_in(folder))
     try:
-        yield Stage(store)
+        yield Stage(store, accounts)
     finally:
         await store.close()
 
@@ -66,12 +80,12 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
 Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
 
 
-def player(folder: Path) -> Play:
+def player(folder: Path, accounts: Iterable[Iterable[str]] = ()) -> Play:
     """Runs scenes on a stage whose store is in `folder`."""
 
     def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
         async def on_stage() -> None:
-            async with stage(folder) as s:
+            async with stage(folder, accounts) as s:
                 await scene(s)
 
         asyncio.run(on_stage())

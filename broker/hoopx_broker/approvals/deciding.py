@@ -43,6 +43,8 @@ def vote(turn: Turn, request: str, approver: Principal, verdict: Verdict, commen
 def review(turn: Turn, request: str, reviewer: Principal, word: Word, comment: str) -> RequestView:
     """The first `object` closes it; `accept` when the quorum of the reviewers is reached."""
     filed = turn.found(request)
+    if not filed.view.glass:
+        raise refusals.not_to_review(filed.view)
     groups = _groups_of(turn, reviewer, filed, filed.reviewers)
     if filed.view.review != "open":
         raise refusals.not_to_review(filed.view)

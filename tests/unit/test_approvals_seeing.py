@@ -1,0 +1,174 @@
+"""Who sees what of requests: lists, what a requester did before, and news of what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from hoopx_broker.approvals import asking, deciding, docket
+from hoopx_broker.approvals.asking import Wish
+from hoopx_broker.approvals.turn import Turn
+from hoopx_broker.storage.connection import Connection
+from hoopx_broker.terms.approvals import Effects
+from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.people import Principal
+from tests.unit.approvals_stage import ANN, BOB, DEE, DELETION, EVE, ONE_DBA, OPENING, TWO_DBAS, Play, Stage, player
+
+SECURITY = structs.replace(ONE_DBA, approvers={"security": 1})
+LONG_AGO = 10_000.0
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    return player(tmp_path)
+
+
+def test_a_view_says_all_that_was_asked(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        effects = Effects(("update",), ("update shop.orders",), rows=12.0)
+        matter = structs.replace(DELETION, canonical="DELETE FROM orders", session="s_1", effects=effects)
+        view = await s.desk.ask(matter, ANN, ONE_DBA, reason="fix")
+        assert (view.canonical, view.session, view.effects, view.policy) == (
+            "DELETE FROM orders",
+            "s_1",
+            effects,
+            "sha256:1",
+        )
+        assert view.link == f"https://hoopx/requests/{view.id}"
+        assert await s.desk.get(RequestId(view.id), BOB) == view
+        assert await s.desk.list(viewer=BOB) == (view,)
+        again = await s.desk.ask(structs.replace(matter, effects=Effects(rows=99.0)), ANN, ONE_DBA, reason="fix")
+        assert again == view, "what the database expects changes by the minute, and binds nothing"
+        await s.desk.vote(RequestId(view.id), BOB, "approve")
+        assert await s.desk.spend(RequestId(view.id), ANN, structs.replace(matter, effects=None)) == {"dba"}
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("difference", "change"),
+    [("session", {"session": "s_2"}), ("statement", {"canonical": "x"}), ("set of classes", {"classes": ("email",)})],
+)
+def test_an_approval_is_bound_to_session_form_and_classes_too(
+    play: Play, difference: str, change: dict[str, object]
+) -> None:
+    async def scene(s: Stage) -> None:
+        request = await s.approved(DELETION)
+        with pytest.raises(Exception, match=f"was for another {difference}"):
+            await s.desk.spend(request, ANN, structs.replace(DELETION, **change))
+
+    play(scene)
+
+
+def test_the_past_of_a_requester_is_what_the_viewer_may_see_of_it(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        bot = Principal("bot", "agent", (), on_behalf_of="ann")
+        before = [await s.asked(ruling=structs.replace(ONE_DBA, rules=(rule,))) for rule in "ab"]
+        for_her = await s.asked(requester=bot)
+        hidden = await s.asked(ruling=SECURITY)
+        others = await s.asked(requester=EVE)
+        s.now += 1
+        now = await s.asked(DELETION)
+        assert {view.id for view in await s.desk.past(now, BOB)} == {*before, for_her}
+        assert {view.id for view in await s.desk.past(now, DEE)} == {*before, for_her, hidden}
+        assert {view.id for view in await s.desk.past(for_her, BOB)} == {*before, now}
+        assert await s.desk.past(others, BOB) == ()
+        for viewer in (EVE, Principal("dba-bot", "agent", ("dba",))):
+            with pytest.raises(Unknown):
+                await s.desk.past(now, viewer)
+
+    play(scene)
+
+
+def test_whoever_waits_for_changes_hears_of_each_kind(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        assert await s.desk.changes(0, 0) == 0
+
+        async def next_after(number: int) -> int:
+            async with asyncio.timeout(5):
+                return await s.desk.changes(number, 60)
+
+        async with asyncio.TaskGroup() as group:
+            waiter = group.create_task(next_after(0))
+            await asyncio.sleep(0.01)
+            request = await s.asked(ruling=TWO_DBAS)
+        assert waiter.result() == 1
+        async with asyncio.TaskGroup() as group:
+            waiter = group.create_task(next_after(1))
+            await asyncio.sleep(0.01)
+            await s.desk.vote(request, BOB, "approve")
+        assert waiter.result() == 2
+        assert await s.desk.changes(1, 60) == 2, "what happened before is there at once"
+        assert await s.desk.changes(2, 0.01) == 2, "and what does not happen is not waited for too long"
+        assert s.desk._bells.is_silent
+
+    play(scene)
+
+
+def test_whoever_waits_for_changes_hears_what_time_does(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        await s.desk.ask(OPENING, ANN, ONE_DBA, wait=0.05)
+        loop = asyncio.get_running_loop()
+        started, began = loop.time(), s.now
+        s.desk._clock = lambda: began + loop.time() - started
+        async with asyncio.timeout(5):
+            assert await s.desk.changes(1, 60) == 2
+
+    play(scene)
+
+
+def test_a_thousand_requests_are_listed_by_three_queries(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "MAX_WAITING", LONG_AGO)
+
+    async def scene(s: Stage) -> None:
+        def file(connection: Connection) -> None:
+            turn = Turn(connection, s.now, s.desk._house)
+            for number in range(docket.MAX_LIST):
+                wish = Wish(OPENING, ANN, TWO_DBAS, reason=str(number))
+                view = asking.ask(turn, wish, RequestId(f"r_{number}"), s.now + 900)
+                deciding.vote(turn, view.id, BOB, "approve", "")
+
+        await s.store.run(file)
+        queries: list[str] = []
+        await s.store.run(lambda _: s.store._connection.set_trace_callback(queries.append))
+        began = time.perf_counter()
+        views = await s.desk.list(viewer=BOB, limit=docket.MAX_LIST)
+        took = time.perf_counter() - began
+        assert len(views) == docket.MAX_LIST
+        assert all(len(view.ballots) == 1 for view in views)
+        assert len([query for query in queries if query.startswith("SELECT")]) <= 3
+        assert took < 5, "a hundredth of it, on an idle machine"
+
+    play(scene)
+
+
+def test_lists_use_an_index_for_what_they_look_for(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        human = "coalesce(on_behalf_of, requester) = 'a'"
+        plans = {
+            f"SELECT count(*) FROM requests WHERE state = 'waiting' AND {human}": "human",
+            "SELECT id FROM requests WHERE review = 'open' ORDER BY created_at DESC": "to_review",
+            "SELECT id FROM requests WHERE 1 = 1 ORDER BY created_at DESC, id LIMIT 9": "by_time",
+            "SELECT id FROM requests WHERE state IN ('waiting', 'approved') AND expires_at <= 1": "due",
+            "SELECT event FROM requests_journal WHERE request = 'r' ORDER BY number": "by_request",
+        }
+        for query, index in plans.items():
+            plan = await s.store.run(lambda c, sql=query: c.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())  # type: ignore[misc]
+            assert index in plan[0][3], (query, plan)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("filters", "what"), [({"state": "open"}, "state of a request"), ({"review": "x"}, "review")])
+def test_a_filter_that_is_none_is_told(play: Play, filters: dict[str, str], what: str) -> None:
+    async def scene(s: Stage) -> None:
+        with pytest.raises(BadInput, match=what) as refused:
+            await s.desk.list(**filters)  # type: ignore[arg-type]
+        assert "use one of" in refused.value.hint
+
+    play(scene)
