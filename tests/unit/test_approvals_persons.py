@@ -118,14 +118,16 @@ def test_accounts_that_were_listed_after_the_votes_count_once_from_then_on(tmp_p
     player(tmp_path, ACCOUNTS)(after)
 
 
-@pytest.mark.parametrize("kind", ["job", "agent"])
-def test_a_job_decides_nothing_for_it_does_what_its_file_says(play: Play, kind: str) -> None:
+def test_a_job_decides_where_its_rules_put_it_into_the_group_and_an_agent_never_does(play: Play) -> None:
     async def scene(s: Stage) -> None:
         request = await s.asked()
-        worker = Principal("repo:shop", "job" if kind == "job" else "agent", ("dba",))
-        with pytest.raises(Denied, match="is decided by people, and `repo:shop` is"):
-            await s.desk.vote(request, worker, "approve")
-        assert await s.desk.list(viewer=worker) == ()
+        agent = Principal("bot", "agent", ("dba",))
+        with pytest.raises(Denied, match="is decided by people, and `bot` is an agent"):
+            await s.desk.vote(request, agent, "approve")
+        assert await s.desk.list(viewer=agent) == ()
+        job = Principal("repo:shop", "job", ("dba",))
+        assert [view.id for view in await s.desk.list(viewer=job)] == [request]
+        assert (await s.desk.vote(request, job, "approve")).state == "approved"
 
     play(scene)
 

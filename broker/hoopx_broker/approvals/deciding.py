@@ -10,7 +10,7 @@ from hoopx_broker.api.messages import Ballot, RequestView
 from hoopx_broker.approvals import ballots, demands, docket, quorum, refusals
 from hoopx_broker.approvals.ballots import REVIEWS, VOTES, Cast
 from hoopx_broker.approvals.docket import Filed
-from hoopx_broker.approvals.matter import Verdict, Word, is_human
+from hoopx_broker.approvals.matter import Verdict, Word, is_agent
 from hoopx_broker.approvals.persons import names_of, person_of
 from hoopx_broker.approvals.turn import Turn
 from hoopx_broker.terms.people import Principal
@@ -63,7 +63,7 @@ def _groups_of(turn: Turn, who: Principal, filed: Filed, asked: Mapping[str, int
     """The asked groups that this one speaks for; raises `Denied` where there is none."""
     if turn.persons.are_one(names_of(who), filed.known_as):
         raise refusals.own_request(filed.view, asked)
-    if not is_human(who):
+    if is_agent(who):
         raise refusals.people_decide(filed.view, who, asked)
     groups = tuple(sorted(set(who.groups) & set(asked)))
     if not groups:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hoopx_broker.api.messages import RequestView
-from hoopx_broker.approvals.matter import Matter, is_human
+from hoopx_broker.approvals.matter import Matter, is_agent
 from hoopx_broker.approvals.refusals import people_of, rules_of
 from hoopx_broker.conditions.tickets import fits
 from hoopx_broker.conditions.together import may_break
@@ -58,14 +58,14 @@ def refuse_closed(view: RequestView, now: float) -> None:
 
 
 def refuse_unbreakable(ruling: Ask, matter: Matter, who: Principal, reason: str) -> None:
-    """Every rule that asks has to let one of the groups of this human, who says why.
+    """Every rule that asks has to let one of the groups of this one, who says why.
 
     Of the conditions the length alone holds: hours and tickets are what an emergency has not got.
     """
     rules = rules_of(ruling.rules)
-    if not is_human(who):
+    if is_agent(who):
         raise Denied(
-            f"`{spoken(who.user, who.on_behalf_of)}` is no person, and only people break the glass of {rules}",
+            f"`{spoken(who.user, who.on_behalf_of)}` is an agent, and no agent breaks the glass of {rules}",
             "a person does, with `--break-glass --reason …`",
         )
     if not may_break(ruling.conditions, who.groups):

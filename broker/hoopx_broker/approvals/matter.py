@@ -49,17 +49,17 @@ def digest(*facts: object) -> str:
 
 
 def deciding_groups(who: Principal) -> tuple[str, ...]:
-    """The groups for which one decides what others ask: those of people alone, whatever groups others are in.
+    """The groups for which one decides what others ask. An agent decides nothing, whatever groups it is in.
 
-    An agent is talked into things by what it reads, and its human, who can vote, has not looked at anything. A job does
-    what is in a file that the requester may have changed.
+    It is talked into things by what it reads, and its human, who can vote, has not looked at anything. A job that the
+    rules of its issuer put into a group that decides is there because somebody who runs the broker wants it to.
     """
-    return who.groups if is_human(who) else ()
+    return () if is_agent(who) else who.groups
 
 
-def is_human(who: Principal) -> bool:
-    """Neither an agent nor a job, nor anybody who acts for somebody else."""
-    return who.kind == "human" and who.on_behalf_of is None
+def is_agent(who: Principal) -> bool:
+    """An agent, or anybody who acts for somebody else."""
+    return who.kind == "agent" or who.on_behalf_of is not None
 
 
 def speaks_for(who: Principal, requester: Principal) -> bool:

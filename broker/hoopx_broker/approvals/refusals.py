@@ -38,9 +38,8 @@ def not_one_of(view: RequestView, who: Principal, asked: Mapping[str, int]) -> D
 
 
 def people_decide(view: RequestView, who: Principal, asked: Mapping[str, int]) -> Denied:
-    kind = "an agent" if who.kind == "agent" or who.on_behalf_of is not None else "a job"
     return Denied(
-        f"request `{view.id}` is {_job(view)}ed by people, and `{spoken(who.user, who.on_behalf_of)}` is {kind}",
+        f"request `{view.id}` is {_job(view)}ed by people, and `{spoken(who.user, who.on_behalf_of)}` is an agent",
         f"one of {people_of(asked)} has to look at it: `hoopx requests show {view.id}`",
     )
 
