@@ -31,19 +31,17 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
-from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
+from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening
-from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -54,8 +52,6 @@ from hoopx_broker.terms.targets import Target
 
 # The largest call carries a reason and a comment.
 MAX_BODY = 64 * 1024
-# A long poll ends before the idle limits of common proxies; the CLI asks again.
-MAX_POLL_SECONDS = 50
 MAX_LISTED = 500
 MAX_LOOKED_THROUGH = 1_000
 _CHUNK = 256 * 1024
@@ -73,7 +69,7 @@ class House(Struct, frozen=True):
     sessions: Sessions
     store: Store
     about: About
-    opening: Opening
+    requests: Requests
     people: People
     leases: Leases
     loyalty: Loyalty
@@ -200,51 +196,20 @@ class Api:
     # Requests.
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
-        ask = await self._body(request, AskFor)
-        target = target_for(self._services, who, ask.target)
-        seconds = duration_of(ask.duration, target)
-        now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
-        ruling = self._services.judge().opening(who, target, now)
-        match ruling:
-            case Allow():
-                raise BadInput(f"a session on `{target.name}` needs no approval", f"run `hoopx connect {target.name}`")
-            case Deny():
-                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
-            case Ask():
-                return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
+        return await self._house.requests.ask(who, await self._body(request, AskFor))
 
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
-        return await self._house.opening.ask_to_unmask(await self._body(request, AskToUnmask), who)
+        return await self._house.requests.ask_to_unmask(who, await self._body(request, AskToUnmask))
 
     async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
-        views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
-        return {"requests": list(views)}
+        return await self._house.requests.listed(who, request.query_params)
 
     async def _request(self, request: Request, who: Principal) -> RequestView:
-        seconds = _number(request, "wait", MAX_POLL_SECONDS)
-        id_ = RequestId(request.path_params["id"])
-        view = await self._seen(id_, who)
-        return await self._services.desk.wait(id_, seconds) if seconds else view
-
-    async def _seen(self, id_: RequestId, who: Principal) -> RequestView:
-        """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
-        try:
-            return await self._services.desk.get(id_, who)
-        except Unknown:
-            raise not_an_approver(await self._services.desk.get(id_), who) from None
+        return await self._house.requests.one(who, _id(request), _number(request, "wait", MAX_POLL_SECONDS))
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
-        vote, id_ = await self._body(request, Vote), RequestId(request.path_params["id"])
-        match request.path_params["verdict"]:
-            case "approve" | "deny" as verdict:
-                view = await self._services.desk.vote(id_, who, verdict, vote.comment)
-            case "cancel":
-                view = await self._services.desk.cancel(id_, who)
-            case _:
-                raise Unknown("there is no such call", "upgrade hoopx")
-        if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
-            await self._house.opening.unmaskings.refresh()
-        return view
+        vote = await self._body(request, Vote)
+        return await self._house.requests.say(who, _id(request), request.path_params["verdict"], vote)
 
     # Leases.
 
@@ -310,6 +275,10 @@ class Api:
 def _presented(request: Request) -> Presented:
     headers, path = request.headers, request.scope["raw_path"].decode("latin-1")
     return presented(headers.getlist("authorization"), headers.getlist("dpop"), request.method, path)
+
+
+def _id(request: Request) -> RequestId:
+    return RequestId(request.path_params["id"])
 
 
 def owner_of(view: SessionView) -> Owner:
