@@ -58,7 +58,9 @@ _CONTROLS = {
 # As xterm, the console of Linux, rxvt and tmux send them.
 _SEQUENCES = {
     **{f"{lead}{end}": key for lead in "[O" for end, key in zip("ABHF", (Key.UP, Key.DOWN, Key.HOME, Key.END))},
-    **{"[5~": Key.PAGE_UP, "[6~": Key.PAGE_DOWN, "OM": Key.ENTER},
+    "[5~": Key.PAGE_UP,
+    "[6~": Key.PAGE_DOWN,
+    "OM": Key.ENTER,
     **{f"[{number}~": Key.HOME for number in (1, 7)},
     **{f"[{number}~": Key.END for number in (4, 8)},
 }
@@ -129,5 +131,9 @@ class Keyboard:
         self._left = rest
         if not end:
             return None
-        pasted, self._pasting = Pasted(" ".join(self._pasting.split())), None
+        pasted, self._pasting = Pasted(_on_one_line(self._pasting)), None
         return pasted
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())

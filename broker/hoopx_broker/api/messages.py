@@ -297,6 +297,16 @@ class RequestView(Struct, frozen=True):
     reviews: tuple[Ballot, ...] = ()
 
 
+class Listed(Struct, frozen=True):
+    """`GET /v1/requests`: those that fit, the newest first. `cursor` is the number of what happened last.
+
+    With `wait` and `since` it is answered as soon as something happened after that number and changed the list.
+    """
+
+    requests: tuple[RequestView, ...]
+    cursor: int = 0
+
+
 class AskFor(Struct, frozen=True):
     """`POST /v1/requests`: for a session. `key` makes asking again the same ask, whatever became of it."""
 
