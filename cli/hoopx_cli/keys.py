@@ -55,9 +55,10 @@ _CONTROLS = {
     "\x15": Key.ERASE_LINE,
     "\x0c": Key.REDRAW,
 }
+_ARROWS = {"A": Key.UP, "B": Key.DOWN, "H": Key.HOME, "F": Key.END}
 # As xterm, the console of Linux, rxvt and tmux send them.
 _SEQUENCES = {
-    **{f"{lead}{end}": key for lead in "[O" for end, key in zip("ABHF", (Key.UP, Key.DOWN, Key.HOME, Key.END))},
+    **{f"{lead}{end}": key for lead in "[O" for end, key in _ARROWS.items()},
     "[5~": Key.PAGE_UP,
     "[6~": Key.PAGE_DOWN,
     "OM": Key.ENTER,

@@ -1,4 +1,4 @@
-"""A request as whoever decides on it has to see it: what would be done, to the letter, by whom, why, and on whose word."""
+"""A request as whoever decides on it has to see it: what would be done, to the letter, by whom, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for one approver: the list, the request that is open, and what is being answered. No terminal, no broker."""
+"""What waits for one approver: the list, the request that is open, the answer that is being written."""
 
 from __future__ import annotations
 

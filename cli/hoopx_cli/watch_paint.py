@@ -90,7 +90,7 @@ def _card(board: Board, card: Card, columns: int, rows: int) -> list[Line]:
     """What is seen here counts as read; other widths break lines elsewhere, so there it begins anew."""
     essential = list(_laid(essence(card.request), columns))
     past = history(card.past) if card.past else []
-    lines = essential + [*_laid(circumstances(card.request), columns), *_laid(past, columns)]
+    lines = [*essential, *_laid(circumstances(card.request), columns), *_laid(past, columns)]
     room = rows if len(lines) <= rows else rows - 1  # the last line says what is below
     top = min(max(card.top, 0), max(len(lines) - room, 0))
     read_to = card.read_to if card.columns == columns or card.is_read else 0
