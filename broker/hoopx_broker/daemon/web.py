@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +20,13 @@ from hoopx_broker.api.messages import (
     AskToUnmask,
     LeaseRevoked,
     LeaseView,
+    Listed,
     PassFor,
     PassGiven,
+    Past,
     Refusal,
     RequestView,
+    Review,
     Revoke,
     RevokedView,
     RevokeLeases,
@@ -35,7 +39,7 @@ from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
-from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests
+from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
@@ -44,6 +48,7 @@ from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
 from hoopx_broker.terms.people import Owner, Principal, spoken
@@ -103,6 +108,9 @@ class Api:
             self._route("/v1/requests", Api._ask, "POST"),
             self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
             self._route("/v1/requests/{id}", Api._request),
+            self._route("/v1/requests/{id}/past", Api._past),
+            self._route("/v1/requests/{id}/journal", Api._journal),
+            self._route("/v1/requests/{id}/review", Api._review, "POST"),
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
             self._route("/v1/leases", Api._leases),
             self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
@@ -201,11 +209,21 @@ class Api:
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
         return await self._house.requests.ask_to_unmask(who, await self._body(request, AskToUnmask))
 
-    async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
-        return await self._house.requests.listed(who, request.query_params)
+    async def _requests(self, request: Request, who: Principal) -> Listed:
+        wait, since = _number(request, "wait", MAX_POLL_SECONDS), _number(request, "since", sys.maxsize)
+        return await self._house.requests.listed(who, request.query_params, wait, since)
 
     async def _request(self, request: Request, who: Principal) -> RequestView:
         return await self._house.requests.one(who, _id(request), _number(request, "wait", MAX_POLL_SECONDS))
+
+    async def _past(self, request: Request, who: Principal) -> Past:
+        return await self._house.requests.past(who, _id(request))
+
+    async def _journal(self, request: Request, who: Principal) -> dict[str, tuple[Happening, ...]]:
+        return await self._house.requests.journal(who, _id(request))
+
+    async def _review(self, request: Request, who: Principal) -> RequestView:
+        return await self._house.requests.review(who, _id(request), await self._body(request, Review))
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
         vote = await self._body(request, Vote)
@@ -291,10 +309,7 @@ def refusal(error: HoopxError) -> bytes:
 
 
 def _number(request: Request, name: str, most: int) -> int:
-    text = request.query_params.get(name, "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadInput(f"`{name}` is not a number", "upgrade hoopx")
-    return min(int(text), most)
+    return number(request.query_params, name, most)
 
 
 async def _read(request: Request, shape: type[_Shape]) -> _Shape:
