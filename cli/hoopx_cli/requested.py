@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hoopx_broker.api.messages import Ballot, Past, RequestView, SessionView
 from hoopx_broker.api.visible import suspects, visible, visible_prose
+from hoopx_broker.conditions.written import lines as conditions_of
 from hoopx_broker.terms.approvals import Effects
 from hoopx_broker.terms.people import spoken as named
 from hoopx_cli.durations import spoken
@@ -61,6 +62,7 @@ def circumstances(request: RequestView) -> Facts:
         ("reads as", visible(request.canonical) if request.canonical not in ("", request.statement) else ""),
         ("state", _state(request)),
         ("rules", ", ".join(request.rules)),
+        ("conditions", "\n".join(conditions_of(request.conditions))),
         ("approvers", people(request.approvers)),
         ("missing", missing(request)),
         ("votes", "\n".join(map(_vote, request.ballots))),

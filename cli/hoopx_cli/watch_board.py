@@ -110,8 +110,8 @@ class Board:
         self._answered.add(request.id)
         self._drop(request.id)
         self.card = self.prompt = None
-        counted = "your vote counts, more are needed" if request.state == "waiting" else f"is {request.state}"
-        self.note = f"{request.id}: {counted}"
+        counted = "has your vote, and waits for more" if request.state == "waiting" else f"is {request.state}"
+        self.note = f"{request.id} {counted}"
 
     def refused(self, why: str) -> None:
         """The broker does not take an answer."""

@@ -117,7 +117,8 @@ def _laid(facts: Sequence[tuple[str, str]], columns: int) -> Iterator[Line]:
                 Line(f"{name + ':' if not at else '':{column}}{piece}", style) for at, piece in enumerate(pieces)
             )
         else:
-            yield from (Line(text, style) for text in wrapped(f"{name}: {value}", columns))
+            pieces = list(wrapped(f"{name}: {value}", columns - 2))
+            yield from (Line(f"{'  ' if at else ''}{piece}", style) for at, piece in enumerate(pieces))
 
 
 _EXACT = frozenset({"statement", "reads as"})

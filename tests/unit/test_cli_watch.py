@@ -161,7 +161,7 @@ def test_ones_own_vote_takes_it_off_the_list_for_good() -> None:
     made = board(request())
     made.show(request(), None)
     made.answered(request(approvers={"dba": 2}))
-    assert "more are needed" in made.note
+    assert "waits for more" in made.note
     made.take([request()])  # made before the vote, and late
     assert not made.waiting
 
