@@ -44,7 +44,10 @@ class Renew(Struct, frozen=True, tag="renew"):
 
 
 class Waiting(Struct, frozen=True, tag="waiting"):
-    """An approval is needed. `approvers` maps a group to how many of its people must agree, `link` is its page."""
+    """An approval is needed. `approvers` maps a group to how many of its people must agree, `link` is its page.
+
+    `is_fresh`: it was filed for this session, so whoever does not want the session any more may take it back.
+    """
 
     request: str
     approvers: dict[str, int]
@@ -52,6 +55,7 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     reason: str
     expires_at: float
     link: str = ""
+    is_fresh: bool = False
 
 
 class Opened(Struct, frozen=True, tag="opened"):

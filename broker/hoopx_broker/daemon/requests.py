@@ -47,7 +47,7 @@ class Requests(Struct, frozen=True):
             case Deny():
                 raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
             case Ask():
-                return await ask_for_session(self.services, who, target, now, ruling, asked.wait)
+                return await ask_for_session(self.services, who, target, now, ruling, asked.wait, asked.key)
 
     async def ask_to_unmask(self, who: Principal, asked: AskToUnmask) -> RequestView:
         return await self.opening.ask_to_unmask(asked, who)
