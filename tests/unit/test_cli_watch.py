@@ -22,7 +22,7 @@ LONG = "\n".join(f"UPDATE orders SET paid = true WHERE id = {number};" for numbe
 
 
 def request(id_: str = "r_1", **more: Any) -> RequestView:
-    facts = {
+    facts: dict[str, Any] = {
         "id": id_,
         "state": "waiting",
         "kind": "statement",
@@ -77,7 +77,7 @@ def test_nothing_is_answered_from_the_list() -> None:
 
 def test_an_open_request_is_answered_with_a_comment() -> None:
     made = shown(board(request()), request())
-    typed = [Char("a"), *map(Char, "fine by ne"), Key.BACKSPACE, Key.BACKSPACE, Char("m"), Char("e")]
+    typed: list[Typed] = [Char("a"), *map(Char, "fine by ne"), Key.BACKSPACE, Key.BACKSPACE, Char("m"), Char("e")]
     assert press(made, *typed) is None
     assert "approve r_1?" in text(screen(made))
     assert press(made, Key.ENTER) == Answer("r_1", "approve", "fine by me")
