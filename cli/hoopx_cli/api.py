@@ -15,12 +15,16 @@ from msgspec import Struct
 from hoopx_broker.api.messages import (
     About,
     AskFor,
+    AskToExtend,
     AskToUnmask,
     LeaseRevoked,
     LeaseView,
+    Listed,
     PassFor,
     PassGiven,
+    Past,
     RequestView,
+    Review,
     Revoke,
     RevokedView,
     RevokeLeases,
@@ -52,10 +56,6 @@ ISSUER = "/oidc"
 
 class _Targets(Struct, frozen=True):
     targets: list[TargetView]
-
-
-class _Requests(Struct, frozen=True):
-    requests: list[RequestView]
 
 
 class _Revoked(Struct, frozen=True):
@@ -112,8 +112,25 @@ class Api:
     def ask_to_unmask(self, order: AskToUnmask) -> RequestView:
         return self._ask("POST", "/v1/requests/unmask", RequestView, order)
 
-    def requests(self, state: str = "") -> list[RequestView]:
-        return self._ask("GET", "/v1/requests" + _query(state=state), _Requests).requests
+    def ask_to_extend(self, order: AskToExtend) -> RequestView:
+        return self._ask("POST", "/v1/requests/extension", RequestView, order)
+
+    def requests(self, **wanted: str) -> list[RequestView]:
+        """`wanted`: state, review, target, requester, mine and to_decide (`true`), and limit."""
+        return list(self._ask("GET", "/v1/requests" + _query(**wanted), Listed).requests)
+
+    def to_decide(self, since: int | None = None, wait: int = 0) -> Listed:
+        """What waits for this identity's vote; with `since` when that has changed, or after so many seconds."""
+        until = {"since": str(since), "wait": str(min(wait, LONGEST_POLL_SECONDS))} if since is not None else {}
+        return self._ask("GET", "/v1/requests" + _query(to_decide="true", limit="1000", **until), Listed)
+
+    def past(self, id_: str) -> Past:
+        """What its requester did lately."""
+        return self._ask("GET", f"/v1/requests/{quote(id_, safe='')}/past", Past)
+
+    def review(self, id_: str, verdict: str, comment: str) -> RequestView:
+        """`verdict` is accept or object."""
+        return self._ask("POST", f"/v1/requests/{quote(id_, safe='')}/review", RequestView, Review(verdict, comment))
 
     def request(self, id_: str, wait: int = 0) -> RequestView:
         """The request; with `wait`, as soon as it changes or after so many seconds (at most a long poll's length)."""

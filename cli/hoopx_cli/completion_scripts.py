@@ -27,6 +27,7 @@ _KINDS = {
     "requests show": _REQUESTS,
     "requests wait": _REQUESTS,
     "requests cancel": _REQUESTS,
+    "requests review": _REQUESTS,
     "sessions show": _SESSIONS,
     "sessions replay": _SESSIONS,
     "sessions verify": _SESSIONS,

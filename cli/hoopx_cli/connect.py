@@ -22,6 +22,10 @@ Ticket = Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs
 For = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")]
 Wait = Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")]
 Request = Annotated[str, typer.Option(metavar="ID", help="Use this approved request.")]
+Key = Annotated[str, typer.Option(metavar="TEXT", help="Asking again with the same key is the same request.")]
+Glass = Annotated[
+    bool, typer.Option("--break-glass", help="Go through at once where rules let you, and be reviewed afterwards.")
+]
 
 
 @app.command(cls=CommandWithChild)
@@ -35,6 +39,8 @@ def connect(
     for_: For = "",
     wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long.")] = "15m",
     request: Request = "",
+    key: Key = "",
+    break_glass: Glass = False,
 ) -> int:
     """Example: hoopx connect prod-db --reason 'ticket 42'
 
@@ -48,7 +54,9 @@ def connect(
     from hoopx_cli.doors import Door
 
     door = _door(port, socket)
-    order = Open(target, reason, ticket, seconds_of(for_, "--for"), seconds_of(wait, "--wait"), request or None)
+    length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
+    check_ways(request, key, is_glass=break_glass)
+    order = Open(target, reason, ticket, length, patience, request or None, break_glass, key)
     if kit.child is not None:
         return front.stay(kit, [order], Door(*door), front.run_child(kit, command_of(kit)))
 
@@ -64,6 +72,13 @@ def connect(
     if was_open and code:
         kit.out.say(f"the session with `{target}` is over")
     return code
+
+
+def check_ways(request: str, key: str, *, is_glass: bool) -> None:
+    """Raises `BadInput` where it is not clear by which approval a session is to be opened."""
+    if request and (key or is_glass):
+        other = "--key" if key else "--break-glass"
+        raise BadInput(f"--request names an approval, and {other} asks for another", "give one of them")
 
 
 def command_of(kit: Kit) -> tuple[str, ...]:

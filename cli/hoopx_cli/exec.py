@@ -10,7 +10,7 @@ from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.access import demand_distinct
 from hoopx_cli.commands import CommandWithChild, group
-from hoopx_cli.connect import For, Reason, Request, Ticket, Wait, command_of
+from hoopx_cli.connect import For, Glass, Key, Reason, Request, Ticket, Wait, check_ways, command_of
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import kit_of
 
@@ -26,23 +26,28 @@ def exec_(
     for_: For = "",
     wait: Wait = "",
     request: Request = "",
+    key: Key = "",
+    break_glass: Glass = False,
 ) -> int:
     """Example: hoopx exec prod-db -- psql -c 'select 1'
 
     Run a command with PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and DATABASE_URL set, and <TARGET>_DATABASE_URL
     for each of several targets. With an AWS account it has that account's keys in AWS_* and no others; with several,
     each is a profile of its target's name. Input, output, signals and the exit code are the command's own.
-    Where an approval is needed it leaves with 12 and the request's id, unless --wait is given.
+    Where an approval is needed it leaves with 12 and the request's id, unless --wait is given: then it goes on when
+    that is given, and leaves with 13 when it is refused. A job that is tried again asks once with a --key.
     """
     kit = kit_of(context)
     command = command_of(kit)
     demand_distinct(targets)
-    if request and len(targets) > 1:
-        raise BadInput("--request is for one target", "run one command for each target")
+    check_ways(request, key, is_glass=break_glass)
+    if (request or key) and len(targets) > 1:
+        named = "--request" if request else "--key"
+        raise BadInput(f"{named} is for one target", "run one command for each target")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import front
     from hoopx_cli.doors import Door
 
     length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
-    orders = [Open(target, reason, ticket, length, patience, request or None) for target in targets]
+    orders = [Open(target, reason, ticket, length, patience, request or None, break_glass, key) for target in targets]
     return front.stay(kit, orders, Door(), front.run_child(kit, command))

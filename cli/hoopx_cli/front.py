@@ -69,7 +69,8 @@ Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
 
 def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
     """Open a session for each order, `use` them, end them; returns the exit code."""
-    entrance = Entrance(kit.settings, Broker(kit.settings.broker, kit.tls), kit.credential(), kit.credential, kit.out)
+    broker = Broker(kit.settings.broker, kit.tls)
+    entrance = Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
 
     async def hold_and_use(stack: AsyncExitStack, signals: Signals) -> int:
         held = [await _hold(stack, entrance, order, door) for order in orders]

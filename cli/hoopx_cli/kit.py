@@ -59,6 +59,10 @@ class Kit:
 
         return issuer_trust(self.settings.broker, self.tls)
 
+    def take_back(self, request: str) -> None:
+        """Cancel a request that this process has filed. Raises a `HoopxError` where it is decided already."""
+        self.api.vote(request, "cancel", "")
+
     def credential(self) -> Credential:
         """What a call to the broker carries. Raises `Unauthenticated`, or `Denied` for an agent without its own."""
         return self.caller.credential()

@@ -67,6 +67,10 @@ class Output:
         self._stdout.buffer.write(chunk)
         self._stdout.buffer.flush()
 
+    def paint(self, codes: str) -> None:
+        """A screen drawn by ourselves, escape codes and all; what the terminal cannot show leaves a mark as wide."""
+        self.raw(codes.encode(self._stdout.encoding or "utf-8", "replace"))
+
     @property
     def is_terminal(self) -> bool:
         return self._stdout.isatty()

@@ -1,21 +1,20 @@
-"""`hoopx request`, `requests ls/show/wait/cancel`, `approve` and `deny`."""
+"""`hoopx request` and `requests ls/show/wait/cancel/review`."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated
 
 import typer
 
-from hoopx_broker.api.messages import AskFor, AskToUnmask, RequestView
+from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, RequestView
 from hoopx_broker.terms.errors import BadInput, Refused, StillPending
-from hoopx_broker.terms.people import spoken as named
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of, spoken
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
+from hoopx_cli.requested import everything, missing, requester_of
 from hoopx_cli.targets import people
 
 app = group("Example: hoopx request prod-db --reason 'ticket 42'")
@@ -24,7 +23,7 @@ app.add_typer(requests, name="requests")
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="A request's id, as `hoopx requests ls` lists it.")]
 Comment = Annotated[str, typer.Option(metavar="TEXT", help="Said to the requester and kept with the vote.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before voting.")]
+Flag = typer.Option(show_default=False)
 
 
 @app.command(cls=BrokerCommand)
@@ -37,9 +36,18 @@ def request(
         str, typer.Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
     ] = "",
     wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for the answer for so long.")] = "",
+    key: Annotated[
+        str, typer.Option(metavar="TEXT", help="Asking again with the same key is the same request: for retries.")
+    ] = "",
     unmask: Annotated[
         str, typer.Option(metavar="CLASS,...", help="Ask to see these classes of masked data raw instead.")
     ] = "",
+    extend: Annotated[
+        str, typer.Option(metavar="SESSION", help="Ask to let this open session go on for --for longer instead.")
+    ] = "",
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="With --unmask: go through at once, and be reviewed afterwards.")
+    ] = False,
 ) -> int:
     """Example: hoopx request prod-db --reason 'ticket 42' --for 1h --wait 15m
 
@@ -47,20 +55,48 @@ def request(
     Without --wait it returns at once; with it, 0 is approved, 13 refused and 12 not answered yet.
 
     With --unmask, ask to see masked data raw: from the approval on, in all your sessions with the target, for as long
-    as --for says; `hoopx requests cancel ID` ends it.
+    as --for says; `hoopx requests cancel ID` ends it. With --extend, ask to let an open session go on: it does by
+    itself once that is approved.
     """
     kit = kit_of(context)
     patience, duration = seconds_of(wait, "--wait"), seconds_of(for_, "--for")
+    if unmask and extend:
+        raise BadInput("--unmask and --extend exclude each other", "ask for one of them")
+    if break_glass and not unmask:
+        raise _glass_is_for_opening(target, extend)
     if unmask:
-        asked = kit.api.ask_to_unmask(AskToUnmask(target, _classes(unmask), reason, ticket, duration, patience))
+        classes = _classes(unmask)
+        order = AskToUnmask(target, classes, reason, ticket, duration, patience, key, break_glass)
+        asked = kit.api.ask_to_unmask(order)
+    elif extend:
+        _check_target(kit, target, extend)
+        asked = kit.api.ask_to_extend(AskToExtend(extend, reason, ticket, duration, patience, key))
     else:
-        asked = kit.api.ask(AskFor(target, reason, ticket, duration, patience))
+        asked = kit.api.ask(AskFor(target, reason, ticket, duration, patience, key))
     if asked.state == "waiting":
         kit.out.say(f"needs approval by {people(asked.approvers)}; approve with: hoopx approve {asked.id}")
+        if asked.link:
+            kit.out.say(f"or on its page: {asked.link}")
     if not patience:
         _print(kit, asked)
         return 0
     return _settle(kit, _wait(kit, asked, patience))
+
+
+def _glass_is_for_opening(target: str, session: str) -> BadInput:
+    if session:
+        return BadInput("no glass is broken to extend a session", "ask without --break-glass, or open a new session")
+    hint = f"run: hoopx connect {target} --break-glass --reason WHY"
+    return BadInput("--break-glass goes through at once, so there is nothing to ask for", hint)
+
+
+def _check_target(kit: Kit, target: str, session: str) -> None:
+    """A session that was mistyped must not get the time that another was to have."""
+    of = kit.api.session(session).target
+    if of != target:
+        raise BadInput(
+            f"session `{session}` is with `{of}`, not with `{target}`", f"hoopx request {of} --extend {session}"
+        )
 
 
 @requests.command(cls=BrokerCommand)
@@ -69,13 +105,23 @@ def ls(
     state: Annotated[
         str, typer.Option(metavar="STATE", help="waiting, approved, denied, cancelled, expired or used.")
     ] = "",
+    review: Annotated[
+        str, typer.Option(metavar="STATE", help="What went through at once: open, accepted or objected.")
+    ] = "",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those about this target.")] = "",
+    requester: Annotated[str, typer.Option(metavar="USER", help="Only what this user asked for.")] = "",
+    mine: Annotated[bool, typer.Option("--mine", help="Only yours, and your agents'.")] = False,
+    to_decide: Annotated[bool, typer.Option("--to-decide", help="Only those that wait for your vote.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 50,
 ) -> None:
-    """Example: hoopx requests ls --state waiting
+    """Example: hoopx requests ls --to-decide
 
     List requests, the newest first.
     """
     kit = kit_of(context)
-    found = sorted(kit.api.requests(state), key=lambda one: one.created_at, reverse=True)
+    wanted = {"state": state, "review": review, "target": target, "requester": requester, "limit": str(limit)}
+    flags = {"mine": "true" if mine else "", "to_decide": "true" if to_decide else ""}
+    found = kit.api.requests(**wanted, **flags)
     names.keep(kit.settings.home, "requests", (one.id for one in found))
     if kit.out.form is Form.JSON:
         kit.out.json(found)
@@ -83,24 +129,27 @@ def ls(
     if not found:
         kit.out.say("no requests to show")
         return
-    rows = [
-        (one.id, one.state, one.kind, one.target, requester_of(one), people(one.approvers), one.reason) for one in found
-    ]
-    kit.out.table(("request", "state", "kind", "target", "requester", "approvers", "reason"), rows)
+    heads = ("request", "state", "kind", "target", "requester", "approvers", "reason")
+    kit.out.table(heads, map(_row, found), spare=("approvers", "kind"))
+
+
+def _row(one: RequestView) -> tuple[str, ...]:
+    state = f"{one.state}, review {one.review}" if one.glass else one.state
+    return (one.id, state, one.kind, one.target, requester_of(one), people(one.approvers), one.reason)
 
 
 @requests.command(cls=BrokerCommand)
 def show(context: typer.Context, id_: RequestId) -> None:
     """Example: hoopx requests show r_4k2m8q0xyz
 
-    Show one request: who asks for what and why, and who has voted.
+    Show one request: who asks for what and why, exactly what would run, and who has voted.
     """
     kit = kit_of(context)
     found = kit.api.request(id_)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
     else:
-        _describe(kit, found)
+        describe(kit, found)
 
 
 @requests.command(cls=BrokerCommand)
@@ -128,44 +177,27 @@ def cancel(context: typer.Context, id_: RequestId) -> None:
     _print(kit, kit.api.vote(id_, "cancel", ""))
 
 
-@app.command(cls=BrokerCommand)
-def approve(context: typer.Context, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
-    """Example: hoopx approve r_4k2m8q0xyz --comment 'fine by me'
+@requests.command(cls=BrokerCommand)
+def review(
+    context: typer.Context,
+    id_: RequestId,
+    accept: Annotated[bool, typer.Option("--accept", help="It was right to go through.")] = False,
+    object_: Annotated[bool, typer.Option("--object", help="It was not; one objection closes the review.")] = False,
+    comment: Comment = "",
+) -> None:
+    """Example: hoopx requests review r_4k2m8q0xyz --accept --comment 'the shop was down'
 
-    Agree to a request, after showing exactly what would run, or be seen.
+    Say what you think of what went through by breaking the glass. `hoopx requests ls --review open` lists what nobody
+    has looked at yet, and `hoopx requests show ID` what was done.
     """
-    _vote(kit_of(context), id_, "approve", comment, is_sure=yes)
-
-
-@app.command(cls=BrokerCommand)
-def deny(context: typer.Context, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
-    """Example: hoopx deny r_4k2m8q0xyz --comment 'use the replica'
-
-    Refuse a request; one refusal decides it.
-    """
-    _vote(kit_of(context), id_, "deny", comment, is_sure=yes)
-
-
-def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> None:
-    """Show what is voted on, ask a person at a terminal once more, and vote on that very request."""
-    asked = kit.api.request(id_)
-    if kit.out.form is Form.TABLE:
-        _describe(kit, asked)
-    if not is_sure and sys.stdin.isatty() and not _agrees(kit, verdict):
-        raise BadInput("nothing was decided", f"run `hoopx {verdict} {id_} --yes` to vote without being asked")
-    voted = kit.api.vote(id_, verdict, comment)
+    kit = kit_of(context)
+    if accept is object_:
+        raise BadInput("say what you think of it", "give --accept or --object")
+    done = kit.api.review(id_, "accept" if accept else "object", comment)
     if kit.out.form is Form.JSON:
-        kit.out.json(voted)
-    kit.out.say(f"request {voted.id} is {_standing(voted)}{_effect(voted)}")
-
-
-def _agrees(kit: Kit, verdict: str) -> bool:
-    kit.out.ask(f"{verdict} this? [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _standing(request: RequestView) -> str:
-    return "still waiting for more votes" if request.state == "waiting" else request.state
+        kit.out.json(done)
+    more = "; more reviewers have to look at it" if done.review == "open" else ""
+    kit.out.say(f"the review of request {done.id} is {done.review}{more}")
 
 
 def _wait(kit: Kit, request: RequestView, patience: int) -> RequestView:
@@ -181,16 +213,27 @@ def _wait(kit: Kit, request: RequestView, patience: int) -> RequestView:
 def _settle(kit: Kit, request: RequestView) -> int:
     """Print the request and leave with what became of it."""
     _print(kit, request)
-    comments = "; ".join(f"{one.approver}: {one.comment}" for one in request.ballots if one.comment)
     match request.state:
         case "approved" | "used":
             return 0
         case "denied":
-            raise Refused(f"request {request.id} was refused", comments)
+            raise Refused(
+                f"request {request.id} was refused{_by(request)}", f"ask again: hoopx request {request.target}"
+            )
         case "waiting":
-            raise StillPending(f"request {request.id} is not answered yet", f"hoopx requests wait {request.id}")
+            raise StillPending(
+                f"request {request.id} is not answered yet: {missing(request)}", f"hoopx requests wait {request.id}"
+            )
         case state:
             raise StillPending(f"request {request.id} is {state}", f"ask again: hoopx request {request.target}")
+
+
+def _by(request: RequestView) -> str:
+    """` by dora: not today`"""
+    said = [ballot for ballot in request.ballots if ballot.verdict == "deny"]
+    if not said:
+        return ""
+    return f" by {said[-1].approver}" + (f": {said[-1].comment}" if said[-1].comment else "")
 
 
 def _classes(text: str) -> tuple[str, ...]:
@@ -206,43 +249,20 @@ def _print(kit: Kit, request: RequestView) -> None:
         kit.out.json(request)
     else:
         kit.out.text(request.id)
-        kit.out.say(f"request {request.id} is {request.state}{_effect(request)}")
+        kit.out.say(f"request {request.id} is {request.state}{effect(request)}")
 
 
-def _effect(request: RequestView) -> str:
+def effect(request: RequestView) -> str:
     """What an approval does by itself."""
-    if request.kind != "unmask" or request.state != "approved":
-        return ""
-    classes = ", ".join(request.classes)
-    return f": {classes} shown raw to {requester_of(request)} on {request.target} until {moment(request.expires_at)}"
+    match request.kind, request.state:
+        case "unmask", "approved":
+            what = f"{', '.join(request.classes)} shown raw to {requester_of(request)} on {request.target}"
+            return f": {what} until {moment(request.expires_at)}"
+        case "extension", "approved" | "used":
+            return f": session {request.session} goes on for {spoken(request.duration)} more"
+        case _:
+            return ""
 
 
-def requester_of(request: RequestView) -> str:
-    return named(request.requester, request.on_behalf_of)
-
-
-def _asked_for(request: RequestView) -> str:
-    if request.kind == "unmask":
-        return f"{', '.join(request.classes)} raw on {request.target}"
-    return f"a {request.kind} on {request.target}"
-
-
-def _describe(kit: Kit, request: RequestView) -> None:
-    votes = [f"{moment(one.at)} {one.approver}: {one.verdict} {one.comment}".rstrip() for one in request.ballots]
-    kit.out.fields(
-        [
-            ("request", request.id),
-            ("state", request.state),
-            ("asks for", _asked_for(request)),
-            ("for", spoken(request.duration) if request.duration else ""),
-            ("requester", requester_of(request)),
-            ("reason", request.reason),
-            ("ticket", request.ticket),
-            ("rules", ", ".join(request.rules)),
-            ("approvers", people(request.approvers)),
-            ("asked", moment(request.created_at)),
-            ("until", moment(request.expires_at)),
-            ("votes", "\n".join(votes)),
-            ("statement", request.statement),
-        ]
-    )
+def describe(kit: Kit, request: RequestView) -> None:
+    kit.out.fields(everything(request, None))

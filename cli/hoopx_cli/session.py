@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
-from hoopx_broker.terms.errors import BackendFailed, HoopxError, StillPending, Unreachable
+from hoopx_broker.terms.errors import BackendFailed, HoopxError, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import (
     SESSION,
@@ -23,6 +23,7 @@ from hoopx_broker.tunnel.client import (
     open_stream,
 )
 from hoopx_cli import trust
+from hoopx_cli.awaiting import OPENING_SECONDS, Awaiting, TakeBack
 from hoopx_cli.credential import Credential
 from hoopx_cli.key_ring import HeldKeys
 from hoopx_cli.output import Output, moment
@@ -30,8 +31,6 @@ from hoopx_cli.refusals import error_in, error_of
 from hoopx_cli.settings import Settings
 from hoopx_cli.staying import renewals
 
-# Minting a credential may mean a slow Vault or database behind the broker; nobody waits longer than this for it.
-OPENING_SECONDS = 60
 # The broker revokes within seconds; it goes on by itself when we stop waiting.
 GOODBYE_SECONDS = 10
 
@@ -46,7 +45,8 @@ def _nobody_else(_: Waiting) -> None:
 class Entrance(Struct, frozen=True):
     """What every session of one command shares: the broker, the identity, and where to tell people things.
 
-    `fresh` gives the identity's credential anew, renewed where it is near its end.
+    `fresh` gives the identity's credential anew, renewed where it is near its end. `take_back` cancels a request that
+    was filed for a session which nobody wants any more; without, such requests stand.
     """
 
     settings: Settings
@@ -54,6 +54,7 @@ class Entrance(Struct, frozen=True):
     credential: Credential
     fresh: Callable[[], Credential]
     out: Output
+    take_back: TakeBack | None = None
 
 
 class Session:
@@ -166,8 +167,8 @@ async def _control(entrance: Entrance) -> Control:
 
 
 async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting: OnWaiting) -> Opened:
+    waits = Awaiting(entrance.out, order, entrance.take_back)
     control.say(order)
-    request = ""
     try:
         # While people decide, their time counts; before and after, the broker's.
         async with asyncio.timeout(OPENING_SECONDS) as limit:
@@ -178,9 +179,7 @@ async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting:
                     case Refusal() as refusal:
                         raise error_of(refusal)
                     case Waiting() as waiting:
-                        if waiting.request != request:
-                            request = waiting.request
-                            _await_people(entrance.out, order, waiting)
+                        if waits.begin(waiting):
                             on_waiting(waiting)
                             limit.reschedule(asyncio.get_running_loop().time() + order.wait + OPENING_SECONDS)
                     case Event(_, message):
@@ -192,28 +191,12 @@ async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting:
                     case None:
                         raise Unreachable("the broker hung up before the session was open", "its log says why")
     except TimeoutError:
-        if request:
-            raise _pending(order, request) from None
-        message = f"no session with `{order.target}` after {OPENING_SECONDS} seconds"
-        raise BackendFailed(message, "the broker's log says what it waits for") from None
-
-
-def _await_people(out: Output, order: Open, waiting: Waiting) -> None:
-    """Say what is needed and from whom; who cannot wait leaves with the request's id."""
-    people = " and ".join(f"{count} of `{group}`" for group, count in sorted(waiting.approvers.items()))
-    why = f": {waiting.reason}" if waiting.reason else ""
-    out.insist(f"`{order.target}` needs approval by {people}{why}")
-    out.insist(f"  request {waiting.request}, until {moment(waiting.expires_at)}: hoopx approve {waiting.request}")
-    if not order.wait:
-        raise _pending(order, waiting.request)
-    out.say("  waiting; Ctrl-C leaves the request standing")
-
-
-def _pending(order: Open, request: str) -> StillPending:
-    return StillPending(
-        f"the session with `{order.target}` waits for approval: request {request}",
-        f"after `hoopx approve {request}` run this again with --request {request}, or wait with --wait 15m",
-    )
+        raise waits.too_long() from None
+    except asyncio.CancelledError:
+        await waits.call_off()
+        raise
+    finally:
+        waits.end()
 
 
 def _tell_of_what_is_left(out: Output, target: str, ended: Ended | None) -> None:

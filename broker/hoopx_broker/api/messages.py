@@ -44,7 +44,10 @@ class Renew(Struct, frozen=True, tag="renew"):
 
 
 class Waiting(Struct, frozen=True, tag="waiting"):
-    """An approval is needed. `approvers` maps a group to how many of its people must agree, `link` is its page."""
+    """An approval is needed. `approvers` maps a group to how many of its people must agree, `link` is its page.
+
+    `is_fresh`: it was filed for this session, so whoever does not want the session any more may take it back.
+    """
 
     request: str
     approvers: dict[str, int]
@@ -52,6 +55,7 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     reason: str
     expires_at: float
     link: str = ""
+    is_fresh: bool = False
 
 
 class Opened(Struct, frozen=True, tag="opened"):
@@ -295,6 +299,16 @@ class RequestView(Struct, frozen=True):
     glass: bool = False
     review: str = ""
     reviews: tuple[Ballot, ...] = ()
+
+
+class Listed(Struct, frozen=True):
+    """`GET /v1/requests`: those that fit, the newest first. `cursor` is the number of what happened last.
+
+    With `wait` and `since` it is answered as soon as something happened after that number and changed the list.
+    """
+
+    requests: tuple[RequestView, ...]
+    cursor: int = 0
 
 
 class AskFor(Struct, frozen=True):

@@ -13,6 +13,7 @@ from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.approvals.matter import Verdict, Word, is_agent
 from hoopx_broker.approvals.persons import names_of, person_of
 from hoopx_broker.approvals.turn import Turn
+from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.people import Principal
 
 # How long an approval may lie unused: a session after the meeting, a statement while its client waits. One to unmask is
@@ -57,6 +58,16 @@ def review(turn: Turn, request: str, reviewer: Principal, word: Word, comment: s
         docket.close_review(turn.connection, request, outcome)
         turn.tell(request, "reviewed", reviewer.user, details={"review": outcome})
     return turn.view(request)
+
+
+def awaits(turn: Turn, filed: Filed, approver: Principal) -> bool:
+    """Would a vote of this one count, as far as groups and persons go?"""
+    try:
+        _groups_of(turn, approver, filed, filed.view.approvers)
+    except Denied:
+        return False
+    before = ballots.of_request(turn.connection, VOTES, filed.view.id)
+    return not any(turn.persons.are_one(each.known_as, names_of(approver)) for each in before)
 
 
 def _groups_of(turn: Turn, who: Principal, filed: Filed, asked: Mapping[str, int]) -> tuple[str, ...]:

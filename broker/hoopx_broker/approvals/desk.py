@@ -147,6 +147,15 @@ class Desk:
 
         return await self._run(work)
 
+    async def waiting_for(self, approver: Principal) -> tuple[RequestView, ...]:
+        """What waits for a vote of this one, the newest first: nothing of theirs, and nothing they have voted on."""
+
+        def work(turn: Turn) -> tuple[RequestView, ...]:
+            waiting = docket.listed(turn.connection, {"state": "waiting"}, approver, docket.MAX_LIST)
+            return tuple(turn.shown(filed) for filed in waiting if deciding.awaits(turn, filed, approver))
+
+        return await self._run(work)
+
     async def ready(self, requester: Principal, target: str) -> tuple[RequestView, ...]:
         """Approvals of sessions with `target` that lie unused for exactly this requester, the newest first."""
         return await self._run(lambda turn: tuple(map(turn.shown, docket.ready(turn.connection, requester, target))))

@@ -29,6 +29,7 @@ from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
+from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
@@ -158,7 +159,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     opening = Opening(services, sessions)
     people = People(gate, services.standing, passes, sessions, services)
     leases = Leases(services, sessions, Holdings(store), opening.called_off)
-    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, leases, loyalty))
+    requests = Requests(services, opening)
+    api = web.Api(web.House(services, gate, sessions, store, about, requests, people, leases, loyalty))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     door = Door(
         api.app(routes(embedded, _exchanged(gate, loyalty)) if embedded else []), tunnels.entrance, services.crew

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +20,13 @@ from hoopx_broker.api.messages import (
     AskToUnmask,
     LeaseRevoked,
     LeaseView,
+    Listed,
     PassFor,
     PassGiven,
+    Past,
     Refusal,
     RequestView,
+    Review,
     Revoke,
     RevokedView,
     RevokeLeases,
@@ -31,21 +35,20 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
-from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
+from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Opening
-from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
 from hoopx_broker.terms.people import Owner, Principal, spoken
@@ -54,8 +57,6 @@ from hoopx_broker.terms.targets import Target
 
 # The largest call carries a reason and a comment.
 MAX_BODY = 64 * 1024
-# A long poll ends before the idle limits of common proxies; the CLI asks again.
-MAX_POLL_SECONDS = 50
 MAX_LISTED = 500
 MAX_LOOKED_THROUGH = 1_000
 _CHUNK = 256 * 1024
@@ -73,7 +74,7 @@ class House(Struct, frozen=True):
     sessions: Sessions
     store: Store
     about: About
-    opening: Opening
+    requests: Requests
     people: People
     leases: Leases
     loyalty: Loyalty
@@ -107,6 +108,9 @@ class Api:
             self._route("/v1/requests", Api._ask, "POST"),
             self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
             self._route("/v1/requests/{id}", Api._request),
+            self._route("/v1/requests/{id}/past", Api._past),
+            self._route("/v1/requests/{id}/journal", Api._journal),
+            self._route("/v1/requests/{id}/review", Api._review, "POST"),
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
             self._route("/v1/leases", Api._leases),
             self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
@@ -200,51 +204,30 @@ class Api:
     # Requests.
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
-        ask = await self._body(request, AskFor)
-        target = target_for(self._services, who, ask.target)
-        seconds = duration_of(ask.duration, target)
-        now = Circumstances(self._minute(), ask.reason, ask.ticket, seconds)
-        ruling = self._services.judge().opening(who, target, now)
-        match ruling:
-            case Allow():
-                raise BadInput(f"a session on `{target.name}` needs no approval", f"run `hoopx connect {target.name}`")
-            case Deny():
-                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
-            case Ask():
-                return await ask_for_session(self._services, who, target, now, ruling, ask.wait)
+        return await self._house.requests.ask(who, await self._body(request, AskFor))
 
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
-        return await self._house.opening.ask_to_unmask(await self._body(request, AskToUnmask), who)
+        return await self._house.requests.ask_to_unmask(who, await self._body(request, AskToUnmask))
 
-    async def _requests(self, request: Request, who: Principal) -> dict[str, list[RequestView]]:
-        views = await self._services.desk.list(state=request.query_params.get("state"), viewer=who)
-        return {"requests": list(views)}
+    async def _requests(self, request: Request, who: Principal) -> Listed:
+        wait, since = _number(request, "wait", MAX_POLL_SECONDS), _number(request, "since", sys.maxsize)
+        return await self._house.requests.listed(who, request.query_params, wait, since)
 
     async def _request(self, request: Request, who: Principal) -> RequestView:
-        seconds = _number(request, "wait", MAX_POLL_SECONDS)
-        id_ = RequestId(request.path_params["id"])
-        view = await self._seen(id_, who)
-        return await self._services.desk.wait(id_, seconds) if seconds else view
+        return await self._house.requests.one(who, _id(request), _number(request, "wait", MAX_POLL_SECONDS))
 
-    async def _seen(self, id_: RequestId, who: Principal) -> RequestView:
-        """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
-        try:
-            return await self._services.desk.get(id_, who)
-        except Unknown:
-            raise not_an_approver(await self._services.desk.get(id_), who) from None
+    async def _past(self, request: Request, who: Principal) -> Past:
+        return await self._house.requests.past(who, _id(request))
+
+    async def _journal(self, request: Request, who: Principal) -> dict[str, tuple[Happening, ...]]:
+        return await self._house.requests.journal(who, _id(request))
+
+    async def _review(self, request: Request, who: Principal) -> RequestView:
+        return await self._house.requests.review(who, _id(request), await self._body(request, Review))
 
     async def _vote(self, request: Request, who: Principal) -> RequestView:
-        vote, id_ = await self._body(request, Vote), RequestId(request.path_params["id"])
-        match request.path_params["verdict"]:
-            case "approve" | "deny" as verdict:
-                view = await self._services.desk.vote(id_, who, verdict, vote.comment)
-            case "cancel":
-                view = await self._services.desk.cancel(id_, who)
-            case _:
-                raise Unknown("there is no such call", "upgrade hoopx")
-        if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
-            await self._house.opening.unmaskings.refresh()
-        return view
+        vote = await self._body(request, Vote)
+        return await self._house.requests.say(who, _id(request), request.path_params["verdict"], vote)
 
     # Leases.
 
@@ -312,6 +295,10 @@ def _presented(request: Request) -> Presented:
     return presented(headers.getlist("authorization"), headers.getlist("dpop"), request.method, path)
 
 
+def _id(request: Request) -> RequestId:
+    return RequestId(request.path_params["id"])
+
+
 def owner_of(view: SessionView) -> Owner:
     return Owner(view.user, view.on_behalf_of)
 
@@ -322,10 +309,7 @@ def refusal(error: HoopxError) -> bytes:
 
 
 def _number(request: Request, name: str, most: int) -> int:
-    text = request.query_params.get(name, "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadInput(f"`{name}` is not a number", "upgrade hoopx")
-    return min(int(text), most)
+    return number(request.query_params, name, most)
 
 
 async def _read(request: Request, shape: type[_Shape]) -> _Shape:

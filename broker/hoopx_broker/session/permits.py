@@ -73,9 +73,10 @@ async def _permit_by_people(
     on_waiting: OnWaiting,
 ) -> Permission:
     desk = services.desk
+    since = services.clock()
     request = await _find_request(services, ask, who, target, now, ruling)
     if request.state == "waiting":
-        request = await _wait(services, request, ask.wait, on_waiting)
+        request = await _wait(services, request, ask, since, on_waiting)
     # An approval for half an hour opens half an hour, unless the person asks for less now.
     seconds = min(ask.duration or request.duration, now.duration)
     matter = session_matter(services, target, seconds)
@@ -116,20 +117,27 @@ async def _find_request(
     desk = services.desk
     if ask.request is not None:
         return await desk.get(RequestId(ask.request), who)
+    if ask.key:
+        return await ask_for_session(services, who, target, now, ruling, ask.wait, ask.key)
     fitting = [view for view in await desk.ready(who, target.name) if ask.reason in ("", view.reason)]
     if fitting:
         return fitting[0]
     return await ask_for_session(services, who, target, now, ruling, ask.wait)
 
 
-async def _wait(services: Services, request: RequestView, seconds: int, on_waiting: OnWaiting) -> RequestView:
-    if seconds <= 0:
+async def _wait(
+    services: Services, request: RequestView, ask: Open, since: float, on_waiting: OnWaiting
+) -> RequestView:
+    """`since` is when this opening began: what was filed before, or has a name, is not for it alone."""
+    is_fresh = request.created_at >= since and not ask.key
+    if ask.wait <= 0:
         raise StillPending(
             f"an approval is needed: request `{request.id}` waits for {people_of(request.approvers)}",
             f"an approver runs `hoopx approve {request.id}`; then try again, or wait with `--wait 15m`",
         )
-    on_waiting(Waiting(request.id, request.approvers, request.rules, request.reason, request.expires_at))
-    return await services.desk.wait(RequestId(request.id), min(seconds, MAX_WAIT_SECONDS))
+    told = (request.id, request.approvers, request.rules, request.reason, request.expires_at, request.link)
+    on_waiting(Waiting(*told, is_fresh))
+    return await services.desk.wait(RequestId(request.id), min(ask.wait, MAX_WAIT_SECONDS))
 
 
 def session_matter(services: Services, target: Target, seconds: int) -> Matter:
@@ -137,11 +145,11 @@ def session_matter(services: Services, target: Target, seconds: int) -> Matter:
 
 
 async def ask_for_session(
-    services: Services, who: Principal, target: Target, now: Circumstances, ruling: Ask, wait: int
+    services: Services, who: Principal, target: Target, now: Circumstances, ruling: Ask, wait: int, key: str = ""
 ) -> RequestView:
     """The request for this session: the one that is already there, or a new one."""
     matter = session_matter(services, target, now.duration)
-    return await services.desk.ask(matter, who, ruling, reason=now.reason, ticket=now.ticket, wait=wait)
+    return await services.desk.ask(matter, who, ruling, reason=now.reason, ticket=now.ticket, wait=wait, key=key)
 
 
 def denial(ruling: Deny, what: str) -> str:

@@ -127,7 +127,10 @@ async def ask_to_unmask(wish: Wish, policy: Policy, desk: Desk, minute: int) -> 
         case Deny():
             raise Denied(f"rule `{ruling.rule}` forbids {what}: {ruling.reason}", ruling.hint)
         case Ask():
-            return await desk.ask(matter, who, ruling, reason=ask.reason, ticket=ask.ticket, wait=ask.wait)
+            said = {"reason": ask.reason, "ticket": ask.ticket, "key": ask.key}
+            if ask.break_glass:
+                return await desk.break_glass(matter, who, ruling, **said)
+            return await desk.ask(matter, who, ruling, wait=ask.wait, **said)
 
 
 def _check(wish: Wish, classes: tuple[str, ...]) -> None:

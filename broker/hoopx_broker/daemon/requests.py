@@ -1,0 +1,136 @@
+"""The calls about requests: what is asked of people, who sees it, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from hoopx_broker.api.messages import AskFor, AskToUnmask, Listed, Past, RequestView, Review, Vote
+from hoopx_broker.approvals.matter import speaks_for
+from hoopx_broker.approvals.refusals import not_an_approver
+from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.permits import ask_for_session, denial, duration_of
+from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.terms.approvals import Happening
+from hoopx_broker.terms.errors import BadInput, Denied, Unknown
+from hoopx_broker.terms.ids import RequestId
+from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.rulings import Allow, Ask, Deny
+
+# A long poll ends before the idle limits of common proxies; the CLI asks again.
+MAX_POLL_SECONDS = 50
+DEFAULT_LISTED, MAX_LISTED = 50, 1_000
+MAX_PAST = 20  # an approver glances at them
+MAX_DIGITS = 18  # what SQLite and PostgreSQL count in
+
+
+class Requests(Struct, frozen=True):
+    """What these calls work with."""
+
+    services: Services
+    opening: Opening
+
+    async def ask(self, who: Principal, asked: AskFor) -> RequestView:
+        """For a session. Raises `Denied` where nobody could agree, `BadInput` where nobody need."""
+        target = target_for(self.services, who, asked.target)
+        if asked.break_glass:
+            hint = f"run `hoopx connect {target.name} --break-glass --reason …`"
+            raise BadInput("breaking the glass opens a session at once, so there is nothing to ask for", hint)
+        seconds = duration_of(asked.duration, target)
+        now = Circumstances(int(self.services.clock()) // 60 * 60, asked.reason, asked.ticket, seconds)
+        ruling = self.services.judge().opening(who, target, now)
+        match ruling:
+            case Allow():
+                raise BadInput(f"a session on `{target.name}` needs no approval", f"run `hoopx connect {target.name}`")
+            case Deny():
+                raise Denied(denial(ruling, f"a session on `{target.name}`"), ruling.hint)
+            case Ask():
+                return await ask_for_session(self.services, who, target, now, ruling, asked.wait, asked.key)
+
+    async def ask_to_unmask(self, who: Principal, asked: AskToUnmask) -> RequestView:
+        return await self.opening.ask_to_unmask(asked, who)
+
+    async def listed(self, who: Principal, query: Mapping[str, str], wait: int, since: int) -> Listed:
+        """With `wait`, when something happened after journal number `since` that changed the list, or time is over."""
+        # The number first: what happens while the list is made is told once more, and never missed.
+        cursor = await self.services.desk.changes(-1, 0)
+        found = await self._found(who, query)
+        end = self.services.steady() + wait
+        while cursor == since and (left := end - self.services.steady()) > 0:
+            newest = await self.services.desk.changes(cursor, left)
+            before, found = found, await self._found(who, query)
+            cursor = newest
+            if found == before:
+                since = cursor  # something of others
+        return Listed(found, cursor)
+
+    async def _found(self, who: Principal, query: Mapping[str, str]) -> tuple[RequestView, ...]:
+        desk, limit = self.services.desk, number(query, "limit", MAX_LISTED) or DEFAULT_LISTED
+        if query.get("to_decide") == "true":
+            found = [view for view in await desk.waiting_for(who) if _fits(view, query)]
+        else:
+            is_mine = query.get("mine") == "true"
+            given = {name: query[name] for name in ("state", "target", "requester", "review") if query.get(name)}
+            listed = await desk.list(**given, viewer=who, limit=MAX_LISTED if is_mine else limit)
+            found = [view for view in listed if not is_mine or _is_of(view, who)]
+        return tuple(found[:limit])
+
+    async def one(self, who: Principal, id_: RequestId, wait: int) -> RequestView:
+        """With `wait`, as soon as it does not wait any more."""
+        view = await self._seen(who, id_)
+        return await self.services.desk.wait(id_, wait) if wait else view
+
+    async def past(self, who: Principal, id_: RequestId) -> Past:
+        """What the requester, and whoever acts for the same human, asked and had lately."""
+        view = await self._seen(who, id_)
+        asked = await self.services.desk.past(id_, who)
+        had = await self.services.stored.list(user=view.on_behalf_of or view.requester, limit=MAX_PAST)
+        return Past(asked[:MAX_PAST], tuple(had))
+
+    async def journal(self, who: Principal, id_: RequestId) -> dict[str, tuple[Happening, ...]]:
+        await self._seen(who, id_)
+        return {"journal": await self.services.desk.journal(id_)}
+
+    async def say(self, who: Principal, id_: RequestId, verdict: str, vote: Vote) -> RequestView:
+        match verdict:
+            case "approve" | "deny":
+                view = await self.services.desk.vote(id_, who, verdict, vote.comment)
+            case "cancel":
+                view = await self.services.desk.cancel(id_, who)
+            case _:
+                raise Unknown("there is no such call", "upgrade hoopx")
+        if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
+            await self.opening.unmaskings.refresh()
+        return view
+
+    async def review(self, who: Principal, id_: RequestId, word: Review) -> RequestView:
+        match word.verdict:
+            case "accept" | "object" as verdict:
+                return await self.services.desk.review(id_, who, verdict, word.comment)
+            case verdict:
+                raise BadInput(f"`{verdict}` is no word on what was done", "it is `accept` or `object`")
+
+    async def _seen(self, who: Principal, id_: RequestId) -> RequestView:
+        """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
+        try:
+            return await self.services.desk.get(id_, who)
+        except Unknown:
+            raise not_an_approver(await self.services.desk.get(id_), who) from None
+
+
+def number(query: Mapping[str, str], name: str, most: int) -> int:
+    """A number of a query, 0 where there is none. Raises `BadInput`."""
+    text = query.get(name, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise BadInput(f"`{name}` is not a number", "upgrade hoopx")
+    return min(int(text), most)
+
+
+def _fits(view: RequestView, query: Mapping[str, str]) -> bool:
+    return all(query.get(name) in (None, "", getattr(view, name)) for name in ("state", "target", "requester"))
+
+
+def _is_of(view: RequestView, who: Principal) -> bool:
+    return speaks_for(who, Principal(view.requester, "human", on_behalf_of=view.on_behalf_of))

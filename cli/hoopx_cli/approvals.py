@@ -1,0 +1,93 @@
+"""`hoopx approve` and `deny`: what would be done is shown, and then voted on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.api.messages import Past, RequestView
+from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_cli.commands import BrokerCommand, UsageError, group
+from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.output import Form
+from hoopx_cli.requested import everything
+from hoopx_cli.requests import Comment, RequestId, effect
+
+app = group("Example: hoopx approve r_4k2m8q0xyz")
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before voting.")]
+
+
+@app.command(cls=BrokerCommand)
+def approve(
+    context: typer.Context,
+    id_: Annotated[
+        str, typer.Argument(metavar="[ID]", help="A request's id; none with --watch.", show_default=False)
+    ] = "",
+    comment: Comment = "",
+    yes: Yes = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show all that wait for you as they come, and answer there.")
+    ] = False,
+) -> int:
+    """Example: hoopx approve r_4k2m8q0xyz --comment 'fine by me'
+
+    Agree to a request, after showing exactly what would run, or be seen.
+
+    With --watch, stay and show what waits for you as it comes: move with the arrows, open with Enter, approve with `a`
+    and deny with `d`, with a comment; `q` leaves. Where no terminal is, each new request is a line (an object with
+    `-o json`), until Ctrl-C.
+    """
+    kit = kit_of(context)
+    if watch:
+        if id_ or comment or yes:
+            raise BadInput("--watch shows all that wait for you", "leave out the request, --comment and --yes")
+        from hoopx_cli.watch import watch as watch_all
+
+        return watch_all(kit)
+    if not id_:
+        raise UsageError("Missing argument 'ID'.", context)  # as for every command
+    _vote(kit, id_, "approve", comment, is_sure=yes)
+    return 0
+
+
+@app.command(cls=BrokerCommand)
+def deny(context: typer.Context, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
+    """Example: hoopx deny r_4k2m8q0xyz --comment 'use the replica'
+
+    Refuse a request; one refusal decides it.
+    """
+    _vote(kit_of(context), id_, "deny", comment, is_sure=yes)
+
+
+def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> None:
+    """Show what is voted on, ask a person at a terminal once more, and vote on that very request."""
+    asked = kit.api.request(id_)
+    if kit.out.form is Form.TABLE:
+        kit.out.fields(everything(asked, _past(kit, id_)))
+    is_asking = not is_sure and asked.state == "waiting" and sys.stdin.isatty()
+    if is_asking and not _agrees(kit, verdict):
+        raise BadInput("nothing was decided", f"run `hoopx {verdict} {id_} --yes` to vote without being asked")
+    voted = kit.api.vote(id_, verdict, comment)
+    if kit.out.form is Form.JSON:
+        kit.out.json(voted)
+    kit.out.say(f"request {voted.id} is {_standing(voted)}{effect(voted)}")
+
+
+def _past(kit: Kit, id_: str) -> Past | None:
+    """Nobody is kept from voting because it cannot be told; who may not vote hears why from the vote."""
+    try:
+        return kit.api.past(id_)
+    except HoopxError:
+        return None
+
+
+def _agrees(kit: Kit, verdict: str) -> bool:
+    kit.out.ask(f"{verdict} this? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _standing(request: RequestView) -> str:
+    return "still waiting for more votes" if request.state == "waiting" else request.state
