@@ -13,6 +13,7 @@ from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.approvals.matter import Verdict, Word, is_human
 from hoopx_broker.approvals.persons import names_of, person_of
 from hoopx_broker.approvals.turn import Turn
+from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.people import Principal
 
 # How long an approval may lie unused: a session after the meeting, a statement while its client waits. One to unmask is
@@ -57,6 +58,16 @@ def review(turn: Turn, request: str, reviewer: Principal, word: Word, comment: s
         docket.close_review(turn.connection, request, outcome)
         turn.tell(request, "reviewed", reviewer.user, details={"review": outcome})
     return turn.view(request)
+
+
+def objection(turn: Turn, request: str, who: Principal) -> Denied | None:
+    """Why this one would not be heard on it; None where they would. Raises `Unknown`."""
+    filed = turn.found(request)
+    try:
+        _groups_of(turn, who, filed, filed.reviewers if filed.view.glass else filed.view.approvers)
+    except Denied as why:
+        return why
+    return None
 
 
 def _groups_of(turn: Turn, who: Principal, filed: Filed, asked: Mapping[str, int]) -> tuple[str, ...]:
