@@ -137,8 +137,8 @@ def _tells_more(view: RequestView) -> bool:
 def _box(label: str, text: str) -> Markup:
     """Scrolls by itself, by keys as well, however long its lines are."""
     return Markup(
-        '<figure><figcaption>{}</figcaption><pre tabindex="0" role="region" aria-label="{}"><bdo dir="ltr">{}</bdo></pre>'
-        "</figure>"
+        '<figure><figcaption>{}</figcaption><pre tabindex="0" role="region" aria-label="{}">'
+        '<bdo dir="ltr">{}</bdo></pre></figure>'
     ).format(label, label, code(text))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,6 +11,7 @@ from starlette.routing import Route
 
 from hoopx_broker.api.messages import Past, RequestView
 from hoopx_broker.approvals.bounds import MAX_LINE
+from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.daemon.pages import all_requests, one_request
 from hoopx_broker.daemon.pages.all_requests import Lists
@@ -20,8 +23,7 @@ from hoopx_broker.daemon.pages.signing_in import SigningIn
 from hoopx_broker.daemon.pages.trouble import in_pages
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.visiting.visits import Visit, is_form_of
-from hoopx_broker.session.opening import Opening
-from hoopx_broker.session.services import Services
+from hoopx_broker.storage.sessions import Sessions
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unknown
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
@@ -31,10 +33,12 @@ MAX_PAST = 10
 
 
 class Pages(Struct, frozen=True):
-    """What the pages of requests work with."""
+    """What the pages of requests work with. `refresh` has what is unmasked looked at anew."""
 
-    services: Services
-    opening: Opening
+    desk: Desk
+    stored: Sessions
+    clock: Callable[[], float]
+    refresh: Callable[[], Awaitable[None]]
     signing_in: SigningIn
 
     def routes(self) -> list[Route]:
@@ -62,17 +66,21 @@ class Pages(Struct, frozen=True):
         visit = await self.signing_in.visit(request)
         if visit is None:
             return self.signing_in.ask(request)
-        lists, now = await self._lists(visit.identity.who), self.services.clock()
+        lists, now = await self._lists(visit.identity.who), self.clock()
         body = all_requests.body_of(lists, now)
         return self.signing_in.paper.page("Requests", body, top=self.signing_in.top(visit))
 
     async def _lists(self, who: Principal) -> Lists:
-        desk = self.services.desk
+        desk = self.desk
         waiting = await desk.list(state="waiting", viewer=who, limit=MAX_LISTED)
+        reviews = await desk.list(review="open", viewer=who, limit=MAX_LISTED)
         seen = await desk.list(viewer=who, limit=MAX_LISTED)
-        reviews = [view for view in seen if view.review == "open"]
-        own = [view for view in seen if who.user in (view.requester, view.on_behalf_of)]
-        return Lists(_of_part(who, waiting, "answer"), _of_part(who, reviews, "review"), own)
+        not_theirs = await desk.objections([view.id for view in (*waiting, *reviews)], who)
+        return Lists(
+            [view for view in waiting if view.id not in not_theirs],
+            [view for view in reviews if view.id not in not_theirs],
+            [view for view in seen if who.user in (view.requester, view.on_behalf_of)],
+        )
 
     async def _show(self, request: Request) -> Response:
         visit = await self.signing_in.visit(request)
@@ -101,7 +109,7 @@ class Pages(Struct, frozen=True):
         return self.signing_in.paper.onward(f"/requests/{view.id}")
 
     async def _say(self, who: Principal, id_: RequestId, answer: str, comment: str) -> None:
-        desk = self.services.desk
+        desk = self.desk
         match answer:
             case "approve" | "deny":
                 view = await desk.vote(id_, who, answer, comment)
@@ -112,11 +120,11 @@ class Pages(Struct, frozen=True):
             case _:
                 raise Denied("no button of the page was pressed", "press one of them")
         if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
-            await self.opening.unmaskings.refresh()
+            await self.refresh()
 
     async def _seen(self, request: Request, who: Principal) -> RequestView:
         """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
-        id_, desk = RequestId(request.path_params["id"]), self.services.desk
+        id_, desk = RequestId(request.path_params["id"]), self.desk
         try:
             return await desk.get(id_, who)
         except Unknown:
@@ -125,26 +133,23 @@ class Pages(Struct, frozen=True):
     async def _page(
         self, visit: Visit, view: RequestView, comment: str, wrong: str = "", status: int = 200
     ) -> Response:
-        part = part_of(visit.identity.who, view)
-        past = await self._past(view, visit.identity.who) if part.doing != "nothing" else None
-        reading = Reading(view, part, past, self.services.clock(), visit.form, comment, wrong)
+        who = visit.identity.who
+        part = part_of(who, view, (await self.desk.objections([view.id], who)).get(view.id))
+        past = await self._past(view, who) if part.doing != "nothing" else None
+        reading = Reading(view, part, past, self.clock(), visit.form, comment, wrong)
         body, top = one_request.body_of(reading), self.signing_in.top(visit)
         return self.signing_in.paper.page(one_request.title_of(view), body, status=status, top=top)
 
     async def _past(self, view: RequestView, who: Principal) -> Past:
         """What its requester did lately, for those who decide."""
-        requests = await self.services.desk.past(RequestId(view.id), who)
+        requests = await self.desk.past(RequestId(view.id), who)
         human = view.on_behalf_of or view.requester
-        sessions = await self.services.stored.list(user=human, limit=MAX_PAST)
+        sessions = await self.stored.list(user=human, limit=MAX_PAST)
         return Past(requests[:MAX_PAST], sessions)
 
 
 _EARLIER = "This page was of an earlier login, so nothing was sent. Read it again, and press again"
 _CHANGED = "The request is not as it was on the page that you answered, so nothing was sent. Read it again"
-
-
-def _of_part(who: Principal, views: list[RequestView] | tuple[RequestView, ...], doing: str) -> list[RequestView]:
-    return [view for view in views if part_of(who, view).doing == doing]
 
 
 def _kept(request: Request, visit: Visit) -> str:
