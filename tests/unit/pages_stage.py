@@ -1,4 +1,4 @@
-"""The broker's own pages on a held clock: a desk, the issuer inside the broker, and browsers with cookies of their own."""
+"""The broker's own pages on a held clock: a desk, the issuer inside the broker, and browsers."""
 
 from __future__ import annotations
 

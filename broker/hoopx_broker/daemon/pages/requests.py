@@ -18,7 +18,7 @@ from hoopx_broker.daemon.pages.all_requests import Lists
 from hoopx_broker.daemon.pages.digest import is_of
 from hoopx_broker.daemon.pages.one_request import Reading
 from hoopx_broker.daemon.pages.paper import VISIT
-from hoopx_broker.daemon.pages.part import part_of
+from hoopx_broker.daemon.pages.part import doing_of, part_of
 from hoopx_broker.daemon.pages.signing_in import SigningIn
 from hoopx_broker.daemon.pages.trouble import in_pages
 from hoopx_broker.identity.identity import Identity
@@ -97,7 +97,7 @@ class Pages(Struct, frozen=True):
         who, view = visit.identity.who, await self._seen(request, visit.identity.who)
         if not is_form_of(visit, form.get("form", "")):
             return await self._page(visit, view, comment, _EARLIER, 409)
-        if not is_of(view, form.get("seen", "")):
+        if doing_of(view) != "nothing" and not is_of(view, form.get("seen", "")):
             return await self._page(visit, view, comment, _CHANGED, 409)
         try:
             await self._say(who, RequestId(view.id), form.get("answer", ""), comment)

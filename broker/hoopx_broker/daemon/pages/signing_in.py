@@ -78,7 +78,7 @@ class SigningIn(Struct, frozen=True):
     def ask(self, request: Request, comment: str = "") -> Response:
         """The page that asks somebody to sign in, and brings them back to where they were, with what they wrote."""
         at = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return self._ask(Draft(at if _OWN_PATH.fullmatch(at) else HOME, comment[:MAX_LINE]), 401)
+        return self._ask(Draft(at if _OWN_PATH.fullmatch(at) else HOME, _kept(comment)), 401)
 
     def top(self, visit: Visit) -> Markup:
         """Who is signed in, and the way out."""
@@ -98,7 +98,7 @@ class SigningIn(Struct, frozen=True):
         form, way = await self.own_form(request), self._way(request)
         known = request.cookies.get(TRIP, "")
         browser = Secret(known) if _BROWSER.fullmatch(known) else self.trips.browser()
-        draft = Draft(form.get("at", HOME), form.get("comment", "")[:MAX_LINE])
+        draft = Draft(form.get("at", HOME), _kept(form.get("comment", "")))
         if not _OWN_PATH.fullmatch(draft.at):
             raise Trouble("This form does not say where to go on.", 400)
         try:
@@ -167,6 +167,11 @@ class SigningIn(Struct, frozen=True):
 _LOGGED_OUT = Markup("""<h1>You are logged out</h1>
 <p class="soft">Your identity provider may still know you: log out there, too, on a machine that is not yours.</p>
 <p><a href="/login">Log in again</a></p>""")
+
+
+def _kept(comment: str) -> str:
+    """As much as a comment may be; PostgreSQL keeps no NUL."""
+    return comment.replace("\0", "")[:MAX_LINE]
 
 
 def _button(way: Way, draft: Draft) -> Markup:
