@@ -111,7 +111,7 @@ class PagesStage:
     async def ask(
         self, matter: Matter = DELETION, ruling: Ask = ONE_DBA, requester: Principal = ANN, **said: Any
     ) -> RequestView:
-        given = {"reason": "a customer asked", "ticket": "OPS-7", "wait": 900} | said
+        given: dict[str, Any] = {"reason": "a customer asked", "ticket": "OPS-7", "wait": 900} | said
         return await self.desk.ask(matter, requester, ruling, **given)
 
     async def break_glass(self) -> RequestView:
