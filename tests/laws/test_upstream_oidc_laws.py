@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hoopx_broker.identity.claims import MAX_NAME
-from hoopx_broker.identity.embedded.upstream.answers import Declined
+from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.upstream.oidc import OidcProvider
 from hoopx_broker.identity.embedded.upstream.trips import Trip
 from hoopx_broker.identity.jws import NotAccepted

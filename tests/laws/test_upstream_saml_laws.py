@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from hoopx_broker.identity.embedded.upstream.answers import Declined
+from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.upstream.saml_assertions import Told, judge
 from hoopx_broker.identity.jws import NotAccepted
 from tests.unit.saml_stage import assertion, expected, parsed, posted, response, signed, told, written

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lxml import etree
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 
-from hoopx_broker.identity.embedded.upstream.answers import Declined
+from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.upstream.saml_assertions import judge
 from hoopx_broker.identity.jws import NotAccepted
 from tests.unit.saml_stage import (

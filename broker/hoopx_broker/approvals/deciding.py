@@ -62,12 +62,18 @@ def review(turn: Turn, request: str, reviewer: Principal, word: Word, comment: s
 
 def awaits(turn: Turn, filed: Filed, approver: Principal) -> bool:
     """Would a vote of this one count, as far as groups and persons go?"""
-    try:
-        _groups_of(turn, approver, filed, filed.view.approvers)
-    except Denied:
-        return False
     before = ballots.of_request(turn.connection, VOTES, filed.view.id)
-    return not any(turn.persons.are_one(each.known_as, names_of(approver)) for each in before)
+    has_voted = any(turn.persons.are_one(each.known_as, names_of(approver)) for each in before)
+    return not has_voted and objection(turn, filed, approver) is None
+
+
+def objection(turn: Turn, filed: Filed, who: Principal) -> Denied | None:
+    """Why this one would not be heard on it; None where they would."""
+    try:
+        _groups_of(turn, who, filed, filed.reviewers if filed.view.glass else filed.view.approvers)
+    except Denied as why:
+        return why
+    return None
 
 
 def _groups_of(turn: Turn, who: Principal, filed: Filed, asked: Mapping[str, int]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from hoopx_broker.approvals.unmasking import Unmasking, unmasking_of
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Happening
-from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask
@@ -153,6 +153,15 @@ class Desk:
         def work(turn: Turn) -> tuple[RequestView, ...]:
             waiting = docket.listed(turn.connection, {"state": "waiting"}, approver, docket.MAX_LIST)
             return tuple(turn.shown(filed) for filed in waiting if deciding.awaits(turn, filed, approver))
+
+        return await self._run(work)
+
+    async def objections(self, requests: Iterable[str], who: Principal) -> dict[str, Denied]:
+        """Of these requests, those on which `who` would not be heard, and why. Raises `Unknown`."""
+
+        def work(turn: Turn) -> dict[str, Denied]:
+            found = {request: deciding.objection(turn, turn.found(request), who) for request in requests}
+            return {request: why for request, why in found.items() if why is not None}
 
         return await self._run(work)
 

@@ -8,6 +8,7 @@ from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_upstream import read_upstreams
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import Section
+from hoopx_broker.identity.embedded.authorization import PAGES
 from hoopx_broker.identity.keys import read_keys
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.settings import EmbeddedIssuer, LocalAgent, LocalUser
@@ -79,7 +80,11 @@ def _holds_private(content: bytes) -> bool:
 
 def _check_names(section: Section, issuer: EmbeddedIssuer) -> None:
     """A name in a token means one thing: a person, an agent, or the program that people use."""
+    if issuer.client_id == PAGES:
+        section.note("client_id", f"`{PAGES}` is the client of the broker's own pages", "name it another way")
     for name in issuer.agents:
+        if name == PAGES:
+            section.note("agents", f"`{name}` is the client of the broker's own pages", "give the agent another name")
         if name in issuer.users:
             section.note("agents", f"`{name}` is a user, too", "give the agent another name")
         if name == issuer.client_id:

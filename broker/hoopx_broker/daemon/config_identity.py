@@ -11,6 +11,7 @@ from hoopx_broker.approvals.persons import folded
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_claims import claims_in
 from hoopx_broker.daemon.config_embedded import read_embedded
+from hoopx_broker.daemon.config_pages import read_page
 from hoopx_broker.daemon.config_rules import read_rules
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.problems import Wrong
@@ -78,12 +79,13 @@ def _oidc(section: Section, kind: Literal["human", "workload"], before: list[Oid
     name = section.parsed("issuer", values.issuer_url if human else values.workload_issuer)
     jwks_file, jwks = section.path_or_none("jwks_file", MAX_JWKS, partial(_check_jwks, uses=uses_of(name or "")))
     ca, _ = section.path_or_none("ca", MAX_CA, certificates_in)
+    client = section.text("client_id") if human else ""
     issuer = OidcIssuer(
         issuer=name,
         audience=section.text("audience"),
         kind=kind,
         claims=_claims(section.section_or_none("claims")),
-        client_id=section.text("client_id") if human else None,
+        client_id=client if human else None,
         scopes=section.texts_or("scopes", _DEFAULT.scopes) if human else (),
         jwks=jwks,
         jwks_file=jwks_file,
@@ -91,6 +93,7 @@ def _oidc(section: Section, kind: Literal["human", "workload"], before: list[Oid
         ca=ca,
         require_proof=section.flag_or("require_proof", _DEFAULT.require_proof),
         rules=read_rules(section, name),
+        page=read_page(section, name, client, before) if human else None,
     )
     _check_keys(section, issuer)
     twin = (issuer.issuer, issuer.audience, issuer.kind)

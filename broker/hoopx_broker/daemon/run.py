@@ -26,6 +26,9 @@ from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, web
 from hoopx_broker.daemon.leases import Leases
+from hoopx_broker.daemon.pages.paper import Paper
+from hoopx_broker.daemon.pages.requests import Pages
+from hoopx_broker.daemon.pages.signing_in import SigningIn
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
@@ -41,6 +44,9 @@ from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.identity.verify import Gate, Trust, trust
+from hoopx_broker.identity.visiting.trips import Trips
+from hoopx_broker.identity.visiting.visits import Visits
+from hoopx_broker.identity.visiting.ways import Ways
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of
@@ -150,7 +156,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     services, store = await _services(settings, keys, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
-    gate = _gate(settings, place, embedded, store, services.standing)
+    trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
+    gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
     sessions, passes = Sessions(), Passes(time.time, os.urandom)
     loyalty = Loyalty(sessions, services.standing)
     about = About(
@@ -162,9 +169,11 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     requests = Requests(services, opening)
     api = web.Api(web.House(services, gate, sessions, store, about, requests, people, leases, loyalty))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
-    door = Door(
-        api.app(routes(embedded, _exchanged(gate, loyalty)) if embedded else []), tunnels.entrance, services.crew
-    )
+    ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
+    signing_in = _signing_in(place, store, ways, loyalty, services.standing)
+    pages = Pages(services.desk, services.stored, time.time, opening.unmaskings.refresh, signing_in)
+    issuer = routes(embedded, _exchanged(gate, loyalty)) if embedded else []
+    door = Door(api.app([*issuer, *pages.routes()]), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
     _warn_of_strangers(settings)
@@ -239,9 +248,9 @@ async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standin
     return await Embedded.create(settings.embedded, place.public_url, store, note=_refused, standing=standing)
 
 
-def _gate(settings: BrokerConfig, place: _Place, embedded: Embedded | None, store: Store, standing: Standing) -> Gate:
-    registers = Registers(Bindings(store), standing, Spent(time.time))
-    return Gate(_trusted(settings, embedded), time.time, _refused, registers, origins(place.public_url, settings.host))
+def _signing_in(place: _Place, store: Store, ways: Ways, loyalty: Loyalty, standing: Standing) -> SigningIn:
+    trips, visits = Trips(store, time.time, os.urandom), Visits(store, standing, time.time, os.urandom)
+    return SigningIn(ways, trips, visits, loyalty, Paper(place.public_url), place.public_url)
 
 
 def _exchanged(gate: Gate, loyalty: Loyalty) -> Identify:

@@ -28,9 +28,10 @@ class Logout(Struct, frozen=True):
 
 
 def is_meant_for(claims: dict[str, Any], issuer: OidcIssuer) -> bool:
-    """Is it for the client by which people log in here?"""
+    """Is it for a client by which people log in here, with `hoopx login` or at our pages?"""
     audience = claims.get("aud")
-    return issuer.client_id is not None and audience in (issuer.client_id, [issuer.client_id])
+    clients = {issuer.client_id, issuer.page.client_id if issuer.page is not None else None} - {None}
+    return any(audience in (client, [client]) for client in clients)
 
 
 def read_logout(token: Token, now: float) -> Logout:

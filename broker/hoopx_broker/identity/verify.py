@@ -108,6 +108,18 @@ class Gate:
             self._note(f"token refused: {refusal}")
         raise Unauthenticated("this token is not accepted", hint)
 
+    async def received(self, token: Secret) -> Identity:
+        """Whose token this is, which its issuer itself gave to the broker, for a person who logs in at our pages.
+
+        Nobody brought it, so nobody proves a key for it. Raises `Unauthenticated`.
+        """
+        try:
+            identity, _ = await self._believe(read_token(token.reveal()))
+        except NotAccepted as refusal:
+            self._note(f"login at the pages refused: {refusal}")
+            raise Unauthenticated("this login is not accepted", "why stands in the broker's log") from None
+        return identity
+
     async def exchanged(self, token: Secret, thumbprint: str) -> Identity:
         """Whose token is to be exchanged by whoever proved this key elsewhere. Raises `Unauthenticated`.
 

@@ -35,10 +35,23 @@ class Rule(Struct, frozen=True):
     agent: bool = False
 
 
+class PageClient(Struct, frozen=True):
+    """Who the broker is at a provider when people log in at its own pages; `secret` is None for a public client.
+
+    `name` is the provider's for people, `slug` stands for it in URLs.
+    """
+
+    client_id: str
+    name: str
+    slug: str
+    secret: Secret | None = None
+
+
 class OidcIssuer(Struct, frozen=True):
     """An identity provider. `jwks` is set where its keys are pinned from a file, so that no discovery call is made.
 
     `require_proof` takes no token as a bearer's: who brings one proves that it is bound to a key of theirs.
+    `page` is set where people may log in at the broker's own pages by it.
     The issuer of workloads may be a SPIFFE trust domain, `spiffe://example.org`. Where there are `rules`, a token for
     which none of them holds is refused.
     """
@@ -55,6 +68,7 @@ class OidcIssuer(Struct, frozen=True):
     ca: Path | None = None
     require_proof: bool = False
     rules: tuple[Rule, ...] = ()
+    page: PageClient | None = None
 
 
 class LocalUser(Struct, frozen=True):

@@ -19,6 +19,8 @@ PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]):([1-9][0-9]{0,4})(/[A-Za-z0-9._~/-]{0,200})?")
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _AGE = re.compile(r"[0-9]{1,9}")
+# The broker's own pages are a client, too: one that has a single address, and redeems its codes inside the process.
+PAGES, PAGES_RETURN = "hoopx-pages", "/login/embedded/callback"
 MAX_STATE = 1_024  # characters of `state` and `nonce`: they are held, and `state` goes back in an address
 
 
@@ -61,14 +63,19 @@ class Authorization(Struct, frozen=True):
 
 def read_back(params: Mapping[str, str], client: str, issuer: str) -> Back:
     """Where to answer. Raises `OAuthError` where nobody may be sent: to a client or an address that is not known."""
-    if params.get("client_id") != client:
+    if params.get("client_id") not in (client, PAGES):
         raise OAuthError("invalid_request", "This application is not known here.")
     uri = params.get("redirect_uri", "")
-    found = _LOOPBACK.fullmatch(uri)
-    if found is None or int(found[2]) > 65_535:
+    is_known = uri == pages_return(issuer) if params["client_id"] == PAGES else _is_loopback(uri)
+    if not is_known:
         raise OAuthError("invalid_request", "This address is not one that an answer may be sent to.")
     state = params.get("state")
     return Back(uri, state if state is None or len(state) <= MAX_STATE else None, issuer)
+
+
+def pages_return(issuer: str) -> str:
+    """Where people come back to the pages of the broker that this issuer is in."""
+    return issuer.removesuffix("/oidc") + PAGES_RETURN
 
 
 def read_authorization(params: Mapping[str, str], back: Back) -> Authorization:
@@ -86,6 +93,11 @@ def read_authorization(params: Mapping[str, str], back: Back) -> Authorization:
 def known_scopes(params: Mapping[str, str]) -> str:
     """What is asked for of what there is."""
     return " ".join(dict.fromkeys(each for each in params.get("scope", "openid").split() if each in SCOPES))
+
+
+def _is_loopback(uri: str) -> bool:
+    found = _LOOPBACK.fullmatch(uri)
+    return found is not None and int(found[2]) <= 65_535
 
 
 def _check_response(params: Mapping[str, str]) -> None:

@@ -10,13 +10,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hoopx_broker.identity.embedded import pages
-from hoopx_broker.identity.embedded.authorization import Authorization, read_authorization, read_back
+from hoopx_broker.identity.embedded.authorization import PAGES, Authorization, read_authorization, read_back
 from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, html, in_pages, own_form, set_cookie, visit_of
 from hoopx_broker.identity.embedded.forms import field, fields_of, read_form
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.sign_in import SignIn
+
+_QUIET = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
 class ForProgram(Struct, frozen=True):
@@ -30,6 +32,19 @@ class ForProgram(Struct, frozen=True):
         program = self.asked.client, self.asked.back.host, self.issuer.host
         request = pages.Program(*program, person.name, person.came_through)
         return html(pages.allow_program(token, request), posts_to=_sources(self.asked))
+
+
+class ForPages(Struct, frozen=True):
+    """The errand of somebody who wants to read a page of this very broker: there is nothing more to ask.
+
+    The answer leads to our own address alone, and counts there for the browser alone that began.
+    """
+
+    issuer: Embedded
+    asked: Authorization
+
+    def question(self, token: str, person: Person, browser_at: str) -> Response:
+        return RedirectResponse(self.asked.back.with_code(self.issuer.grants.grant(self.asked, person)), 303, _QUIET)
 
 
 class AuthorizePages:
@@ -58,7 +73,8 @@ class AuthorizePages:
             asked = read_authorization(params, back)
         except OAuthError as refusal:
             return _redirect(back.with_error(refusal.code, refusal.description))
-        return self._sign_in.begin(request, ForProgram(self._issuer, asked))
+        errand = ForPages if asked.client == PAGES else ForProgram
+        return self._sign_in.begin(request, errand(self._issuer, asked))
 
     async def answer(self, request: Request) -> Response:
         form = await own_form(request, self._issuer.url)
@@ -83,6 +99,6 @@ def _sources(asked: Authorization) -> str:
 
 def _redirect(address: str) -> Response:
     """By GET, whatever came before (303); nothing of it is kept, and the visit is over."""
-    response = RedirectResponse(address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
+    response = RedirectResponse(address, 303, _QUIET)
     set_cookie(response, "")
     return response

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -13,6 +12,8 @@ from hoopx_broker.identity.embedded.forms import field, read_form
 from hoopx_broker.identity.embedded.neighbours import network_of
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.visits import LIFE, Visit, Visits
+from hoopx_broker.pages.frame import headers
+from hoopx_broker.pages.origin import is_own_form
 
 # Only this host, only by TLS, never to scripts, never from another site's link or form.
 COOKIE = "__Host-hoopx-login"
@@ -33,9 +34,7 @@ def near(request: Request) -> str:
 
 async def own_form(request: Request, url: str) -> dict[str, str]:
     """A form of one of our own pages: browsers name the origin of the page with every form that they post."""
-    origin = request.headers.get("origin")
-    ours = {urlsplit(url).netloc, request.headers.get("host", "")}
-    if origin is not None and (not origin.startswith("https://") or origin.removeprefix("https://") not in ours):
+    if not is_own_form(request.headers, url):
         raise OAuthError("invalid_request", "This form came from another site.", 403)
     return await read_form(request)
 
@@ -65,7 +64,7 @@ def html(text: str, status: int = 200, cookie: str | None = None, posts_to: str 
 
     `posts_to` is where the answer to its form leads besides here: browsers hold redirects to it, too.
     """
-    response = HTMLResponse(text, status, pages.headers(posts_to))
+    response = HTMLResponse(text, status, headers(posts_to))
     if cookie is not None:
         set_cookie(response, cookie)
     return response

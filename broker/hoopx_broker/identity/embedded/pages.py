@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 
 from msgspec import Struct
 
-STYLE = (files("hoopx_broker.identity.embedded") / "style.css").read_text("utf-8")
-_STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
-
-# Nothing is loaded, run, framed or posted elsewhere; the one style sheet is allowed by its hash.
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'@; frame-ancestors 'none'; "
-    "base-uri 'none'"
-)
-_HEADERS = {
-    "cache-control": "no-store",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-}
-
-
-def headers(posts_to: str = "") -> dict[str, str]:
-    """The headers of a page whose form may lead to `posts_to` besides this issuer."""
-    policy = _POLICY.replace("@", f" {posts_to}" if posts_to else "")
-    return _HEADERS | {"content-security-policy": policy}
+from hoopx_broker.pages.frame import page as _page
 
 
 class Typed(Struct, frozen=True):
@@ -91,17 +68,6 @@ def sign_in(token: str, typed: Typed | None, elsewhere: Sequence[Elsewhere] = ()
         ways.append('<p class="or">or</p>')
     ways += [_button(token, each) for each in elsewhere]
     return _page("Log in", "\n".join(["<h1>Log in</h1>", *ways]))
-
-
-def elsewhere(url: str, name: str) -> str:
-    """A page that leads on by itself, and by a link where a browser does not follow."""
-    return _page(
-        "Log in",
-        f"""<h1>One moment</h1>
-<p>You are led to <b>{escape(name)}</b>.</p>
-<p><a href="{escape(url)}">Go on</a></p>""",
-        head=f'<meta http-equiv="refresh" content="0; url={escape(url)}">\n',
-    )
 
 
 def _password(token: str, typed: Typed) -> str:
@@ -191,26 +157,6 @@ def trouble(what: str) -> str:
 {_wrong(what)}
 <p>Start again in your terminal, or <a href="/oidc/device">with the code that it shows</a>.</p>""",
     )
-
-
-def _page(title: str, body: str, head: str = "") -> str:
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-{head}<title>{escape(title)} · hoopx</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<p class="mark">hoopx</p>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def _wrong(text: str) -> str:

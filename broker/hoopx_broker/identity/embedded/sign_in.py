@@ -43,7 +43,7 @@ class SignIn:
             return html(self._page(visit, name, "User name or password is wrong."), 400)
         return self.signed_in(request, visit, person)
 
-    def signed_in(self, request: Request, visit: Visit, person: Person) -> HTMLResponse:
+    def signed_in(self, request: Request, visit: Visit, person: Person) -> Response:
         """Somebody proved to be `person`: what they came for asks its own question, in a visit of a new name."""
         self._issuer.visits.end(request.cookies.get(COOKIE, ""))
         cookie, known = self._issuer.visits.begin(visit.errand, near(request), person)

@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hoopx_broker.identity.embedded import pages
+from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.browsing import COOKIE, LOST, Page, html, in_pages, near, own_form, visit_of
 from hoopx_broker.identity.embedded.forms import fields_of, read_form
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.sign_in import SignIn
-from hoopx_broker.identity.embedded.upstream.answers import Declined
 from hoopx_broker.identity.embedded.upstream.trips import ANSWER_LIFE, Trip
 from hoopx_broker.identity.embedded.upstream.ways import Way
 from hoopx_broker.identity.jws import NotAccepted
+from hoopx_broker.pages.frame import onward
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.terms.settings import SamlUpstream
 
@@ -63,8 +63,7 @@ class UpstreamPages:
                 url = await way.provider.way_out(trip)
             except Unreachable as error:
                 raise self._unreachable(way, error) from None
-            # No redirect: browsers hold the pages' `form-action` against wherever a form leads in the end.
-            return html(pages.elsewhere(url, way.upstream.name))
+            return html(onward(url, way.upstream.name))
 
         return leave
 
@@ -75,7 +74,7 @@ class UpstreamPages:
             trip = self._ways.trips.find(way.upstream.slug, state)
             if trip is None or not way.provider.is_answer(trip, answer):
                 raise OAuthError("invalid_request", LOST)
-            response = html(pages.elsewhere(NEXT, "the broker"))
+            response = html(onward(NEXT, "the broker"))
             _set_ticket(response, self._ways.trips.arrive(trip, answer))
             return response
 

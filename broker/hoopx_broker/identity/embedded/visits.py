@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
 
 from hoopx_broker.identity.embedded.people import Person
 
@@ -20,8 +20,8 @@ MAX_OPEN_PEER = 200  # of these from one address, so that one neighbour cannot p
 class Errand(Protocol):
     """What a visit is for: a device that waits, or an application that sent its person here."""
 
-    def question(self, token: str, person: Person, browser_at: str) -> HTMLResponse:
-        """The page that asks somebody who has signed in; its form carries `token`.
+    def question(self, token: str, person: Person, browser_at: str) -> Response:
+        """The page that asks somebody who has signed in, in a form that carries `token`; or the way on.
 
         Raises `OAuthError` where there is nothing to answer any more.
         """

@@ -11,14 +11,6 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
 
 
-class Declined(Exception):
-    """The provider itself says no. `code` is its word for it: letters and dashes only."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class Proved(Struct, frozen=True):
     """`who` as the provider names them; `refresh` asks it again; `ends_at` is when it wants to be asked anew."""
 

@@ -12,7 +12,7 @@ from lxml import etree
 from msgspec import Struct
 
 from hoopx_broker.identity.claims import MAX_SKEW
-from hoopx_broker.identity.embedded.upstream.answers import Declined
+from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.upstream.saml_document import (
     ASSERTION,
     PROTOCOL,

@@ -1,0 +1,1 @@
+"""The broker's own pages: what waits for people, read and answered in a browser."""

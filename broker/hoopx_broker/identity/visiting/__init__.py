@@ -1,0 +1,1 @@
+"""People who are signed in at the broker's own pages."""
