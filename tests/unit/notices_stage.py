@@ -68,9 +68,17 @@ class NotifierDouble:
     def __init__(self, name: str = "hook", options: Any = None) -> None:
         self.heard: list[Notice] = []
         self.answers: list[BaseException | Callable[[], Awaitable[str]]] = []
+        self._told = asyncio.Event()
+
+    async def until(self, count: int) -> None:
+        """It was told so many times."""
+        while len(self.heard) < count:
+            self._told.clear()
+            await self._told.wait()
 
     async def tell(self, notice: Notice, thread: dict[str, str]) -> str:
         self.heard.append(notice)
+        self._told.set()
         thread["told"] = str(int(thread.get("told", "0")) + 1)
         answer = self.answers.pop(0) if self.answers else None
         match answer:
@@ -96,6 +104,7 @@ class Stage:
         self.store = store
         self.now = NOON
         self.troubles: list[Trouble] = []
+        self._troubled = asyncio.Event()
         self.statements: dict[str, str] = {}
         self.hook = NotifierDouble()
 
@@ -113,8 +122,17 @@ class Stage:
             me=me,
             clock=lambda: self.now,
             random=lambda: 1.0,
-            on_trouble=self.troubles.append,
+            on_trouble=self._heard_of,
         )
+
+    async def until_troubled(self, count: int) -> None:
+        while len(self.troubles) < count:
+            self._troubled.clear()
+            await self._troubled.wait()
+
+    def _heard_of(self, trouble: Trouble) -> None:
+        self.troubles.append(trouble)
+        self._troubled.set()
 
     async def _stored(self, request: RequestId) -> RequestView:
         return replace(VIEW, id=request, kind="statement", statement=self.statements[request])

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from hoopx_broker.notices import courier as couriers
+from hoopx_broker.notices import outbox
 from hoopx_broker.notices.courier import CLAIM_SECONDS, FIRST_RETRY, LONGEST_RETRY, Trouble
 from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.notices.outbox import Left
@@ -100,7 +101,7 @@ def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(pl
         )
         assert await courier.count_left() == Left(late=0, given_up=1)
         # Somebody may look into it for a week.
-        await s.store.run(lambda c: couriers.outbox.forget(c, s.now + 8 * DAY))
+        await s.store.run(lambda c: outbox.forget(c, s.now + 8 * DAY))
         assert await courier.count_left() == Left(0, 0)
 
     play(scene)
@@ -162,8 +163,7 @@ def test_what_a_dead_broker_had_taken_is_told_by_another(play: Play) -> None:
         silent, gone = asyncio.Event(), NotifierDouble()
         gone.answers = [lambda: _after(silent)]
         dead = asyncio.create_task(s.courier("dead", hook=gone).tell_due("hook"))
-        while not gone.heard:
-            await asyncio.sleep(0)
+        await gone.until(1)
         living = s.courier("living")
         assert await living.tell_due("hook") == 0
         s.now += CLAIM_SECONDS + 1
@@ -187,8 +187,7 @@ def test_a_broker_that_stops_leaves_what_it_was_telling_to_the_next(play: Play) 
         await s.happens("asked")
         s.hook.answers = [lambda: _after(asyncio.Event())]
         stopping = asyncio.create_task(s.courier().run())
-        while not s.hook.heard:
-            await asyncio.sleep(0.001)
+        await s.hook.until(1)
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
         assert await s.courier("next").tell_due("hook") == 1
@@ -210,10 +209,8 @@ def test_a_receiver_that_never_answers_holds_up_no_other(play: Play, monkeypatch
             await s.happens("asked", replace(VIEW, id=f"r_{number}"), entries)
         courier.wake()
         async with asyncio.timeout(10):
-            while len(s.hook.heard) < 10 or len(dead.heard) < 10:
-                await asyncio.sleep(0.005)
-            while (await courier.count_left()).late < 10:
-                await asyncio.sleep(0.005)
+            await s.hook.until(10)
+            await s.until_troubled(10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert {trouble.why for trouble in s.troubles} == {"no answer within 0 s"}
