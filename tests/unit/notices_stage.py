@@ -19,6 +19,7 @@ from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.notices import Notice
 from hoopx_broker.terms.settings import Notify
+from tests.peers.state import state_in
 
 NOON = 1_800_000_000.0
 EVENTS = ("asked", "approve", "approved", "denied", "used", "broken-glass")
@@ -111,7 +112,7 @@ class Stage:
     async def happens(self, event: str, view: RequestView = VIEW, entries: tuple[Notify, ...] = (entry(),)) -> None:
         self.now += 0.001
         happening = Happening(view.id, event, self.now, by="bob", state=view.state)
-        ear = Ear(entries, {}, lambda: None)
+        ear = Ear(entries, {})
         await self.store.run(lambda connection: ear(connection, happening, view))
 
     def courier(self, me: str = "one", **notifiers: Any) -> Courier:
@@ -143,7 +144,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(folder: Path) -> AsyncIterator[Stage]:
-    store = await Store.open(folder / "state.db")
+    store = await Store.open(state_in(folder))
     try:
         yield Stage(store)
     finally:

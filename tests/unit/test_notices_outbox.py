@@ -15,9 +15,10 @@ from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.notices.outbox import Left
 from hoopx_broker.notices.routing import wants
 from hoopx_broker.storage.connection import Connection
+from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Conditions, Happening
 from hoopx_broker.terms.notices import Gone, NotTold, NotWanted
-from hoopx_broker.terms.settings import Notify
+from hoopx_broker.terms.settings import Notify, StateUrl
 from tests.unit.notices_stage import NOON, VIEW, NotifierDouble, Play, Stage, entry, player
 
 OTHER = replace(VIEW, id="r_2")
@@ -26,6 +27,12 @@ DAY = 86_400.0
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
+    return player(tmp_path)
+
+
+@pytest.fixture
+def play_each(each_state: str, tmp_path: Path) -> Play:
+    """On each kind of state."""
     return player(tmp_path)
 
 
@@ -58,7 +65,7 @@ def test_what_did_not_happen_is_not_told(play: Play) -> None:
 
     async def scene(s: Stage) -> None:
         def fails(connection: Connection) -> None:
-            Ear((entry(),), {}, lambda: None)(connection, Happening("r_1", "asked", NOON), VIEW)
+            Ear((entry(),), {})(connection, Happening("r_1", "asked", NOON), VIEW)
             raise KeyError("the desk changed its mind")
 
         with pytest.raises(KeyError):
@@ -81,7 +88,7 @@ def test_the_text_of_a_statement_is_not_kept_a_second_time(play: Play, tmp_path:
     play(scene)
 
 
-def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(play: Play) -> None:
+def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(play_each: Play) -> None:
     async def scene(s: Stage) -> None:
         await s.happens("asked")
         s.hook.answers = [NotTold("it is down") for _ in range(99)]
@@ -104,7 +111,7 @@ def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(pl
         await s.store.run(lambda c: outbox.forget(c, s.now + 8 * DAY))
         assert await courier.count_left() == Left(0, 0)
 
-    play(scene)
+    play_each(scene)
 
 
 def test_a_receiver_is_not_asked_again_before_it_wants_to(play: Play) -> None:
@@ -123,7 +130,7 @@ def test_a_receiver_is_not_asked_again_before_it_wants_to(play: Play) -> None:
     play(scene)
 
 
-def test_requests_are_told_in_order_each_by_itself(play: Play) -> None:
+def test_requests_are_told_in_order_each_by_itself(play_each: Play) -> None:
     """What happened later waits for what happened before; another request does not."""
 
     async def scene(s: Stage) -> None:
@@ -140,22 +147,39 @@ def test_requests_are_told_in_order_each_by_itself(play: Play) -> None:
         thread = await s.store.run(lambda c: c.execute("SELECT memory FROM notice_threads ORDER BY request").fetchall())
         assert thread == [('{"told":"4"}',), ('{"told":"1"}',)]  # what it remembers counts failed tries too
 
-    play(scene)
+    play_each(scene)
 
 
-def test_two_brokers_do_not_tell_the_same_at_once(play: Play) -> None:
-    async def scene(s: Stage) -> None:
+def test_two_brokers_do_not_tell_the_same_at_once(state_url: StateUrl) -> None:
+    """Each with its own connections to the one state; what one writes down wakes the other."""
+
+    async def scene(one: Stage, two: Stage) -> None:
+        hook = NotifierDouble()
+        hook.answers = [lambda: asyncio.sleep(0.01, "") for _ in range(20)]
+        running = [asyncio.create_task(s.courier(me, hook=hook).run()) for s, me in ((one, "one"), (two, "two"))]
         for number in range(20):
-            await s.happens("asked", replace(VIEW, id=f"r_{number}"))
-        other = NotifierDouble()
-        told = await asyncio.gather(s.courier().tell_due("hook"), s.courier("two", hook=other).tell_due("hook"))
-        assert sum(told) == 20
-        assert len({notice.id for notice in s.hook.heard + other.heard}) == 20
+            await one.happens("asked", replace(VIEW, id=f"r_{number}"))
+        async with asyncio.timeout(30):
+            await hook.until(20)
+        while await two.store.run(lambda c: c.execute("SELECT 1 FROM notices WHERE state = 'due'").fetchone()):
+            await asyncio.wait(running, timeout=0.05)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        assert len(hook.heard) == len({notice.id for notice in hook.heard}) == 20
 
-    play(scene)
+    async def on_stage() -> None:
+        first, second = await Store.open(state_url), await Store.open(state_url)
+        try:
+            await scene(Stage(first), Stage(second))
+        finally:
+            await first.close()
+            await second.close()
+
+    asyncio.run(on_stage())
 
 
-def test_what_a_dead_broker_had_taken_is_told_by_another(play: Play) -> None:
+def test_what_a_dead_broker_had_taken_is_told_by_another(play_each: Play) -> None:
     """It is not known whether it was told: it comes with the same id, and what the dead one would write is void."""
 
     async def scene(s: Stage) -> None:
@@ -174,7 +198,7 @@ def test_what_a_dead_broker_had_taken_is_told_by_another(play: Play) -> None:
         await dead
         assert await living.count_left() == Left(late=1, given_up=0)
 
-    play(scene)
+    play_each(scene)
 
 
 async def _after(event: asyncio.Event) -> str:
@@ -207,7 +231,6 @@ def test_a_receiver_that_never_answers_holds_up_no_other(play: Play, monkeypatch
         running = asyncio.create_task(courier.run())
         for number in range(10):
             await s.happens("asked", replace(VIEW, id=f"r_{number}"), entries)
-        courier.wake()
         async with asyncio.timeout(10):
             await s.hook.until(10)
             await s.until_troubled(10)

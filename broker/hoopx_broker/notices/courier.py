@@ -93,17 +93,16 @@ class Courier:
         self._awake = {name: asyncio.Event() for name in notifiers}
         self._gone: set[str] = set()
 
-    def wake(self) -> None:
-        """Something new is written down. Call it in the loop's thread."""
-        for awake in self._awake.values():
-            awake.set()
-
     async def run(self) -> None:
         """Tell what is due, when it is; ends only when cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tidy())
-            for name in self._notifiers:
-                group.create_task(self._serve(name))
+        leave = self._store.subscribe(outbox.TOPIC, lambda _: self._wake())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tidy())
+                for name in self._notifiers:
+                    group.create_task(self._serve(name))
+        finally:
+            leave()
 
     async def tell_due(self, name: str) -> int:
         """Try everything that is due for one notifier now, one after another; gives how many were tried."""
@@ -115,6 +114,11 @@ class Courier:
 
     async def count_left(self) -> Left:
         return await self._store.run(outbox.count_left)
+
+    def _wake(self) -> None:
+        """Something new is written down, here or by another broker."""
+        for awake in self._awake.values():
+            awake.set()
 
     async def _serve(self, name: str) -> None:
         lanes = asyncio.Semaphore(LANES)

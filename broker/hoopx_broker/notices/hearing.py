@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.notices import outbox
@@ -14,12 +14,11 @@ from hoopx_broker.terms.targets import Target
 
 
 class Ear:
-    """What the desk calls. `wake` is called in the thread of the state, and may be for nothing."""
+    """What the desk calls."""
 
-    def __init__(self, entries: Sequence[Notify], targets: Mapping[str, Target], wake: Callable[[], None]) -> None:
+    def __init__(self, entries: Sequence[Notify], targets: Mapping[str, Target]) -> None:
         self._entries = entries
         self._targets = targets
-        self._wake = wake
 
     def __call__(self, connection: Connection, happening: Happening, view: RequestView) -> None:
         target = self._targets.get(view.target)
@@ -28,4 +27,4 @@ class Ear:
         for entry in wanting:
             outbox.put(connection, entry, happening, view)
         if wanting:
-            self._wake()
+            connection.tell(outbox.TOPIC)

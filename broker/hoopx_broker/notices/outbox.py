@@ -14,6 +14,7 @@ from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.settings import Notify
 
+TOPIC = "notices"  # of what brokers tell each other: there is something to be told to the outside
 KEEP_SETTLED = 7 * 86_400.0  # what was told, and what was not: long enough to look into it after a week off
 # The longest life of a request and of what it led to, a review that stayed open over a holiday included.
 KEEP_THREADS = 60 * 86_400.0
