@@ -12,7 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -78,7 +78,7 @@ class MailOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class MailNotifier:
     """Each notice is one message over a connection of its own: they are few."""
 
-    Options = MailOptions
+    Options: ClassVar[type[MailOptions]] = MailOptions
 
     def __init__(self, name: str, options: MailOptions) -> None:
         self._name = name

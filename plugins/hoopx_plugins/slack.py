@@ -73,7 +73,7 @@ class SlackOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class SlackNotifier:
     """`clock` gives seconds since the Unix epoch."""
 
-    Options = SlackOptions
+    Options: ClassVar[type[SlackOptions]] = SlackOptions
     hears: ClassVar[str] = "slack"
 
     def __init__(self, name: str, options: SlackOptions, clock: Callable[[], float] = time.time) -> None:

@@ -7,6 +7,7 @@ import hmac
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,7 +47,7 @@ class WebhookOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class WebhookNotifier:
     """`clock` gives seconds since the Unix epoch: each try is signed with its own time."""
 
-    Options = WebhookOptions
+    Options: ClassVar[type[WebhookOptions]] = WebhookOptions
 
     def __init__(self, name: str, options: WebhookOptions, clock: Callable[[], float] = time.time) -> None:
         self._name = name

@@ -24,7 +24,7 @@ from hoopx_broker.api.messages import About, Jobs, SignIn
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
-from hoopx_broker.daemon import certificate, config, log, web
+from hoopx_broker.daemon import certificate, config, log, notify, web
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
@@ -40,6 +40,7 @@ from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.identity.verify import Gate, Trust, trust
+from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of
@@ -158,7 +159,10 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     opening = Opening(services, sessions)
     people = People(gate, services.standing, passes, sessions, services)
     leases = Leases(services, sessions, Holdings(store), opening.called_off)
-    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, leases, loyalty))
+    notifiers = notify.notifiers_of(settings, stack)
+    courier = notify.courier_of(store, notifiers, services.desk, services.reader)
+    services.crew.start(courier.run(), "notices")
+    api = web.Api(web.House(services, gate, sessions, store, about, opening, people, leases, loyalty, courier))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     door = Door(
         api.app(routes(embedded, _exchanged(gate, loyalty)) if embedded else []), tunnels.entrance, services.crew
@@ -202,6 +206,7 @@ async def _services(
             time.time,
             new_request_id,
             link=lambda request: f"{place.public_url}/requests/{request}",
+            hear=Ear(settings.notify, settings.targets),
             accounts=settings.accounts,
         ),
         reader=reader,
