@@ -8,6 +8,7 @@ from typing import cast
 
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_identity import read_accounts, read_identity
+from hoopx_broker.daemon.config_notify import read_notify
 from hoopx_broker.daemon.config_sections import read_sections
 from hoopx_broker.daemon.config_targets import read_targets
 from hoopx_broker.daemon.pem import check_pair
@@ -54,6 +55,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
     shared = read_sections(top, references)
     host, port = top.parsed_or("listen", values.host_port, values.host_port(DEFAULT_LISTEN)) or (HOLE, HOLE)
     identity, embedded = read_identity(top)
+    targets = read_targets(top, shared)
     config = BrokerConfig(
         host=host,
         port=port,
@@ -64,9 +66,10 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
         policies=top.unfollowed_or("policies", lambda text: _policies(text, home), "policies"),
         identity=identity,
         embedded=embedded,
-        targets=read_targets(top, shared),
+        targets=targets,
         accounts=read_accounts(top),
         source=source.absolute(),
+        notify=read_notify(top, targets),
     )
     top.close()
     return config

@@ -9,22 +9,23 @@ from typing import Any, cast
 
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.seams.issuer import Issuer
+from hoopx_broker.seams.notifier import Notifier
 from hoopx_broker.seams.references import SecretReader
 
 ISSUERS = "hoopx.issuers"
+NOTIFIERS = "hoopx.notifiers"
 SECTIONS = "hoopx.sections"
 REFERENCES = "hoopx.references"
 
 
 def issuer_class(name: str) -> type[Issuer]:
     """The issuer that `credentials.from` names. Raises `Wrong` where there is none, or it cannot be loaded."""
-    announced = _announced(ISSUERS)
-    if name not in announced.names:
-        known = sorted(announced.names)
-        near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean `{near[0]}`?" if near else f"installed are {', '.join(f'`{each}`' for each in known)}"
-        raise Wrong("names no installed credential plugin", remedy)
-    return cast(type[Issuer], _loaded(announced[name]))
+    return cast(type[Issuer], _named(ISSUERS, name, "credential plugin"))
+
+
+def notifier_class(kind: str) -> type[Notifier]:
+    """The notifier of this `kind`. Raises as `issuer_class` does."""
+    return cast(type[Notifier], _named(NOTIFIERS, kind, "notifier"))
 
 
 def section_names() -> list[str]:
@@ -41,6 +42,16 @@ def secret_reader(scheme: str) -> type[SecretReader] | None:
     """Who follows references `scheme:…`; None where nobody does, so that such a text stands for itself."""
     announced = _announced(REFERENCES)
     return cast(type[SecretReader], _loaded(announced[scheme])) if scheme in announced.names else None
+
+
+def _named(group: str, name: str, what: str) -> Any:
+    announced = _announced(group)
+    if name not in announced.names:
+        known = sorted(announced.names)
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean `{near[0]}`?" if near else f"installed are {', '.join(f'`{each}`' for each in known)}"
+        raise Wrong(f"names no installed {what}", remedy)
+    return _loaded(announced[name])
 
 
 @cache

@@ -297,6 +297,13 @@ class Section:
             self._wrong(marked, wrong.what, wrong.remedy)
             return cast(Secret, HOLE)
 
+    def _secrets(self, marked: Marked) -> tuple[Secret, ...]:
+        if not isinstance(marked.value, list):
+            self._wrong(marked, f"must be a list, {_kind(marked.value)}", "write for example `[env:ONE, env:OTHER]`")
+            return cast(tuple[Secret, ...], HOLE)
+        found = tuple(self._secret(item) for item in marked.value)
+        return cast(tuple[Secret, ...], HOLE) if HOLE in found else found
+
     def _plain_text(self, marked: Marked) -> str | None:
         if isinstance(marked.value, str) and marked.value:
             return marked.value
@@ -337,6 +344,8 @@ class Section:
         return made
 
     def _option(self, marked: Marked, shape: Any) -> Any:
+        if get_origin(shape) is tuple and Secret in get_args(shape):
+            return self._secrets(marked)
         if shape is Secret or Secret in get_args(shape):
             return self._secret(marked)
         if shape is Path or Path in get_args(shape):

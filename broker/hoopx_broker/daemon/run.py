@@ -24,7 +24,7 @@ from hoopx_broker.api.messages import About, Jobs, SignIn
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
-from hoopx_broker.daemon import certificate, config, log, web
+from hoopx_broker.daemon import certificate, config, log, notify, web
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
@@ -47,6 +47,7 @@ from hoopx_broker.identity.verify import Gate, Trust, trust
 from hoopx_broker.identity.visiting.trips import Trips
 from hoopx_broker.identity.visiting.visits import Visits
 from hoopx_broker.identity.visiting.ways import Ways
+from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.format import path_of
@@ -167,7 +168,10 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     people = People(gate, services.standing, passes, sessions, services)
     leases = Leases(services, sessions, Holdings(store), opening.called_off)
     requests = Requests(services, opening)
-    api = web.Api(web.House(services, gate, sessions, store, about, requests, people, leases, loyalty))
+    notifiers = notify.notifiers_of(settings, stack)
+    courier = notify.courier_of(store, notifiers, services.desk, services.reader)
+    services.crew.start(courier.run(), "notices")
+    api = web.Api(web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier))
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     signing_in = _signing_in(place, store, ways, loyalty, services.standing)
@@ -213,6 +217,7 @@ async def _services(
             time.time,
             new_request_id,
             link=lambda request: f"{place.public_url}/requests/{request}",
+            hear=Ear(settings.notify, settings.targets),
             accounts=settings.accounts,
         ),
         reader=reader,

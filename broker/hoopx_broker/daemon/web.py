@@ -42,6 +42,7 @@ from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
+from hoopx_broker.notices.courier import Courier
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
@@ -78,6 +79,7 @@ class House(Struct, frozen=True):
     people: People
     leases: Leases
     loyalty: Loyalty
+    courier: Courier
 
 
 class Api:
@@ -139,10 +141,22 @@ class Api:
     # Without a token.
 
     async def _health(self, _: Request) -> Response:
-        """`leases_not_revoked`: how many should be over and are not. No reason to restart the broker, hence `ok`."""
-        left = await self._house.services.keeper.count_troubled()
+        """What should have been done and is not, counted. No reason to restart the broker, hence `ok`.
+
+        `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
+        """
+        leases = await self._house.services.keeper.count_troubled()
+        notices = await self._house.courier.count_left()
         sessions = len(self._house.sessions.all())
-        return JSONResponse({"status": "ok", "sessions": sessions, "leases_not_revoked": left})
+        return JSONResponse(
+            {
+                "status": "ok",
+                "sessions": sessions,
+                "leases_not_revoked": leases,
+                "notices_late": notices.late,
+                "notices_given_up": notices.given_up,
+            }
+        )
 
     async def _about(self, _: Request) -> Response:
         return Response(_json(self._house.about), media_type="application/json")

@@ -33,6 +33,11 @@ class Memberships:
         if len(self._newest) > MAX_PEOPLE:
             self._newest.popitem(last=False)
 
+    def newest(self, identity: Identity) -> Identity:
+        """The newest that was heard of the same person, by any program of theirs; this one where it is that."""
+        known = self._newest.get(_person(identity), {}).values()
+        return max((identity, *known), key=lambda each: each.issued_at)
+
     def lost(self, identity: Identity) -> frozenset[str]:
         """The groups of the human behind it that a newer token has not.
 

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 
-from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, REWRITE, decode, framed, length
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, NORMAL, REWRITE, decode, framed, length
 from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
 
 # Reading takes some tens of microseconds; the slowest statement within the size limit that does not hang, 0.6 s.
@@ -48,6 +48,14 @@ class StatementReader:
         finally:
             self._idle.put_nowait(child)
 
+    async def normal(self, text: bytes) -> str:
+        """The statements with `$1` in the place of every value; empty where that cannot be had."""
+        child = await self._idle.get()
+        try:
+            return await child.normal(text)
+        finally:
+            self._idle.put_nowait(child)
+
     async def close(self) -> None:
         """Call it when nobody reads any more."""
         for child in self._children:
@@ -64,7 +72,13 @@ class _Child:
         return answer if isinstance(answer, Unreadable) else decode(answer)
 
     async def rewrite(self, text: bytes) -> str:
-        answer = await self._ask(framed(text, REWRITE))
+        return await self._text(text, REWRITE)
+
+    async def normal(self, text: bytes) -> str:
+        return await self._text(text, NORMAL)
+
+    async def _text(self, text: bytes, flag: int) -> str:
+        answer = await self._ask(framed(text, flag))
         return "" if isinstance(answer, Unreadable) else answer.decode()
 
     async def _ask(self, question: bytes) -> bytes | Unreadable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -148,6 +148,25 @@ class StateUrl(Struct, frozen=True):
         return self.shown
 
 
+class Notify(Struct, frozen=True):
+    """An entry of `notify`: a notifier, what it hears of, and its plugin's own `options`.
+
+    `fresh` bounds how old, in seconds, what is known of a person's groups may be when they answer through it; an event
+    that could not be told for `give_up` seconds is told no more.
+    """
+
+    name: str
+    kind: str
+    options: Any
+    events: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    give_up: int = 86_400
+    fresh: int = 12 * 3600
+
+
 class BrokerConfig(Struct, frozen=True):
     """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person."""
 
@@ -163,6 +182,7 @@ class BrokerConfig(Struct, frozen=True):
     targets: dict[str, Target]
     accounts: tuple[tuple[str, ...], ...] = ()
     source: Path = field(default_factory=Path)
+    notify: tuple[Notify, ...] = ()
 
     @property
     def keys(self) -> Path:

@@ -3,9 +3,9 @@
 Started as `python -m hoopx_broker.policy.facts.child`. The protocol, strictly one answer for each question, in order:
 
 - stdin: four bytes, the length N of a statement in network order, then its N bytes as the client sent them; with the
-  highest bit of the length set, the statement is to be written again
+  highest bit of the length set, the statement is to be written again; with the second highest, without its values
 - stdout: four bytes, the length M of the answer, then M bytes that `facts.wire.decode` understands, or the statement as
-  `facts.canonical` writes it, in UTF-8
+  `facts.canonical` or `facts.normal` writes it, in UTF-8
 - the end of stdin ends the process with 0
 
 A frame longer than the statement's bound is answered as unreadable after its bytes were read and dropped; one longer
@@ -20,13 +20,15 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 from hoopx_broker.policy.facts.canonical import canonical
 from hoopx_broker.policy.facts.guards import MAX_BYTES
+from hoopx_broker.policy.facts.normal import normal
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.policy.facts.start import STARTED, start_with_stack
-from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, REWRITE, encode, framed, length
+from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, NORMAL, REWRITE, encode, framed, length
 from hoopx_broker.terms.facts import too_complex
 
 # Stack and heap together. A tree of 1 MB of text takes some 100 MB.
@@ -61,13 +63,13 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the owner, who closes our stdin
     while len(header := questions.read(HEADER)) == HEADER:
         asked = length(header)
-        size = asked & ~REWRITE
+        size = asked & ~(REWRITE | NORMAL)
         if size > MAX_FRAME:
             return
         statement = questions.read(size)
         if len(statement) < size:
             return
-        answers.write(framed(_rewritten(statement) if asked & REWRITE else _answer(statement)))
+        answers.write(framed(_answered(statement, asked)))
         answers.flush()
 
 
@@ -80,9 +82,15 @@ def _answer(statement: bytes) -> bytes:
     return answer
 
 
-def _rewritten(statement: bytes) -> bytes:
+def _answered(statement: bytes, asked: int) -> bytes:
+    if asked & REWRITE:
+        return _rewritten(statement, canonical)
+    return _rewritten(statement, normal) if asked & NORMAL else _answer(statement)
+
+
+def _rewritten(statement: bytes, write: Callable[[bytes], str]) -> bytes:
     signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
-    answer = canonical(statement).encode()
+    answer = write(statement).encode()
     signal.setitimer(signal.ITIMER_REAL, 0)
     return answer
 

@@ -13,6 +13,8 @@ MAX_FRAME = 16_000_000
 HEADER = 4
 # Set in the length of a question: write the statement again, instead of telling its facts.
 REWRITE = 1 << 31
+# Set there: write it without its values.
+NORMAL = 1 << 30
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Reading)
