@@ -420,6 +420,8 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l as
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l at
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l connect
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l extend
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l for
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l help
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l kind

@@ -21,6 +21,10 @@ from tests.unit.recording_scene import chained
 RULES = """
 @id("reads") permit (principal in Group::"developers", action == Action::"read", resource);
 @id("opens") permit (principal, action == Action::"connect", resource) when { context.ticket like "OPS-*" };
+@id("stays") permit (principal, action == Action::"extend", resource);
+@id("stays-by-word") @approvers("dba") @reason("required") @ask_window("Mon-Fri 13:00-17:00 Europe/Berlin")
+forbid (principal, action == Action::"extend", resource) when { context.duration > 600 }
+unless { context.approvals.contains("dba") };
 @id("by-day") forbid (principal, action == Action::"read", resource)
 unless { Clock::"Europe/Berlin".hour >= 8 };
 @id("seven") forbid (principal, action == Action::"read", resource == Table::"shop/public.rows")
@@ -139,6 +143,8 @@ def test_people_are_told_what_was_recorded_and_what_is_ruled_now(place: Path) ->
         (("--recording", "r.hoopx"), "explain what?"),
         (("--recording", "r.hoopx", "--statement", "2", "--as", "bob", "--on", "x"), "leave out --as and --on"),
         (("select 1", "--connect", *WHO), "explain what?"),
+        (("--extend", "--connect", *WHO), "--extend stands alone"),
+        (("--extend", "--for", "long", *WHO), "is not a duration"),
         (("select 1", "--as", "ann"), "who, and where?"),
         (("--statement", "1"), "who, and where?"),
         (("select 1", *WHO, "--at", "noon"), "no time with its offset"),
@@ -173,7 +179,8 @@ def test_no_name_in_a_statement_can_forge_a_line() -> None:
     assert "\\x0aruling" in text
 
 
-ON_BEHALF = ("--as", "claude", "--groups", "agents", "--on", "shop", "--on-behalf-of", "ann")
+NOON = ("--at", "2026-01-12T12:00:00+01:00")
+ON_BEHALF = ("--as", "claude", "--groups", "agents", "--on", "shop", "--on-behalf-of", "ann", *NOON)
 
 
 def test_an_agent_on_behalf_of_somebody_is_asked_about_twice(place: Path) -> None:
@@ -183,6 +190,21 @@ def test_an_agent_on_behalf_of_somebody_is_asked_about_twice(place: Path) -> Non
     assert told.stdout.splitlines()[-1].startswith("ruling: deny by `default`: `claude` may not: ")
     said = json.loads(hoopx(place, "policy", "explain", "--connect", *ON_BEHALF, "-o", "json").stdout)
     assert [one["who"] for one in said["opening"]] == ["claude", "ann"]
+
+
+def test_that_a_session_goes_on_is_explained_with_what_is_demanded_for_it(place: Path) -> None:
+    short = explained(place, "--extend", "--for", "10m", *WHO)
+    assert (short["ruling"], short["rules"]) == ("allow", ["stays"])
+    told = hoopx(place, "policy", "explain", "--extend", "--for", "30m", *WHO, *NOON).stdout.splitlines()
+    assert told == [
+        "  extend on shop: forbidden by stays-by-word",
+        "ruling: ask 1 of dba because of stays-by-word: stays-by-word",
+        "  condition: a reason",
+        "  condition: asked Mon-Fri 13:00-17:00 Europe/Berlin (closed until 2026-01-12 13:00 CET)",
+    ]
+    asked = explained(place, "--extend", "--for", "30m", *WHO)
+    assert asked["conditions"]["needs_reason"] is True
+    assert asked["conditions"]["ask_within"][0][0]["zone"] == "Europe/Berlin"
 
 
 def test_groups_of_a_human_whom_nobody_named_are_refused(place: Path) -> None:
