@@ -13,6 +13,7 @@ from hoopx_broker.terms.approvals import Window
 # More people than this of one group is a mistake in a file, not a procedure.
 MAX_QUORUM = 20
 MAX_WINDOWS = 20
+MAX_WINDOW = 200  # characters; the longest name of a zone has some thirty
 MAX_SECONDS = 30 * 24 * 3600  # what `--for` takes at most
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _UNITS = (24 * 3600, 3600, 60, 1)
@@ -87,9 +88,9 @@ def windows_of(name: str, text: str) -> tuple[Window, ...]:
 
 
 def _window(name: str, text: str) -> Window:
-    found = _WINDOW.fullmatch(text)
+    found = _WINDOW.fullmatch(text) if len(text) <= MAX_WINDOW else None
     if found is None:
-        raise Mistake(name, f"has `{text}`, which is no window; {_FORM}, with `;` between several")
+        raise Mistake(name, f"has `{text[:MAX_WINDOW]}`, which is no window; {_FORM}, with `;` between several")
     days, *clock, zone = found.groups()
     begins, ends = _minute(name, clock[:2]), _minute(name, clock[2:])
     if zone_of(zone) is None:
