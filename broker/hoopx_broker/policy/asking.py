@@ -17,7 +17,7 @@ from hoopx_broker.policy.demands import (
     seconds_of,
     windows_of,
 )
-from hoopx_broker.policy.lifting import can_be_lifted
+from hoopx_broker.policy.lifting import can_be_lifted, is_heard
 from hoopx_broker.policy.vocabulary import has_length, is_of_statements
 from hoopx_broker.terms.approvals import Conditions
 
@@ -110,12 +110,12 @@ def _lifting_problems(approvers: Mapping[str, int], policy: dict[str, Any]) -> P
     """Asking people is for something only where the rule looks at their consent, and is content with it."""
     if "approvals" not in speech.attributes(policy.get("conditions")):
         return [("@approvers", "the rule does not look at `context.approvals`, so nobody could lift it")]
-    texts = speech.texts(policy.get("conditions"))
-    unread = [group for group in approvers if group not in texts]
+    groups, texts = frozenset(approvers), speech.texts(policy.get("conditions"))
+    unread = [group for group in approvers if group not in texts and not is_heard(policy, group, groups)]
     if unread:
         looks = " and ".join(f'`context.approvals.contains("{group}")`' for group in unread)
         return [("@approvers", f"the rule does not look at {looks}, so asking them would change nothing")]
-    if approvers and not can_be_lifted(policy, frozenset(approvers)):
+    if approvers and not can_be_lifted(policy, groups):
         return [("@approvers", "the rule would refuse even when all of them have agreed: see its `context.approvals`")]
     return []
 

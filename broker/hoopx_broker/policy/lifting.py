@@ -23,15 +23,28 @@ def can_be_lifted(policy: dict[str, Any], groups: frozenset[str]) -> bool:
 
     Whatever it looks at beside approvals may be so or not, and stays as it is. What cannot be told counts as a yes.
     """
-    bodies = [each["body"] for each in policy.get("conditions", ())]
-    others = sorted({text for body in bodies for text in _others(body)})
+    situations = _situations(policy)
+    return situations is None or any(
+        _refuses(policy, known, frozenset()) and not _refuses(policy, known, groups) for known in situations
+    )
+
+
+def is_heard(policy: dict[str, Any], group: str, groups: frozenset[str]) -> bool:
+    """May it be that the word of `group` makes a difference, alone or after all others of `groups`?"""
+    situations = _situations(policy)
+    return situations is None or any(
+        _refuses(policy, known, before) != _refuses(policy, known, before | {group})
+        for known in situations
+        for before in (frozenset[str](), groups - {group})
+    )
+
+
+def _situations(policy: dict[str, Any]) -> list[Answers] | None:
+    """All that may be so of what the rule looks at beside approvals; None where that cannot be told."""
+    others = sorted({text for each in policy["conditions"] for text in _others(each["body"])})
     if len(others) > _MAX_OTHERS or any('"approvals"' in text for text in others):
-        return True
-    for answers in product((False, True), repeat=len(others)):
-        known = dict(zip(others, answers, strict=True))
-        if _refuses(policy, known, frozenset()) and not _refuses(policy, known, groups):
-            return True
-    return False
+        return None
+    return [dict(zip(others, answers, strict=True)) for answers in product((False, True), repeat=len(others))]
 
 
 def _refuses(policy: dict[str, Any], known: Answers, groups: frozenset[str]) -> bool:
