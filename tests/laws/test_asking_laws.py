@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cedarpy import policies_to_json_str
 from hypothesis import HealthCheck, example, given, settings
@@ -14,6 +16,7 @@ from msgspec import structs
 from hoopx_broker.conditions.together import together
 from hoopx_broker.policy.asking import ASKING, asked_of_people
 from hoopx_broker.policy.judge import CedarJudge
+from hoopx_broker.policy.problems import BadPolicies
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from tests.unit.policy_stage import ANN, BOT, NOW, facts, judge_of, target
@@ -85,6 +88,67 @@ def test_whoever_is_asked_can_lift_it(tmp_path: Path, one: str, other: str, who:
     if isinstance(statement, Ask):
         agreed = structs.replace(NOW, approvals=frozenset(statement.approvers))
         assert isinstance(judge.statements(who, target(), update, agreed), Allow)
+
+
+_ATOMS = st.sampled_from(
+    [
+        'context.approvals.contains("dba")',
+        'context.approvals.contains("security")',
+        'context.approvals.containsAll(["dba", "security"])',
+        'context.approvals.containsAny(["dba", "privacy"])',
+        "context.approvals.isEmpty()",
+        'resource.kind == "aws"',
+        "context.duration > 60",
+        "true",
+    ]
+)
+_EXPRESSIONS = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.builds("!({})".format, inner),
+        st.builds("({} && {})".format, inner, inner),
+        st.builds("({} || {})".format, inner, inner),
+        st.builds("(if {} then {} else {})".format, inner, inner, inner),
+    ),
+    max_leaves=5,
+)
+
+
+Situation = tuple[Literal["aws", "postgres"], int]
+Refuses = Callable[[Situation, frozenset[str]], bool]
+
+
+def _is_heard(refuses: Refuses, situations: list[Situation], group: str, groups: frozenset[str]) -> bool:
+    befores = (frozenset[str](), groups - {group})
+    return any(refuses(each, agreed) != refuses(each, agreed | {group}) for each in situations for agreed in befores)
+
+
+@_BUILDING
+@given(st.sampled_from(["when", "unless"]), _EXPRESSIONS, st.sampled_from(["dba", "dba,security"]))
+@example("unless", 'resource.kind == "aws" || context.approvals.contains("dba")', "dba")
+@example("unless", 'context.approvals.contains("dba") && context.approvals.contains("security")', "dba")
+def test_a_rule_is_refused_as_one_that_nobody_lifts_where_cedar_says_so(
+    tmp_path: Path, kind: str, expression: str, groups: str
+) -> None:
+    """What is read off the text of a rule is what the engine would do, whatever else the rule looks at."""
+    body = f'forbid (principal, action == Action::"connect", resource) {kind} {{ {expression} }};'
+    plain = judge_of(tmp_path / "plain", _ALL, f'@id("x") {body}')
+    consent = frozenset(groups.split(","))
+
+    def refuses(situation: Situation, agreed: frozenset[str]) -> bool:
+        where, duration = situation
+        now = structs.replace(NOW, duration=duration, approvals=agreed)
+        return isinstance(plain.opening(ANN, structs.replace(target(), kind=where), now), Deny)
+
+    situations: list[Situation] = list(product(("aws", "postgres"), (60, 61)))
+    lifts = any(refuses(each, frozenset()) and not refuses(each, consent) for each in situations)
+    unnamed = [group for group in consent if f'"{group}"' not in expression]
+    heard = all(_is_heard(refuses, situations, group, consent) for group in unnamed)
+    try:
+        judge_of(tmp_path / "asking", _ALL, f'@id("x") @approvers("{groups}") {body}')
+        assert lifts
+    except BadPolicies:
+        assert not (lifts and heard and "approvals" in expression)
 
 
 _PARTS = [

@@ -91,9 +91,17 @@ def test_a_misspelt_hand_of_a_clock_is_a_problem(tmp_path: Path) -> None:
     assert "`hours`" in caught.value.problems[0].message
 
 
-@pytest.mark.parametrize("scope", ["action", 'action == Action::"reveal"', 'action in [Action::"session.view"]'])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "action",
+        'action == Action::"reveal"',
+        'action in [Action::"session.view"]',
+        'action == Action::"identity.revoke"',
+    ],
+)
 def test_a_clock_where_no_time_is_known_is_a_problem(tmp_path: Path, scope: str) -> None:
-    """Evaluating it would err, and hide every column from everybody."""
+    """Evaluating it would err, and hide every column from everybody, or let nobody shut anybody out."""
     rule = f'@id("x") permit (principal, {scope}, resource)\nwhen {{ Clock::"UTC".hour > 3 }};'
     with pytest.raises(BadPolicies) as caught:
         judge_of(tmp_path, rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hoopx_broker.terms.approvals import Window
@@ -13,6 +14,7 @@ DAY = 24 * 60
 DAYS_AHEAD = 15
 
 
+@lru_cache(maxsize=1_000)
 def zone_of(name: str) -> ZoneInfo | None:
     """The zone of this name; None if neither the system nor the package `tzdata` knows it."""
     try:

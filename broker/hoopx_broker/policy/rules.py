@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from hoopx_broker.policy import speech
 from hoopx_broker.policy.asking import ASKING, asked_of_people
 from hoopx_broker.policy.sources import Source
+from hoopx_broker.policy.vocabulary import OF_PEOPLE
 from hoopx_broker.terms.approvals import Conditions
 
 # What binds the credential of a session that a permit allows.
@@ -18,7 +19,7 @@ OBLIGATIONS = frozenset({AWS_POLICY, PROFILE})
 ANNOTATIONS = frozenset({"id", "message", "hint", "mode", *ASKING, *OBLIGATIONS})
 MODES = ("enforce", "shadow")
 # What is asked without the time, and where nothing records what a rule in shadow would have done.
-_TIMELESS = frozenset({"reveal", "session.view", "session.kill", "lease.view", "lease.revoke"})
+_TIMELESS = frozenset({"reveal", *OF_PEOPLE})
 # Names of stages that fail closed, which a ruling gives in place of a rule's.
 RESERVED = frozenset({"default", "judge", "parse", "mask", "record"})
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -28,10 +28,12 @@ ASKED: dict[str, tuple[str, ...]] = {
 }
 # What is done to tables and databases as wholes, or answered of a column without a statement.
 _NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}
-# What lasts for a while, and what is neither that nor a statement.
+# What lasts for a while, and what people do to people and their sessions, which is neither that nor a statement.
 _LASTING = frozenset({"connect", "extend", "reveal"})
-_OF_PEOPLE = frozenset({"session.view", "session.kill", "lease.view", "lease.revoke"})
-_OF_STATEMENTS = frozenset({*ASKED, "query", "write"}) - _LASTING - _OF_PEOPLE
+OF_PEOPLE = frozenset(
+    {"session.view", "session.kill", "lease.view", "lease.revoke", "identity.revoke", "identity.restore"}
+)
+_OF_STATEMENTS = frozenset({*ASKED, "query", "write"}) - _LASTING - OF_PEOPLE
 
 
 def has_length(actions: set[str] | None) -> bool:
@@ -41,7 +43,7 @@ def has_length(actions: set[str] | None) -> bool:
 
 def is_of_statements(actions: set[str] | None) -> bool:
     """May a rule of these actions (None for all) be about statements? Groups may hold anything."""
-    return actions is None or not actions <= _LASTING | _OF_PEOPLE
+    return actions is None or not actions <= _LASTING | OF_PEOPLE
 
 
 def may_be_of_columns(actions: set[str] | None) -> bool:
