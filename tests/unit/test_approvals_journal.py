@@ -115,7 +115,7 @@ def test_the_literals_of_a_statement_are_not_in_it(play: Play) -> None:
 
 
 def test_what_is_heard_is_part_of_the_transaction(tmp_path: Path) -> None:
-    """Whoever hears and fails undoes what happened: nothing is kept that was not told, and nothing told that was not."""
+    """Whoever hears and fails undoes what happened: nothing is kept that was not told."""
 
     def deaf(connection: Connection, happening: Happening, view: RequestView) -> None:
         if happening.event == "approved":

@@ -122,6 +122,13 @@ TOP = [
     (HEAD + "identity: {issuer: x}\n" + TARGET + STATIC, "3: identity: must be a list of sections, not a section"),
     (HEAD + IDENTITY + "targets: {}\n", "5: targets: is empty; add at least one entry"),
     (HEAD + IDENTITY + "targets: [a]\n", "5: targets: must be a section of named sections, not a list"),
+    (WHOLE + "accounts: ann\n", "11: accounts: must be a list of lists, not text"),
+    (WHOLE + "accounts: [[ann, anna], bob]\n", "11: accounts[1]: must be a list, not text"),
+    (WHOLE + "accounts: [[ann]]\n", "11: accounts: has a list of fewer than two names"),
+    (WHOLE + "accounts: [[ann, Ann]]\n", "11: accounts: has a list of fewer than two names"),
+    (WHOLE + "accounts: [[]]\n", "11: accounts: has a list of fewer than two names"),
+    (WHOLE + "accounts: [[ann, 7]]\n", "11: accounts[0][1]: must be text, not a number"),
+    (WHOLE + "accounts: [[ann, adm], [bob, ADM]]\n", "11: accounts: has `adm` in two lists; put all accounts"),
 ]
 
 ENTRY = "  - issuer: https://a.example\n    client_id: c\n    audience: hoopx\n"

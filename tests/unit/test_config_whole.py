@@ -86,6 +86,15 @@ def test_the_documented_sample_says_whom_to_believe(whole: BrokerConfig, home: P
     assert jobs.jwks == (home / "keys.json").read_bytes()
 
 
+def test_the_documented_sample_knows_second_accounts(whole: BrokerConfig, home: Path) -> None:
+    assert whole.accounts == (("ann@example.com", "ann"), ("dora@example.com", "dora", "dora-admin@example.com"))
+    assert loaded(home, SMALL).accounts == ()
+    claims = "claims: {user: email, person: employee_id}"
+    issuer = f"{{issuer: https://login.example.com, client_id: c, audience: hoopx, {claims}}}"
+    config = loaded(home, SMALL.replace("identity:\n", f"identity:\n  - {issuer}\n"))
+    assert config.identity[0].claims == Claims("email", None, "employee_id")
+
+
 def test_the_documented_sample_has_local_users(whole: BrokerConfig) -> None:
     assert whole.embedded is not None
     ann, dora = whole.embedded.users["ann"], whole.embedded.users["dora"]

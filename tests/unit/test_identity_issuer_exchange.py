@@ -311,6 +311,21 @@ def test_nobody_but_a_person_can_let_an_agent_act(play: Play, who: Principal) ->
     play(scene)
 
 
+def test_an_agent_is_known_to_act_for_the_person_behind_the_account(play: Play) -> None:
+    """Else another account of the same person could approve what the agent asks."""
+
+    async def scene(issuer: Issuer) -> None:
+        async def identify(token: Secret, key: str) -> Subject:
+            ann = Principal("ann@corp", "human", ("dba",), "https://login.example.com", "u-1", person="4711")
+            return Subject(ann, issuer.now + 600, Login(ann.issuer, ann.subject, START))
+
+        await issuer.start(issuer.store, config(), identify)
+        token = (await exchange(issuer, "a.b.c", ProofKey.create())).json()["access_token"]
+        assert said(token)["hoopx_person"] == "4711"
+
+    play(scene)
+
+
 def test_who_is_refused_hears_the_same_whatever_was_wrong(play: Play) -> None:
     async def scene(issuer: Issuer) -> None:
         key = ProofKey.create()

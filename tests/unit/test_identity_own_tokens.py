@@ -37,9 +37,18 @@ def test_an_agent_for_a_person() -> None:
     assert said == Principal("bot", "agent", ("agents",), URL, "bot", "ann", ("dba",), URL)
 
 
+def test_whom_a_provider_named_behind_an_account_is_known_of_whoever_acts_for_it() -> None:
+    assert own(hoopx_person="4711").person == "4711"
+    agent = own(hoopx_kind="agent", client_id="bot", act={"sub": "bot"}, hoopx_person="4711")
+    assert (agent.user, agent.on_behalf_of, agent.person) == ("bot", "ann", "4711")
+
+
 @pytest.mark.parametrize(
     "said",
     [
+        {"hoopx_person": ""},
+        {"hoopx_person": 4711},
+        {"hoopx_person": ["4711"]},
         {"hoopx_kind": None},
         {"hoopx_kind": "job"},
         {"hoopx_kind": ["human"]},

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import RSAAlgorithm
+from msgspec import UNSET
 
 from hoopx_broker.identity.verify import Gate, trust
 from hoopx_broker.terms.errors import BadInput, ExitCode, Unauthenticated
@@ -420,3 +421,16 @@ def test_the_note_names_the_reason_without_the_token_and_without_tricks() -> Non
     assert token.split(".")[1] not in note
     assert note.isprintable()
     assert len(note) < 250
+
+
+@pytest.mark.parametrize(("said", "person"), [("4711", "4711"), (4711, "4711"), ("Ann Ö", "Ann Ö")])
+def test_a_person_behind_accounts_is_whom_the_issuer_names(said: object, person: str) -> None:
+    door = Door(human(claims=Claims("email", "groups", "employee")))
+    assert door.who(signed(claims(employee=said))).person == person
+    assert Door().who(signed(claims(employee=said))).person is UNSET
+
+
+@pytest.mark.parametrize("said", [None, "", True, 1.5, ["4711"], {"id": 1}, " 4711", "a\u202eb", "x" * 257])
+def test_a_token_that_names_no_person_where_each_has_one_is_refused(said: object) -> None:
+    door = Door(human(claims=Claims("email", "groups", "employee")))
+    assert "employee" in refused(door, raw(employee=said))

@@ -525,6 +525,35 @@ def test_nobody_from_outside_takes_a_local_name(tmp_path: Path, name: str) -> No
     play(tmp_path / "s.db", scene, local, lambda double: (upstream(double, claims=Claims("nick", None)),))
 
 
+def test_the_person_that_an_upstream_names_is_known_of_its_guests(tmp_path: Path) -> None:
+    async def scene(issuer: Issuer, double: ProviderDouble) -> None:
+        double.people["ann"] = {"nick": "ann", "employee": 4711}
+        async with issuer.visitor() as browser:
+            person = Person(issuer, browser)
+            await person.through(double)
+            tokens = await person.allow()
+        assert (await issuer.who(tokens["access_token"])).person == "4711"
+        assert "4711" not in repr(said(tokens["id_token"])), "it is no business of other applications"
+        assert (
+            await issuer.who((await issuer.refresh(tokens["refresh_token"])).json()["access_token"])
+        ).person == "4711"
+
+    claims = Claims("nick", None, "employee")
+    play(tmp_path / "s.db", scene, None, lambda double: (upstream(double, claims=claims),))
+
+
+def test_a_guest_of_whom_an_upstream_names_no_person_is_refused(tmp_path: Path) -> None:
+    async def scene(issuer: Issuer, double: ProviderDouble) -> None:
+        double.people["ann"] = {"nick": "ann"}
+        async with issuer.visitor() as browser:
+            page = await Person(issuer, browser).through(double)
+            assert "not accepted" in page.text
+            assert "`employee` is not a name" in issuer.notes[-1]
+
+    claims = Claims("nick", None, "employee")
+    play(tmp_path / "s.db", scene, None, lambda double: (upstream(double, claims=claims),))
+
+
 def test_a_prefix_keeps_names_apart(tmp_path: Path) -> None:
     async def scene(issuer: Issuer, double: ProviderDouble) -> None:
         double.people["ann"] = {"nick": "ann"}

@@ -72,6 +72,17 @@ def test_the_name_id_is_the_user_where_nothing_else_is_said() -> None:
     assert proved(provider(Claims()), response(signed(assertion()))).who.user == "ann"
 
 
+def test_an_attribute_names_the_person_behind_an_account() -> None:
+    assert proved(provider(Claims("sub", None, "email")), response(signed(assertion()))).who.person == "ann@example.com"
+    assert proved(provider(Claims("email", None, "sub")), response(signed(assertion()))).who.person == "ann"
+    for missing in ("uid", "groups"):  # none, and two values
+        with pytest.raises(NotAccepted, match=f"`{missing}` is not a name"):
+            proved(provider(Claims("sub", None, missing)), response(signed(assertion())))
+    passing = response(signed(assertion(format=f"{SAML}:nameid-format:transient")))
+    with pytest.raises(NotAccepted, match="passing"):
+        proved(provider(Claims("email", None, "sub")), passing)
+
+
 def test_a_passing_name_id_names_nobody() -> None:
     passing = response(signed(assertion(format=f"{SAML}:nameid-format:transient")))
     with pytest.raises(NotAccepted, match="passing"):

@@ -56,8 +56,8 @@ def read_accounts(top: Section) -> tuple[tuple[str, ...], ...]:
     """The lists of `accounts`, each of them the names of one person; none where the key is absent."""
     lists = top.lists_or("accounts", ())
     seen: set[str] = set()
-    for names in lists:
-        written = [folded(name) for name in names if name is not HOLE]
+    for names in (each for each in lists if each is not HOLE and HOLE not in each):
+        written = [folded(name) for name in names]
         if len(set(written)) < 2:
             top.note("accounts", "has a list of fewer than two names", "each list has all accounts of one person")
         for name in sorted(seen.intersection(written)):

@@ -258,7 +258,7 @@ class Section:
     def _texts(self, marked: Marked) -> tuple[str, ...]:
         if not isinstance(marked.value, list):
             self._wrong(marked, f"must be a list, {_kind(marked.value)}", "write for example `[one, two]`")
-            return ()
+            return cast(tuple[str, ...], HOLE)
         return tuple(self._parsed(item, str, follow=_as_written) for item in marked.value)
 
     def _asks(self, key: str) -> bool:

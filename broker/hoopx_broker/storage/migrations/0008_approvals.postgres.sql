@@ -13,6 +13,7 @@ ALTER TABLE requests ADD COLUMN review TEXT NOT NULL DEFAULT ''
     CHECK (review IN ('', 'open', 'accepted', 'objected'));
 CREATE INDEX requests_by_human ON requests (coalesce(on_behalf_of, requester), created_at);
 CREATE INDEX requests_to_review ON requests (created_at) WHERE review = 'open';
+CREATE INDEX requests_waiting ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
 
 CREATE FUNCTION hoopx_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -47,6 +47,7 @@ CREATE INDEX requests_due ON requests (expires_at) WHERE state IN ('waiting', 'a
 CREATE INDEX requests_by_time ON requests (created_at);
 CREATE INDEX requests_by_human ON requests (coalesce(on_behalf_of, requester), created_at);
 CREATE INDEX requests_to_review ON requests (created_at) WHERE review = 'open';
+CREATE INDEX requests_waiting ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
 
 -- The second wall behind the desk: no way leads out of an end, and only an approval is used.
 CREATE TRIGGER requests_decided_is_final BEFORE UPDATE OF state ON requests
