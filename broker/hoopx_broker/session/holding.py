@@ -66,7 +66,6 @@ class Holder:
             canonical="\n".join([canonical, *parameter_lines(asked)]) if canonical else "",
             session=self._opened.session,
             effects=effects,
-            held=secrets.token_hex(8),
         )
 
     async def _break_glass(self, plea: Plea, matter: Matter) -> Agreed | None:
@@ -87,7 +86,13 @@ class Holder:
         needs_reason = plea.ruling.conditions.needs_reason
         reason = self._opened.reason or ("" if needs_reason else plea.ruling.reason)
         request = await desk.ask(
-            held.matter, who, plea.ruling, reason=reason, ticket=self._opened.ticket, wait=STATEMENT_WAIT_SECONDS
+            held.matter,
+            who,
+            plea.ruling,
+            reason=reason,
+            ticket=self._opened.ticket,
+            wait=STATEMENT_WAIT_SECONDS,
+            key=secrets.token_hex(8),  # of its own: nothing else, and no other run of the same, finds this request
         )
         id_ = RequestId(request.id)
         try:
