@@ -139,7 +139,7 @@ async def watch(kit: Kit, held: AnyHeld) -> int:
     """Show a status line until the session ends."""
     over = asyncio.ensure_future(held.session.over())
     while not over.done():
-        left = held.access.expires_at - time.time()
+        left = held.session.expires_at - time.time()
         kit.out.status(f"{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
         await asyncio.wait([over], timeout=STATUS_SECONDS)
     kit.out.status("")

@@ -62,6 +62,7 @@ class Session:
 
     def __init__(self, entrance: Entrance, control: Control, opened: Opened) -> None:
         self.opened = opened
+        self.expires_at = opened.expires_at  # its end, as the broker told it last
         self._entrance = entrance
         self._control = control
         self._keys: HeldKeys | None = None
@@ -108,8 +109,9 @@ class Session:
     async def _follow(self) -> Ended | None:
         while True:
             match await self._control.hear():
-                case Event(_, message):
+                case Event(_, message, expires_at=expires_at):
                     self._entrance.out.say(f"{self.opened.target}: {message}")
+                    self.expires_at = expires_at or self.expires_at
                 case Keys() as keys:
                     self._keys = HeldKeys.of(keys)
                     self._has_keys.set()

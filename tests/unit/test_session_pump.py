@@ -16,7 +16,7 @@ from hoopx_broker.session import pump as room
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.session.plea import Say
 from hoopx_broker.session.pump import Pump, Surroundings
-from hoopx_broker.terms.entries import Entry, Statement, StreamClosed
+from hoopx_broker.terms.entries import Approval, Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
 from hoopx_broker.terms.ids import StreamId
@@ -41,6 +41,15 @@ def query(text: str) -> bytes:
 
 def call(function: int) -> bytes:
     return b"F" + struct.pack("!IIHHH", 14, function, 0, 0, 0)
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def error(code: str, message: str) -> bytes:
+    fields = b"SERROR\0VERROR\0C" + code.encode() + b"\0M" + message.encode() + b"\0\0"
+    return b"E" + struct.pack("!I", len(fields) + 4) + fields
 
 
 def complete(tag: str) -> bytes:
@@ -81,11 +90,18 @@ class Bench:
         self.functions: dict[int, FunctionName | Exception] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.gates = 0  # how many pass a closed gate
+        self.asks: Approval | None = None
 
     def known(self, asked: Judge) -> Passage | Deny | None:
         return None
 
     async def rule(self, asked: Judge, say: Say) -> Passage | Deny:
+        if self.gates:
+            self.gates -= 1
+            return Passage(Allow(), OPEN, is_pending=True)
+        if self.asks is not None:
+            say("it waits", "", self.asks)
         await self.gate.wait()
         ruling = self.rulings.get(asked.text, Passage(Allow(), OPEN))
         if isinstance(ruling, Exception):
@@ -348,12 +364,92 @@ def test_while_a_statement_is_held_nothing_more_is_read_and_then_all_goes_in_ord
         await scene.log_in()
         scene.bench.gate.clear()
         scene.pump.client_says(query("select 1") + query("select 2"))
-        assert not scene.link.is_read
+        assert scene.link.is_read, "its end is noticed"
         await asyncio.sleep(0.05)
         assert b"select" not in scene.server.heard
         scene.bench.gate.set()
         await scene.until(lambda: query("select 1") + query("select 2") in scene.server.heard)
         assert scene.link.is_read
+
+    play(act)
+
+
+def test_what_a_client_says_ahead_while_it_is_held_is_bounded() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.gate.clear()
+        scene.pump.client_says(query("select 1"))
+        ahead = query("select 2 -- " + "x" * (room.AHEAD_BYTES // 2))
+        scene.pump.client_says(ahead)
+        assert scene.link.is_read
+        scene.pump.client_says(ahead)
+        assert not scene.link.is_read
+        scene.bench.gate.set()
+        await scene.until(lambda: query("select 1") + ahead * 2 in scene.server.heard)
+        assert scene.link.is_read
+
+    play(act)
+
+
+ASKED = Approval("asked", "r_1", "statement")
+USER_REQUEST = b"C57014\0Mcanceling statement due to user request\0"
+
+
+def test_a_cancel_request_ends_the_waiting_for_people_and_the_stream_lives_on() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.asks = ASKED
+        scene.bench.gate.clear()
+        scene.pump.client_says(query("delete from orders"))
+        await scene.until(lambda: b"waits" in scene.link.heard)
+        await scene.pump.cancel_query()
+        await scene.pump.cancel_query()  # once more changes nothing
+        await scene.until(lambda: b"\0\0\0" in scene.server.heard)
+        await scene.server.says(error("42601", "no such statement") + READY)
+        await scene.until(lambda: scene.link.heard.endswith(READY))
+        assert USER_REQUEST in scene.link.heard
+        assert b"delete" not in scene.server.heard
+        assert [(e.ruling, e.reason) for e in scene.entries if isinstance(e, Statement)] == [
+            ("deny", "it was called off while people were asked")
+        ]
+        scene.bench.asks = None
+        scene.bench.gate.set()
+        await scene.asks("select 1")
+        assert scene.failures == []
+
+    play(act)
+
+
+def test_a_cancel_request_does_not_disturb_what_is_only_judged() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.gate.clear()
+        scene.pump.client_says(query("select 1"))
+        await scene.pump.cancel_query()
+        scene.bench.gate.set()
+        await scene.until(lambda: query("select 1") in scene.server.heard)
+
+    play(act)
+
+
+def test_a_limit_of_the_server_that_is_over_while_people_are_asked_ends_the_waiting() -> None:
+    """With `statement_timeout`, its clock runs from Parse on, while Execute is held."""
+
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.asks = ASKED
+        parse = message(b"P", b"\0delete from orders\0\0\0")
+        bind, execute, sync = message(b"B", bytes(8)), message(b"E", bytes(5)), message(b"S", b"")
+        scene.bench.gates = 1  # what is prepared passes
+        scene.bench.gate.clear()
+        scene.pump.client_says(parse + bind + execute + sync)
+        await scene.until(lambda: b"waits" in scene.link.heard)
+        await scene.server.says(message(b"1", b"") + message(b"2", b"") + error("57014", "due to statement timeout"))
+        await scene.until(lambda: scene.server.heard.endswith(sync))
+        assert execute not in scene.server.heard
+        await scene.server.says(READY)
+        await scene.until(lambda: scene.link.heard.endswith(READY))
+        assert scene.link.heard.count(b"57014") == 1
 
     play(act)
 

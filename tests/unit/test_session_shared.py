@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 
 import pytest
 import uvloop
@@ -31,7 +30,7 @@ class Session:
     """What sharing sees of a live session."""
 
     def __init__(self, expires_at: float) -> None:
-        self.opened = SimpleNamespace(expires_at=expires_at)
+        self.ends_at = expires_at
         self.over = asyncio.Event()
         self.end_reason = ""
 

@@ -15,6 +15,7 @@ from hoopx_broker.terms.entries import LeaseNote, Notice
 from hoopx_broker.terms.errors import BackendFailed, Denied
 from hoopx_broker.terms.leases import Credential, DatabaseLogin, Issued, Lease, Order, name_of
 from hoopx_broker.terms.secret import Secret
+from hoopx_broker.tunnel.crew import Crew
 from tests.peers.lease_list import leases
 from tests.unit.leases_stage import SourceDouble, Stage, Time, order, stage
 
@@ -237,5 +238,61 @@ def test_the_end_of_the_session_lets_a_renewal_under_way_come_to_its_end(tmp_pat
             assert ending.result().is_revoked
             assert source.logins == set()
             assert it.ended == []
+
+    asyncio.run(scene())
+
+
+def test_a_session_that_is_prolonged_renews_its_lease_in_time_and_ends_at_its_new_end(tmp_path: Path) -> None:
+    """The lease was to end with the session: what waits for that end has to look again."""
+
+    async def scene() -> None:
+        source = RenewingDouble()
+        async with stage(tmp_path, source=source) as s:
+            it = await begin(s, hours=1)
+            crew = Crew(lambda _, error: it.ended.append((0, repr(error))))
+            it.tenure.start(crew)
+            it.tenure.prolong(START + 1.5 * TTL)
+            it.tenure.prolong(START + 2 * TTL)
+            while not it.ended:  # noqa: ASYNC110 - time moves only while others run
+                await asyncio.sleep(0)
+            await crew.close()
+            assert it.ended == [(7200.0, "its time is over")]
+            assert it.told == ["renewed", "renewed"]
+
+    asyncio.run(scene())
+
+
+def test_a_session_that_is_prolonged_while_its_lease_is_renewed_goes_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        source = RenewingDouble()
+        async with stage(tmp_path, source=source) as s:
+            it = await begin(s, hours=1.5)
+            crew = Crew(lambda _, error: it.ended.append((0, repr(error))))
+
+            async def prolong() -> None:
+                it.tenure.prolong(START + 3 * TTL)
+                source.before_renew = source._at_once
+
+            source.before_renew = prolong
+            it.tenure.start(crew)
+            while not it.ended:  # noqa: ASYNC110 - time moves only while others run
+                await asyncio.sleep(0)
+            await crew.close()
+            assert it.ended == [(10800.0, "its time is over")]
+
+    asyncio.run(scene())
+
+
+def test_what_is_over_is_not_prolonged(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with stage(tmp_path, source=RenewingDouble()) as s:
+            it = await begin(s, hours=1)
+            crew = Crew(lambda _, error: it.ended.append((0, repr(error))))
+            it.tenure.start(crew)
+            it.tenure.stop()
+            it.tenure.prolong(START + 9 * TTL)
+            await asyncio.sleep(0.01)
+            await crew.close()
+            assert (it.ended, it.told) == ([], [])
 
     asyncio.run(scene())

@@ -86,11 +86,15 @@ class Keys(Struct, frozen=True, tag="keys"):
 
 
 class Event(Struct, frozen=True, tag="event"):
-    """Something a person at the session wants to see: a denial, a held statement, a warning before the end."""
+    """Something a person at the session wants to see: a denial, a held statement, a warning before the end.
+
+    Where the session goes on longer than it was told before, `expires_at` is its end.
+    """
 
     kind: str
     message: str
     stream: str = ""
+    expires_at: float = 0
 
 
 class Ended(Struct, frozen=True, tag="ended"):
@@ -377,7 +381,10 @@ class Unmasked(Struct, frozen=True):
 
 
 class SessionView(Struct, frozen=True):
-    """A session in lists. `state` is open, ended or unfinished; an agent has it `on_behalf_of` a human."""
+    """A session in lists. `state` is open, ended or unfinished; an agent has it `on_behalf_of` a human.
+
+    `expires_at` is when it ends at the latest, or would have.
+    """
 
     id: str
     user: str
@@ -392,3 +399,4 @@ class SessionView(Struct, frozen=True):
     end: str = ""
     unmasked: tuple[Unmasked, ...] = ()
     on_behalf_of: str | None = None
+    expires_at: float = 0

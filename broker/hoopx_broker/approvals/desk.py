@@ -18,7 +18,7 @@ from hoopx_broker.approvals.turn import Hear, House, Turn
 from hoopx_broker.approvals.unmasking import Unmasking, unmasking_of
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.approvals import Happening
+from hoopx_broker.terms.approvals import Happening, RequestKind
 from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
@@ -122,6 +122,10 @@ class Desk:
         """
         return await self._run(lambda turn: spending.spend(turn, request, requester, matter, used_by), request)
 
+    async def check(self, request: RequestId, requester: Principal, matter: Matter) -> frozenset[str]:
+        """What `spend` would give or raise now. It stays unused."""
+        return await self._run(lambda turn: spending.check(turn, request, requester, matter))
+
     async def get(self, request: RequestId, viewer: Principal | None = None) -> RequestView:
         """Raises `Unknown`, also when there is one that `viewer` may not see."""
         return await self._run(lambda turn: turn.shown(turn.found(request, viewer)))
@@ -195,6 +199,10 @@ class Desk:
         """All that is approved to be seen raw now, of everybody."""
         filed = await self._run(lambda turn: docket.approved(turn.connection, "unmask"))
         return tuple(unmasking_of(each) for each in filed)
+
+    async def approved(self, kind: RequestKind) -> tuple[RequestView, ...]:
+        """All of a kind that are approved, and not used yet."""
+        return await self._run(lambda turn: tuple(map(turn.shown, docket.approved(turn.connection, kind))))
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed` called whenever a vote or a cancellation may have changed what is approved."""

@@ -23,7 +23,6 @@ class Matter(Struct, frozen=True):
     longer. `statement` is all that would run, parameters included where there are any: what is not in it is not
     approved, and `canonical` the same as its grammar reads it. `classes` are those that would be seen raw. `session` is
     the one that would go on. `effects` is told to those who decide, and binds nothing.
-    `held` tells one statement that is held apart from another run of the same, so that each is asked about by itself.
     """
 
     kind: MatterKind
@@ -35,7 +34,6 @@ class Matter(Struct, frozen=True):
     canonical: str = ""
     session: str = ""
     effects: Effects | None = None
-    held: str = ""
 
 
 def binding(matter: Matter) -> Matter:

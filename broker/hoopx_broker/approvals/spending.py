@@ -12,6 +12,14 @@ from hoopx_broker.terms.people import Principal, spoken
 
 def spend(turn: Turn, request: str, requester: Principal, matter: Matter, used_by: str) -> frozenset[str]:
     """The groups that agreed."""
+    agreed = check(turn, request, requester, matter)
+    details = {"used_by": used_by} if used_by else {}
+    turn.decide(request, "used", spoken(requester.user, requester.on_behalf_of), details)
+    return agreed
+
+
+def check(turn: Turn, request: str, requester: Principal, matter: Matter) -> frozenset[str]:
+    """The groups that agreed to exactly this, of an approval that is not used yet."""
     filed = turn.found(request)
     if not is_requester(requester, filed.requester):
         raise refusals.unknown(request)
@@ -19,8 +27,6 @@ def spend(turn: Turn, request: str, requester: Principal, matter: Matter, used_b
         raise refusals.something_else(filed.view, difference)
     if filed.view.state != "approved":
         raise refusals.not_spendable(filed.view)
-    details = {"used_by": used_by} if used_by else {}
-    turn.decide(request, "used", spoken(requester.user, requester.on_behalf_of), details)
     return frozenset(filed.view.approvers)
 
 

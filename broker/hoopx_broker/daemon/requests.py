@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import AskFor, AskToUnmask, Listed, Past, RequestView, Review, Vote
+from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Listed, Past, RequestView, Review, Vote
 from hoopx_broker.approvals.matter import speaks_for
 from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.seams.judge import Circumstances
@@ -51,6 +51,9 @@ class Requests(Struct, frozen=True):
 
     async def ask_to_unmask(self, who: Principal, asked: AskToUnmask) -> RequestView:
         return await self.opening.ask_to_unmask(asked, who)
+
+    async def ask_to_extend(self, who: Principal, asked: AskToExtend) -> RequestView:
+        return await self.opening.ask_to_extend(asked, who)
 
     async def listed(self, who: Principal, query: Mapping[str, str], wait: int, since: int) -> Listed:
         """With `wait`, when something happened after journal number `since` that changed the list, or time is over."""
@@ -103,6 +106,9 @@ class Requests(Struct, frozen=True):
                 raise Unknown("there is no such call", "upgrade hoopx")
         if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
             await self.opening.unmaskings.refresh()
+        if view.kind == "extension":
+            await self.opening.extensions.refresh()
+            view = await self.services.desk.get(id_)
         return view
 
     async def review(self, who: Principal, id_: RequestId, word: Review) -> RequestView:

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from hoopx_broker.api.messages import (
     About,
     AskFor,
+    AskToExtend,
     AskToUnmask,
     LeaseRevoked,
     LeaseView,
@@ -109,6 +110,7 @@ class Api:
             self._route("/v1/requests", Api._requests),
             self._route("/v1/requests", Api._ask, "POST"),
             self._route("/v1/requests/unmask", Api._ask_to_unmask, "POST"),
+            self._route("/v1/requests/extension", Api._ask_to_extend, "POST"),
             self._route("/v1/requests/{id}", Api._request),
             self._route("/v1/requests/{id}/past", Api._past),
             self._route("/v1/requests/{id}/journal", Api._journal),
@@ -219,6 +221,9 @@ class Api:
 
     async def _ask(self, request: Request, who: Principal) -> RequestView:
         return await self._house.requests.ask(who, await self._body(request, AskFor))
+
+    async def _ask_to_extend(self, request: Request, who: Principal) -> RequestView:
+        return await self._house.requests.ask_to_extend(who, await self._body(request, AskToExtend))
 
     async def _ask_to_unmask(self, request: Request, who: Principal) -> RequestView:
         return await self._house.requests.ask_to_unmask(who, await self._body(request, AskToUnmask))

@@ -15,6 +15,7 @@ from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.inert import inert, inert_bytes, inert_lines
 from hoopx_broker.recording.tables import MAX_CELL, Table, decoded
 from hoopx_broker.terms.entries import (
+    Approval,
     Columns,
     CopyData,
     Ended,
@@ -99,6 +100,9 @@ class Narrator:
                 yield from _unmasking(_at(seconds), unmask)
             case Notice(lease=lease) if lease is not None:
                 yield from _lease(_at(seconds), entry.message, lease)
+            case Notice(approval=approval) if approval is not None:
+                where = f" {inert(entry.stream)}" if entry.stream else ""
+                yield from _approval(f"{_at(seconds)}{where}", entry.message, approval)
             case _:
                 yield from self._of_stream(f"{_at(seconds)} {inert(entry.stream)}", entry)
 
@@ -110,7 +114,8 @@ class Narrator:
             case Statement():
                 yield from _statement(where, entry)
             case Executed():
-                yield f"{where} #{entry.n} runs #{entry.statement}" + _parameters(entry.parameters, entry.formats)
+                by = f", request {inert(entry.request)}" if entry.request else ""
+                yield f"{where} #{entry.n} runs #{entry.statement}{_parameters(entry.parameters, entry.formats)}{by}"
                 yield from _shadow(entry.shadow)
             case Columns():
                 self._tables[entry.stream] = Table(entry.n, entry)
@@ -176,6 +181,7 @@ def _opening(entry: Opened) -> Iterator[str]:
         ("bound to", _bound(entry)),
         ("shadow", inert(entry.shadow)),
         ("request", inert(entry.request or "")),
+        ("GLASS BROKEN", "nobody was asked; it is reviewed afterwards" if entry.glass else ""),
         ("approved by", _listed(entry.approved_by)),
         ("lease", f"{inert(entry.lease)} from {inert(entry.lease_source)}" if entry.lease else ""),
         ("as", inert(entry.backend_user)),
@@ -209,6 +215,20 @@ def _lease(at: str, message: str, lease: LeaseNote) -> Iterator[str]:
     if lease.handle:
         known = ", ".join(f"{inert(name)}={inert(value)}" for name, value in lease.handle.items())
         yield f"{_INDENT}known to {inert(lease.source)} as: {known}"
+
+
+def _approval(where: str, message: str, approval: Approval) -> Iterator[str]:
+    yield f"{where} request {inert(approval.request) or 'none'} {inert(approval.event).upper()}: {inert(message)}"
+    people = ", ".join(f"{number} of {inert(group)}" for group, number in sorted(approval.approvers.items()))
+    told = {
+        "by": inert(approval.by),
+        "of": people,
+        "said": inert(approval.comment),
+        "at": _date(approval.at) if approval.at else "",
+        "until": _date(approval.until) if approval.until else "",
+    }
+    yield from (f"{_INDENT}{name}: {value}" for name, value in told.items() if value)
+    yield from (_SAID + line for line in inert_lines(approval.statement) if approval.statement)
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import structlog
+
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.api.visible import visible_prose
 from hoopx_broker.approvals.refusals import people_of
@@ -11,6 +13,8 @@ from hoopx_broker.recording.inert import inert
 from hoopx_broker.session.leasing import moment
 from hoopx_broker.terms.entries import Approval, Notice
 from hoopx_broker.terms.people import spoken
+
+_log = structlog.get_logger()
 
 # Text, hint, and what is recorded of it.
 Told = tuple[str, str, Approval]
@@ -44,11 +48,11 @@ def broken(view: RequestView) -> Told:
     return text, view.link and f"the review is at {view.link}", note_of_breaking(view)
 
 
-def broken_for_log(view: RequestView) -> str:
+def log_broken(view: RequestView) -> None:
     """Names only: what a statement holds is nobody's business in a log."""
+    facts = {"request": view.id, "kind": view.kind, "target": view.target, "session": view.session}
     by = spoken(view.requester, view.on_behalf_of)
-    what = f"`{by}` went through on `{view.target}` ({view.kind}), request `{view.id}`"
-    return f"{what}, to be reviewed by {_reviewers(view)}"
+    _log.warning("approvals.broken_glass", by=by, reviewers=dict(_reviewers_of(view)), **facts)
 
 
 def of_opening(view: RequestView) -> list[Notice]:
@@ -65,7 +69,7 @@ def note_of_asking(view: RequestView) -> Approval:
 
 
 def note_of_breaking(view: RequestView) -> Approval:
-    return _first("broken-glass", view, view.conditions.reviewers or view.approvers)
+    return _first("broken-glass", view, _reviewers_of(view))
 
 
 def _first(event: str, view: RequestView, people: dict[str, int]) -> Approval:
@@ -75,4 +79,8 @@ def _first(event: str, view: RequestView, people: dict[str, int]) -> Approval:
 
 
 def _reviewers(view: RequestView) -> str:
-    return people_of(view.conditions.reviewers or view.approvers)
+    return people_of(_reviewers_of(view))
+
+
+def _reviewers_of(view: RequestView) -> dict[str, int]:
+    return view.conditions.reviewers or view.approvers

@@ -73,6 +73,11 @@ class DatabaseSession(LiveSession):
         for pump in self._streams:
             pump.tell(message)
 
+    def tell_of_end(self, message: str) -> None:
+        super().tell_of_end(message)
+        for pump in self._streams:
+            pump.tell(message)
+
     def cut(self, reason: str) -> None:
         for pump in self._streams:
             pump.end(f"the session is over: {reason}")
@@ -93,6 +98,8 @@ class DatabaseSession(LiveSession):
         engine = Engine(new_stream_id(), target.name, where, key, nonce, greeter)
         pump = Pump(engine, client, self._surroundings(left), tls=where.tls)
         self._streams.add(pump)
+        if self.opened.glass:
+            pump.tell(f"GLASS BROKEN: request `{self.opened.request}` opened this session, and is to be reviewed")
         for each in self._unmasked.holding:
             pump.tell(told(begins(each)))
         return pump

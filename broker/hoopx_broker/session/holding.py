@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -26,8 +25,6 @@ from hoopx_broker.terms.rulings import Deny
 # How long a statement is held for people; the client just waits, and most clients have no limit of their own.
 STATEMENT_WAIT_SECONDS = 15 * 60
 _AGAIN = "send it again, and it is asked for as it is now"
-
-_log = logging.getLogger("hoopx.approvals")
 
 Agreed = tuple[frozenset[str], str]
 
@@ -66,7 +63,6 @@ class Holder:
             canonical="\n".join([canonical, *parameter_lines(asked)]) if canonical else "",
             session=self._opened.session,
             effects=effects,
-            held=secrets.token_hex(8),
         )
 
     async def _break_glass(self, plea: Plea, matter: Matter) -> Agreed | None:
@@ -78,7 +74,7 @@ class Holder:
             )
         except Denied:
             return None
-        _log.warning("glass broken: %s", approving.broken_for_log(view))
+        approving.log_broken(view)
         plea.say(*approving.broken(view))
         return frozenset(plea.ruling.approvers), view.id
 
@@ -87,7 +83,13 @@ class Holder:
         needs_reason = plea.ruling.conditions.needs_reason
         reason = self._opened.reason or ("" if needs_reason else plea.ruling.reason)
         request = await desk.ask(
-            held.matter, who, plea.ruling, reason=reason, ticket=self._opened.ticket, wait=STATEMENT_WAIT_SECONDS
+            held.matter,
+            who,
+            plea.ruling,
+            reason=reason,
+            ticket=self._opened.ticket,
+            wait=STATEMENT_WAIT_SECONDS,
+            key=secrets.token_hex(8),  # of its own: nothing else, and no other run of the same, finds this request
         )
         id_ = RequestId(request.id)
         try:
@@ -97,7 +99,7 @@ class Holder:
             if answered.state == "approved" and (why := await self._why_changed(held)):
                 await desk.cancel(id_, who)
                 return Deny(why, plea.ruling.rules[0], _AGAIN)
-            return await desk.spend(id_, who, held.matter), request.id
+            return await desk.spend(id_, who, held.matter, used_by=self._opened.session), request.id
         except asyncio.CancelledError:  # nobody waits for an answer any more
             with suppress(HoopxError):  # it is decided already, or the state is gone too
                 await desk.cancel(id_, who)

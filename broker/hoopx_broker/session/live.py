@@ -15,6 +15,7 @@ from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.leasing import moment
 from hoopx_broker.session.tenure import Tenure
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
@@ -55,6 +56,7 @@ class LiveSession(ABC):
         self._notify = surface.notify
         self._ending: asyncio.Task[Conclusion] | None = None
         self.tenure: Tenure | None = None
+        self.ends_at = parts.opened.expires_at
         self.end_reason = ""
         self.over = asyncio.Event()
         self.grant = Secret(secrets.token_urlsafe(32))
@@ -119,6 +121,19 @@ class LiveSession(ABC):
 
     def tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))
+
+    def prolong(self, ends_at: float, entry: Entry) -> None:
+        """Go on until then. Written, then done. A session that ends goes on ending. Raises `RecordingFailed`."""
+        if self.is_ending or self.tenure is None or ends_at <= self.ends_at:
+            return
+        self.record([entry])
+        self.ends_at = ends_at
+        self.tenure.prolong(ends_at)
+        self.tell_of_end(f"this session goes on until {moment(ends_at)}")
+
+    def tell_of_end(self, message: str) -> None:
+        """Tell whoever is at the session of its new end."""
+        self._notify(Event("extended", message, expires_at=self.ends_at))
 
     def warn(self, message: str) -> None:
         """Tell whoever is at the session of something that they want to know ahead."""

@@ -9,15 +9,16 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker import __version__
-from hoopx_broker.api.messages import AskToUnmask, Open, RequestView
+from hoopx_broker.api.messages import AskToExtend, AskToUnmask, Open, RequestView
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.recording.recorder import Recorder
-from hoopx_broker.session import leasing
+from hoopx_broker.session import approving, leasing
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
+from hoopx_broker.session.extending import Extensions
 from hoopx_broker.session.key_session import KeySession
 from hoopx_broker.session.live import LiveSession, Notify, Parts, Sessions, Surface
 from hoopx_broker.session.permits import OnWaiting, Permission, permit, permit_again
@@ -25,9 +26,9 @@ from hoopx_broker.session.records import begin_record, close_record
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.session.tenure import Tenancy, Tenure
 from hoopx_broker.session.unmasking import Unmaskings
-from hoopx_broker.terms.entries import Opened
+from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Denied, HoopxError
-from hoopx_broker.terms.ids import LeaseId, SessionId, new_lease_id, new_session_id
+from hoopx_broker.terms.ids import LeaseId, RequestId, SessionId, new_lease_id, new_session_id
 from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Lease, Order, SshCertificate, name_of
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.secret import Secret
@@ -66,6 +67,7 @@ class Opening:
         self._sessions = sessions
         self._databases = Databases(services)
         self.called_off = CalledOff()
+        self.extensions = Extensions(services, sessions)
         self.unmaskings = Unmaskings(services.desk, services.stored, sessions, services.crew, services.clock)
 
     async def open(self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Notify) -> LiveSession:
@@ -87,6 +89,10 @@ class Opening:
     async def ask_to_unmask(self, ask: AskToUnmask, who: Principal) -> RequestView:
         """File a request to see classes of data raw. Raises a `HoopxError` that says why there is none."""
         return await self._databases.ask_to_unmask(ask, who)
+
+    async def ask_to_extend(self, ask: AskToExtend, who: Principal) -> RequestView:
+        """Let an open session go on, or file the request for it. Raises a `HoopxError` that says why neither."""
+        return await self.extensions.ask(ask, who)
 
     def _describe(self, applicant: Applicant, target: Target, permission: Permission) -> Opened:
         now, request = self._services.clock(), permission.request
@@ -112,6 +118,7 @@ class Opening:
             region=target.region,
             account=target.account,
             obligations=permission.obligations,
+            glass=request.glass if request else False,
         )
 
     async def _begin(self, draft: _Draft, credential: Credential) -> LiveSession:
@@ -145,12 +152,14 @@ class Opening:
         opened = msgspec.structs.replace(draft.opened, backend_user=name_of(credential))
         recorder = await begin_record(services, opened)
         try:
-            recorder.write([leasing.issued(draft.lease)])
+            recorder.write(_story(draft))
             parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
             session.tenure = self._tenure(session, draft)
+            await self._spend(draft)
             await self._let_in(session, applicant)
             session.tenure.start(services.crew)
+            _tell_of_glass(session, draft.permission)
         except BaseException as error:
             why = error.message if isinstance(error, HoopxError) else "it did not open"
             await self._close(opened, recorder, draft.lease, why)
@@ -176,6 +185,13 @@ class Opening:
             end=session.end_soon,
         )
         return Tenure(services.keeper, tenancy, services.clock)
+
+    async def _spend(self, draft: _Draft) -> None:
+        """The last that can fail for good: from here on somebody may use the session. Raises a `HoopxError`."""
+        permission, who = draft.permission, draft.applicant.who
+        if permission.request is not None and permission.spends is not None:
+            request = RequestId(permission.request.id)
+            await self._services.desk.spend(request, who, permission.spends, used_by=draft.opened.session)
 
     async def _let_in(self, session: LiveSession, applicant: Applicant) -> None:
         try:
@@ -221,6 +237,20 @@ def _order(applicant: Applicant, opened: Opened, target: Target, permission: Per
         applicant.token,
         permission.obligations,
     )
+
+
+def _story(draft: _Draft) -> list[Entry]:
+    """What the recording tells first: the request that opened the session, and its lease."""
+    request = draft.permission.request
+    return [*(approving.of_opening(request) if request else ()), leasing.issued(draft.lease)]
+
+
+def _tell_of_glass(session: LiveSession, permission: Permission) -> None:
+    request = permission.request
+    if request is not None and request.glass:
+        text, hint, _ = approving.broken(request)
+        session.tell("broken-glass", f"{text}; {hint}" if hint else text)
+        approving.log_broken(request)
 
 
 def _check_standing(services: Services, applicant: Applicant) -> None:

@@ -35,7 +35,11 @@ class SessionDenied(Denied):
 
 
 class Permission(Struct, frozen=True):
-    """Proof that policy allowed the session: only `permit` makes it."""
+    """Proof that policy allowed the session: only `permit` makes it.
+
+    `spends` is what the approval of `request` is used for, once the session is about to begin: until then a target that
+    is down, or a client that leaves, costs no approval.
+    """
 
     rules: tuple[str, ...]
     reason: str
@@ -45,6 +49,7 @@ class Permission(Struct, frozen=True):
     shadow: str = ""
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     approvals: frozenset[str] = frozenset()
+    spends: Matter | None = None
 
 
 async def permit(services: Services, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> Permission:
@@ -60,6 +65,8 @@ async def permit(services: Services, ask: Open, who: Principal, target: Target, 
         case Deny():
             raise SessionDenied(ruling, f"a session on `{target.name}`")
         case Ask():
+            if ask.break_glass:
+                return await _permit_by_glass(services, ask, who, target, circumstances, ruling)
             return await _permit_by_people(services, ask, who, target, circumstances, ruling, on_waiting)
 
 
@@ -80,14 +87,30 @@ async def _permit_by_people(
     # An approval for half an hour opens half an hour, unless the person asks for less now.
     seconds = min(ask.duration or request.duration, now.duration)
     matter = session_matter(services, target, seconds)
-    groups = await desk.spend(RequestId(request.id), who, matter)
+    groups = await desk.check(RequestId(request.id), who, matter)
     again = services.judge().opening(
         who, target, msgspec.structs.replace(now, reason=request.reason, ticket=request.ticket, approvals=groups)
     )
     if not isinstance(again, Allow):
         raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
     return Permission(
-        again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups
+        again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups, matter
+    )
+
+
+async def _permit_by_glass(
+    services: Services, ask: Open, who: Principal, target: Target, now: Circumstances, ruling: Ask
+) -> Permission:
+    """At once, and reviewed afterwards. Raises `Denied` where a rule does not let them."""
+    matter = session_matter(services, target, now.duration)
+    said = {"reason": now.reason, "ticket": now.ticket, "key": ask.key}
+    groups = frozenset(ruling.approvers)
+    again = services.judge().opening(who, target, msgspec.structs.replace(now, approvals=groups))
+    if not isinstance(again, Allow):
+        raise Denied(f"breaking the glass does not satisfy every rule: {again.reason}", "ask for an approval")
+    request = await services.desk.break_glass(matter, who, ruling, **said)
+    return Permission(
+        again.rules, now.reason, now.ticket, now.duration, request, again.shadow, again.obligations, groups
     )
 
 

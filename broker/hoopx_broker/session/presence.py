@@ -37,12 +37,19 @@ async def _end_patience(leaving: Leaving, patience: asyncio.Timeout) -> None:
 async def until_the_end(
     session: LiveSession, leaving: Leaving, left: Callable[[], str], crew: Crew, clock: Callable[[], float]
 ) -> str:
-    """Returns why the session ends: what `left` says when they have, its time is over, or someone ended it."""
+    """Returns why the session ends: what `left` says when they have, its time is over, or someone ended it.
+
+    Its time may be prolonged meanwhile.
+    """
     gone = crew.start(leaving(), "leaving")
     over = crew.start(session.over.wait(), "session over")
-    seconds = max(0.0, session.opened.expires_at - clock())
     try:
-        done, _ = await asyncio.wait({gone, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            ends_at = session.ends_at
+            seconds = max(0.0, ends_at - clock())
+            done, _ = await asyncio.wait({gone, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done or session.ends_at <= ends_at:
+                break
     finally:
         gone.cancel()
         over.cancel()

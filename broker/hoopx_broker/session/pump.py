@@ -18,6 +18,7 @@ from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.terms.entries import Approval, Entry
 from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.facts import Fault
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
@@ -30,8 +31,17 @@ from hoopx_broker.wire.postgres.frames import Frame, Framer
 # of PostgreSQL's own limits here, `authentication_timeout`, is a minute, but no person waits that long.
 LOGIN_SECONDS = 20.0
 
+# What a client may say ahead while a statement of it is held: what comes then is read on, so that its end is noticed.
+AHEAD_BYTES = 256 * 1024
+
 # What PostgreSQL itself says: `admin_shutdown`, and `idle_session_timeout`.
 SESSION_OVER, IDLE = "57P01", "57P05"
+
+_CALLED_OFF = Deny(
+    "it was called off while people were asked",
+    "judge",
+    fault=Fault("57014", "canceling statement due to user request"),
+)
 
 _Words = ParamSpec("_Words")
 _Answer = TypeVar("_Answer")
@@ -76,6 +86,8 @@ class Pump:
             self._from_backend.expect_tls_answer()
         self._waiting: deque[Frame] = deque()
         self._held = False
+        self._ahead = 0  # bytes that came while something was held
+        self._is_asking = self._is_called_off = False  # people are asked; and their answer is not wanted any more
         self._stalled = False
         self._backend_full = False
         self._closing: str | None = None
@@ -105,6 +117,10 @@ class Pump:
     def client_says(self, data: bytes) -> None:
         if self._idle is not None:
             self._idle.heard()
+        if self._held:
+            self._ahead += len(data)
+            if self._ahead > AHEAD_BYTES:
+                self._client.pause()
         self._turn(self._take_from_client, data)
 
     def backend_says(self, data: bytes) -> None:
@@ -198,6 +214,8 @@ class Pump:
             self._logged_in.set()
         self._tell_untold()
         self._shows_unmasked = self._shows_unmasked and not self._engine.is_quiet
+        if self._is_asking and self._engine.is_skipping:  # a limit of time of the server's: it would not run any more
+            self._call_off()
         self._go_on()
 
     def _abandon(self) -> None:
@@ -214,13 +232,21 @@ class Pump:
             self._around.crew.start(self.cancel_query(), "cancel")
 
     async def cancel_query(self) -> None:
-        """Ask the server to stop what it does for this stream."""
+        """Stop what waits for people, and ask the server to stop what it does for this stream."""
+        if self._is_asking:
+            self._call_off()
         if not self._engine.server_key:
             return
         try:
             await upstream.cancel(self._around.target, self._engine.server_key)
         except (OSError, TimeoutError, EOFError) as error:
             self._around.tell("failed", f"the cancel request did not reach the server: {type(error).__name__}")
+
+    def _call_off(self) -> None:
+        """Nobody wants the answer of those who are asked any more."""
+        if self._ruling is not None and not self._is_called_off:
+            self._is_called_off = True
+            self._ruling.cancel()
 
     # From frames to effects.
 
@@ -262,9 +288,8 @@ class Pump:
         self._hold(self._wait_for_ruling(asked))
 
     def _hold(self, answer: Coroutine[Any, Any, None]) -> None:
-        """Take nothing more from the client until `answer` has gone on with what it waits for."""
-        self._held = True
-        self._client.pause()
+        """Take up nothing more of the client's until `answer` has gone on with what it waits for."""
+        self._held, self._ahead = True, 0
         self._ruling = self._around.crew.start(answer, "ruling")
 
     async def _find_function(self, oid: int) -> None:
@@ -278,6 +303,10 @@ class Pump:
     async def _wait_for_ruling(self, asked: Judge) -> None:
         try:
             ruling = await self._around.hearing.rule(asked, self._say)
+        except asyncio.CancelledError:
+            if not self._is_called_off or self._closing is not None:
+                raise
+            ruling = _CALLED_OFF
         except Exception as error:
             ruling = self._unjudged(error)
         self._turn(self._release, self._apply, ruling)
@@ -292,6 +321,7 @@ class Pump:
     def _release(self, step: Callable[[_Answer], None], answer: _Answer) -> None:
         """Go on with what was waited for."""
         self._held, self._ruling = False, None
+        self._is_asking = self._is_called_off = False
         step(answer)
         self._go_on()
         self._hear_client()
@@ -309,6 +339,7 @@ class Pump:
 
     def _say(self, text: str, hint: str, approval: Approval | None = None, /) -> None:
         """Tell the client, and the person at the session, what its statement waits for."""
+        self._is_asking |= approval is not None and approval.event == "asked"
         kind = "waiting" if approval is None or approval.event == "asked" else approval.event
         self._around.tell(kind, f"{text}; {hint}" if hint else text)
         self._turn(lambda: self._perform(self._engine.tell(text, hint, approval)))

@@ -28,7 +28,7 @@ LOOK_SECONDS = 30.0  # a clock that was set, or a machine that slept, is noticed
 
 
 class Tenancy(Struct, frozen=True):
-    """What a tenure needs of its session. `order` is what the lease was made by, `ends_at` the session's own end.
+    """What a tenure needs of its session. `order` is what the lease was made by, `ends_at` the session's first end.
 
     `permit` judges again: it gives the obligations of the rules that allow the session now, or raises a `HoopxError`.
     `record` may raise; `warn` tells the person and the clients; `take` hands over the renewed credential.
@@ -61,6 +61,8 @@ class Tenure:
         self._sleep = sleep
         self._chance = chance
         self._lease = tenancy.lease
+        self._ends_at = tenancy.ends_at
+        self._crew: Crew | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_renewing = self._is_stopping = False
         self._why = ""  # why it was not renewed, as it was told last
@@ -71,7 +73,16 @@ class Tenure:
         return self._lease
 
     def start(self, crew: Crew) -> None:
+        self._crew = crew
         self._task = crew.start(self.run(), "tenure")
+
+    def prolong(self, ends_at: float) -> None:
+        """The session goes on until then, which may need its lease renewed sooner than what is waited for."""
+        self._ends_at = ends_at
+        if self._crew is None or self._task is None or self._is_renewing or self._is_stopping:
+            return
+        self._task.cancel()
+        self._task = self._crew.start(self.run(), "tenure")
 
     def stop(self) -> None:
         """The session is ending. A renewal under way is not torn off: nobody would know whether it was done."""
@@ -88,7 +99,10 @@ class Tenure:
             raise
 
     async def _see_to_the_end(self) -> None:
-        while self._lease.expires_at < self._tenancy.ends_at:
+        while self._clock() < self._ends_at:
+            if self._lease.expires_at >= self._ends_at:
+                await self._until(self._ends_at)
+                continue
             is_renewed = await self._go_on()
             if self._is_stopping:
                 return
@@ -96,7 +110,6 @@ class Tenure:
                 why = f": {self._why}" if self._why else ""
                 self._tenancy.end(f"its credential has ended{why}")
                 return
-        await self._until(self._tenancy.ends_at)
         self._tenancy.end("its time is over")
 
     async def _go_on(self) -> bool:
@@ -120,7 +133,7 @@ class Tenure:
     async def _is_renewed(self) -> bool:
         tenancy, before = self._tenancy, self._lease
         try:
-            ends_at = min(tenancy.ends_at, self._clock() + tenancy.order.target.ttl)
+            ends_at = min(self._ends_at, self._clock() + tenancy.order.target.ttl)
             order = replace(tenancy.order, expires_at=ends_at)
             if tenancy.permit() != order.obligations:
                 self._tell("policy binds it to something else by now; open a new session")

@@ -18,7 +18,10 @@ MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memo
 
 STATES = ("open", "ended", "unfinished")
 
-_COLUMNS = 'on_behalf_of, id, "user", target, state, opened_at, ended_at, reason, ticket, statements, denied, why_ended'
+_COLUMNS = (
+    'expires_at, on_behalf_of, id, "user", target, state, opened_at, ended_at, reason, ticket, statements, denied,'
+    " why_ended"
+)
 
 _FILTERS = {
     "user": '("user" = :user OR on_behalf_of = :user)',
@@ -38,6 +41,17 @@ class Sessions:
     async def add(self, opened: Opened) -> None:
         """Store a session by the same facts as its recording begins with."""
         await self._store.run(lambda connection: _insert(connection, opened))
+
+    async def prolong(self, session: SessionId, expires_at: float) -> None:
+        """An open session goes on until then."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE sessions SET expires_at = ? WHERE id = ? AND state = 'open' AND expires_at < ?",
+                (expires_at, session, expires_at),
+            )
+
+        await self._store.run(work)
 
     async def begin_unmasking(self, session: SessionId, request: str, classes: tuple[str, ...], at: float) -> None:
         """From now on the session sees these classes raw, by this request."""
@@ -136,10 +150,15 @@ def _find(connection: Connection, session: str) -> SessionView:
 
 def _views(connection: Connection, query: str, values: dict[str, Any]) -> tuple[SessionView, ...]:
     rows = connection.execute(query, values).fetchall()
-    unmasked = _unmaskings(connection, [row[1] for row in rows])
+    unmasked = _unmaskings(connection, [row[2] for row in rows])
     return tuple(
-        msgspec.structs.replace(SessionView(*facts), unmasked=tuple(unmasked[facts[0]]), on_behalf_of=on_behalf_of)
-        for on_behalf_of, *facts in rows
+        msgspec.structs.replace(
+            SessionView(*facts),
+            unmasked=tuple(unmasked[facts[0]]),
+            on_behalf_of=on_behalf_of,
+            expires_at=expires_at,
+        )
+        for expires_at, on_behalf_of, *facts in rows
     )
 
 

@@ -131,6 +131,8 @@ class Answers:
         self._stream = stream
         self._pending: deque[Exchange] = deque()
         self._skipping = False
+        # Something was sent since the last Sync: a limit of time of the server's may end before the next message comes.
+        self._is_open = False
         self._copying_in = False
         # Something in this transaction touched masked columns: what its COMMIT or a deferred check says may quote them.
         self._hushed = False
@@ -148,6 +150,11 @@ class Answers:
         return self._head() is None
 
     @property
+    def is_skipping(self) -> bool:
+        """After an error the server looks at nothing before the next Sync."""
+        return self._skipping
+
+    @property
     def is_ready_due(self) -> bool:
         """ReadyForQuery will come without another word of the client's."""
         return bool(self._pending) and self._pending[-1].kind in (Kind.QUERY, Kind.FUNCTION, Kind.SYNC)
@@ -158,6 +165,7 @@ class Answers:
             return
         if len(self._pending) >= MAX_PENDING:
             raise BrokenPeer(f"more than {MAX_PENDING} messages wait for an answer")
+        self._is_open = exchange.kind not in (Kind.QUERY, Kind.FUNCTION, Kind.SYNC)
         self._pending.append(exchange)
 
     def expect_sync(self) -> None:
@@ -330,7 +338,9 @@ class Answers:
         self._copying_in = False
         said = messages.error_fields(frame)
         if exchange is None and not said.is_fatal:
-            raise BrokenPeer("the server answers what nobody asked with an error")
+            if not self._is_open:
+                raise BrokenPeer("the server answers what nobody asked with an error")
+            self._skipping, self._is_open = True, False
         if exchange is not None and exchange.kind not in (Kind.QUERY, Kind.FUNCTION, Kind.SYNC):
             self._skip_to_sync()
         if exchange is not None and exchange.refusal is not None and not exchange.answered and not said.is_fatal:

@@ -94,6 +94,11 @@ class Engine:
         """Whether the server has answered all that it was asked."""
         return self._answers.is_quiet
 
+    @property
+    def is_skipping(self) -> bool:
+        """Whether the server skips what it is sent, after an error, until the next Sync."""
+        return self._answers.is_skipping
+
     def takes(self, frame: Frame) -> bool:
         """Whether this frame of the client can be judged already. Raises `BrokenPeer`.
 
