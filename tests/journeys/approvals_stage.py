@@ -18,7 +18,7 @@ ASKING, STRICT, SHUT, BOTH = "prod-db", "ledger", "night-shift", "vault-keys"
 PAGE = (Path(__file__).parents[2] / "docs/approvals.md").read_text()
 
 # Beside the cast of all journeys: whoever is on call, a second account of Ann's, and a job.
-ALSO = {"oscar": ("developers", "oncall"), "dora-admin": ("dba",), "job": ("developers", "dba")}
+ALSO = {"oscar": ("developers", "oncall"), "dora-admin": ("dba",), "job": ("developers",)}
 
 RULES = """
 @id("strict")
@@ -67,7 +67,7 @@ class ApprovalsStage(Stage):
         return super().environment(who, **more)
 
     def configuration(self) -> str:
-        """The people of this stage are people, and jobs have an issuer of their own: a job decides nothing."""
+        """The people of this stage are people, who alone break glass, and jobs have an issuer of their own."""
         people = super().configuration().replace("    kind: workload\n", f"    client_id: {CLIENT}\n", 1)
         claims = "{user: sub, groups: groups}"
         jobs = f"  - {{issuer: {JOBS}, kind: workload, audience: {AUDIENCE}, jwks_file: keys.json, claims: {claims}}}\n"

@@ -63,7 +63,6 @@ TABLE = {
     "of one group and not the other": ("bob", "approve {two}", 10, "decided by 2 of `dba` and 1 of `security`"),
     "one's own": ("ann", "approve {waiting}", 10, "is your own"),
     "one's second account": ("dora-admin", "approve {waiting}", 10, "is your own"),
-    "a job decides": ("job", "approve {waiting}", 10, "decided by people"),
     "cancelled by an approver": ("dora", "requests cancel {waiting}", 10, "belongs to `ann`"),
     "no reason": ("ann", f"request {STRICT} --ticket OPS-1", 2, "asks for a reason"),
     "no ticket": ("ann", f"request {STRICT} --reason x", 2, "asks for a ticket"),

@@ -86,11 +86,15 @@ class Keys(Struct, frozen=True, tag="keys"):
 
 
 class Event(Struct, frozen=True, tag="event"):
-    """Something a person at the session wants to see: a denial, a held statement, a warning before the end."""
+    """Something a person at the session wants to see: a denial, a held statement, a warning before the end.
+
+    Where the session goes on longer than it was told before, `expires_at` is its end.
+    """
 
     kind: str
     message: str
     stream: str = ""
+    expires_at: float = 0
 
 
 class Ended(Struct, frozen=True, tag="ended"):

@@ -9,8 +9,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from hoopx_broker.api.messages import AskFor, AskToUnmask, Listed, Past, RequestView, Review, Vote
-from hoopx_broker.approvals.matter import is_human, speaks_for
-from hoopx_broker.approvals.refusals import not_an_approver, people_decide
+from hoopx_broker.approvals.matter import speaks_for
+from hoopx_broker.approvals.refusals import unknown
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.permits import ask_for_session, denial, duration_of
@@ -121,10 +121,8 @@ class Requests(Struct, frozen=True):
         try:
             return await self.services.desk.get(id_, who)
         except Unknown:
-            view = await self.services.desk.get(id_)
-            if not is_human(who):
-                raise people_decide(view, who, view.approvers) from None
-            raise not_an_approver(view, who) from None
+            objections = await self.services.desk.objections([id_], who)
+            raise objections.get(id_) or unknown(id_) from None
 
 
 async def _while_it_runs(waiting: Awaitable[T]) -> T:
