@@ -29,7 +29,7 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
@@ -44,18 +44,19 @@ _hoopx() {
     'token') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'ls') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
-    'connect') words='' options='--account --broker --ca --for --help -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
-    'exec') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
+    'connect') words='' options='--account --break-glass --broker --ca --for --help --key -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
+    'exec') words='' options='--account --break-glass --broker --ca --for --help --key -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
     'credentials') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'agent') words='' options='--account --as --broker --ca --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' kind='' ;;
     'classify') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
-    'request') words='' options='--account --broker --ca --for --help -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
-    'requests') words='ls show wait cancel' options='--help' kind='' ;;
-    'requests ls') words='' options='--account --broker --ca --help -o --output -q --quiet --state -v --verbose' kind='' ;;
+    'request') words='' options='--account --break-glass --broker --ca --extend --for --help --key -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;
+    'requests') words='ls show wait cancel review' options='--help' kind='' ;;
+    'requests ls') words='' options='--account --broker --ca --help --limit --mine -o --output -q --quiet --requester --review --state --target --to-decide -v --verbose' kind='' ;;
     'requests show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
     'requests wait') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose --wait' kind='requests' ;;
     'requests cancel') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='requests' ;;
-    'approve') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
+    'requests review') words='' options='--accept --account --broker --ca --comment --help -o --object --output -q --quiet -v --verbose' kind='requests' ;;
+    'approve') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose --watch -y --yes' kind='requests' ;;
     'deny') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
     'sessions') words='ls show replay verify export kill' options='--help' kind='' ;;
     'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;

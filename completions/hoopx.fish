@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -119,10 +119,12 @@ complete -c hoopx -n "__hoopx_at 'show'" -s v
 complete -c hoopx -n "__hoopx_at 'show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'connect'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'connect'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'connect'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca
 complete -c hoopx -n "__hoopx_at 'connect'" -l for
 complete -c hoopx -n "__hoopx_at 'connect'" -l help
+complete -c hoopx -n "__hoopx_at 'connect'" -l key
 complete -c hoopx -n "__hoopx_at 'connect'" -s o
 complete -c hoopx -n "__hoopx_at 'connect'" -l output
 complete -c hoopx -n "__hoopx_at 'connect'" -l port
@@ -137,10 +139,12 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l verbose
 complete -c hoopx -n "__hoopx_at 'connect'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca
 complete -c hoopx -n "__hoopx_at 'exec'" -l for
 complete -c hoopx -n "__hoopx_at 'exec'" -l help
+complete -c hoopx -n "__hoopx_at 'exec'" -l key
 complete -c hoopx -n "__hoopx_at 'exec'" -s o
 complete -c hoopx -n "__hoopx_at 'exec'" -l output
 complete -c hoopx -n "__hoopx_at 'exec'" -s q
@@ -200,10 +204,13 @@ complete -c hoopx -n "__hoopx_at 'classify'" -l verbose
 complete -c hoopx -n "__hoopx_at 'classify'" -l wait
 complete -c hoopx -f -n "__hoopx_at 'request'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'request'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca
+complete -c hoopx -n "__hoopx_at 'request'" -l extend
 complete -c hoopx -n "__hoopx_at 'request'" -l for
 complete -c hoopx -n "__hoopx_at 'request'" -l help
+complete -c hoopx -n "__hoopx_at 'request'" -l key
 complete -c hoopx -n "__hoopx_at 'request'" -s o
 complete -c hoopx -n "__hoopx_at 'request'" -l output
 complete -c hoopx -n "__hoopx_at 'request'" -s q
@@ -214,17 +221,23 @@ complete -c hoopx -n "__hoopx_at 'request'" -l unmask
 complete -c hoopx -n "__hoopx_at 'request'" -s v
 complete -c hoopx -n "__hoopx_at 'request'" -l verbose
 complete -c hoopx -n "__hoopx_at 'request'" -l wait
-complete -c hoopx -f -n "__hoopx_at 'requests'" -a "ls show wait cancel"
+complete -c hoopx -f -n "__hoopx_at 'requests'" -a "ls show wait cancel review"
 complete -c hoopx -n "__hoopx_at 'requests'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l limit
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l mine
 complete -c hoopx -n "__hoopx_at 'requests ls'" -s o
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l output
 complete -c hoopx -n "__hoopx_at 'requests ls'" -s q
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l requester
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l review
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l state
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l target
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l to-decide
 complete -c hoopx -n "__hoopx_at 'requests ls'" -s v
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests)"
@@ -261,6 +274,20 @@ complete -c hoopx -n "__hoopx_at 'requests cancel'" -s q
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l quiet
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -s v
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'requests review'" -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'requests review'" -l accept
+complete -c hoopx -n "__hoopx_at 'requests review'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'requests review'" -l broker
+complete -c hoopx -n "__hoopx_at 'requests review'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests review'" -l comment
+complete -c hoopx -n "__hoopx_at 'requests review'" -l help
+complete -c hoopx -n "__hoopx_at 'requests review'" -s o
+complete -c hoopx -n "__hoopx_at 'requests review'" -l object
+complete -c hoopx -n "__hoopx_at 'requests review'" -l output
+complete -c hoopx -n "__hoopx_at 'requests review'" -s q
+complete -c hoopx -n "__hoopx_at 'requests review'" -l quiet
+complete -c hoopx -n "__hoopx_at 'requests review'" -s v
+complete -c hoopx -n "__hoopx_at 'requests review'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'approve'" -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'approve'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'approve'" -l broker
@@ -273,6 +300,7 @@ complete -c hoopx -n "__hoopx_at 'approve'" -s q
 complete -c hoopx -n "__hoopx_at 'approve'" -l quiet
 complete -c hoopx -n "__hoopx_at 'approve'" -s v
 complete -c hoopx -n "__hoopx_at 'approve'" -l verbose
+complete -c hoopx -n "__hoopx_at 'approve'" -l watch
 complete -c hoopx -n "__hoopx_at 'approve'" -s y
 complete -c hoopx -n "__hoopx_at 'approve'" -l yes
 complete -c hoopx -f -n "__hoopx_at 'deny'" -a "(__hoopx_names requests)"

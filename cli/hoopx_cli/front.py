@@ -31,6 +31,8 @@ from hoopx_cli.signals import Signals, caught
 
 # The status line counts minutes; a second is soon enough for a new connection to show.
 STATUS_SECONDS = 1
+# Time enough to find somebody who agrees to more of it.
+NEAR_SECONDS = 300
 # The kinds of targets that have a local socket.
 SPOKEN = frozenset({"postgres"})
 # The kind whose keys the laptop holds itself.
@@ -138,9 +140,15 @@ async def attend_child(
 async def watch(kit: Kit, held: AnyHeld) -> int:
     """Show a status line until the session ends."""
     over = asyncio.ensure_future(held.session.over())
+    hint = f"hoopx request {held.access.target} --extend {held.access.session} --for 30m"
+    is_told = False
     while not over.done():
         left = held.session.expires_at - time.time()
-        kit.out.status(f"{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
+        if left < NEAR_SECONDS and not is_told:
+            kit.out.say(f"{held.access.target}: {spoken(left)} left; to ask for more: {hint}")
+        is_told = left < NEAR_SECONDS
+        glass = "GLASS BROKEN · " if held.session.is_glass else ""
+        kit.out.status(f"{glass}{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
         await asyncio.wait([over], timeout=STATUS_SECONDS)
     kit.out.status("")
     ended = await over

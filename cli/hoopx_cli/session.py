@@ -35,6 +35,9 @@ from hoopx_cli.staying import renewals
 GOODBYE_SECONDS = 10
 
 
+# The kind of event that tells that nobody was asked.
+BROKEN_GLASS = "broken-glass"
+
 OnWaiting = Callable[[Waiting], None]
 
 
@@ -60,9 +63,10 @@ class Entrance(Struct, frozen=True):
 class Session:
     """An open session. It follows what the broker says of it until one of the two ends it."""
 
-    def __init__(self, entrance: Entrance, control: Control, opened: Opened) -> None:
+    def __init__(self, entrance: Entrance, control: Control, opened: Opened, *, is_glass: bool = False) -> None:
         self.opened = opened
-        self.expires_at = opened.expires_at  # its end, as the broker told it last
+        self.expires_at = opened.expires_at  # a session may be given more time
+        self.is_glass = is_glass  # it went through at once, and is reviewed
         self._entrance = entrance
         self._control = control
         self._keys: HeldKeys | None = None
@@ -109,9 +113,10 @@ class Session:
     async def _follow(self) -> Ended | None:
         while True:
             match await self._control.hear():
-                case Event(_, message, expires_at=expires_at):
-                    self._entrance.out.say(f"{self.opened.target}: {message}")
-                    self.expires_at = expires_at or self.expires_at
+                case Event() as event:
+                    tell(self._entrance.out, event, f"{self.opened.target}: ")
+                    self.expires_at = event.expires_at or self.expires_at
+                    self.is_glass = self.is_glass or event.kind == BROKEN_GLASS
                 case Keys() as keys:
                     self._keys = HeldKeys.of(keys)
                     self._has_keys.set()
@@ -136,7 +141,8 @@ async def open_session(entrance: Entrance, order: Open, on_waiting: OnWaiting = 
     control = await _control(entrance)
     renewing = asyncio.get_running_loop().create_task(_renew(entrance, control))
     try:
-        session = Session(entrance, control, await _opened(entrance, control, order, on_waiting))
+        opened, is_glass = await _opened(entrance, control, order, on_waiting)
+        session = Session(entrance, control, opened, is_glass=is_glass)
         try:
             yield session
         finally:
@@ -168,7 +174,15 @@ async def _control(entrance: Entrance) -> Control:
         raise trust.why(entrance.settings, error) from None
 
 
-async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting: OnWaiting) -> Opened:
+def tell(out: Output, event: Event, before: str = "") -> None:
+    """What went past people is told whoever wants to hear little."""
+    say = out.insist if event.kind == BROKEN_GLASS else out.say
+    say(before + event.message)
+
+
+async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting: OnWaiting) -> tuple[Opened, bool]:
+    """The session, and whether glass was broken for it."""
+    is_glass = False
     waits = Awaiting(entrance.out, order, entrance.take_back)
     control.say(order)
     try:
@@ -177,15 +191,16 @@ async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting:
             while True:
                 match await control.hear():
                     case Opened() as opened:
-                        return opened
+                        return opened, is_glass
                     case Refusal() as refusal:
                         raise error_of(refusal)
                     case Waiting() as waiting:
                         if waits.begin(waiting):
                             on_waiting(waiting)
                             limit.reschedule(asyncio.get_running_loop().time() + order.wait + OPENING_SECONDS)
-                    case Event(_, message):
-                        entrance.out.say(message)
+                    case Event() as event:
+                        tell(entrance.out, event)
+                        is_glass = is_glass or event.kind == BROKEN_GLASS
                     case Keys():
                         raise Unreachable("the broker handed out keys before the session was open", "update hoopx")
                     case Ended(reason):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import time
 from collections.abc import Iterator
 from subprocess import PIPE
 
 import pexpect
 import pytest
+from msgspec.structs import replace
 
+from hoopx_broker.api.messages import Event, Waiting
+from tests.unit.cli_broker_double import opened
 from tests.unit.cli_stage import HOOPX, Stage, stage_in
 
 
@@ -35,6 +39,43 @@ def test_connect_shows_a_live_line_and_ctrl_c_ends_it(stage: Stage) -> None:
     terminal.close()
     assert terminal.exitstatus == 130
     assert stage.double.hangups == 1
+
+
+def test_connect_shows_a_new_end_and_broken_glass_all_the_time(stage: Stage) -> None:
+    now = time.time()
+    loud = Event("broken-glass", "GLASS BROKEN: nobody was asked")
+    stage.double.answers = lambda order: [loud, replace(opened(order.target), expires_at=now + 200)]
+    terminal = _at_terminal(stage, "connect", "prod-db", "--break-glass", "--reason", "fire", "-q")
+    terminal.expect_exact("GLASS BROKEN: nobody was asked")  # -q or not
+    terminal.expect("postgresql://")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal = _at_terminal(stage, "connect", "prod-db", "--break-glass", "--reason", "fire")
+    terminal.expect_exact("hoopx request prod-db --extend s_0000000000000000 --for 30m")
+    terminal.expect("GLASS BROKEN · prod-db · 0 connections · 3 min left")
+    stage.double.say(Event("extended", "it goes on until noon", expires_at=now + 7290))
+    terminal.expect_exact("prod-db: it goes on until noon")
+    terminal.expect("2 h left")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert [order.break_glass for order in stage.double.orders] == [True, True]
+
+
+def test_people_are_waited_for_with_the_time_that_is_left(stage: Stage) -> None:
+    link = "https://broker.example.com/requests/r_1234567890"
+    waiting = Waiting("r_1234567890", {"dba": 2}, ("sensitive",), "", 4_000_000_000, link)
+    stage.double.answers = lambda order: [waiting]
+    terminal = _at_terminal(stage, "exec", "prod-db", "--wait", "15m", "--key", "run-7", "--", "true")
+    terminal.expect_exact("`prod-db` needs approval by 2 of dba")
+    terminal.expect_exact(f"or on its page: {link}")
+    terminal.expect_exact("Ctrl-C leaves the request standing")
+    terminal.expect("request r_1234567890 waits for 2 of dba · 1[45] min left")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert [order.key for order in stage.double.orders] == ["run-7"]
 
 
 def test_a_terminal_that_goes_without_a_word_ends_the_session(stage: Stage) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 from msgspec import Struct
 
 from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Listed, Past, RequestView, Review, Vote
 from hoopx_broker.approvals.matter import speaks_for
-from hoopx_broker.approvals.refusals import not_an_approver
+from hoopx_broker.approvals.refusals import unknown
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.permits import ask_for_session, denial, duration_of
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.approvals import Happening
-from hoopx_broker.terms.errors import BadInput, Denied, Unknown
+from hoopx_broker.terms.errors import BadInput, Denied, Unknown, Unreachable
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
+
+T = TypeVar("T")
 
 # A long poll ends before the idle limits of common proxies; the CLI asks again.
 MAX_POLL_SECONDS = 50
@@ -62,7 +66,7 @@ class Requests(Struct, frozen=True):
         found = await self._found(who, query)
         end = self.services.steady() + wait
         while cursor == since and (left := end - self.services.steady()) > 0:
-            newest = await self.services.desk.changes(cursor, left)
+            newest = await _while_it_runs(self.services.desk.changes(cursor, left))
             before, found = found, await self._found(who, query)
             cursor = newest
             if found == before:
@@ -83,7 +87,7 @@ class Requests(Struct, frozen=True):
     async def one(self, who: Principal, id_: RequestId, wait: int) -> RequestView:
         """With `wait`, as soon as it does not wait any more."""
         view = await self._seen(who, id_)
-        return await self.services.desk.wait(id_, wait) if wait else view
+        return await _while_it_runs(self.services.desk.wait(id_, wait)) if wait else view
 
     async def past(self, who: Principal, id_: RequestId) -> Past:
         """What the requester, and whoever acts for the same human, asked and had lately."""
@@ -123,7 +127,16 @@ class Requests(Struct, frozen=True):
         try:
             return await self.services.desk.get(id_, who)
         except Unknown:
-            raise not_an_approver(await self.services.desk.get(id_), who) from None
+            objections = await self.services.desk.objections([id_], who)
+            raise objections.get(id_) or unknown(id_) from None
+
+
+async def _while_it_runs(waiting: Awaitable[T]) -> T:
+    """A broker that stops cancels the calls that wait: whoever asked is told, and asks again."""
+    try:
+        return await waiting
+    except asyncio.CancelledError:
+        raise Unreachable("the broker stops", "ask again when it is back") from None
 
 
 def number(query: Mapping[str, str], name: str, most: int) -> int:
