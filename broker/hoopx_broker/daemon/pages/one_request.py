@@ -134,7 +134,7 @@ def _what(view: RequestView) -> Markup:
 
 
 def _tells_more(view: RequestView) -> bool:
-    """Also where both are the same, but a line of it ends beyond the box: the canonical form is never beside it."""
+    """Also where both are the same, but a line of it ends beyond the box: here none does."""
     exact, canonical = view.statement.strip().rstrip(";"), view.canonical.strip().rstrip(";")
     return bool(canonical) and (exact != canonical or max(map(len, exact.splitlines())) > MAX_SEEN)
 
