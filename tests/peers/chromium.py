@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ _OPTIONS = {
     "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=900,1000"],
     "binary": "/usr/bin/chromium",
 }
+_NO_SCRIPTS = {"profile.managed_default_content_settings.javascript": 2}
 
 
 class Chromium:
@@ -50,6 +52,34 @@ class Chromium:
         """Wait until the page says this."""
         eventually(lambda: words in self.html, f"the page says {words!r}", patience=20)
 
+    def has(self, width: int, height: int, *, dark: bool = False) -> None:
+        """A screen of this size in CSS pixels, on a device that is set to light or dark."""
+        narrow = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._devtools("Emulation.setDeviceMetricsOverride", **narrow)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._devtools("Emulation.setEmulatedMedia", features=[scheme])
+
+    @property
+    def breadth(self) -> int:
+        """How wide the page is, in CSS pixels: wider than its screen where it has to be pushed from side to side."""
+        return int(self._devtools("Page.getLayoutMetrics")["cssContentSize"]["width"])
+
+    def photograph(self, to: Path) -> None:
+        """The whole page, as a PNG."""
+        taken = self._devtools("Page.captureScreenshot", captureBeyondViewport=True)
+        to.write_bytes(base64.b64decode(taken["data"]))
+
+    @property
+    def cookies(self) -> list[dict[str, Any]]:
+        kept: list[dict[str, Any]] = self._call("GET", "/cookie")
+        return kept
+
+    def forget(self, cookie: str) -> None:
+        self._call("DELETE", f"/cookie/{cookie}")
+
+    def _devtools(self, command: str, **parameters: Any) -> Any:
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
     def refused(self) -> list[str]:
         """What the browser itself refused to do, such as what a page's content security policy forbids."""
         said = self._call("POST", "/se/log", {"type": "browser"})
@@ -71,8 +101,11 @@ class Chromium:
 
 
 @contextmanager
-def chromium(home: Path) -> Iterator[Chromium]:
-    """A window with nothing remembered, that believes certificates which nobody vouches for."""
+def chromium(home: Path, *, scripts: bool = True) -> Iterator[Chromium]:
+    """A window with nothing remembered, that believes certificates which nobody vouches for.
+
+    Without `scripts` its owner has turned JavaScript off.
+    """
     found.require("chromium")
     log = home / "chromedriver.log"
     with (
@@ -84,7 +117,8 @@ def chromium(home: Path) -> Iterator[Chromium]:
                 lambda: re.search(rb"started successfully on port (\d+)", log.read_bytes()), "chromedriver listens"
             )
             at = f"http://127.0.0.1:{started.group(1).decode()}"
-            wanted = {"browserName": "chrome", "acceptInsecureCerts": True, "goog:chromeOptions": _OPTIONS}
+            options = _OPTIONS if scripts else _OPTIONS | {"prefs": _NO_SCRIPTS}
+            wanted = {"browserName": "chrome", "acceptInsecureCerts": True, "goog:chromeOptions": options}
             wanted["goog:loggingPrefs"] = {"browser": "ALL"}
             asked = {"capabilities": {"alwaysMatch": wanted}}
             answer = httpx2.post(f"{at}/session", json=asked, trust_env=False, timeout=60)

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from html import unescape
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
+from msgspec import Struct
 from starlette.applications import Starlette
 
 from hoopx_broker.api.messages import RequestView
@@ -20,6 +21,7 @@ from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
 from hoopx_broker.daemon.pages.signing_in import SigningIn
+from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.routes import routes
@@ -32,6 +34,8 @@ from hoopx_broker.identity.visiting.visits import Visits
 from hoopx_broker.identity.visiting.ways import Ways
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
+from hoopx_broker.session.opening import Opening
+from hoopx_broker.session.services import Services
 from hoopx_broker.storage.sessions import Sessions as Stored
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Conditions
@@ -90,7 +94,9 @@ class PagesStage:
         self.visits = Visits(self.store, self.standing, self.clock, os.urandom)
         loyalty = Loyalty(Sessions(), self.standing)
         signing_in = SigningIn(ways, trips, self.visits, loyalty, Paper(self.url), self.url)
-        self.pages = Pages(self.desk, Stored(self.store), self.clock, self._refresh, signing_in)
+        services, opening = _Services(self.desk, Stored(self.store)), _Opening(self)
+        requests = Requests(cast(Services, services), cast(Opening, opening))
+        self.pages = Pages(requests, self.desk, self.clock, signing_in)
         return Starlette(routes=[*routes(self.embedded), *self.pages.routes()])
 
     def clock(self) -> float:
@@ -126,8 +132,22 @@ class PagesStage:
     async def rows(self, sql: str) -> list[Any]:
         return await self.store.run(lambda connection: connection.execute(sql).fetchall())
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
         self.refreshed += 1
+
+
+class _Services(Struct):
+    """Those of all services that calls about requests work with."""
+
+    desk: Desk
+    stored: Stored
+
+
+class _Opening:
+    """Has what is unmasked looked at anew: by counting how often."""
+
+    def __init__(self, stage: PagesStage) -> None:
+        self.unmaskings = stage
 
 
 class Browser:

@@ -15,20 +15,14 @@ from hoopx_broker.api.visible import visible
 from hoopx_broker.daemon.clerk import LinkedClerk, linked_as
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.notices.linked import Accounts
+from hoopx_broker.pages.frame import headers, page
+from hoopx_broker.pages.origin import is_own_form
 from hoopx_broker.seams.notifier import Account, Call, Hears
 from hoopx_broker.terms.errors import HoopxError
 
 MAX_CALL = 256 * 1024  # a click brings the whole message along
 # Who is signed in to the broker's pages; else what a browser is to be shown first.
 Visitor = Callable[[Request], Awaitable[Identity | Response]]
-
-_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
-    " frame-ancestors 'none'; base-uri 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
 
 _log = structlog.get_logger()
 
@@ -79,7 +73,7 @@ class Linking:
 
     async def _link(self, request: Request) -> Response:
         """A form of another site must not link its account to who is signed in here."""
-        if request.headers.get("origin") != self._public_url:
+        if request.headers.get("origin") != self._public_url or not is_own_form(request.headers, self._public_url):
             return _page("Not done", "<p>This did not come from a page of the broker.</p>", 403)
         visitor = await self._visitor(request)
         if isinstance(visitor, Response):
@@ -126,9 +120,5 @@ def _over() -> Response:
 
 
 def _page(title: str, body: str, status: int = 200) -> Response:
-    document = (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>body{{font:1.1em sans-serif;max-width:34em;margin:2em auto;"
-        f"padding:0 1em}}button{{font:inherit;padding:.5em 1em}}</style><h1>{html.escape(title)}</h1>{body}</html>"
-    )
-    return HTMLResponse(document, status, headers=_HEADERS)
+    document = page(title, f"<h1>{html.escape(title)}</h1>{body}")
+    return HTMLResponse(document, status, headers())

@@ -175,7 +175,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     signing_in = _signing_in(place, store, ways, loyalty, services.standing)
-    pages = Pages(services.desk, services.stored, time.time, opening.unmaskings.refresh, signing_in)
+    pages = Pages(requests, services.desk, time.time, signing_in)
     issuer = routes(embedded, _exchanged(gate, loyalty)) if embedded else []
     door = Door(api.app([*issuer, *pages.routes()]), tunnels.entrance, services.crew)
     door.open(place.listening, tls)

@@ -54,4 +54,4 @@ def _card(view: RequestView, now: float) -> Markup:
 
 def _short(text: str) -> str:
     line = " ".join(text[: 4 * MAX_SHOWN].split())
-    return line if len(line) <= MAX_SHOWN and len(text) <= 4 * MAX_SHOWN else f"{line[:MAX_SHOWN]} …"
+    return line if len(line) <= MAX_SHOWN and len(text) <= 4 * MAX_SHOWN else f"{line[:MAX_SHOWN]} ..."

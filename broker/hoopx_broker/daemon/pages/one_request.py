@@ -12,10 +12,11 @@ from hoopx_broker.approvals.bounds import MAX_LINE
 from hoopx_broker.daemon.pages import conditions
 from hoopx_broker.daemon.pages.digest import digest_of
 from hoopx_broker.daemon.pages.part import Part
-from hoopx_broker.daemon.pages.trouble import quoted
-from hoopx_broker.daemon.pages.words import ago, code, listed, moment, person, prose, several, span
+from hoopx_broker.daemon.pages.trouble import sentence
+from hoopx_broker.daemon.pages.words import ago, code, left, listed, moment, person, prose, several, span
 
 _NOTHING = Markup()
+MAX_SEEN = 40  # characters of a line that a small screen shows at once
 
 
 class Reading(Struct, frozen=True):
@@ -43,7 +44,9 @@ def body_of(reading: Reading) -> Markup:
         part
         for part in (
             _heading(view, reading.now),
-            Markup('<p class="wrong" role="alert">{}</p>').format(quoted(reading.wrong)) if reading.wrong else _NOTHING,
+            Markup('<p class="wrong" role="alert">{}</p>').format(sentence(reading.wrong))
+            if reading.wrong
+            else _NOTHING,
             _glass(view),
             _what(view),
             _who_and_why(view, reading.now),
@@ -82,18 +85,18 @@ def state_of(view: RequestView, now: float) -> Markup:
 
 
 def _standing(view: RequestView, now: float) -> tuple[str, str]:
-    left = span(view.expires_at - now)
+    still = left(view.expires_at - now)
     match view.review, view.state:
         case "open", _:
             return "open", "went through, review open"
         case ("accepted" | "objected") as said, _:
             return "over" if said == "accepted" else "denied", f"went through, {said}"
         case _, "waiting":
-            return "open", f"waiting, {left} left"
+            return "open", f"waiting, {still} left"
         case _, "approved":
             return (
                 "approved",
-                f"approved, to be used within {left}" if view.kind != "unmask" else f"approved for {left}",
+                f"approved, to be used within {still}" if view.kind != "unmask" else f"approved for {still}",
             )
         case _, "denied":
             return "denied", "denied"
@@ -125,21 +128,24 @@ def _glass(view: RequestView) -> Markup:
 def _what(view: RequestView) -> Markup:
     if view.kind != "statement":
         return _NOTHING
-    exact = _box("Exactly this runs", view.statement)
-    same = _box("As its grammar reads it", view.canonical) if _tells_more(view) else _NOTHING
+    exact = _box("Exactly this", view.statement, "exact")
+    same = _box("As its grammar reads it", view.canonical, "wrapped") if _tells_more(view) else _NOTHING
     return Markup("<section><h2>What</h2>{}{}{}</section>").format(exact, same, _effects(view))
 
 
 def _tells_more(view: RequestView) -> bool:
-    return bool(view.canonical) and view.canonical.strip().rstrip(";") != view.statement.strip().rstrip(";")
+    """Also where both are the same, but a line of it ends beyond the box: here none does."""
+    exact, canonical = view.statement.strip().rstrip(";"), view.canonical.strip().rstrip(";")
+    return bool(canonical) and (exact != canonical or max(map(len, exact.splitlines())) > MAX_SEEN)
 
 
-def _box(label: str, text: str) -> Markup:
-    """Scrolls by itself, by keys as well, however long its lines are."""
+def _box(label: str, text: str, how: str) -> Markup:
+    """Scrolls by itself, by keys as well, however long its lines are; its label says how much there is."""
+    size = f"{label}: {several(len(text.splitlines()), 'line')}, {several(len(text), 'character')}"
     return Markup(
-        '<figure><figcaption>{}</figcaption><pre tabindex="0" role="region" aria-label="{}">'
+        '<figure><figcaption>{}</figcaption><pre class="{}" tabindex="0" role="region" aria-label="{}">'
         '<bdo dir="ltr">{}</bdo></pre></figure>'
-    ).format(label, label, code(text))
+    ).format(size, how, label, code(text))
 
 
 def _effects(view: RequestView) -> Markup:
@@ -192,7 +198,9 @@ def _votes(view: RequestView) -> Markup:
         Markup("{} of <code>{}</code>").format(several(people, "person", "people"), code(group))
         for group, people in sorted(view.approvers.items())
     )
-    asked = Markup("<p>Decided by {}.</p>").format(needed) if needed and not view.glass else _NOTHING
+    yes = sum(each.verdict == "approve" for each in view.ballots)
+    so_far = f" {several(yes, 'person has', 'people have')} agreed so far." if view.state == "waiting" and yes else ""
+    asked = Markup("<p>Decided by {}.{}</p>").format(needed, so_far) if needed and not view.glass else _NOTHING
     said = Markup().join(_ballot(each) for each in (*view.ballots, *view.reviews))
     list_ = Markup('<ul class="votes">{}</ul>').format(said) if said else _NOTHING
     nobody = (
@@ -255,7 +263,7 @@ def _past_session(view: SessionView, now: float) -> Markup:
 def _answer(reading: Reading) -> Markup:
     part, view = reading.part, reading.view
     if part.why_not:
-        return Markup('<p class="note">{}.</p>').format(quoted(part.why_not))
+        return Markup('<p class="note">{}</p>').format(sentence(part.why_not))
     match part.doing:
         case "answer":
             yes, no = ("approve", "Approve"), ("deny", "Deny")
@@ -263,14 +271,14 @@ def _answer(reading: Reading) -> Markup:
             yes, no = ("accept", "Accept"), ("object", "Object")
         case "nothing":
             return _NOTHING
-    buttons = Markup(
-        '<div class="buttons"><button class="yes" name="answer" value="{}">{}</button>'
-        '<button class="no" name="answer" value="{}">{}</button></div>'
-    ).format(*yes, *no)
+    agree = Markup('<button class="yes" name="answer" value="{}">{}</button>').format(*yes)
+    refuse = Markup('<button class="no" name="answer" value="{}">{}</button>').format(*no)
+    buttons = Markup('<div class="buttons">{}{}</div>').format("" if part.has_agreed else agree, refuse)
+    agreed = Markup('<p class="soft">You have agreed. Until it is decided you can still say no.</p>')
     return Markup(
-        '<form class="answer" method="post" action="/requests/{}">{}<label for="comment">Comment</label>'
+        '<form class="answer" method="post" action="/requests/{}">{}{}<label for="comment">Comment</label>'
         '<textarea id="comment" name="comment" rows="3" maxlength="{}">\n{}</textarea>{}</form>'
-    ).format(view.id, _proofs(reading), MAX_LINE, reading.comment, buttons)
+    ).format(view.id, _proofs(reading), agreed if part.has_agreed else "", MAX_LINE, reading.comment, buttons)
 
 
 def _take_back(reading: Reading) -> Markup:

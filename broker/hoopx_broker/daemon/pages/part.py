@@ -15,11 +15,15 @@ Doing = Literal["answer", "review", "nothing"]
 
 
 class Part(Struct, frozen=True):
-    """`why_not` says why the reader does not answer, where others may. `may_cancel`: they may take it back."""
+    """`why_not` says why the reader does not answer, where others may. `may_cancel`: they may take it back.
+
+    `has_agreed`: they have said yes already, and others have to, too.
+    """
 
     doing: Doing
     why_not: str = ""
     may_cancel: bool = False
+    has_agreed: bool = False
 
 
 def part_of(reader: Principal, view: RequestView, objection: HoopxError | None) -> Part:
@@ -29,7 +33,9 @@ def part_of(reader: Principal, view: RequestView, objection: HoopxError | None) 
     doing = doing_of(view)
     if doing != "nothing" and objection is not None:
         return Part("nothing", objection.message, may_cancel)
-    return Part(doing, may_cancel=may_cancel)
+    said = {(each.approver, each.verdict) for each in (view.reviews if view.glass else view.ballots)}
+    has_agreed = not said.isdisjoint({(reader.user, "approve"), (reader.user, "accept")})
+    return Part(doing, may_cancel=may_cancel, has_agreed=has_agreed)
 
 
 def doing_of(view: RequestView) -> Doing:

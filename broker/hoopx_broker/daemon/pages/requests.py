@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hoopx_broker.api.messages import Past, RequestView
+from hoopx_broker.api.messages import RequestView, Review, Vote
 from hoopx_broker.approvals.bounds import MAX_LINE
 from hoopx_broker.approvals.desk import Desk
-from hoopx_broker.approvals.refusals import not_an_approver
 from hoopx_broker.daemon.pages import all_requests, one_request
 from hoopx_broker.daemon.pages.all_requests import Lists
 from hoopx_broker.daemon.pages.digest import is_of
@@ -21,24 +20,22 @@ from hoopx_broker.daemon.pages.paper import VISIT
 from hoopx_broker.daemon.pages.part import doing_of, part_of
 from hoopx_broker.daemon.pages.signing_in import SigningIn
 from hoopx_broker.daemon.pages.trouble import in_pages
+from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.visiting.visits import Visit, is_form_of
-from hoopx_broker.storage.sessions import Sessions
-from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unknown
+from hoopx_broker.terms.errors import BadInput, Denied, HoopxError
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 
 MAX_LISTED = 50
-MAX_PAST = 10
 
 
 class Pages(Struct, frozen=True):
-    """What the pages of requests work with. `refresh` has what is unmasked looked at anew."""
+    """What the pages of requests work with: the calls of the API, made by whoever a visit is of."""
 
+    requests: Requests
     desk: Desk
-    stored: Sessions
     clock: Callable[[], float]
-    refresh: Callable[[], Awaitable[None]]
     signing_in: SigningIn
 
     def routes(self) -> list[Route]:
@@ -72,12 +69,12 @@ class Pages(Struct, frozen=True):
 
     async def _lists(self, who: Principal) -> Lists:
         desk = self.desk
-        waiting = await desk.list(state="waiting", viewer=who, limit=MAX_LISTED)
+        waiting = (await desk.waiting_for(who))[:MAX_LISTED]
         reviews = await desk.list(review="open", viewer=who, limit=MAX_LISTED)
         seen = await desk.list(viewer=who, limit=MAX_LISTED)
-        not_theirs = await desk.objections([view.id for view in (*waiting, *reviews)], who)
+        not_theirs = await desk.objections([view.id for view in reviews], who)
         return Lists(
-            [view for view in waiting if view.id not in not_theirs],
+            waiting,
             [view for view in reviews if view.id not in not_theirs],
             [view for view in seen if who.user in (view.requester, view.on_behalf_of)],
         )
@@ -109,43 +106,26 @@ class Pages(Struct, frozen=True):
         return self.signing_in.paper.onward(f"/requests/{view.id}")
 
     async def _say(self, who: Principal, id_: RequestId, answer: str, comment: str) -> None:
-        desk = self.desk
         match answer:
-            case "approve" | "deny":
-                view = await desk.vote(id_, who, answer, comment)
+            case "approve" | "deny" | "cancel":
+                await self.requests.say(who, id_, answer, Vote(comment))
             case "accept" | "object":
-                view = await desk.review(id_, who, answer, comment)
-            case "cancel":
-                view = await desk.cancel(id_, who)
+                await self.requests.review(who, id_, Review(answer, comment))
             case _:
                 raise Denied("no button of the page was pressed", "press one of them")
-        if view.kind == "unmask":  # who is told that it is approved, or over, finds it so
-            await self.refresh()
 
     async def _seen(self, request: Request, who: Principal) -> RequestView:
-        """Whoever knows the id of a request was told of it: it is no secret that it is there, only what it says."""
-        id_, desk = RequestId(request.path_params["id"]), self.desk
-        try:
-            return await desk.get(id_, who)
-        except Unknown:
-            raise not_an_approver(await desk.get(id_), who) from None
+        return await self.requests.one(who, RequestId(request.path_params["id"]), 0)
 
     async def _page(
         self, visit: Visit, view: RequestView, comment: str, wrong: str = "", status: int = 200
     ) -> Response:
         who = visit.identity.who
         part = part_of(who, view, (await self.desk.objections([view.id], who)).get(view.id))
-        past = await self._past(view, who) if part.doing != "nothing" else None
+        past = await self.requests.past(who, RequestId(view.id)) if part.doing != "nothing" else None
         reading = Reading(view, part, past, self.clock(), visit.form, comment, wrong)
         body, top = one_request.body_of(reading), self.signing_in.top(visit)
         return self.signing_in.paper.page(one_request.title_of(view), body, status=status, top=top)
-
-    async def _past(self, view: RequestView, who: Principal) -> Past:
-        """What its requester did lately, for those who decide."""
-        requests = await self.desk.past(RequestId(view.id), who)
-        human = view.on_behalf_of or view.requester
-        sessions = await self.stored.list(user=human, limit=MAX_PAST)
-        return Past(requests[:MAX_PAST], sessions)
 
 
 _EARLIER = "This page was of an earlier login, so nothing was sent. Read it again, and press again"

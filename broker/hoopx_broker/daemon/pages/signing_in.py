@@ -67,7 +67,9 @@ class SigningIn(Struct, frozen=True):
         if visit is None:
             return None
         identity = request.state.identity = self.loyalty.learn(visit.identity)
-        return Visit(identity, visit.expires_at, visit.form, visit.draft)
+        known = Visit(identity, visit.expires_at, visit.form, visit.draft)
+        request.state.top = self.top(known)  # whatever page comes of this, it says who they are
+        return known
 
     async def own_form(self, request: Request) -> dict[str, str]:
         """A form of one of our pages. Raises `Trouble`, and `OAuthError` for what cannot be read."""

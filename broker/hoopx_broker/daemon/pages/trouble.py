@@ -32,30 +32,31 @@ def in_pages(paper: Paper, page: Page) -> Page:
         try:
             return await page(request)
         except Trouble as trouble:
-            return _told(paper, trouble.message, "", trouble.status)
+            return _told(paper, request, trouble.message, "", trouble.status)
         except OAuthError as refusal:
-            return _told(paper, f"{refusal.description}.", "", refusal.status)
+            return _told(paper, request, refusal.description, "", refusal.status)
         except HoopxError as error:
-            return _told(paper, error.message, error.hint, error.http_status)
+            return _told(paper, request, error.message, error.hint, error.http_status)
 
     return shown
 
 
-def _told(paper: Paper, message: str, hint: str, status: int) -> Response:
+def _told(paper: Paper, request: Request, message: str, hint: str, status: int) -> Response:
     body = Markup('<h1>{}</h1>{}{}<p><a href="/requests">To the requests</a></p>').format(
         _TITLES.get(status, "That did not work"),
-        Markup('<p class="wrong" role="alert">{}</p>').format(quoted(message)),
-        Markup("<p>{}</p>").format(quoted(hint)) if hint else "",
+        Markup('<p class="wrong" role="alert">{}</p>').format(sentence(message)),
+        Markup("<p>{}</p>").format(sentence(hint)) if hint else "",
     )
-    return paper.page("Not possible", body, status=status, wide=False)
+    return paper.page("Not possible", body, status=status, top=getattr(request.state, "top", Markup()), wide=False)
 
 
 _TITLES = {403: "Not for you", 404: "Nothing here", 409: "Too late", 413: "Too long", 503: "Try again soon"}
 
 
-def quoted(message: str) -> Markup:
-    """A message as the command line writes it: what stands between backticks is code. It begins with a capital."""
-    parts = [prose(part) for part in (message[:1].upper() + message[1:]).split("`")]
+def sentence(message: str) -> Markup:
+    """A message as the command line writes it, as a sentence: what stands between backticks is code."""
+    whole = message[:1].upper() + message[1:] + ("" if message.endswith((".", "?", "!")) else ".")
+    parts = [prose(part) for part in whole.split("`")]
     return Markup().join(
         Markup("<code>{}</code>").format(part) if at % 2 and at < len(parts) - 1 else part
         for at, part in enumerate(parts)

@@ -46,12 +46,17 @@ def span(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+            parts.append(f"{count}\u00a0{unit}")  # no line ends between them
+    return "\u00a0".join(parts[:2]) or "0\u00a0s"
 
 
 def ago(seconds: float) -> str:
     return "just now" if seconds < 60 else f"{span(seconds // 60 * 60)} ago"
+
+
+def left(seconds: float) -> str:
+    """How long something still takes: seconds count in the last minute alone."""
+    return span(seconds // 60 * 60 if seconds >= 60 else seconds)
 
 
 def several(count: int, one: str, many: str = "") -> str:
