@@ -26,6 +26,7 @@ from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
 from hoopx_broker.daemon.leases import Leases
+from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
 from hoopx_broker.daemon.pages.signing_in import SigningIn
@@ -177,7 +178,11 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     signing_in = _signing_in(place, store, ways, loyalty, services.standing)
     pages = Pages(requests, services.desk, time.time, signing_in)
     issuer = routes(embedded, _exchanged(gate, loyalty)) if embedded else []
-    door = Door(api.app([*issuer, *pages.routes()]), tunnels.entrance, services.crew)
+    answerable = notify.answerable_of(
+        settings.notify, notifiers, store, services.desk, services.standing, place.public_url
+    )
+    linking = Linking(answerable, place.public_url, pages.visitor)
+    door = Door(api.app([*issuer, *pages.routes(), *linking.routes()]), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)
     _warn_of_strangers(settings)
