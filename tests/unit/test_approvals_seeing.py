@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -135,7 +136,8 @@ def test_a_thousand_requests_are_listed_by_three_queries(play: Play, monkeypatch
 
         await s.store.run(file)
         queries: list[str] = []
-        await s.store.run(lambda _: s.store._connection.set_trace_callback(queries.append))
+        engine: Any = s.store._engine
+        await s.store.run(lambda _: engine._connection.set_trace_callback(queries.append))
         began = time.perf_counter()
         views = await s.desk.list(viewer=BOB, limit=docket.MAX_LIST)
         took = time.perf_counter() - began
