@@ -27,7 +27,7 @@ _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 _ACTION = re.compile(r'<form method="post" action="([^"]+)"')
 # A session's role is gone when its command returns; a revoke that had to be tried again takes some seconds.
 GONE_SECONDS = 10.0
-_WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)\n\s*waiting")
+_WAITING = re.compile(r"hoopx approve (r_[0-9a-z]+)\n(?:.*\n)?\s*waiting")
 
 
 class Person:
