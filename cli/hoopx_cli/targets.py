@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hoopx_broker.api.messages import TargetView
+from hoopx_broker.conditions.written import lines as conditions_of
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.kit import kit_of
@@ -64,6 +65,7 @@ def show(
             ("because", seen.reason),
             ("rules", ", ".join(seen.rules)),
             ("approvers", people(seen.approvers)),
+            ("conditions", "\n".join(conditions_of(seen.conditions))),
             ("masked", "\n".join(seen.masked)),
             ("labels", _labels(seen)),
         ]

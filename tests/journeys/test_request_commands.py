@@ -112,6 +112,15 @@ def test_each_mistake_has_its_code_and_one_line(stage: ApprovalsStage, ids: dict
     assert outcome.err.splitlines()[-2:][0] == said[0] or outcome.err.splitlines()[-1] == said[0]
 
 
+def test_a_target_tells_beforehand_what_a_request_must_fulfil(stage: ApprovalsStage) -> None:
+    shown = stage.hoopx("show", STRICT).fine().out
+    glass = "or at once by whoever is in `oncall`, reviewed by 1 of `security`"
+    for told in ("a reason", "a ticket like `OPS-[0-9]+`", "at most 1h", glass):
+        assert told in shown
+    [view] = stage.listed("show", STRICT)
+    assert (view["conditions"]["tickets"], view["conditions"]["longest"]) == (["OPS-[0-9]+"], 3600)
+
+
 def test_lists_are_narrowed_down(stage: ApprovalsStage, ids: dict[str, str]) -> None:
     def listed(*options: str, who: str = "dora") -> set[str]:
         return {one["id"] for one in stage.listed("requests", "ls", *options, who=who)}
