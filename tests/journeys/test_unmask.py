@@ -181,7 +181,6 @@ def test_nobody_approves_what_they_ask_and_the_approver_sees_what_it_is(shop: Un
     request = asked.out.strip()
     shown = shop.as_("pia", "requests", "show", request).fine().out
     assert re.search(r"asks for: +email, national-id raw on shop-prod\n", shown)
-    assert re.search(r"statement: +see email, national-id raw\n", shown)
     assert re.search(r"for: +10 min\n", shown)
     assert f"{request}  waiting  unmask  shop-prod  per" in re.sub(
         " {3,}", "  ", shop.as_("pia", "requests", "ls").fine().out
