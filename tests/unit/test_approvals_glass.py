@@ -214,7 +214,7 @@ def test_what_was_asked_is_not_reviewed_and_broken_glass_is_not_voted_on(play: P
     play(scene)
 
 
-def test_the_same_key_never_goes_through_twice(play: Play) -> None:
+def test_the_same_key_never_goes_through_twice(each_state: str, play: Play) -> None:
     async def scene(s: Stage) -> None:
         async def attempt() -> bool:
             try:
