@@ -195,7 +195,7 @@ def _restored(rows: list[tuple[object, ...]]) -> Callable[[Connection], None]:
 
 
 def test_anybody_can_follow_the_chain(play: Play) -> None:
-    """As the page says it: SHA-256 over the link before and the entry, JSON with sorted keys."""
+    """As its module says it: SHA-256 over the link before and the entry, JSON with sorted keys."""
 
     async def scene(s: Stage) -> None:
         await s.approved()
