@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+
+import psycopg
 
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals.desk import Desk
@@ -31,6 +34,10 @@ DELETION = Matter("statement", "prod-db", "sha256:1", statement="delete from ord
 ONE_DBA = Ask("needs a look", ("sensitive",), {"dba": 1})
 TWO_DBAS = Ask("needs two looks", ("sensitive",), {"dba": 2})
 DBA_AND_SECURITY = Ask("needs both", ("sensitive", "secret"), {"dba": 1, "security": 1})
+
+
+# What a state says that has a wall in the way of a change.
+WALL = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 
 class Stage:

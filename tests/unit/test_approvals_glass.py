@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals import asking
@@ -70,6 +71,29 @@ def test_what_is_unmasked_through_it_holds_for_its_time_and_can_be_ended(play: P
         s.now += 600
         assert await s.desk.unmaskings() == ()
         assert len(await s.desk.list(review="open")) == 3
+
+    play(scene)
+
+
+def test_each_breaking_is_a_request_of_its_own_and_no_answer_to_anybody_who_asks(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        emails = matter_of("prod-db", "sha256:1", ["email"], 600)
+        waiting = await s.desk.ask(emails, OLA, RULING, reason="the shop is down")
+        first, second = await broken(s, matter=emails), await broken(s, matter=emails)
+        assert len({waiting.id, first.id, second.id}) == 3
+        await s.desk.cancel(RequestId(waiting.id), OLA)
+        assert (await s.desk.ask(emails, OLA, RULING, reason="the shop is down")).state == "waiting"
+
+    play(scene)
+
+
+def test_it_is_in_the_log_as_a_warning(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        with capture_logs() as logs:
+            view = await broken(s)
+        (line,) = logs
+        assert (line["event"], line["log_level"], line["request"]) == ("request.glass_broken", "warning", view.id)
+        assert (line["who"], line["target"]) == ("ola", "prod-db")
 
     play(scene)
 
@@ -214,7 +238,7 @@ def test_what_was_asked_is_not_reviewed_and_broken_glass_is_not_voted_on(play: P
     play(scene)
 
 
-def test_the_same_key_never_goes_through_twice(play: Play) -> None:
+def test_the_same_key_never_goes_through_twice(each_state: str, play: Play) -> None:
     async def scene(s: Stage) -> None:
         async def attempt() -> bool:
             try:

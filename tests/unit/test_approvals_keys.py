@@ -119,7 +119,7 @@ def test_a_key_is_forgotten_after_a_week(play: Play) -> None:
     play(scene)
 
 
-def test_a_key_holds_over_a_restart_and_at_every_broker_of_the_state(tmp_path: Path) -> None:
+def test_a_key_holds_over_a_restart_and_at_every_broker_of_the_state(each_state: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as before:
             first = await ask(before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.ids import RequestId
-from tests.unit.approvals_stage import ANN, BOB, CID, DEE, OPENING, TWO_DBAS, Stage, stage
+from tests.unit.approvals_stage import ANN, BOB, CID, DEE, OPENING, TWO_DBAS, WALL, Stage, stage
 
 FINAL = {"denied", "cancelled", "expired", "used"}
 
@@ -43,7 +42,7 @@ async def act(s: Stage, request: RequestId, chance: random.Random, seen: list[st
     return deed
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_in_any_turmoil_there_is_one_decision_and_one_use(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
 
@@ -66,7 +65,7 @@ def test_in_any_turmoil_there_is_one_decision_and_one_use(tmp_path: Path, seed: 
     asyncio.run(scene())
 
 
-def test_a_hundred_spenders_share_one_use(tmp_path: Path) -> None:
+def test_a_hundred_spenders_share_one_use(each_state: str, tmp_path: Path) -> None:
     async def spend(s: Stage, request: RequestId) -> bool:
         try:
             return await s.desk.spend(request, ANN, OPENING) == {"dba"}
@@ -81,7 +80,7 @@ def test_a_hundred_spenders_share_one_use(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_a_hundred_askers_share_one_request(tmp_path: Path) -> None:
+def test_a_hundred_askers_share_one_request(each_state: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
             assert len(set(await asyncio.gather(*(s.asked() for _ in range(100))))) == 1
@@ -89,9 +88,8 @@ def test_a_hundred_askers_share_one_request(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("change", ["waiting", "approved", "used", "denied", "cancelled", "expired"])
 @pytest.mark.parametrize("end", sorted(FINAL))
-def test_the_state_itself_leads_nothing_out_of_an_end(tmp_path: Path, end: str, change: str) -> None:
+def test_the_state_itself_leads_nothing_out_of_an_end(each_state: str, tmp_path: Path, end: str) -> None:
     """The second wall: even a desk with a mistake in it could not revive a request."""
 
     def force(connection: Connection, state: str) -> None:
@@ -101,19 +99,18 @@ def test_the_state_itself_leads_nothing_out_of_an_end(tmp_path: Path, end: str, 
         async with stage(tmp_path) as s:
             await s.approved() if end == "used" else await s.asked()
             await s.store.run(lambda c: force(c, end))
-            if change == end:
-                return
-            with pytest.raises(sqlite3.IntegrityError, match="stays decided"):
-                await s.store.run(lambda c: force(c, change))
+            for change in sorted({*FINAL, "waiting", "approved"} - {end}):
+                with pytest.raises(WALL, match="stays decided"):
+                    await s.store.run(lambda c, to=change: force(c, to))  # type: ignore[misc]
 
     asyncio.run(scene())
 
 
-def test_the_state_itself_lets_only_an_approval_be_used(tmp_path: Path) -> None:
+def test_the_state_itself_lets_only_an_approval_be_used(each_state: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
             await s.asked()
-            with pytest.raises(sqlite3.IntegrityError, match="stays decided"):
+            with pytest.raises(WALL, match="stays decided"):
                 await s.store.run(lambda c: c.execute("UPDATE requests SET state = 'used'").close())
 
     asyncio.run(scene())

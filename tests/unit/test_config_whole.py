@@ -89,6 +89,7 @@ def test_the_documented_sample_says_whom_to_believe(whole: BrokerConfig, home: P
 def test_the_documented_sample_knows_second_accounts(whole: BrokerConfig, home: Path) -> None:
     assert whole.accounts == (("ann@example.com", "ann"), ("dora@example.com", "dora", "dora-admin@example.com"))
     assert loaded(home, SMALL).accounts == ()
+    assert loaded(home, SMALL + sample("identity.md")).accounts[0][-1] == "dora-admin@example.com"
     claims = "claims: {user: email, person: employee_id}"
     issuer = f"{{issuer: https://login.example.com, client_id: c, audience: hoopx, {claims}}}"
     config = loaded(home, SMALL.replace("identity:\n", f"identity:\n  - {issuer}\n"))

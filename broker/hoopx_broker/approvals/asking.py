@@ -90,7 +90,8 @@ def _by_key(turn: Turn, wish: Wish, *, glass: bool) -> RequestId | None:
 
 def _file(turn: Turn, wish: Wish, filed: Filed, event: str) -> RequestView:
     view = filed.view
-    docket.file(turn.connection, filed, wish.likeness)
+    # What went through broken glass is no answer to anybody who asks.
+    docket.file(turn.connection, filed, digest(wish.likeness, view.id) if view.glass else wish.likeness)
     if wish.key:
         ask = wish.by_key(glass=view.glass)
         keys.keep(turn.connection, wish.requester, wish.key, ask, view.id, turn.now)

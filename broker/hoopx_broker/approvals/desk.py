@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+import structlog
+
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals import asking, bounds, deciding, docket, journal, keys, spending
 from hoopx_broker.approvals.asking import Wish
@@ -21,10 +23,12 @@ from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Happening, RequestKind
 from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_broker.terms.ids import RequestId
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Ask
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 DEFAULT_WAIT = 15 * 60.0  # what `hoopx connect` waits for by itself
 MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they asked for
@@ -90,7 +94,10 @@ class Desk:
         Raises `Denied` where a rule does not let this requester, `BadInput` without a reason.
         """
         wish = _wish(Wish(matter, requester, ruling, reason, ticket, key))
-        return await self._run(lambda turn: asking.break_glass(turn, wish, self._ids()))
+        view = await self._run(lambda turn: asking.break_glass(turn, wish, self._ids()))
+        who = spoken(requester.user, requester.on_behalf_of)
+        _log.warning("request.glass_broken", request=view.id, who=who, target=view.target, rules=view.rules)
+        return view
 
     async def vote(self, request: RequestId, approver: Principal, verdict: Verdict, comment: str = "") -> RequestView:
         """One person's word. The first `deny` decides; `approve` decides when every group's quorum is reached.
@@ -253,7 +260,6 @@ class Desk:
             self._bells.ring_all()
         else:
             self._bells.ring([RequestId(request)])
-        self._bells.ring_watchers()
 
 
 def _newest(turn: Turn) -> tuple[int, float]:
