@@ -120,9 +120,12 @@ class Api:
         return list(self._ask("GET", "/v1/requests" + _query(**wanted), Listed).requests)
 
     def to_decide(self, since: int | None = None, wait: int = 0) -> Listed:
-        """What waits for this identity's vote; with `since` when that has changed, or after so many seconds."""
+        """What waits for this identity's vote; with `since` when that has changed, or after so many seconds.
+
+        Of statements only the beginning: whatever is looked at is asked for by its id.
+        """
         until = {"since": str(since), "wait": str(min(wait, LONGEST_POLL_SECONDS))} if since is not None else {}
-        return self._ask("GET", "/v1/requests" + _query(to_decide="true", limit="1000", **until), Listed)
+        return self._ask("GET", "/v1/requests" + _query(to_decide="true", brief="true", limit="1000", **until), Listed)
 
     def past(self, id_: str) -> Past:
         """What its requester did lately."""

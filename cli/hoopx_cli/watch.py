@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from hoopx_broker.api.messages import Listed, Past, RequestView
+from hoopx_broker.api.messages import Listed, Past
 from hoopx_broker.terms.errors import HoopxError, Unreachable
 from hoopx_cli import names
 from hoopx_cli.api import LONGEST_POLL_SECONDS, Api
@@ -40,7 +40,7 @@ def watch(kit: Kit) -> int:
 
 
 def _print_as_they_come(kit: Kit) -> int:
-    seen: set[str] = set()
+    printed: set[str] = set()
     is_lost = False
     for news in _news(kit.api, kit.api.to_decide()):
         if isinstance(news, Unreachable):
@@ -49,19 +49,26 @@ def _print_as_they_come(kit: Kit) -> int:
             is_lost = True
             continue
         is_lost = False
-        for one in sorted(news.requests, key=lambda one: one.created_at):
-            if one.id not in seen:
-                _print(kit, one)
-        seen = {one.id for one in news.requests}
-        names.keep(kit.settings.home, "requests", seen)
+        waiting = sorted(news.requests, key=lambda one: one.created_at)
+        printed = {one.id for one in waiting if one.id in printed or _is_printed(kit, one.id)}
+        names.keep(kit.settings.home, "requests", printed)
     return 0
 
 
-def _print(kit: Kit, one: RequestView) -> None:
+def _is_printed(kit: Kit, request: str) -> bool:
+    """False where the broker was lost on the way: it is tried again."""
+    try:
+        one = kit.api.request(request)
+    except Unreachable:
+        return False
+    except HoopxError:  # it went as soon as it came
+        return True
     if kit.out.form is Form.JSON:
         kit.out.json(one)
-    else:
-        kit.out.text("  ".join((one.id, people(one.approvers), f"{requester_of(one)}: {asked_for(one)}", gist(one))))
+        return True
+    told = (one.id, people(one.approvers), f"{requester_of(one)}: {asked_for(one)}", gist(one))
+    kit.out.text("  ".join(each for each in told if each))
+    return True
 
 
 def _news(api: Api, first: Listed) -> Iterator[Listed | Unreachable]:

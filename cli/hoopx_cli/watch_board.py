@@ -94,7 +94,8 @@ class Board:
         self.fresh |= set(new)
         self.chosen = self.chosen or next(iter(self.waiting), "")
         if self.card is not None and (seen := now.get(self.card.request.id)) is not None:
-            self.card = replace(self.card, request=seen)
+            news = {"state": seen.state, "ballots": seen.ballots, "expires_at": seen.expires_at}
+            self.card = replace(self.card, request=replace(self.card.request, **news))  # lists have no whole statements
         return bool(new), gone
 
     def decided(self, request: RequestView) -> None:

@@ -157,6 +157,14 @@ def test_what_is_decided_while_it_is_open_cannot_be_answered() -> None:
     assert "a approve" not in seen
 
 
+def test_what_a_list_leaves_out_stays_on_an_open_request() -> None:
+    made = shown(board(request()), request(statement=LONG))
+    made.take([request(statement=LONG[:20], ballots=(Ballot("dave", "approve", "", NOW),), approvers={"dba": 2})])
+    assert made.card is not None
+    assert made.card.request.statement == LONG
+    assert made.card.request.ballots
+
+
 def test_ones_own_vote_takes_it_off_the_list_for_good() -> None:
     made = board(request())
     made.show(request(), None)

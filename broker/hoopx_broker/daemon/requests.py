@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Listed, Past, RequestView, Review, Vote
 from hoopx_broker.approvals.matter import speaks_for
@@ -26,6 +27,7 @@ T = TypeVar("T")
 # A long poll ends before the idle limits of common proxies; the CLI asks again.
 MAX_POLL_SECONDS = 50
 DEFAULT_LISTED, MAX_LISTED = 50, 1_000
+BRIEF = 500  # characters of a statement where it is one of many
 MAX_PAST = 20  # an approver glances at them
 MAX_DIGITS = 18  # what SQLite and PostgreSQL count in
 
@@ -82,7 +84,8 @@ class Requests(Struct, frozen=True):
             given = {name: query[name] for name in ("state", "target", "requester", "review") if query.get(name)}
             listed = await desk.list(**given, viewer=who, limit=MAX_LISTED if is_mine else limit)
             found = [view for view in listed if not is_mine or _is_of(view, who)]
-        return tuple(found[:limit])
+        shown = found[:limit]
+        return tuple(map(_brief, shown) if query.get("brief") == "true" else shown)
 
     async def one(self, who: Principal, id_: RequestId, wait: int) -> RequestView:
         """With `wait`, as soon as it does not wait any more."""
@@ -90,9 +93,11 @@ class Requests(Struct, frozen=True):
         return await _while_it_runs(self.services.desk.wait(id_, wait)) if wait else view
 
     async def past(self, who: Principal, id_: RequestId) -> Past:
-        """What the requester, and whoever acts for the same human, asked and had lately."""
+        """What the requester, and whoever acts for the same human, asked lately; and had, for those who may decide."""
         view = await self._seen(who, id_)
         asked = await self.services.desk.past(id_, who)
+        if await self.services.desk.objections([id_], who):
+            return Past(asked[:MAX_PAST])
         had = await self.services.stored.list(user=view.on_behalf_of or view.requester, limit=MAX_PAST)
         return Past(asked[:MAX_PAST], tuple(had))
 
@@ -145,6 +150,11 @@ def number(query: Mapping[str, str], name: str, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise BadInput(f"`{name}` is not a number", "upgrade hoopx")
     return min(int(text), most)
+
+
+def _brief(view: RequestView) -> RequestView:
+    """Enough to choose from: statements are long, and so are lists."""
+    return replace(view, statement=view.statement[:BRIEF], canonical="", effects=None)
 
 
 def _fits(view: RequestView, query: Mapping[str, str]) -> bool:
