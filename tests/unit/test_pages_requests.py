@@ -269,6 +269,7 @@ def test_whatever_people_write_stays_text(play: Play) -> None:
             assert not re.search("[\u202e\u2066\u0001\u200b]", shown)
             assert each.text.count("</textarea>") == each.text.count("<textarea")
         assert "RIGHT-TO-LEFT OVERRIDE" in page.text
+        assert "<script" not in (await dora.get("/requests/%3Cscript%3E")).text
         assert "&lt;script&gt;group" in page.text
 
     play(scene)
