@@ -29,7 +29,7 @@ DORA = Principal("dora", "human", GROUPS["dora"])
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(people, "_COST", 2)  # these tests are not about the price of a guess
-    return player(tmp_path / "state.db")
+    return player(tmp_path)
 
 
 def test_an_approver_reads_all_of_it_and_agrees_with_a_comment(play: Play) -> None:
