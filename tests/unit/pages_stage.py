@@ -44,6 +44,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import EmbeddedIssuer, LocalUser, OidcIssuer
+from tests.peers.state import state_in
 from tests.unit.issuer_stage import HOME, HOST, START, fields
 
 PASSWORD = "correct horse battery staple"
@@ -199,12 +200,12 @@ class Browser:
 Play = Callable[[Callable[[PagesStage], Awaitable[None]]], None]
 
 
-def player(state: Path, issuers: Sequence[OidcIssuer] = ()) -> Play:
-    """Plays a scene whose state lies at `state`."""
+def player(folder: Path, issuers: Sequence[OidcIssuer] = ()) -> Play:
+    """Plays a scene whose state lies in `folder`, or is the database in its place."""
 
     def play(scene: Callable[[PagesStage], Awaitable[None]]) -> None:
         async def act() -> None:
-            store = await Store.open(state)
+            store = await Store.open(state_in(folder))
             try:
                 stage = PagesStage(store)
                 await stage.open(issuers)

@@ -29,7 +29,7 @@ DORA = Principal("dora", "human", GROUPS["dora"])
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(people, "_COST", 2)  # these tests are not about the price of a guess
-    return player(tmp_path / "state.db")
+    return player(tmp_path)
 
 
 def test_an_approver_reads_all_of_it_and_agrees_with_a_comment(play: Play) -> None:
@@ -269,6 +269,7 @@ def test_whatever_people_write_stays_text(play: Play) -> None:
             assert not re.search("[\u202e\u2066\u0001\u200b]", shown)
             assert each.text.count("</textarea>") == each.text.count("<textarea")
         assert "RIGHT-TO-LEFT OVERRIDE" in page.text
+        assert "<script" not in (await dora.get("/requests/%3Cscript%3E")).text
         assert "&lt;script&gt;group" in page.text
 
     play(scene)

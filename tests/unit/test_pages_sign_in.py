@@ -24,7 +24,13 @@ from tests.unit.pages_stage import PASSWORD, Browser, PagesStage, Play, player
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr(people, "_COST", 2)  # these tests are not about the price of a guess
-    return player(tmp_path / "state.db")
+    return player(tmp_path)
+
+
+@pytest.fixture
+def on_each(each_state: str, play: Play) -> Play:
+    """For scenes that tell whether both kinds of state understand what they are asked."""
+    return play
 
 
 def test_a_person_signs_in_and_is_where_they_wanted_to_be(play: Play) -> None:
@@ -186,7 +192,7 @@ def test_nobody_is_led_elsewhere(play: Play, at: str) -> None:
     play(scene)
 
 
-def test_what_was_written_is_not_lost_when_the_visit_ends_before_it_is_sent(play: Play) -> None:
+def test_what_was_written_is_not_lost_when_the_visit_ends_before_it_is_sent(on_each: Play) -> None:
     """It comes back to its form, and nothing was sent until somebody presses again."""
 
     async def scene(stage: PagesStage) -> None:
@@ -204,7 +210,7 @@ def test_what_was_written_is_not_lost_when_the_visit_ends_before_it_is_sent(play
         assert (await browser.answer(back, "deny", "enough")).status_code == 303
         assert "much" not in str(await stage.rows("SELECT * FROM page_visits"))
 
-    play(scene)
+    on_each(scene)
 
 
 def test_a_visit_lives_no_longer_than_its_token(play: Play) -> None:
@@ -291,7 +297,7 @@ def test_groups_count_as_they_are_by_now(play: Play) -> None:
     play(scene)
 
 
-def test_brokers_of_one_state_share_trips_and_visits(play: Play) -> None:
+def test_brokers_of_one_state_share_trips_and_visits(on_each: Play) -> None:
     async def scene(stage: PagesStage) -> None:
         here, there = stage.app, stage.broker()
         browser = stage.browser(here)
@@ -302,7 +308,7 @@ def test_brokers_of_one_state_share_trips_and_visits(play: Play) -> None:
         browser.client.cookies.update(elsewhere.client.cookies)
         assert (await browser.get("/requests")).status_code == 200
 
-    play(scene)
+    on_each(scene)
 
 
 FOREIGN = [
@@ -376,7 +382,7 @@ def test_hsts_is_not_said_of_this_machine(host: str) -> None:
     assert "strict-transport-security" not in Paper(f"https://{host}").onward("/requests").headers
 
 
-def test_trips_are_over_after_a_while_and_bounded_for_each_address(play: Play) -> None:
+def test_trips_are_over_after_a_while_and_bounded_for_each_address(on_each: Play) -> None:
     async def scene(stage: PagesStage) -> None:
         browser = stage.browser()
         back = await browser.at_issuer(await browser.leave(await browser.get("/requests")), "dora")
@@ -386,10 +392,10 @@ def test_trips_are_over_after_a_while_and_bounded_for_each_address(play: Play) -
             await browser.post("/login/embedded", {"at": "/requests"})
         assert await stage.rows("SELECT count(*) FROM page_trips") == [(MAX_OPEN_PEER,)]
 
-    play(scene)
+    on_each(scene)
 
 
-def test_one_person_has_so_many_browsers_and_no_more(play: Play) -> None:
+def test_one_person_has_so_many_browsers_and_no_more(on_each: Play) -> None:
     async def scene(stage: PagesStage) -> None:
         first = await stage.of("dora")
         visit = await stage.visits.find(first.client.cookies[VISIT])
@@ -400,7 +406,7 @@ def test_one_person_has_so_many_browsers_and_no_more(play: Play) -> None:
         assert await stage.rows("SELECT count(*) FROM page_visits") == [(MAX_EACH,)]
         assert await stage.visits.find(first.client.cookies[VISIT]) is None
 
-    play(scene)
+    on_each(scene)
 
 
 def test_a_wrong_password_begins_no_visit(play: Play) -> None:

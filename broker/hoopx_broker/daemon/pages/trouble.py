@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from hoopx_broker.daemon.pages.words import prose
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.terms.errors import HoopxError
 
+_QUOTED = re.compile("`([^`]*)`")
 Page = Callable[[Request], Awaitable[Response]]
 
 
@@ -56,8 +58,5 @@ _TITLES = {403: "Not for you", 404: "Nothing here", 409: "Too late", 413: "Too l
 def sentence(message: str) -> Markup:
     """A message as the command line writes it, as a sentence: what stands between backticks is code."""
     whole = message[:1].upper() + message[1:] + ("" if message.endswith((".", "?", "!")) else ".")
-    parts = [prose(part) for part in whole.split("`")]
-    return Markup().join(
-        Markup("<code>{}</code>").format(part) if at % 2 and at < len(parts) - 1 else part
-        for at, part in enumerate(parts)
-    )
+    parts = enumerate(_QUOTED.split(whole))
+    return Markup().join(Markup("<code>{}</code>").format(prose(part)) if at % 2 else prose(part) for at, part in parts)
