@@ -117,6 +117,7 @@ class MailNotifier:
             start_tls=options.tls == "starttls",
             tls_context=self._context,
             timeout=SECONDS,
+            local_hostname=options.sender.rpartition("@")[2],  # of this machine's name servers learn nothing
         )
         try:
             async with client:

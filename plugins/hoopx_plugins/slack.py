@@ -195,7 +195,7 @@ class SlackNotifier:
         request, verdict = view.private_metadata, _VERDICTS[view.callback_id]
         comment = view.state.values.get(COMMENT, {}).get(COMMENT, {}).get("value") or ""
         try:
-            await clerk.vote(account, request, verdict, str(comment))
+            await clerk.vote(account, request, verdict, str(comment).replace("\0", ""))
         except HoopxError as error:
             link = await _way_on(error, account, request, clerk)
             return _json({"response_action": "update", "view": told_view("Not counted", _told(error), link)})

@@ -59,7 +59,7 @@ class WebhookNotifier:
 
     async def tell(self, notice: Notice, thread: dict[str, str]) -> str:
         body = body_of(notice)
-        answer = await self._line.post(self._options.url, body, self._headers(notice.id, body))
+        answer = await self._line.post(self._options.url, body, self._headers(notice.id, body), reads=0)
         if 200 <= answer.status < 300:
             return ""
         why = f"`{self._name}` answered {answer.status}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,9 @@ from tests.peers import clients
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.receiver import Answered, Receiver, receiver
+from tests.peers.slack_double import SIGNING_SECRET, TOKEN, SlackDouble, click, signed
 
+_UNVERIFIED = ssl._create_unverified_context()
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -39,6 +43,15 @@ class NoticesStage(ApprovalsStage):
             "    secrets: [file:hook-secret]\n"
             f"    ca: {self.there.ca}\n"
             "    events: [asked, approve, approved, broken-glass]\n"
+            "  - name: chat\n"
+            "    kind: slack\n"
+            "    events: [reviewed]\n"
+            "    mode: buttons\n"
+            f"    token: {TOKEN}\n"
+            f"    signing_secret: {SIGNING_SECRET}\n"
+            "    channel: C0DBA\n"
+            f"    api: {self.there.url}/api/\n"
+            f"    ca: {self.there.ca}\n"
         )
 
     def _minting(self, roles: str, read_only: str) -> str:
@@ -50,9 +63,17 @@ class NoticesStage(ApprovalsStage):
         return [standardwebhooks.Webhook(SECRET).verify(got.body, got.headers) for got in self.there.got]
 
     def health(self) -> Any:
-        context = ssl._create_unverified_context()
-        with urllib.request.urlopen(f"{self.url}/healthz", context=context) as answer:
+        with urllib.request.urlopen(f"{self.url}/healthz", context=_UNVERIFIED) as answer:
             return json.load(answer)
+
+    def slack_calls(self, body: bytes, headers: dict[str, str]) -> int:
+        call = urllib.request.Request(f"{self.url}/notify/chat/slack", body, headers)
+        try:
+            with urllib.request.urlopen(call, context=_UNVERIFIED) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +112,23 @@ def test_of_a_held_statement_only_its_form_is_told(stage: NoticesStage) -> None:
         stage.hoopx("deny", request, who="dora").fine()
         command.end()
     assert b"4111" not in b"".join(got.body for got in stage.there.got)
+
+
+def test_a_click_in_slack_reaches_the_broker_and_a_forged_one_does_not(stage: NoticesStage) -> None:
+    slack = SlackDouble("C0DBA")
+    stage.there.otherwise = slack.answer
+    body, headers = signed(click("hoopx_approve", "r_1", "UEVE", slack.trigger()), time.time())
+    assert stage.slack_calls(body, headers | {"X-Slack-Signature": "v0=" + "0" * 64}) == 401
+    assert slack.whispers == []
+    assert stage.slack_calls(body, headers) == 200
+    [whisper] = slack.whispers
+    link = whisper["blocks"][-1]["elements"][0]["url"]
+    assert link.startswith(f"{stage.url}/notify/chat/link/")
+    with pytest.raises(urllib.error.HTTPError) as first:  # sign in first
+        urllib.request.urlopen(link, context=_UNVERIFIED)
+    with first.value:
+        assert first.value.code == 401
+    assert stage.slack_calls(body, headers) == 409
 
 
 def test_what_was_not_told_is_seen_and_told_by_the_next_broker(stage: NoticesStage) -> None:

@@ -22,7 +22,7 @@ from hoopx_broker.terms.settings import Notify
 from tests.peers.state import state_in
 
 NOON = 1_800_000_000.0
-EVENTS = ("asked", "approve", "approved", "denied", "used", "broken-glass")
+EVENTS = ("asked", "approve", "approved", "denied", "used", "expired", "broken-glass")
 VIEW = RequestView(
     id="r_1",
     state="waiting",

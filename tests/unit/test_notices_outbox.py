@@ -269,3 +269,20 @@ def test_a_receiver_that_is_gone_is_left_alone_and_every_loss_is_told(play: Play
         assert await courier.count_left() == Left(late=0, given_up=3)
 
     play(scene)
+
+
+def test_what_this_broker_cannot_read_holds_up_nothing(play: Play) -> None:
+    """Rows of a newer broker on the same state, and those for a notifier that is no longer there."""
+
+    async def scene(s: Stage) -> None:
+        await s.happens("asked")
+        await s.store.run(lambda c: c.execute("UPDATE notices SET view = '{}'").close())
+        await s.happens("asked", OTHER)
+        await s.happens("asked", OTHER, (entry("removed"),))
+        courier = s.courier()
+        assert await courier.tell_due("hook") == 1
+        assert await courier.count_left() == Left(late=0, given_up=1)
+        await s.store.run(lambda c: outbox.forget(c, s.now + DAY + outbox.OVERDUE + 1))
+        assert await courier.count_left() == Left(late=0, given_up=2)
+
+    play(scene)

@@ -15,11 +15,12 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from msgspec.structs import replace
 
+from hoopx_broker.notices import courier as couriers
 from hoopx_broker.terms.notices import Notice, NotTold, NotWanted
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.mail import MailNotifier, MailOptions, written
 from tests.peers.certificates import Authority
-from tests.unit.notices_stage import NOTICE
+from tests.unit.notices_stage import NOTICE, stage
 
 PASSWORD = "very-secret"
 # What composing leaves of lines; here the notifier meets them raw, as if nobody had.
@@ -244,6 +245,32 @@ def test_a_server_that_offers_no_tls_gets_no_password(server: MailServer) -> Non
 
     asyncio.run(scene())
     assert not [line for line in said if line[:4] in (b"AUTH", b"MAIL")]
+
+
+def test_a_server_that_says_nothing_costs_one_try(
+    server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "TRY_SECONDS", 0.3)
+
+    async def scene() -> None:
+        gone = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+        notifier = MailNotifier("mail", options(server, listening.sockets[0].getsockname()[1]))
+        async with stage(tmp_path) as s:
+            await s.happens("asked")
+            await s.courier(hook=notifier).tell_due("hook")
+            assert [trouble.why for trouble in s.troubles] == ["no answer within 0 s"]
+        async with asyncio.timeout(5):
+            await gone.wait()
+        listening.close()
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
+from hoopx_broker.notices import courier as couriers
 from hoopx_broker.terms.notices import Gone, Notice, NotTold, NotWanted, Said
 from hoopx_broker.terms.secret import Secret
 from hoopx_plugins.webhook import WebhookNotifier, WebhookOptions, signer
 from tests.peers.certificates import Authority
 from tests.peers.receiver import Answered, Got, Receiver, receiver
-from tests.unit.notices_stage import NOTICE
+from tests.unit.notices_stage import NOTICE, stage
 
 OLD, NEW = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -157,6 +159,48 @@ def test_nothing_is_told_to_a_server_that_cannot_be_believed(there: Receiver, tm
     with pytest.raises(NotTold, match="certificate is not to be believed"):
         told(options(there, ca=None))
     assert there.got == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "no answer within 0 s"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nx", None),
+        (b"HTTP/1.1 200 OK\r\n" + b"x-endless: " + b"x" * 200_000, "`hook` cannot be reached: RemoteProtocolError"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "`hook` cannot be reached: RemoteProtocolError"),
+    ],
+    ids=["silent", "slow-with-the-rest", "endless", "ssh"],
+)
+def test_hostile_servers_cost_one_try(
+    there: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, why: str | None
+) -> None:
+    """And no more time than a try has."""
+    monkeypatch.setattr(couriers, "TRY_SECONDS", 0.4)
+
+    async def scene() -> None:
+        gone = asyncio.Event()
+
+        async def hostile(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            with suppress(ConnectionError):
+                await reader.read()  # until the other one leaves
+            writer.close()
+            gone.set()
+
+        server = await asyncio.start_server(hostile, "127.0.0.1", 0)
+        url = Secret(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{PATH}")
+        notifier = WebhookNotifier("hook", options(there, url=url, ca=None))
+        async with stage(tmp_path) as s:
+            await s.happens("asked")
+            await s.courier(hook=notifier).tell_due("hook")
+            assert [trouble.why for trouble in s.troubles] == ([why] if why else [])
+        await notifier.close()
+        async with asyncio.timeout(5):
+            await gone.wait()
+        server.close()
+
+    asyncio.run(scene())
 
 
 def test_its_secrets_stand_in_no_error_and_no_log(

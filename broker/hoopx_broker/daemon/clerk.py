@@ -39,7 +39,11 @@ class LinkedClerk:
         self._public_url = public_url
 
     async def look(self, account: Account, request: str) -> str:
-        return (await self._votable(account, request))[1].target
+        identity, view = await self._votable(account, request)
+        objections = await self._desk.objections([view.id], identity.who)
+        if (objection := objections.get(view.id)) is not None:
+            raise objection
+        return view.target
 
     async def vote(self, account: Account, request: str, verdict: Verdict, comment: str) -> str:
         """The desk has the last word, as for any other vote."""

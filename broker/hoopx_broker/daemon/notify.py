@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
 import secrets
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 
@@ -22,8 +23,11 @@ from hoopx_broker.notices.courier import Courier, Trouble
 from hoopx_broker.notices.linked import Accounts
 from hoopx_broker.seams.notifier import Hears, Notifier
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.settings import BrokerConfig, Notify
+
+LOOK_SECONDS = 15.0  # so late at most it is told that a request is over
 
 _log = structlog.get_logger()
 
@@ -65,6 +69,14 @@ def answerable_of(
             clerk = LinkedClerk(entry, accounts, desk, standing, time.time, public_url)
             found[entry.name] = Answerable(notifier, clerk, accounts)
     return found
+
+
+async def keep_time(desk: Desk) -> None:
+    """What time alone brings about happens when somebody looks: where nobody waits at the desk, this does."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(StateFailed):  # told to all who need the state; here it is waited for
+            await desk.list(limit=0)
 
 
 def _not_told(trouble: Trouble) -> None:

@@ -174,6 +174,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     notifiers = notify.notifiers_of(settings, stack)
     courier = notify.courier_of(store, notifiers, services.desk, services.reader)
     services.crew.start(courier.run(), "notices")
+    if notifiers:
+        services.crew.start(notify.keep_time(services.desk), "requests")
     api = web.Api(
         web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours)
     )
@@ -185,7 +187,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     answerable = notify.answerable_of(
         settings.notify, notifiers, store, services.desk, services.standing, place.public_url
     )
-    linking = Linking(answerable, place.public_url, pages.visitor)
+    linking = Linking(answerable, signing_in)
     door = Door(api.app([*issuer, *pages.routes(), *linking.routes()]), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew)

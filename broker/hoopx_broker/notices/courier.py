@@ -24,6 +24,7 @@ CLAIM_SECONDS = 60.0  # then it is taken for lost with its broker; three times w
 LANES = 4  # at once for one notifier: a slow receiver holds up nobody else's
 FIRST_RETRY = 5.0
 LONGEST_RETRY = 3_600.0  # a receiver that comes back hears within the hour
+SHORTEST_REST = 0.5  # where something should be due and cannot be taken
 LOOK_SECONDS = 10.0  # between looks for what another broker wrote down, and left behind
 TIDY_SECONDS = 3_600.0
 ALARM_EVERY = 5  # tries of one notice in vain
@@ -138,6 +139,8 @@ class Courier:
             await self._deliver(due, mark)
         except StateFailed:
             return  # its claim ends by itself; it is told again then
+        except Exception as error:
+            _report(f"a notice for {name} could not be settled", error)
         finally:
             lanes.release()
             self._awake[name].set()  # what happened to the request later may be due by now
@@ -147,7 +150,7 @@ class Courier:
         with suppress(StateFailed):
             due_at = await self._store.run(lambda connection: outbox.next_due(connection, name))
             if due_at is not None:
-                seconds = min(max(due_at - self._clock(), 0.05), LOOK_SECONDS)
+                seconds = min(max(due_at - self._clock(), SHORTEST_REST), LOOK_SECONDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._awake[name].wait()
@@ -157,6 +160,10 @@ class Courier:
             return await self._take(name)
         except StateFailed:
             return None  # it is told to everybody who needs the state; here it is waited for
+        except Exception as error:
+            # Giving up would silence this notifier until the next start; it is not hidden.
+            _report(f"what is due for {name} could not be taken", error)
+            return None
 
     async def _take(self, name: str) -> tuple[Due, str] | None:
         mark, now = next(self._marks), self._clock()
@@ -251,3 +258,8 @@ class Courier:
             with suppress(StateFailed):
                 await self._store.run(lambda connection: outbox.forget(connection, self._clock()))
             await asyncio.sleep(TIDY_SECONDS)
+
+
+def _report(message: str, error: Exception) -> None:
+    """To the handler of the event loop: the daemon decides where its reports go."""
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -11,6 +11,7 @@ from hoopx_broker.storage.store import Store
 
 CODE_SECONDS = 600.0  # to sign in and press a button
 CODE_BYTES = 24
+MAX_SHOWN = 200
 
 
 class Accounts:
@@ -28,7 +29,8 @@ class Accounts:
     async def invite(self, account: Account) -> str:
         """A code that links this account to whoever signs in with it, once, within ten minutes."""
         code = self._random(CODE_BYTES).hex()
-        row = (_digest(code), self._notifier, account.id, account.shown, self._clock() + CODE_SECONDS)
+        shown = account.shown.replace("\0", "")[:MAX_SHOWN]  # PostgreSQL keeps no NUL
+        row = (_digest(code), self._notifier, account.id, shown, self._clock() + CODE_SECONDS)
 
         def work(connection: Connection) -> None:
             # The one before was perhaps given to somebody else.

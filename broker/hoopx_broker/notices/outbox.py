@@ -18,6 +18,7 @@ TOPIC = "notices"  # of what brokers tell each other: there is something to be t
 KEEP_SETTLED = 7 * 86_400.0  # what was told, and what was not: long enough to look into it after a week off
 # The longest life of a request and of what it led to, a review that stayed open over a holiday included.
 KEEP_THREADS = 60 * 86_400.0
+OVERDUE = 2 * 3600.0  # longer than the longest pause between two tries
 MAX_ERROR = 500  # characters of what went wrong
 
 
@@ -68,23 +69,38 @@ _OLDEST = (
 
 def claim(connection: Connection, notifier: str, mark: str, now: float, until: float) -> Due | None:
     """Take the next one; nobody else sends it before `until`. None where nothing is due."""
-    row = connection.execute(
+    while (row := _next(connection, notifier, now)) is not None:
+        number, notice, request, happening, view, attempts, ends_at = row
+        try:
+            due = Due(
+                id=notice,
+                notifier=notifier,
+                happening=msgspec.json.decode(happening, type=Happening),
+                view=msgspec.json.decode(view, type=RequestView),
+                attempts=attempts,
+                ends_at=ends_at,
+                thread=_thread(connection, notifier, request),
+            )
+        except msgspec.MsgspecError:
+            # Written by a broker of another version: what nobody here can read must not hold up the rest.
+            _give_up(connection, number, now, "this broker cannot read it")
+            continue
+        connection.execute("UPDATE notices SET claim = ?, claimed_until = ? WHERE number = ?", (mark, until, number))
+        return due
+    return None
+
+
+def _next(connection: Connection, notifier: str, now: float) -> Any:
+    return connection.execute(
         "SELECT number, id, request, happening, view, attempts, ends_at FROM notices"
         f" WHERE {_OLDEST} AND due_at <= :now AND claimed_until <= :now ORDER BY due_at, number LIMIT 1",
         {"notifier": notifier, "now": now},
     ).fetchone()
-    if row is None:
-        return None
-    number, notice, request, happening, view, attempts, ends_at = row
-    connection.execute("UPDATE notices SET claim = ?, claimed_until = ? WHERE number = ?", (mark, until, number))
-    return Due(
-        id=notice,
-        notifier=notifier,
-        happening=msgspec.json.decode(happening, type=Happening),
-        view=msgspec.json.decode(view, type=RequestView),
-        attempts=attempts,
-        ends_at=ends_at,
-        thread=_thread(connection, notifier, request),
+
+
+def _give_up(connection: Connection, number: int, now: float, error: str) -> None:
+    connection.execute(
+        "UPDATE notices SET state = 'given-up', settled_at = ?, last_error = ? WHERE number = ?", (now, error, number)
     )
 
 
@@ -139,7 +155,15 @@ def count_left(connection: Connection) -> Left:
 
 
 def forget(connection: Connection, now: float) -> None:
-    """What was settled long ago, and what notifiers remember of requests that they are told nothing of any more."""
+    """What was settled long ago, and what notifiers remember of requests that they are told nothing of any more.
+
+    What is for a notifier that is not configured any more is given up when its time is over.
+    """
+    connection.execute(
+        "UPDATE notices SET state = 'given-up', settled_at = ?, last_error = 'nobody tells it any more'"
+        " WHERE state = 'due' AND ends_at < ?",
+        (now, now - OVERDUE),
+    )
     connection.execute(
         "DELETE FROM notices WHERE state IN ('told', 'given-up') AND settled_at < ?", (now - KEEP_SETTLED,)
     )
