@@ -10,6 +10,7 @@ from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_identity import read_accounts, read_identity
 from hoopx_broker.daemon.config_notify import read_notify
 from hoopx_broker.daemon.config_sections import read_sections
+from hoopx_broker.daemon.config_state import read_state
 from hoopx_broker.daemon.config_targets import read_targets
 from hoopx_broker.daemon.pem import check_pair
 from hoopx_broker.daemon.problems import Problems, Wrong
@@ -61,7 +62,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
         port=port,
         public_url=_public_url(top, host, port),
         tls=_tls(top, host),
-        state=top.unfollowed_or("state", lambda text: _state(text, home), "sqlite:state.db"),
+        state=read_state(top, references, home),
         recordings=top.unfollowed_or("recordings", lambda text: _recordings(text, home), "file:recordings"),
         policies=top.unfollowed_or("policies", lambda text: _policies(text, home), "policies"),
         identity=identity,
@@ -101,17 +102,6 @@ def _tls(top: Section, host: str) -> ServerTls | None:
     except Wrong as wrong:
         top.note("tls", wrong.what, wrong.remedy)
     return ServerTls(cert=cert[0], key=key[0])
-
-
-def _state(text: str, home: Path) -> Path:
-    scheme, _, rest = text.partition(":")
-    if scheme in ("postgresql", "postgres"):
-        raise Wrong("is a PostgreSQL state, which is not available in this version", "write `sqlite:PATH`")
-    if scheme != "sqlite" or not rest or "\0" in rest:
-        raise Wrong("is not a state", "write `sqlite:PATH`, for example `sqlite:state.db`")
-    if (home / rest).is_dir():
-        raise Wrong("is a directory", "name the file, for example `sqlite:state.db`")
-    return home / rest
 
 
 def _recordings(text: str, home: Path) -> Path:

@@ -81,6 +81,18 @@ class Section:
         marked = self._required(key) if self._asks(key) else Marked(self._marked.line, self._way(key), default)
         return self._parsed(marked, parse, follow=_as_written) if marked else HOLE
 
+    def hidden_or(self, key: str, parse: Callable[[str], T], default: str) -> T:
+        """A text that may hold a secret: `parse` follows references itself, and says of it what may be told."""
+        marked = self._required(key) if self._asks(key) else Marked(self._marked.line, self._way(key), default)
+        text = self._plain_text(marked) if marked else None
+        if marked is None or text is None:
+            return cast(T, HOLE)
+        try:
+            return parse(text)
+        except Wrong as wrong:
+            self._wrong(marked, wrong.what, wrong.remedy)
+            return cast(T, HOLE)
+
     def secret(self, key: str) -> Secret:
         found = self._required(key)
         return self._secret(found) if found else HOLE
