@@ -97,10 +97,13 @@ TOP = [
     (WHOLE + "public_url: https://u:p@broker\n", "11: public_url: `https://u:p@broker` holds more than"),
     (WHOLE + "public_url: https://broker:x\n", "11: public_url: `https://broker:x` is not a URL"),
     (WHOLE + "public_url: 'https://bro ker'\n", "11: public_url: `https://bro ker` is not an https URL"),
-    (
-        WHOLE + "state: postgresql://db/x\n",
-        "11: state: `postgresql://db/x` is a PostgreSQL state, which is not available",
-    ),
+    (WHOLE + "state: postgresql://db/x\n", "11: state: names no user; write `postgresql://USER@HOST/DATABASE`"),
+    (WHOLE + "state: postgresql://hoopx@db\n", "11: state: names no database"),
+    (WHOLE + "state: postgresql:///x?user=hoopx\n", "11: state: names no host"),
+    (WHOLE + "state: postgresql://hoopx:p%ZZ@db/x\n", "11: state: is not a URL of a PostgreSQL database"),
+    (WHOLE + "state: postgressql://hoopx:hunter2@db/x\n", "11: state: is not a state; write `sqlite:PATH`"),
+    (WHOLE + "state: env:NO_SUCH\n", "11: state: refers to the environment variable `NO_SUCH`, which is not set"),
+    (WHOLE + "state: postgresql://u@db/x?sslmode=prefer\n", "11: state: has `sslmode=prefer`, which goes on in the"),
     (WHOLE + "state: state.db\n", "11: state: `state.db` is not a state; write `sqlite:PATH`"),
     (WHOLE + "state: sqlite:rules\n", "11: state: `sqlite:rules` is a directory"),
     (
