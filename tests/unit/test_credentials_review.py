@@ -103,7 +103,7 @@ def test_a_broker_that_stood_by_goes_by_the_configuration_as_it_is_then(
         asyncio.run(_as_it_is_now(cast(Any, before), tmp_path))
 
 
-@pytest.mark.parametrize("step", [ledger.count_troubled, ledger.begin_ending_all])
+@pytest.mark.parametrize("step", [ledger.count_troubled, ledger.take_over])
 def test_leases_that_are_over_cost_nobody_anything(tmp_path: Path, step: Callable[[Any], object]) -> None:
     """There may be millions, and who asks for the health of a broker shows no token."""
 

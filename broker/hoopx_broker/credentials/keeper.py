@@ -51,7 +51,8 @@ class _Unsure(BackendFailed):
 class Keeper:
     """`issuers` and `targets` by name of target. `run` must be running for what fails to be tried again.
 
-    At the start of a broker: `recover` once, before the first lease.
+    At the start of a broker: `recover` once, before the first lease; and whenever another one is found to be gone.
+    `broker` is the id by which this one has its leases.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Keeper:
         random: Callable[[], float],
         on_alarm: Callable[[Lease], None],
         partings: Mapping[str, Parting] | None = None,
+        broker: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._issuers = issuers
@@ -74,6 +76,7 @@ class Keeper:
         self._sleep = sleep
         self._random = random
         self._on_alarm = on_alarm
+        self._broker = broker
         self._held: dict[LeaseId, Held] = {}  # what can be revoked even while the state cannot be read
         self._renewals: dict[LeaseId, asyncio.Timeout] = {}  # those that are under way
         self._leaving: set[LeaseId] = set()  # whose end somebody waits for
@@ -151,8 +154,9 @@ class Keeper:
         return conclusion
 
     async def recover(self) -> tuple[Lease, ...]:
-        """Queue everything that has not ended: nobody uses it, for the broker that made it is gone."""
-        left = await self._store.run(ledger.begin_ending_all)
+        """Queue what has not ended of brokers that are gone: nobody uses it."""
+        broker = self._broker()
+        left = await self._store.run(lambda connection: ledger.take_over(connection, broker))
         for lease in left:
             self._queue.put_nowait((lease.id, 0))
         return left
@@ -181,14 +185,16 @@ class Keeper:
         if issuer is None:
             raise BackendFailed(f"target `{order.target.name}` has no credential source", "restart the broker")
         demand_heeded(issuer, order)
-        now = self._clock()
-        await self._store.run(lambda connection: ledger.add(connection, order, now, now + DOUBT_SECONDS))
+        now, broker = self._clock(), self._broker()
+        await self._store.run(lambda connection: ledger.add(connection, order, now, now + DOUBT_SECONDS, broker))
         issued = await self._issue(issuer, order)
         refuse_secrets(issued, order)
         # First here: what the source has made is revoked even if it cannot be written down.
         self._held[order.lease] = Held(_unwritten(order, issued), issued.credential)
         lease = await self._store.run(lambda connection: ledger.go_live(connection, order.lease, issued))
         self._held[lease.id] = Held(lease, issued.credential)
+        if lease.state != "live":
+            raise BackendFailed("this lease was revoked while it was made", "open a new session")
         return lease, issued.credential
 
     async def _go_on(self, issuer: Renews, held: Held, order: Order) -> tuple[Lease, Credential]:

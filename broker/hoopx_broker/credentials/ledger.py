@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from hoopx_broker.storage.brokers import LEFT, check_here
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.ids import LeaseId
 from hoopx_broker.terms.leases import Issued, Lease, Order, name_of
@@ -16,12 +18,17 @@ _COLUMNS = 'id, session, target, source, "user", state, expires_at, handle, atte
 _UNENDED = "state <> 'ended'"
 
 
-def add(connection: Connection, order: Order, now: float, doubtful_until: float) -> None:
-    """Pending, and in doubt until the issuer has answered: the source may make it and nobody hear of it."""
+def add(connection: Connection, order: Order, now: float, doubtful_until: float, broker: str = "") -> None:
+    """Pending, and in doubt until the issuer has answered: the source may make it and nobody hear of it.
+
+    Raises `StateFailed` where others take this broker for gone.
+    """
+    check_here(connection, broker)
+    what = (order.lease, order.session, order.target.name, order.target.source)
     connection.execute(
-        "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until)"
-        " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
-        (order.lease, order.session, order.target.name, order.target.source, now, order.expires_at, doubtful_until),
+        "INSERT INTO leases (id, session, target, source, state, created_at, expires_at, doubtful_until, broker)"
+        " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?)",
+        (*what, now, order.expires_at, doubtful_until, broker),
     )
     who, target = order.principal, order.target
     connection.execute(
@@ -31,9 +38,11 @@ def add(connection: Connection, order: Order, now: float, doubtful_until: float)
 
 
 def go_live(connection: Connection, lease_id: LeaseId, issued: Issued) -> Lease:
+    """One that was called back meanwhile, by this broker or another, stays as it is, but for its handle."""
     connection.execute(
-        "UPDATE leases SET state = 'live', doubtful_until = 0, \"user\" = :user, handle = :handle,"
-        " expires_at = coalesce(:ends, expires_at) WHERE id = :id",
+        'UPDATE leases SET "user" = :user, handle = :handle, expires_at = coalesce(:ends, expires_at),'
+        " doubtful_until = CASE WHEN state = 'pending' THEN 0 ELSE doubtful_until END,"
+        " state = CASE WHEN state = 'pending' THEN 'live' ELSE state END WHERE id = :id AND state <> 'ended'",
         {
             "user": name_of(issued.credential),
             "handle": _written(issued.handle),
@@ -96,9 +105,11 @@ def begin_ending(connection: Connection, lease_id: LeaseId) -> Lease | None:
     return lease if lease is not None and lease.state == "ending" else None
 
 
-def begin_ending_all(connection: Connection) -> tuple[Lease, ...]:
-    connection.execute(f"UPDATE leases SET state = 'ending' WHERE state IN ('pending', 'live') AND {_UNENDED}")
-    return _select(connection, f"state = 'ending' AND {_UNENDED} ORDER BY created_at")
+def take_over(connection: Connection, broker: str = "") -> tuple[Lease, ...]:
+    """What brokers left that are gone; it ends, and is looked after by `broker` from now on."""
+    left = _select(connection, f"{_UNENDED} AND {LEFT} ORDER BY +created_at")  # not by the index of all
+    connection.execute(f"UPDATE leases SET state = 'ending', broker = ? WHERE {_UNENDED} AND {LEFT}", (broker,))
+    return tuple(replace(lease, state="ending") for lease in left)
 
 
 def note_revoked(connection: Connection, lease_id: LeaseId, now: float) -> Lease:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from hoopx_broker.storage.brokers import OnLost, Place, Presence
 from hoopx_broker.storage.connection import Connection
 
 T = TypeVar("T")
@@ -18,6 +19,9 @@ class Engine(Protocol):
 
     def listen(self) -> None:
         """From here on what other brokers tell is heard as well. Safe to repeat."""
+
+    async def join(self, place: Place, on_lost: OnLost) -> Presence:
+        """As `Store.join`."""
 
     async def close(self) -> None:
         """Finish what was asked before, then close. Safe to repeat."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import psycopg
 
 from hoopx_broker.storage import notices, postgres_login
+from hoopx_broker.storage.brokers import OnLost, Place, Presence
 from hoopx_broker.storage.connection import Connection, Rows
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.migrate import Migration
@@ -22,6 +23,7 @@ from hoopx_broker.storage.postgres_errors import is_passing, is_severed, trouble
 from hoopx_broker.storage.postgres_line import CHANNEL, Line
 from hoopx_broker.storage.postgres_login import Raw
 from hoopx_broker.storage.postgres_migrate import bring_up_to_date
+from hoopx_broker.storage.postgres_presence import PostgresPresence
 from hoopx_broker.storage.sql import for_psycopg
 from hoopx_broker.terms.settings import StateUrl
 
@@ -101,6 +103,7 @@ class PostgresEngine:
         self._left: set[asyncio.Future[Any]] = set()
         self._is_open = True
         self.line = Line(where, heard)
+        self._presence: PostgresPresence | None = None
 
     @classmethod
     async def open(cls, where: StateUrl, migrations: Sequence[Migration], heard: Notices) -> PostgresEngine:
@@ -134,9 +137,16 @@ class PostgresEngine:
     def listen(self) -> None:
         self.line.start()
 
+    async def join(self, place: Place, on_lost: OnLost) -> Presence:
+        self._presence = PostgresPresence(self.line, self.run, place, on_lost)
+        await self._presence.begin()
+        return self._presence
+
     async def close(self) -> None:
         if not self._is_open:
             return
+        if self._presence is not None:
+            await self._presence.close()
         self._is_open = False
         await self.line.close()
         await asyncio.to_thread(self._threads.shutdown)

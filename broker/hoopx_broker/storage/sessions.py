@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from hoopx_broker.api.messages import SessionView, Unmasked
+from hoopx_broker.storage import brokers
+from hoopx_broker.storage.brokers import LEFT, Broker, check_here
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.entries import Opened
@@ -31,16 +34,24 @@ _FILTERS = {
 
 CRASHED = "the broker stopped before the session ended"
 
+ENDED = "sessions.ended"  # told with the id of one that is open no more
+END_ASKED = "sessions.end"  # told with the id of one that is to end
+
 
 class Sessions:
     """Added when opened, finished once when ended; those that a crash left open are found at the next start."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, broker: Callable[[], str] = lambda: "") -> None:
         self._store = store
+        self._broker = broker
 
     async def add(self, opened: Opened) -> None:
-        """Store a session by the same facts as its recording begins with."""
-        await self._store.run(lambda connection: _insert(connection, opened))
+        """Store a session by the same facts as its recording begins with.
+
+        Raises `StateFailed` where others take this broker for gone.
+        """
+        broker = self._broker()
+        await self._store.run(lambda connection: _insert(connection, opened, broker))
 
     async def prolong(self, session: SessionId, expires_at: float) -> None:
         """An open session goes on until then."""
@@ -84,24 +95,83 @@ class Sessions:
                 (end, ended_at, statements, denied, session),
             )
             _end_unmaskings(connection, session, ended_at)
+            connection.tell(ENDED, session)
             return _find(connection, session)
 
         return await self._store.run(work)
 
     async def mark_unfinished(self) -> tuple[SessionView, ...]:
-        """At the start, before any session: those still open were cut by a crash. Gives back what it marked.
+        """Those still open of brokers that are gone were cut by a crash. Gives back what it marked.
 
         Their `ended_at` stays 0: only their recordings know how far they came.
         """
 
         def work(connection: Connection) -> tuple[SessionView, ...]:
-            left = connection.execute("SELECT id FROM sessions WHERE state = 'open' ORDER BY opened_at").fetchall()
-            connection.execute(
-                "UPDATE sessions SET state = 'unfinished', why_ended = ? WHERE state = 'open'", (CRASHED,)
-            )
+            lost = f"state = 'open' AND {LEFT}"
+            left = connection.execute(f"SELECT id FROM sessions WHERE {lost} ORDER BY opened_at").fetchall()
+            mark = f"UPDATE sessions SET state = 'unfinished', why_ended = ?, unsealed = 1 WHERE {lost}"
+            connection.execute(mark, (CRASHED,))
+            for (session,) in left:
+                connection.tell(ENDED, session)
             return tuple(_find(connection, session) for (session,) in left)
 
         return await self._store.run(work)
+
+    async def unsealed(self, home: str) -> tuple[SessionId, ...]:
+        """Unfinished ones whose recordings lie where this broker stands, and are to be sealed."""
+        query = (
+            "SELECT id FROM sessions WHERE unsealed = 1"
+            " AND (broker = '' OR broker IN (SELECT id FROM brokers WHERE home = ?)) ORDER BY opened_at"
+        )
+        rows = await self._store.run(lambda connection: connection.execute(query, (home,)).fetchall())
+        return tuple(SessionId(session) for (session,) in rows)
+
+    async def sealed(self, session: SessionId) -> None:
+        query = "UPDATE sessions SET unsealed = 0 WHERE id = ?"
+        await self._store.run(lambda connection: connection.execute(query, (session,)).close())
+
+    async def whereabouts(self, session: SessionId) -> Broker | None:
+        """The broker that has it, or had it; None for sessions of a time when there was one. Raises `Unknown`."""
+
+        def work(connection: Connection) -> Broker | None:
+            _find(connection, session)
+            row = connection.execute("SELECT broker FROM sessions WHERE id = ?", (session,)).fetchone()
+            return brokers.find(connection, row[0])
+
+        return await self._store.run(work)
+
+    async def ask_end(self, session: SessionId, why: str) -> None:
+        """Have the broker that has it end it. The first reason stays."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE sessions SET end_asked = ? WHERE id = ? AND state = 'open' AND end_asked = ''", (why, session)
+            )
+            connection.tell(END_ASKED, session)
+
+        await self._store.run(work)
+
+    async def asked_to_end(self) -> tuple[tuple[SessionId, str], ...]:
+        """Those of this broker that are to end, and why."""
+        broker = self._broker()
+        query = "SELECT id, end_asked FROM sessions WHERE state = 'open' AND broker = ? AND end_asked <> ''"
+        rows = await self._store.run(lambda connection: connection.execute(query, (broker,)).fetchall())
+        return tuple((SessionId(session), why) for session, why in rows)
+
+    async def ended(self, session: SessionId, patience: float) -> SessionView:
+        """As it is when it is open no more, or when `patience` seconds are over. Raises `Unknown`."""
+        changed = asyncio.Event()
+        leave = self._store.subscribe(ENDED, lambda told: changed.set() if told in (None, session) else None)
+        try:
+            async with asyncio.timeout(patience):
+                while (view := await self.get(session)).state == "open":
+                    await changed.wait()
+                    changed.clear()
+                return view
+        except TimeoutError:
+            return await self.get(session)
+        finally:
+            leave()
 
     async def get(self, session: SessionId) -> SessionView:
         """Raises `Unknown`."""
@@ -121,11 +191,12 @@ class Sessions:
         return await self._store.run(lambda connection: _views(connection, query, values))
 
 
-def _insert(connection: Connection, opened: Opened) -> None:
+def _insert(connection: Connection, opened: Opened, broker: str) -> None:
+    check_here(connection, broker)
     connection.execute(
         "INSERT INTO sessions"
-        ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease)'
-        " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)",
+        ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease, broker)'
+        " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?)",
         (
             opened.session,
             opened.principal.user,
@@ -137,6 +208,7 @@ def _insert(connection: Connection, opened: Opened) -> None:
             opened.ticket,
             opened.request,
             opened.lease,
+            broker,
         ),
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hoopx_broker.storage import notices
+from hoopx_broker.storage import brokers, notices
+from hoopx_broker.storage.brokers import OnLost, Place, Presence
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateFailed, StateUnusable, trouble_of
 from hoopx_broker.storage.hold import Hold, take
@@ -77,6 +79,11 @@ class SqliteEngine:
 
     def listen(self) -> None:
         """There is nobody else on it."""
+
+    async def join(self, place: Place, _: OnLost) -> Presence:
+        broker, now = brokers.new_id(), time.time()
+        await self.run(lambda connection: brokers.enter_alone(connection, broker, place, now))
+        return brokers.Sole(broker)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         self._connection.told = []

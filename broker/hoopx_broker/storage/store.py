@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+from hoopx_broker.storage.brokers import OnLost, Place, Presence
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.engine import Engine
 from hoopx_broker.storage.hold import Hold
@@ -58,6 +59,13 @@ class Store:
         """
         self._engine.listen()
         return self._notices.subscribe(topic, heard)
+
+    async def join(self, place: Place, on_lost: OnLost) -> Presence:
+        """Be one of the brokers on this state from now on. Raises `StateUnusable`.
+
+        `on_lost` hears when this broker must end what it has, because others may think that it is gone.
+        """
+        return await self._engine.join(place, on_lost)
 
     async def close(self) -> None:
         """Finish what was asked before, then close. Safe to repeat."""
