@@ -37,6 +37,12 @@ class Bells:
             for listener in self._of.get(request, ()):
                 listener.set()
 
+    def ring_all(self) -> None:
+        """Something may have happened to any of them."""
+        for listeners in self._of.values():
+            for listener in listeners:
+                listener.set()
+
     def ring_watchers(self) -> None:
         for changed in self._watchers:
             changed()

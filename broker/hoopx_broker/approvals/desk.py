@@ -31,6 +31,8 @@ MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they aske
 SHORTEST_NAP = 0.01  # between two looks when the clocks disagree about the end
 MAX_PAST = 20  # an approver glances at them
 
+TOPIC = "requests"  # told with the id of a request to which something happened
+
 STATES = ("waiting", "approved", "denied", "cancelled", "expired", "used")
 REVIEWS = ("open", "accepted", "objected")
 
@@ -58,6 +60,7 @@ class Desk:
         self._ids = ids
         self._house = House(Persons(accounts), link, hear)
         self._bells = Bells()
+        store.subscribe(TOPIC, self._hear)
 
     async def ask(
         self,
@@ -87,9 +90,7 @@ class Desk:
         Raises `Denied` where a rule does not let this requester, `BadInput` without a reason.
         """
         wish = _wish(Wish(matter, requester, ruling, reason, ticket, key))
-        view = await self._run(lambda turn: asking.break_glass(turn, wish, self._ids()))
-        self._bells.ring_watchers()
-        return view
+        return await self._run(lambda turn: asking.break_glass(turn, wish, self._ids()))
 
     async def vote(self, request: RequestId, approver: Principal, verdict: Verdict, comment: str = "") -> RequestView:
         """One person's word. The first `deny` decides; `approve` decides when every group's quorum is reached.
@@ -98,19 +99,19 @@ class Desk:
         already).
         """
         refuse_unreadable(comment=(comment, MAX_LINE))
-        return await self._run(lambda turn: deciding.vote(turn, request, approver, verdict, comment), request)
+        return await self._run(lambda turn: deciding.vote(turn, request, approver, verdict, comment))
 
     async def review(self, request: RequestId, reviewer: Principal, verdict: Word, comment: str = "") -> RequestView:
         """One person's word on what went through broken glass, as `vote`: the first `object` closes the review."""
         refuse_unreadable(comment=(comment, MAX_LINE))
-        return await self._run(lambda turn: deciding.review(turn, request, reviewer, verdict, comment), request)
+        return await self._run(lambda turn: deciding.review(turn, request, reviewer, verdict, comment))
 
     async def cancel(self, request: RequestId, by: Principal) -> RequestView:
         """Take back a request that waits, or an approval that is not used. Raises `Unknown`, `Denied`, `BadInput`.
 
         What is unmasked is also ended by those who could have refused it.
         """
-        return await self._run(lambda turn: spending.cancel(turn, request, by), request)
+        return await self._run(lambda turn: spending.cancel(turn, request, by))
 
     async def spend(
         self, request: RequestId, requester: Principal, matter: Matter, used_by: str = ""
@@ -120,7 +121,7 @@ class Desk:
         `used_by` is for the journal: the session, and the stream of it. Raises `Unknown` (not this requester's),
         `Denied` (for something else, cancelled, used), `StillPending` (waiting, expired) or `Refused`.
         """
-        return await self._run(lambda turn: spending.spend(turn, request, requester, matter, used_by), request)
+        return await self._run(lambda turn: spending.spend(turn, request, requester, matter, used_by))
 
     async def check(self, request: RequestId, requester: Principal, matter: Matter) -> frozenset[str]:
         """What `spend` would give or raise now. It stays unused."""
@@ -234,27 +235,25 @@ class Desk:
                     return number
                 await nap(changed, min(left, max(due - self._clock(), SHORTEST_NAP)))
 
-    async def _run(self, work: Callable[[Turn], T], request: RequestId | None = None) -> T:
+    async def _run(self, work: Callable[[Turn], T]) -> T:
         """One transaction in which nothing that is over its time is alive any more."""
-        touched: set[RequestId] = set() if request is None else {request}
 
         def whole(connection: Connection) -> T:
             turn = Turn(connection, self._clock(), self._house)
             result = work(turn)
-            touched.update(turn.touched)
+            for touched in turn.touched:
+                connection.tell(TOPIC, touched)
             return result
 
-        try:
-            return await self._store.run(whole)
-        except asyncio.CancelledError:
-            # The work may still be done, to whatever it is about; whoever looks afterwards looks after it.
-            self._bells.ring(touched)
-            raise
-        finally:
-            if touched:
-                self._bells.ring(touched)
-            if request is not None:
-                self._bells.ring_watchers()
+        return await self._store.run(whole)
+
+    def _hear(self, request: str | None) -> None:
+        """Something happened to a request, here or at another broker; or, for None, may have happened to any."""
+        if request is None:
+            self._bells.ring_all()
+        else:
+            self._bells.ring([RequestId(request)])
+        self._bells.ring_watchers()
 
 
 def _newest(turn: Turn) -> tuple[int, float]:

@@ -16,6 +16,7 @@ from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.terms.ids import SessionId
 from hoopx_broker.terms.leases import Lease, LeaseState
 from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Allow
@@ -73,8 +74,11 @@ class Leases(Struct, frozen=True):
         session = self.sessions.by_id(lease.session)
         if session is not None and session.lease == lease.id:
             await session.end(why)
-        else:
-            await self.services.keeper.end(lease.id)
+            return
+        # It may be at another broker, and may be about to open there: asked again when no session can begin with it.
+        await self.services.stored.ask_end(SessionId(lease.session), why)
+        await self.services.keeper.end(lease.id)
+        await self.services.stored.ask_end(SessionId(lease.session), why)
 
     def _check_known(self, who: Principal, asked: RevokeLeases, found: Sequence[Holding]) -> None:
         """A name that was mistyped must not look like a brake that was pulled."""

@@ -26,6 +26,7 @@ _log = structlog.get_logger()
 
 MAX_USER = 256  # as `identity/claims.py` has it
 MAX_REASON = 2_000
+MAX_COUNTED = 1_000  # open sessions of one user, at all brokers
 
 
 class People(Struct, frozen=True):
@@ -50,8 +51,7 @@ class People(Struct, frozen=True):
             raise BadInput("this is no user name", "`hoopx sessions ls` shows those who have sessions")
         if len(asked.reason) > MAX_REASON:
             raise BadInput(f"the reason has more than {MAX_REASON} characters", "shorten it")
-        people = [each.opened.principal for each in self.sessions.all()]
-        affected = sum(user in (each.user, each.on_behalf_of) for each in people)
+        affected = len(await self.services.stored.list(user=user, state="open", limit=MAX_COUNTED))
         revocation = Revocation("user", "", user, self.services.clock(), who.user, asked.reason)
         await self.standing.revoke(revocation)
         _log.warning("identity.revoked", user=user, by=spoken(who.user, who.on_behalf_of), sessions=affected)

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
 from hoopx_broker.daemon.leases import Leases
+from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
 from hoopx_broker.daemon.pages.signing_in import SigningIn
@@ -50,19 +52,18 @@ from hoopx_broker.identity.visiting.ways import Ways
 from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
-from hoopx_broker.recording.format import path_of
 from hoopx_broker.recording.keys import EvidenceKey
-from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.services import Services
+from hoopx_broker.storage import brokers
 from hoopx_broker.storage.hold import Hold, take_over
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.secret import Secret
@@ -155,11 +156,12 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     stack.callback(place.listening.close)
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
-    services, store = await _services(settings, keys, place, stack, hold)
+    sessions = Sessions()
+    services, store, neighbours = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
-    sessions, passes = Sessions(), Passes(time.time, os.urandom)
+    passes = Passes(time.time, os.urandom)
     loyalty = Loyalty(sessions, services.standing)
     about = About(
         __version__, services.evidence.verifier, _sign_in(settings, embedded), _jobs(settings), _lent_agents(settings)
@@ -171,7 +173,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     notifiers = notify.notifiers_of(settings, stack)
     courier = notify.courier_of(store, notifiers, services.desk, services.reader)
     services.crew.start(courier.run(), "notices")
-    api = web.Api(web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier))
+    api = web.Api(
+        web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours)
+    )
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     signing_in = _signing_in(place, store, ways, loyalty, services.standing)
@@ -187,12 +191,19 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 
 async def _services(
-    settings: BrokerConfig, keys: Path, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store]:
+    settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
+) -> tuple[Services, Store, Neighbours]:
     judge = CedarJudge(load_policies(settings.policies))
-    evidence = EvidenceKey.load_or_create(keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx")
+    evidence = EvidenceKey.load_or_create(
+        settings.keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx"
+    )
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
+    home = Home.take(settings.keys)
+    presence = await store.join(
+        brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
+        partial(end_all, sessions),
+    )
     crew = Crew(_task_failed)
     stack.push_async_callback(crew.close)
     reader = StatementReader()
@@ -207,6 +218,7 @@ async def _services(
         random=random.random,
         on_alarm=_lease_stays,
         partings={"postgres": PostgresParting()},
+        broker=lambda: presence.id,
     )
     services = Services(
         targets=settings.targets,
@@ -221,7 +233,7 @@ async def _services(
             accounts=settings.accounts,
         ),
         reader=reader,
-        stored=StoredSessions(store),
+        stored=StoredSessions(store, lambda: presence.id),
         recordings=settings.recordings,
         evidence=evidence,
         standing=await Standing.load(store, time.time),
@@ -229,22 +241,10 @@ async def _services(
         clock=time.time,
         steady=time.monotonic,
     )
-    await _clear_up(services)
+    neighbours = Neighbours(services, sessions, presence, store, home.id)
+    await neighbours.start()
     crew.start(keeper.run(), "leases")
-    return services, store
-
-
-async def _clear_up(services: Services) -> None:
-    """What a broker that was killed left behind: its leases end now, its recordings are sealed as unfinished."""
-    left = await services.keeper.recover()
-    for session in await services.stored.mark_unfinished():
-        try:
-            repaired = Recorder.repair(path_of(services.recordings, session.id), services.evidence)
-            _log.warning("recording.unfinished", session=session.id, statements=repaired.statements)
-        except HoopxError as error:  # the file stays as it is: evidence for people to look at
-            _log.error("recording.broken", session=session.id, why=error.message)
-    for lease in left:
-        _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
+    return services, store, neighbours
 
 
 async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standing: Standing) -> Embedded | None:

@@ -38,6 +38,7 @@ from hoopx_broker.api.messages import (
 )
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
+from hoopx_broker.daemon.neighbours import Neighbours
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
@@ -81,6 +82,7 @@ class House(Struct, frozen=True):
     leases: Leases
     loyalty: Loyalty
     courier: Courier
+    neighbours: Neighbours
 
 
 class Api:
@@ -285,16 +287,27 @@ class Api:
         view = await self._session(request, who)
         path = path_of(self._services.recordings, view.id)
         if not path.exists():
-            raise Unknown(f"the recording of `{view.id}` is not here", "ask whoever runs the broker")
+            raise await self._not_on_this_disk(SessionId(view.id))
         return StreamingResponse(_file(path), media_type="application/octet-stream")
+
+    async def _not_on_this_disk(self, session: SessionId) -> Unknown:
+        broker = await self._services.stored.whereabouts(session)
+        if broker is None or broker.home == self._house.neighbours.home:
+            return Unknown(f"the recording of `{session}` is not here", "ask whoever runs the broker")
+        return Unknown(
+            f"the recording of `{session}` is on the disk of the broker at `{broker.url}`",
+            f"ask that one: `hoopx --broker {broker.url}`; whoever runs it finds it among its recordings",
+        )
 
     async def _kill(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
         self._check_may_kill(who, view)
-        live = self._house.sessions.by_id(view.id)
+        why, live = f"`{spoken(who.user, who.on_behalf_of)}` ended it", self._house.sessions.by_id(view.id)
+        if live is None and view.state == "open":
+            return await self._house.neighbours.end_elsewhere(SessionId(view.id), why)
         if live is None:
             raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
-        await live.end(f"`{spoken(who.user, who.on_behalf_of)}` ended it")
+        await live.end(why)
         return await self._services.stored.get(SessionId(view.id))
 
     def _check_may_kill(self, who: Principal, view: SessionView) -> None:

@@ -17,6 +17,8 @@ from hoopx_broker.storage.store import Store
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
 KEEP_LOGINS = 60 * 86_400.0
 
+TOPIC = "standing"
+
 Kind = Literal["user", "former", "subject", "nameless", "login"]
 
 
@@ -48,9 +50,8 @@ class Standing:
     @classmethod
     async def load(cls, store: Store, clock: Callable[[], float]) -> Standing:
         standing = cls(store, clock)
-        long_ago = clock() - KEEP_LOGINS
-        for revocation in await store.run(lambda connection: _read(connection, long_ago)):
-            standing._hold(revocation)
+        await standing._look()
+        store.follow(TOPIC, standing._look)
         return standing
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -95,7 +96,7 @@ class Standing:
         former = replace(found, kind="former", at=float(int(self._clock()) - 1))
         await self._store.run(lambda connection: _restore(connection, former))
         self._hold(former)
-        del self._held["user", "", user]
+        self._held = {key: held for key, held in self._held.items() if key != ("user", "", user)}
         return True
 
     async def logout(self, revocations: Sequence[Revocation], jti: str, expires_at: float) -> bool:
@@ -108,11 +109,22 @@ class Standing:
             self._tell()
         return fresh
 
+    async def _look(self) -> None:
+        """As it is in the state, whichever broker wrote it."""
+        long_ago, before = self._clock() - KEEP_LOGINS, self._held
+        found = await self._store.run(lambda connection: _read(connection, long_ago))
+        if self._held is not before:
+            return await self._look()  # something was held meanwhile that may not have been read
+        self._held = {(each.kind, each.issuer, each.name): each for each in found}
+        if self._held != before:
+            self._tell()
+        return None
+
     def _hold(self, revocation: Revocation) -> None:
         key = (revocation.kind, revocation.issuer, revocation.name)
         before = self._held.get(key)
         if before is None or before.at <= revocation.at:
-            self._held[key] = revocation
+            self._held = {**self._held, key: revocation}
 
     def _tell(self) -> None:
         for listener in self._listeners:
@@ -129,6 +141,7 @@ def _read(connection: Connection, long_ago: float) -> list[Revocation]:
 
 def _write(connection: Connection, revocation: Revocation) -> None:
     """The later one of the same name stays."""
+    connection.tell(TOPIC)
     connection.execute(
         f"INSERT INTO identity_revocations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (kind, issuer, name) DO UPDATE SET at = excluded.at, revoked_by = excluded.revoked_by,"

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import structlog
 
-from hoopx_broker.storage import brokers
+from hoopx_broker.storage import brokers, notices
 from hoopx_broker.storage.brokers import TOPIC, OnLost, Place, new_id
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateFailed, StateUnusable
-from hoopx_broker.storage.postgres_line import ANSWER_SECONDS, Line, RawLine
+from hoopx_broker.storage.postgres_line import ANSWER_SECONDS, CHANNEL, Line, RawLine
 
 T = TypeVar("T")
 Run = Callable[[Callable[[Connection], T]], Awaitable[T]]
@@ -121,6 +121,8 @@ class PostgresPresence:
         """The lock first: whoever sees the row finds it locked."""
         if self._former:
             await raw.execute(_LEAVE, (self._former,))
+            # In nobody's name, so that this broker hears it as well.
+            await raw.execute("SELECT pg_notify(%s, %s)", (CHANNEL, notices.wrapped("", TOPIC, self._former)))
             self._former = ""
         await self._lock(raw)
         place = self._place

@@ -14,7 +14,7 @@ from hoopx_broker.storage.brokers import LEFT, Broker, check_here
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.entries import Opened
-from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.terms.errors import BackendFailed, BadInput, Unknown
 from hoopx_broker.terms.ids import SessionId
 
 MAX_LIST = 1000  # more is nothing a person reads, and all of it is held in memory
@@ -193,6 +193,9 @@ class Sessions:
 
 def _insert(connection: Connection, opened: Opened, broker: str) -> None:
     check_here(connection, broker)
+    lease = connection.execute("SELECT state FROM leases WHERE id = ?", (opened.lease,)).fetchone()
+    if lease is not None and lease[0] in ("ending", "ended"):
+        raise BackendFailed("its lease was revoked before the session began", "open a new session")
     connection.execute(
         "INSERT INTO sessions"
         ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease, broker)'

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from hoopx_broker.storage.brokers import OnLost, Place, Presence
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.engine import Engine
+from hoopx_broker.storage.following import Following, Look
 from hoopx_broker.storage.hold import Hold
 from hoopx_broker.storage.migrate import Migration, shipped
 from hoopx_broker.storage.notices import Heard, Notices
@@ -24,6 +25,7 @@ class Store:
     def __init__(self, engine: Engine, notices: Notices) -> None:
         self._engine = engine
         self._notices = notices
+        self._followings: list[Following] = []
 
     @classmethod
     async def open(
@@ -60,6 +62,12 @@ class Store:
         self._engine.listen()
         return self._notices.subscribe(topic, heard)
 
+    def follow(self, topic: str, look: Look) -> None:
+        """Have `look` run whenever `topic` was told of, or something may have been missed, until this is closed."""
+        following = Following(topic, look)
+        self._followings.append(following)
+        self.subscribe(topic, following.hear)
+
     async def join(self, place: Place, on_lost: OnLost) -> Presence:
         """Be one of the brokers on this state from now on. Raises `StateUnusable`.
 
@@ -69,4 +77,6 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was asked before, then close. Safe to repeat."""
+        while self._followings:
+            await self._followings.pop().close()
         await self._engine.close()

@@ -28,6 +28,8 @@ TURN_AFTER = 30 * 86_400.0  # seconds; a stolen key is of use no longer than the
 # Seconds that a retired key stays published: longer than any token that it signed.
 KEEP_RETIRED = 3_600.0
 
+TOPIC = "identity.keys"  # told when there are others: what one broker signs with, all must know
+
 
 class SigningKey(Struct, frozen=True):
     """A key pair as stored; `since` is when it came into its state (current, next or retired)."""
@@ -54,6 +56,7 @@ class SigningKeys:
     async def load(cls, store: Store, clock: Callable[[], float]) -> SigningKeys:
         keys = cls(store, clock)
         await keys._turn()
+        store.follow(TOPIC, keys._turn)
         return keys
 
     async def sign(self, claims: dict[str, Any], kind: str) -> str:
@@ -87,9 +90,11 @@ def _turned(connection: Connection, now: float) -> tuple[SigningKey, ...]:
     if connection.execute(due, (now - TURN_AFTER,)).fetchone() is not None:
         connection.execute("UPDATE identity_keys SET state = 'retired', since = ? WHERE state = 'current'", (now,))
         connection.execute("UPDATE identity_keys SET state = 'current', since = ? WHERE state = 'next'", (now,))
+        connection.tell(TOPIC)
     for state in ("current", "next"):
         if connection.execute("SELECT 1 FROM identity_keys WHERE state = ?", (state,)).fetchone() is None:
             _add(connection, state, now)
+            connection.tell(TOPIC)
     rows = connection.execute("SELECT kid, pem, state, since FROM identity_keys ORDER BY since, state").fetchall()
     return tuple(SigningKey(kid, _load(pem), state, since) for kid, pem, state, since in rows)
 

@@ -1,0 +1,135 @@
+"""The other brokers on the same state: what those left that are gone, and what those ask for that live."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from msgspec import Struct
+
+from hoopx_broker.api.messages import SessionView
+from hoopx_broker.recording.format import path_of
+from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.services import Services
+from hoopx_broker.storage import sessions as stored
+from hoopx_broker.storage.brokers import TOPIC, Presence
+from hoopx_broker.storage.errors import StateFailed, StateUnusable
+from hoopx_broker.storage.hold import Hold
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.errors import HoopxError, Unreachable
+from hoopx_broker.terms.ids import SessionId
+
+LOOK_SECONDS = 2.0  # for brokers that are gone
+ASKED_SECONDS = 1.0  # for a session that is to end, and is not open yet
+END_SECONDS = 15.0  # that somebody waits for another broker to end a session
+
+_log = structlog.get_logger()
+
+
+class Home(Struct, frozen=True):
+    """The directory of a broker's own keys, and by it its disk. `hold` is None where another process uses it too."""
+
+    id: str
+    hold: Hold | None
+
+    @classmethod
+    def take(cls, keys: Path) -> Home:
+        """Raises `StateUnusable`. A broker that starts where another one stood knows that that one is gone."""
+        name = keys / "home"
+        try:
+            keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not name.exists():
+                fresh = keys / f"home.{os.getpid()}"
+                fresh.write_text(uuid4().hex)
+                os.link(fresh, name) if not name.exists() else None
+                fresh.unlink()
+            return cls(name.read_text().strip(), _held(name))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise StateUnusable(f"`{name}` cannot be used: {why}", "check the owner of its directory") from error
+
+
+def _held(name: Path) -> Hold | None:
+    try:
+        return Hold(name)
+    except StateUnusable:
+        return None
+
+
+async def end_all(sessions: Sessions, why: str) -> None:
+    """This broker may be taken for gone: nothing of it may go on."""
+    ending = [session.end_soon(f"the broker was cut off: {why}") for session in sessions.all()]
+    if ending:
+        await asyncio.wait(ending, timeout=END_SECONDS)
+
+
+class Neighbours:
+    """`home` is where this broker's recordings are."""
+
+    def __init__(self, services: Services, sessions: Sessions, presence: Presence, store: Store, home: str) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._presence = presence
+        self.home = home
+        self._store = store
+
+    async def start(self) -> None:
+        """First what was left behind, then everything that comes."""
+        await self._presence.look()
+        await self.clear_up()
+        self._store.follow(TOPIC, self.clear_up)
+        self._store.follow(stored.END_ASKED, self.end_what_is_asked)
+        self._services.crew.start(self._watch(), "neighbours")
+
+    async def clear_up(self) -> None:
+        """What brokers left behind that are gone: its leases end now, recordings here are sealed as unfinished."""
+        left = await self._services.keeper.recover()
+        for session in await self._services.stored.mark_unfinished():
+            _log.warning("session.left_behind", session=session.id, target=session.target)
+        for lease in left:
+            _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
+        for unsealed in await self._services.stored.unsealed(self.home):
+            self._seal(unsealed)
+            await self._services.stored.sealed(unsealed)
+
+    def _seal(self, session: SessionId) -> None:
+        try:
+            repaired = Recorder.repair(path_of(self._services.recordings, session), self._services.evidence)
+            _log.warning("recording.unfinished", session=session, statements=repaired.statements)
+        except HoopxError as error:  # the file stays as it is: evidence for people to look at
+            _log.error("recording.broken", session=session, why=error.message)
+
+    async def end_what_is_asked(self) -> None:
+        """Others ask by the state. One whose opening is not through yet is looked for until it is."""
+        while asked := await self._services.stored.asked_to_end():
+            for session, why in asked:
+                live = self._sessions.by_id(session)
+                if live is not None:
+                    live.end_soon(why)
+            await asyncio.sleep(ASKED_SECONDS)
+
+    async def end_elsewhere(self, session: SessionId, why: str) -> SessionView:
+        """Have the broker that has it end it, and wait until it has. Raises `Unreachable` where it does not answer."""
+        await self._services.stored.ask_end(session, why)
+        view = await self._services.stored.ended(session, END_SECONDS)
+        if view.state == "open":
+            broker = await self._services.stored.whereabouts(session)
+            where = f"`{broker.url}`" if broker else "another broker"
+            raise Unreachable(
+                f"session `{session}` is at {where}, which has not ended it yet",
+                "it ends there, or is taken from there once that broker is found to be gone; look again in a moment",
+            )
+        return view
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                for broker in await self._presence.look():
+                    _log.warning("broker.gone", broker=broker)
+            except StateFailed as error:
+                _log.warning("broker.not_looked_for", why=error.message)
