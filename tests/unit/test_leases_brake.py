@@ -15,6 +15,7 @@ from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services
+from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.terms.errors import BackendFailed, BadInput, Denied
 from hoopx_broker.terms.leases import Lease, Order
 from hoopx_broker.terms.people import Principal
@@ -28,6 +29,7 @@ SAM = Principal("sam", "human", ("security",))
 def room(s: Stage) -> Leases:
     parts: dict[str, Any] = dict.fromkeys(Services.__struct_fields__)
     parts |= {"targets": s.targets, "judge": shipped, "keeper": s.keeper, "crew": Crew(lambda *_: None)}
+    parts["stored"] = StoredSessions(s.store)
     return Leases(Services(**parts), Sessions(), Holdings(s.store), CalledOff())
 
 

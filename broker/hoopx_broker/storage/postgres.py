@@ -26,6 +26,7 @@ from hoopx_broker.storage.postgres_login import Raw
 from hoopx_broker.storage.postgres_migrate import bring_up_to_date
 from hoopx_broker.storage.postgres_presence import PostgresPresence
 from hoopx_broker.storage.sql import for_psycopg
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.settings import StateUrl
 
 T = TypeVar("T")
@@ -48,7 +49,12 @@ class PostgresConnection:
     def execute(self, sql: str, parameters: Any = (), /) -> Rows:
         self._call.check()
         self.wrote = self.wrote or not sql.lstrip().upper().startswith("SELECT")
-        return cast(Rows, self._raw.execute(for_psycopg(sql), parameters))
+        try:
+            return cast(Rows, self._raw.execute(for_psycopg(sql), parameters))
+        except psycopg.DataError as error:
+            if error.sqlstate is None:  # psycopg's own word: a NUL, which no text of PostgreSQL holds
+                raise BadInput("this text holds a NUL character", "leave it out") from None
+            raise
 
     def tell(self, topic: str, message: str = "", /) -> None:
         self.told.append(notices.check(topic, message))
