@@ -107,11 +107,18 @@ def state_server(postgres: Postgres) -> Postgres:
     return postgres
 
 
-@pytest.fixture
-def state_url(state_server: Postgres) -> Iterator[StateUrl]:
-    """A state in PostgreSQL for this test alone."""
+@pytest.fixture(scope="session")
+def shared_state(state_server: Postgres) -> Iterator[state.SharedState]:
     with state.fresh_state(state_server) as where:
-        yield where
+        shared = state.SharedState(state_server, where.shown.rpartition("/")[2])
+        yield shared
+        shared.close()
+
+
+@pytest.fixture
+def state_url(shared_state: state.SharedState) -> StateUrl:
+    """A state in PostgreSQL with nothing in it, for one test at a time."""
+    return shared_state.empty()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

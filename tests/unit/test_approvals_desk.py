@@ -38,7 +38,7 @@ from tests.unit.approvals_stage import (
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
+def play(tmp_path: Path, each_state: str) -> Play:
     return player(tmp_path)
 
 

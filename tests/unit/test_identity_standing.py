@@ -19,6 +19,8 @@ from tests.peers.state import state_in
 from tests.unit.identity_stage import EC_KEY, NOW, URL, claims, human, signed
 from tests.unit.test_identity_binding import House, play
 
+pytestmark = pytest.mark.usefixtures("each_state")
+
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 

@@ -20,6 +20,8 @@ from hoopx_broker.terms.secret import Secret
 from tests.peers.lease_list import leases
 from tests.unit.leases_stage import PASSWORD, SourceDouble, Stage, Time, order, running, stage, target
 
+pytestmark = pytest.mark.usefixtures("each_state")
+
 A = LeaseId("l_1")
 
 

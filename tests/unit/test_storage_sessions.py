@@ -17,6 +17,8 @@ from hoopx_broker.terms.ids import SessionId
 from hoopx_broker.terms.people import Principal
 from tests.peers.state import state_in
 
+pytestmark = pytest.mark.usefixtures("each_state")
+
 
 def opened(session: str, user: str = "ann", target: str = "prod-db", at: float = 100.0) -> Opened:
     return Opened(

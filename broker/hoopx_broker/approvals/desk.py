@@ -260,6 +260,7 @@ class Desk:
             self._bells.ring_all()
         else:
             self._bells.ring([RequestId(request)])
+        self._bells.ring_watchers()
 
 
 def _newest(turn: Turn) -> tuple[int, float]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -34,10 +35,6 @@ THREADS = 4  # transactions of one broker at once; each has a connection of its 
 RUN_SECONDS = 10.0  # the longest that a transaction may take with all its attempts: people wait for it
 GRACE_SECONDS = 2.0  # for a thread to notice that its connection was cut
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.25  # seconds before another attempt, up to all of it left to chance
-
-
-class CalledOff(Exception):
-    """Nobody waits for this work any more, and none of it is done."""
 
 
 class PostgresConnection:
@@ -71,15 +68,12 @@ class _Call:
         self.ends_at = time.monotonic() + RUN_SECONDS
         self._lock = threading.Lock()
         self._raw: Raw | None = None
-        self._is_called_off = False
+        self._is_over = False
 
     def check(self) -> None:
-        if self._is_called_off:
-            raise CalledOff
-
-    def call_off(self) -> None:
-        """What is not committed by now will not be."""
-        self._is_called_off = True
+        """Raises `StateFailed` when its time is over: what is not committed by now will not be."""
+        if self._is_over:
+            raise StateFailed(f"the state gave no answer within {RUN_SECONDS:.0f} s", _LOOK)
 
     def use(self, raw: Raw | None) -> None:
         with self._lock:
@@ -87,7 +81,7 @@ class _Call:
 
     def sever(self) -> None:
         """Its time is over: cut the connection under it, so that its thread waits no longer."""
-        self.call_off()
+        self._is_over = True
         with self._lock:
             if self._raw is not None:
                 postgres_login.sever(self._raw)
@@ -136,9 +130,10 @@ class PostgresEngine:
         except TimeoutError:
             raise StateFailed(f"the state `{self._where}` gave no answer within {RUN_SECONDS:.0f} s", _LOOK) from None
         finally:
-            alarm.cancel()
-            if future is not None and not future.done():
-                self._leave(call, future)
+            if future is None or future.done():
+                alarm.cancel()
+            else:
+                self._leave(future, alarm)
 
     def listen(self) -> None:
         self.line.start()
@@ -167,14 +162,14 @@ class PostgresEngine:
         while self._left:
             await asyncio.wait(set(self._left))
 
-    def _leave(self, call: _Call, future: Future[Any]) -> None:
-        call.call_off()
-        self._loop.call_later(GRACE_SECONDS, call.sever)
+    def _leave(self, future: Future[Any], alarm: asyncio.TimerHandle) -> None:
+        """It goes on to its end, which is at `RUN_SECONDS` at the latest."""
         rest = asyncio.wrap_future(future)
         self._left.add(rest)
-        rest.add_done_callback(self._forget)
+        rest.add_done_callback(partial(self._forget, alarm))
 
-    def _forget(self, rest: asyncio.Future[Any]) -> None:
+    def _forget(self, alarm: asyncio.TimerHandle, rest: asyncio.Future[Any]) -> None:
+        alarm.cancel()
         self._left.discard(rest)
         if not rest.cancelled():
             rest.exception()  # nobody is left to hear it
