@@ -1,4 +1,4 @@
-"""A renewal is judged by the policy that holds then, with what opened the session."""
+"""An opening is judged for what is asked, and a renewal by the policy that holds then, with what opened the session."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.permits import Permission, permit_again
+from hoopx_broker.session.permits import Permission, judged, permit_again
 from hoopx_broker.session.services import Services
+from hoopx_broker.terms.approvals import Conditions
 from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
@@ -52,3 +53,17 @@ def test_anything_else_than_an_allow_is_a_no(ruling: Any, told: str) -> None:
     with pytest.raises(Denied) as caught:
         permit_again(services(lambda _: ruling), PERMISSION, ANN, DB)
     assert caught.value.message == told
+
+
+@pytest.mark.parametrize(("said", "gets"), [(False, 3_600), (True, 28_800)])
+def test_who_names_no_length_gets_what_the_rules_take_and_who_does_is_told(said: bool, gets: int) -> None:
+    asks = Ask("look first", ("four-eyes",), {"dpo": 1}, conditions=Conditions(longest=3_600))
+    ruling, now = judged(services(lambda _: asks), ANN, DB, Circumstances(0, duration=28_800), is_length_said=said)
+    assert (ruling, now.duration) == (asks, gets)
+
+
+def test_a_length_that_the_rules_take_stays_what_it_is() -> None:
+    def ruling(now: Circumstances) -> Ruling:
+        return Ask("look first", ("four-eyes",), {"dpo": 1}, conditions=Conditions(longest=36_000))
+
+    assert judged(services(ruling), ANN, DB, Circumstances(0, duration=60), is_length_said=False)[1].duration == 60

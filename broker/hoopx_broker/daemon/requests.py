@@ -14,7 +14,7 @@ from hoopx_broker.approvals.matter import speaks_for
 from hoopx_broker.approvals.refusals import unknown
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.opening import Opening
-from hoopx_broker.session.permits import ask_for_session, denial, duration_of
+from hoopx_broker.session.permits import ask_for_session, denial, duration_of, judged
 from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, Unknown, Unreachable
@@ -45,8 +45,8 @@ class Requests(Struct, frozen=True):
             hint = f"run `hoopx connect {target.name} --break-glass --reason …`"
             raise BadInput("breaking the glass opens a session at once, so there is nothing to ask for", hint)
         seconds = duration_of(asked.duration, target)
-        now = Circumstances(int(self.services.clock()) // 60 * 60, asked.reason, asked.ticket, seconds)
-        ruling = self.services.judge().opening(who, target, now)
+        wanted = Circumstances(int(self.services.clock()) // 60 * 60, asked.reason, asked.ticket, seconds)
+        ruling, now = judged(self.services, who, target, wanted, is_length_said=asked.duration > 0)
         match ruling:
             case Allow():
                 raise BadInput(f"a session on `{target.name}` needs no approval", f"run `hoopx connect {target.name}`")

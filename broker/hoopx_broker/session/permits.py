@@ -15,7 +15,7 @@ from hoopx_broker.session.services import Services
 from hoopx_broker.terms.errors import BadInput, Denied, StillPending
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Allow, Ask, Deny
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import Target
 
 # How long the opening of a session may wait for people at most, whatever the CLI asks.
@@ -54,13 +54,18 @@ class Permission(Struct, frozen=True):
 
 async def permit(services: Services, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> Permission:
     """Raises `SessionDenied`, or a `HoopxError` that says what people answered."""
-    seconds = duration_of(ask.duration, target)
-    circumstances = Circumstances(int(services.clock()) // 60 * 60, _short(ask.reason), _short(ask.ticket), seconds)
-    ruling = services.judge().opening(who, target, circumstances)
+    minute = int(services.clock()) // 60 * 60
+    asked = Circumstances(minute, _short(ask.reason), _short(ask.ticket), duration_of(ask.duration, target))
+    ruling, circumstances = judged(services, who, target, asked, is_length_said=ask.duration > 0)
     match ruling:
         case Allow(rules):
             return Permission(
-                rules, ask.reason, ask.ticket, seconds, shadow=ruling.shadow, obligations=ruling.obligations
+                rules,
+                ask.reason,
+                ask.ticket,
+                circumstances.duration,
+                shadow=ruling.shadow,
+                obligations=ruling.obligations,
             )
         case Deny():
             raise SessionDenied(ruling, f"a session on `{target.name}`")
@@ -68,6 +73,18 @@ async def permit(services: Services, ask: Open, who: Principal, target: Target, 
             if ask.break_glass:
                 return await _permit_by_glass(services, ask, who, target, circumstances, ruling)
             return await _permit_by_people(services, ask, who, target, circumstances, ruling, on_waiting)
+
+
+def judged(
+    services: Services, who: Principal, target: Target, asked: Circumstances, *, is_length_said: bool
+) -> tuple[Ruling, Circumstances]:
+    """What policy says of the opening. Who named no length gets the longest that rules which ask people take."""
+    ruling = services.judge().opening(who, target, asked)
+    longest = ruling.conditions.longest if isinstance(ruling, Ask) else 0
+    if is_length_said or not 0 < longest < asked.duration:
+        return ruling, asked
+    shorter = msgspec.structs.replace(asked, duration=longest)
+    return services.judge().opening(who, target, shorter), shorter
 
 
 async def _permit_by_people(
