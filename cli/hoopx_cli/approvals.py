@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from hoopx_broker.api.messages import Past, RequestView
-from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.api.messages import RequestView
+from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.commands import BrokerCommand, UsageError, group
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
 from hoopx_cli.requested import everything
-from hoopx_cli.requests import Comment, RequestId, effect
+from hoopx_cli.requests import Comment, RequestId, effect, past_of
 
 app = group("Example: hoopx approve r_4k2m8q0xyz")
 
@@ -66,7 +66,7 @@ def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> N
     """Show what is voted on, ask a person at a terminal once more, and vote on that very request."""
     asked = kit.api.request(id_)
     if kit.out.form is Form.TABLE:
-        kit.out.fields(everything(asked, _past(kit, id_)))
+        kit.out.fields(everything(asked, past_of(kit, asked)))
     is_asking = not is_sure and asked.state == "waiting" and sys.stdin.isatty()
     if is_asking and not _agrees(kit, verdict):
         raise BadInput("nothing was decided", f"run `hoopx {verdict} {id_} --yes` to vote without being asked")
@@ -74,14 +74,6 @@ def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> N
     if kit.out.form is Form.JSON:
         kit.out.json(voted)
     kit.out.say(f"request {voted.id} is {_standing(voted)}{effect(voted)}")
-
-
-def _past(kit: Kit, id_: str) -> Past | None:
-    """Nobody is kept from voting because it cannot be told; who may not vote hears why from the vote."""
-    try:
-        return kit.api.past(id_)
-    except HoopxError:
-        return None
 
 
 def _agrees(kit: Kit, verdict: str) -> bool:

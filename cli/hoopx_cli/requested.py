@@ -66,7 +66,7 @@ def circumstances(request: RequestView) -> Facts:
         ("approvers", people(request.approvers)),
         ("missing", missing(request)),
         ("votes", "\n".join(map(_vote, request.ballots))),
-        ("reviewers", people(request.conditions.reviewers) if request.glass else ""),
+        ("reviewers", people(request.conditions.reviewers or request.approvers) if request.glass else ""),
         ("reviews", "\n".join(map(_vote, request.reviews))),
         ("asked", moment(request.created_at)),
         ("until", moment(request.expires_at)),
@@ -137,7 +137,7 @@ def _vote(ballot: Ballot) -> str:
 
 def _session(session: SessionView) -> str:
     denied = f", {session.denied} denied" if session.denied else ""
-    return f"{moment(session.opened_at)} {session.target}: {session.statements} statements{denied}"
+    return f"{moment(session.opened_at)} {session.id} on {session.target}: {session.statements} statements{denied}"
 
 
 def widest(facts: Iterable[tuple[str, str]]) -> int:

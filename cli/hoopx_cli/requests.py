@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, RequestView
-from hoopx_broker.terms.errors import BadInput, Refused, StillPending
+from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Past, RequestView
+from hoopx_broker.terms.errors import BadInput, HoopxError, Refused, StillPending
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of, spoken
@@ -149,7 +149,7 @@ def show(context: typer.Context, id_: RequestId) -> None:
     if kit.out.form is Form.JSON:
         kit.out.json(found)
     else:
-        describe(kit, found)
+        kit.out.fields(everything(found, past_of(kit, found) if found.review == "open" else None))
 
 
 @requests.command(cls=BrokerCommand)
@@ -247,9 +247,11 @@ def _classes(text: str) -> tuple[str, ...]:
 def _print(kit: Kit, request: RequestView) -> None:
     if kit.out.form is Form.JSON:
         kit.out.json(request)
-    else:
+    elif request.id:
         kit.out.text(request.id)
         kit.out.say(f"request {request.id} is {request.state}{effect(request)}")
+    else:  # policy allowed it at once
+        kit.out.say(f"nobody has to agree{effect(request)}")
 
 
 def effect(request: RequestView) -> str:
@@ -264,5 +266,9 @@ def effect(request: RequestView) -> str:
             return ""
 
 
-def describe(kit: Kit, request: RequestView) -> None:
-    kit.out.fields(everything(request, None))
+def past_of(kit: Kit, request: RequestView) -> Past | None:
+    """What the requester did lately. Nobody is kept from deciding because it cannot be told."""
+    try:
+        return kit.api.past(request.id)
+    except HoopxError:
+        return None

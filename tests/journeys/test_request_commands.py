@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.approvals_stage import BOTH, SHUT, STRICT, ApprovalsStage, blocks
+from tests.journeys.approvals_stage import ASKING, BOTH, SHUT, STRICT, ApprovalsStage, blocks
 from tests.journeys.stage import Running, playing
 from tests.peers import clients, found
 from tests.peers.clients import Outcome
 from tests.peers.postgres import Postgres
+from tests.peers.processes import eventually
 
 REQUEST = r"\b(r_[0-9a-z]{10})\b"
 ASK = ("request", STRICT, "--ticket", "OPS-1", "--reason")
@@ -190,7 +191,7 @@ def test_a_job_asks_waits_runs_and_leaves_by_code(job: Job) -> None:
     request = job.request(running)
     again = job.begin(script, "run-7")  # tried again while people think
     assert job.request(again) == request
-    running.end(signal.SIGTERM)
+    running.close()
     job.stage.hoopx("approve", request, who="dora").fine()
     assert again.end().fine().out == "migrated\n"
     used = job.begin(script, "run-7").end()
@@ -249,7 +250,7 @@ def _interrupted(stage: ApprovalsStage, command: str, *options: str) -> tuple[Ou
 
 
 def test_the_page_is_right_about_asking_and_deciding(stage: ApprovalsStage, tmp_path: Path) -> None:
-    (asking,) = blocks("Ask")
+    asking, _ = blocks("Ask")
     deciding, watching = blocks("Decide")
     running = Running(["/bin/sh", "-ec", asking], stage.environment("ann"), tmp_path)
     watch = Running(["/bin/sh", "-ec", f"exec {watching}"], stage.environment("dave"), tmp_path)
@@ -262,6 +263,53 @@ def test_the_page_is_right_about_asking_and_deciding(stage: ApprovalsStage, tmp_
         assert running.end().fine().out.splitlines()[-1] == "200"
         assert watch.end(signal.SIGINT).code == 130
         assert all(json.loads(line)["state"] == "waiting" for line in watch.out.splitlines())
+
+
+def test_the_page_is_right_about_broken_glass(stage: ApprovalsStage) -> None:
+    breaking, reviewing = blocks("Break the glass")
+    broken = clients.run(["/bin/sh", "-ec", breaking], stage.environment("oscar")).fine()
+    assert broken.out == "1\n"
+    assert "GLASS BROKEN" in broken.err
+    [open_] = stage.listed("requests", "ls", "--review", "open", who="sam")
+    assert (open_["state"], open_["glass"], open_["requester"]) == ("used", True, "oscar")
+    for who, told in (("oscar", "is your own"), ("dora", "reviewed by 1 of `security`")):
+        refused = stage.hoopx("requests", "review", open_["id"], "--accept", who=who)
+        assert (refused.code, told in refused.err) == (10, True)
+    assert "on prod-db: 1 statements" in stage.hoopx("requests", "show", open_["id"], who="sam").fine().out
+    reviewed = clients.run(["/bin/sh", "-ec", reviewing], stage.environment("sam", id=open_["id"])).fine()
+    assert "accepted" in reviewed.err
+    assert not stage.listed("requests", "ls", "--review", "open", who="sam")
+    assert stage.hoopx("requests", "review", open_["id"], "--object", who="sam").code == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "options", "code", "told"),
+    [
+        ("oscar", [], 2, "needs a reason"),
+        ("ann", ["--reason", "now"], 10, "may not break the glass of rule `prod-needs-approval`"),
+    ],
+)
+def test_glass_is_not_broken(stage: ApprovalsStage, who: str, options: list[str], code: int, told: str) -> None:
+    outcome = stage.hoopx("exec", ASKING, "--break-glass", *options, "--", "true", who=who)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert told in outcome.err
+
+
+def test_the_page_is_right_about_more_time(stage: ApprovalsStage, tmp_path: Path) -> None:
+    _, extending = blocks("Ask")
+    options = ["--break-glass", "--reason", "a long restore", "--for", "5m"]
+    with closing(stage.begin("exec", ASKING, *options, "--", "sleep", "60", who="oscar")) as session:
+        session.says("GLASS BROKEN")
+        find = ["sessions", "ls", "--state", "open", "--target", ASKING]
+        [open_] = eventually(lambda: stage.listed(*find, who="oscar"), "the session is open")
+        environ = stage.environment("oscar", session=open_["id"])
+        with closing(Running(["/bin/sh", "-ec", extending], environ, tmp_path)) as asking:
+            request = asking.says(REQUEST).group(1)
+            shown = stage.hoopx("approve", request, who="dora").fine().out
+            assert "30 min more on prod-db" in shown
+            assert f"session {open_['id']} goes on for 30 min more" in asking.end().fine().err
+        session.says(f"{ASKING}: this session goes on until")
+        session.end(signal.SIGTERM)
 
 
 def _asked(stage: ApprovalsStage, *arguments: str) -> str:

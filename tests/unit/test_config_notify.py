@@ -152,3 +152,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert (
         len(told(tmp_path, "  - {name: '', kind: slack, events: [x], fresh: 1}\n  - {kind: emial, give_up: x}\n")) == 7
     )
+
+
+def test_a_target_with_a_bad_name_is_told_beside_the_rest(tmp_path: Path) -> None:
+    entry = f"  - {{name: a, kind: webhook, targets: [prod-db, other], {HOOK}}}\n"
+    text = HEAD.replace("  prod-db:", "  'bad name': {kind: aws}\n  prod-db:") + entry
+    (tmp_path / "hoopx.yaml").write_text(text)
+    with pytest.raises(BadConfig) as bad:
+        load(tmp_path / "hoopx.yaml", ENVIRON)
+    assert [each.key for each in bad.value.problems if each.key.startswith("notify")] == ["notify[0].targets[1]"]

@@ -20,7 +20,8 @@ from hoopx_broker.terms.secret import Secret
 from tests.peers.lease_list import leases
 from tests.unit.leases_stage import PASSWORD, SourceDouble, Stage, Time, order, running, stage, target
 
-pytestmark = pytest.mark.usefixtures("each_state")
+# What is about the order of things holds with each kind of state; what copies files is about SQLite.
+each_state = pytest.mark.usefixtures("each_state")
 
 A = LeaseId("l_1")
 
@@ -73,6 +74,7 @@ def test_ending_twice_or_something_unknown_is_already_done(tmp_path: Path) -> No
     asyncio.run(scene())
 
 
+@each_state
 def test_many_ends_at_once_revoke_once(tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
@@ -84,6 +86,7 @@ def test_many_ends_at_once_revoke_once(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+@each_state
 def test_an_end_during_the_issuing_waits_for_it_and_then_revokes(tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
@@ -149,6 +152,7 @@ def test_a_handle_with_the_password_in_it_is_refused_and_the_login_revoked(tmp_p
 # Failing at the start
 
 
+@each_state
 def test_a_source_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
@@ -215,6 +219,7 @@ def test_a_target_without_a_source_asks_nobody_and_stores_nothing(tmp_path: Path
     asyncio.run(scene())
 
 
+@each_state
 @pytest.mark.parametrize("moment", ["before_issue", "after_issue"])
 def test_a_caller_that_goes_away_during_the_issuing_leaves_nothing(tmp_path: Path, moment: str) -> None:
     async def scene() -> None:
@@ -264,6 +269,7 @@ def test_a_login_that_the_source_makes_after_the_caller_is_gone_is_revoked_too(t
     asyncio.run(scene())
 
 
+@each_state
 def test_cancelling_at_any_moment_leaves_nothing(tmp_path: Path) -> None:
     """Cancel after 0, 1, 2, … turns of the loop, through storing, issuing and going live."""
 
@@ -559,6 +565,7 @@ def test_another_source_cannot_confirm_a_lease_that_it_did_not_make(tmp_path: Pa
 # Lists
 
 
+@each_state
 def test_leases_are_listed_by_state_and_session(tmp_path: Path) -> None:
     async def scene() -> None:
         async with stage(tmp_path) as s:
@@ -577,6 +584,7 @@ def test_leases_are_listed_by_state_and_session(tmp_path: Path) -> None:
 # All of it at once
 
 
+@each_state
 @pytest.mark.parametrize("seed", range(5))
 def test_in_any_turmoil_everything_is_revoked_in_the_end(tmp_path: Path, seed: int) -> None:
     """Sources that fail, hang and cancel, callers that go away, ends from everywhere: no login survives."""

@@ -16,12 +16,14 @@ from hoopx_broker.approvals.unmasking import matter_of
 from hoopx_broker.daemon.pages.digest import digest_of, is_of
 from hoopx_broker.daemon.pages.paper import VISIT
 from hoopx_broker.identity.embedded import people
+from hoopx_broker.storage.sessions import Sessions as Stored
 from hoopx_broker.terms.approvals import Conditions, Effects
+from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Ask
 from tests.unit.issuer_stage import fields
-from tests.unit.pages_stage import GROUPS, OPENING, TWO_DBAS, Browser, PagesStage, Play, player
+from tests.unit.pages_stage import ANN, GROUPS, OPENING, TWO_DBAS, Browser, PagesStage, Play, player
 
 DORA = Principal("dora", "human", GROUPS["dora"])
 
@@ -241,6 +243,19 @@ def test_whoever_unmasks_by_the_page_is_seen_at_once(play: Play) -> None:
         assert "See <code>email</code> raw" in page.text
         await dora.answer(page, "approve")
         assert stage.refreshed == 1
+
+    play(scene)
+
+
+def test_more_time_says_which_session_and_until_when(play: Play) -> None:
+    async def scene(stage: PagesStage) -> None:
+        times = stage.now, stage.now + 3600
+        await Stored(stage.store).add(Opened("s_1", ANN, "prod-db", "postgres", "shop", "", "sha256:1", "", *times))
+        view = await stage.ask(Matter("extension", "prod-db", "sha256:1", duration=1800, session="s_1"))
+        page = (await (await stage.of("dora")).get(f"/requests/{view.id}")).text.replace("\u00a0", " ")
+        assert "Session <code>s_1</code> on <code>prod-db</code> for 30 min more" in page
+        assert re.search("<dt>Ends</dt><dd>[^/]*09:00 UTC", page)
+        assert re.search("<dt>Would end</dt><dd>[^/]*09:30 UTC", page)
 
     play(scene)
 

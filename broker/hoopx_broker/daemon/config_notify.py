@@ -42,14 +42,15 @@ def read_notify(top: Section, targets: Mapping[str, Target]) -> tuple[Notify, ..
     """None where nobody is told."""
     if not top.asks("notify"):
         return ()
-    found = tuple(_entry(section, targets) for section in top.items("notify"))
+    known = tuple(sorted(name for name in targets if name is not HOLE))
+    found = tuple(_entry(section, known) for section in top.items("notify"))
     names = [entry.name for entry in found if entry.name is not HOLE]
     for name in sorted({name for name in names if names.count(name) > 1}):
         top.note("notify", f"has two entries with the name `{name}`", "give one of them another name")
     return found
 
 
-def _entry(section: Section, targets: Mapping[str, Target]) -> Notify:
+def _entry(section: Section, targets: tuple[str, ...]) -> Notify:
     name = section.parsed("name", values.name)
     kind, plugin = section.parsed("kind", _plugin) or (HOLE, None)
     entry = Notify(
@@ -59,7 +60,7 @@ def _entry(section: Section, targets: Mapping[str, Target]) -> Notify:
         events=section.texts_or("events", DEFAULT_EVENTS, _one_of("event", EVENTS)),
         kinds=section.texts_or("kinds", (), _one_of("kind of request", KINDS)),
         groups=section.texts_or("groups", (), values.group_name),
-        targets=section.texts_or("targets", (), _one_of("target", tuple(sorted(targets)))),
+        targets=section.texts_or("targets", (), _one_of("target", targets)),
         labels=_labels(section.section_or_none("labels")),
         give_up=section.parsed_or("give_up", _give_up, 86_400),
         fresh=section.parsed_or("fresh", values.duration, 12 * 3600),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -49,7 +49,7 @@ def body_of(reading: Reading) -> Markup:
             else _NOTHING,
             _glass(view),
             _what(view),
-            _who_and_why(view, reading.now),
+            _who_and_why(view, reading.past),
             _votes(view),
             _past(reading.past, reading.now) if reading.past is not None else _NOTHING,
             _answer(reading),
@@ -166,7 +166,7 @@ def _effects(view: RequestView) -> Markup:
 # Who and why.
 
 
-def _who_and_why(view: RequestView, now: float) -> Markup:
+def _who_and_why(view: RequestView, past: Past | None) -> Markup:
     when = Markup("{}, until {}").format(moment(view.created_at), moment(view.expires_at))
     facts = [
         ("Reason", prose(view.reason) if view.reason else Markup('<span class="soft">none given</span>')),
@@ -179,10 +179,19 @@ def _who_and_why(view: RequestView, now: float) -> Markup:
         ),
         ("Target", Markup("<code>{}</code>").format(code(view.target))),
         ("Session", Markup("<code>{}</code>").format(code(view.session)) if view.session else ""),
+        *_ends(view, past),
         ("Rules", listed(view.rules)),
         ("They demand", Markup("<br>").join(conditions.said(view.conditions))),
     ]
     return Markup("<section><h2>Who and why</h2>{}</section>").format(_facts(facts))
+
+
+def _ends(view: RequestView, past: Past | None) -> Iterator[tuple[str, Markup]]:
+    """Of a session that is to go on: when it ends as it is, and when it would."""
+    known = [each for each in past.sessions if each.id == view.session] if past is not None else []
+    for session in known if view.kind == "extension" and view.state == "waiting" else []:
+        yield "Ends", moment(session.expires_at)
+        yield "Would end", moment(session.expires_at + view.duration)
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> Markup:
