@@ -173,8 +173,11 @@ def test_lists_use_an_index_for_what_they_look_for(play: Play) -> None:
     async def scene(s: Stage) -> None:
         human = "coalesce(on_behalf_of, requester) = 'a'"
         plans = {
-            f"SELECT count(*) FROM requests WHERE state = 'waiting' AND {human}": "requests_waiting",
-            "SELECT id FROM requests WHERE review = 'open' ORDER BY created_at DESC": "to_review",
+            f"SELECT count(*) FROM requests WHERE state = 'waiting' AND {human}": "requests_waiting_of",
+            f"SELECT count(*) FROM requests WHERE review = 'open' AND {human}": "requests_open_of",
+            "SELECT id FROM requests WHERE state = 'approved' AND kind = 'unmask'": "requests_approved",
+            "SELECT id FROM requests WHERE state = 'waiting' ORDER BY created_at DESC, id LIMIT 9": "requests_waiting",
+            "SELECT id FROM requests WHERE review = 'open' ORDER BY created_at DESC": "requests_open",
             "SELECT id FROM requests WHERE 1 = 1 ORDER BY created_at DESC, id LIMIT 9": "by_time",
             "SELECT id FROM requests WHERE state IN ('waiting', 'approved') AND expires_at <= 1": "due",
             "SELECT event FROM requests_journal WHERE request = 'r' ORDER BY number": "by_request",

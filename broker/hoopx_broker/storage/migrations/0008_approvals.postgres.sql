@@ -12,8 +12,12 @@ ALTER TABLE requests ADD COLUMN glass INTEGER NOT NULL DEFAULT 0 CHECK (glass IN
 ALTER TABLE requests ADD COLUMN review TEXT NOT NULL DEFAULT ''
     CHECK (review IN ('', 'open', 'accepted', 'objected'));
 CREATE INDEX requests_by_human ON requests (coalesce(on_behalf_of, requester), created_at);
-CREATE INDEX requests_to_review ON requests (created_at) WHERE review = 'open';
-CREATE INDEX requests_waiting ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
+-- Of the few that wait, or are to be reviewed: how many of whom, and which are the newest.
+CREATE INDEX requests_waiting ON requests (created_at) WHERE state = 'waiting';
+CREATE INDEX requests_waiting_of ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
+CREATE INDEX requests_open ON requests (created_at) WHERE review = 'open';
+CREATE INDEX requests_open_of ON requests (coalesce(on_behalf_of, requester)) WHERE review = 'open';
+CREATE INDEX requests_approved ON requests (kind, created_at) WHERE state = 'approved';
 
 CREATE FUNCTION hoopx_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

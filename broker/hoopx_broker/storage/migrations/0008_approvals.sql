@@ -46,8 +46,12 @@ CREATE UNIQUE INDEX requests_alive ON requests (likeness) WHERE state IN ('waiti
 CREATE INDEX requests_due ON requests (expires_at) WHERE state IN ('waiting', 'approved');
 CREATE INDEX requests_by_time ON requests (created_at);
 CREATE INDEX requests_by_human ON requests (coalesce(on_behalf_of, requester), created_at);
-CREATE INDEX requests_to_review ON requests (created_at) WHERE review = 'open';
-CREATE INDEX requests_waiting ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
+-- Of the few that wait, or are to be reviewed: how many of whom, and which are the newest.
+CREATE INDEX requests_waiting ON requests (created_at) WHERE state = 'waiting';
+CREATE INDEX requests_waiting_of ON requests (coalesce(on_behalf_of, requester)) WHERE state = 'waiting';
+CREATE INDEX requests_open ON requests (created_at) WHERE review = 'open';
+CREATE INDEX requests_open_of ON requests (coalesce(on_behalf_of, requester)) WHERE review = 'open';
+CREATE INDEX requests_approved ON requests (kind, created_at) WHERE state = 'approved';
 
 -- The second wall behind the desk: no way leads out of an end, and only an approval is used.
 CREATE TRIGGER requests_decided_is_final BEFORE UPDATE OF state ON requests
