@@ -252,3 +252,12 @@ def test_a_session_goes_on_when_people_agree(asking: Stage, way: str) -> None:
         assert now["expires_at"] == pytest.approx(session["expires_at"] + 1800)
     assert "EXTENDED" in replayed(asking, session["id"])
     native.end_lingering(asking)
+
+
+def test_an_approval_is_not_used_up_by_a_session_that_does_not_open(asking: Stage) -> None:
+    why = ("--reason", "look", "--ticket", "INC-8")
+    (asked,) = asking.listed("request", "asleep", *why)
+    asking.hoopx("approve", asked["id"], "--yes", who="dora").fine()
+    for _ in range(2):
+        assert asking.hoopx("exec", "asleep", "--request", asked["id"], "--", "true").code == 15
+        assert shown(asking, asked["id"])["state"] == "approved"

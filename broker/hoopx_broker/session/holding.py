@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -97,11 +96,11 @@ class Holder:
             answered = await desk.wait(id_, STATEMENT_WAIT_SECONDS)
             _tell_votes(plea, answered)
             if answered.state == "approved" and (why := await self._why_changed(held)):
-                await desk.cancel(id_, who)
-                return Deny(why, plea.ruling.rules[0], _AGAIN)
-            return await desk.spend(id_, who, held.matter, used_by=self._opened.session), request.id
-        except asyncio.CancelledError:  # nobody waits for an answer any more
-            with suppress(HoopxError):  # it is decided already, or the state is gone too
+                raise Denied(why, _AGAIN)
+            now = replace(held.matter, policy=self._services.judge().version)
+            return await desk.spend(id_, who, now, used_by=self._opened.session), request.id
+        except BaseException:  # nobody waits for an answer any more: an approval must not lie there for nobody
+            with suppress(HoopxError):  # it is decided otherwise, or the state is gone too
                 await desk.cancel(id_, who)
             raise
 
