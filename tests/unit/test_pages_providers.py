@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from hoopx_broker.daemon.pages.paper import VISIT
+from hoopx_broker.identity.backchannel import is_meant_for
 from hoopx_broker.identity.embedded import people
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.secret import Secret
@@ -218,6 +219,15 @@ def test_a_user_who_is_out_does_not_come_in(play: Callable[[Scene], None], doubl
         await refused(ann, await ann.arrive(), "out")
 
     play(scene)
+
+
+def test_a_logout_told_to_the_pages_client_is_for_us(double: ProviderDouble) -> None:
+    """As one told to the client of the command line, and to no other."""
+    page = PageClient(CLIENT, "Example Corp", WAY)
+    issuer = OidcIssuer(double.url, "hoopx", "human", Claims(), "hoopx-cli", page=page)
+    heard = {client: is_meant_for({"aud": client}, issuer) for client in (CLIENT, "hoopx-cli", "hoopx", "another")}
+    assert heard == {CLIENT: True, "hoopx-cli": True, "hoopx": False, "another": False}
+    assert not is_meant_for({"aud": [CLIENT, "another"]}, issuer)
 
 
 async def refused(visitor: Visitor, page: httpx2.Response, why: str) -> None:

@@ -181,6 +181,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
+    for way in ways.all:
+        _log.info("pages.way_in", issuer=way.client.issuer, client=way.client.client_id, returns_to=way.callback)
     signing_in = _signing_in(place, store, ways, loyalty, services.standing)
     pages = Pages(requests, services.desk, time.time, signing_in)
     issuer = routes(embedded, _exchanged(gate, loyalty)) if embedded else []

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hoopx_broker.api import compact
-from hoopx_broker.identity.embedded.authorization import PAGES, PAGES_RETURN
+from hoopx_broker.identity.embedded.authorization import PAGES, PAGES_RETURN, pages_return
 from hoopx_broker.identity.embedded.issuer import Embedded
 from hoopx_broker.identity.embedded.pages_client import PagesClient
 from hoopx_broker.identity.identity import Identity
@@ -38,10 +38,14 @@ class Flow(Protocol):
 
 
 class Way(Struct, frozen=True):
-    """One issuer; `client` is it with the pages' client in the place of that of `hoopx login`."""
+    """One issuer; `client` is it with the pages' client in the place of that of `hoopx login`.
+
+    It sends people back to `callback`.
+    """
 
     slug: str
     name: str
+    callback: str
     client: OidcIssuer
     keys: KeySource
     flow: Flow
@@ -71,7 +75,8 @@ class Ways:
         if embedded is not None:
             known.append(embedded.trust())
             client = replace(embedded.trust().issuer, client_id=PAGES)
-            ways.append(Way(EMBEDDED, _HERE, client, embedded.keys, PagesClient(embedded)))
+            callback = pages_return(embedded.url)
+            ways.append(Way(EMBEDDED, _HERE, callback, client, embedded.keys, PagesClient(embedded)))
         return cls(ways, Gate(known, clock, note, registers), clock)
 
     def find(self, slug: str) -> Way | None:
@@ -112,7 +117,8 @@ def _online(trust: Trust, public_url: str, clock: Callable[[], float]) -> Way:
     page = trust.issuer.page
     assert page is not None
     callback = return_address(public_url, page.slug)
-    return Way(page.slug, page.name, trust.issuer, trust.keys, CodeFlow(trust.issuer, page.secret, callback, clock))
+    flow = CodeFlow(trust.issuer, page.secret, callback, clock)
+    return Way(page.slug, page.name, callback, trust.issuer, trust.keys, flow)
 
 
 def return_address(public_url: str, slug: str) -> str:
