@@ -70,6 +70,10 @@ def test_nothing_is_told_of_a_statement_whose_form_cannot_be_had() -> None:
         ("do $$ begin perform 'secret'; end $$", "do $1"),
         ("alter role x password 'secret'", "alter role x password $1"),
         ("set search_path = 'secret'; notify x, 'secret'", "set search_path = $1 ; notify x , $2"),
+        ("set local x.y = secret; select a", "set local x . y = $1 ; select a"),
+        ("alter role r set x to secret, 'secret'", "alter role r set x to $1 , $2"),
+        ("update t set a = b", "update t set a = b"),
+        ("alter table t rename to u", "alter table t rename to u"),
         ("comment on table t is 'secret'", "comment on table t is $1"),
         ("execute p('secret', 7)", "execute p ( $1 , $2 )"),
         ("select /* a /* secret */ secret */ 1--secret\r, 2", "select $1 , $2"),
@@ -83,7 +87,7 @@ def test_nothing_is_told_of_a_statement_whose_form_cannot_be_had() -> None:
         ("select '\0secret'", ""),
         ("select '" + "x" * 2_000_000 + "'", ""),
     ],
-    ids=range(16),
+    ids=range(20),
 )
 def test_no_literal_is_left_in_a_form(text: str, form: str) -> None:
     assert normal(text.encode()) == form

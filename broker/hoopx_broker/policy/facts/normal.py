@@ -44,11 +44,27 @@ def _kind(token: object) -> str:
 
 def _shown(tokens: list[tuple[str, str]]) -> Iterator[str]:
     number = max((int(word[1:]) for kind, word in tokens if kind == "PARAM" and word[1:].isdigit()), default=0)
-    for kind, word in tokens:
-        if kind in _LITERALS:
+    for kind, word, is_setting in _with_settings(tokens):
+        if kind in _LITERALS or (is_setting and (kind in _NAMES or word.isalpha())):
             number += 1
             yield f"${number}"
         elif kind in _NAMES and not _SURE_NAME.fullmatch(word):
             yield _UNSURE_NAME
         elif kind not in _COMMENTS:
             yield word
+
+
+def _with_settings(tokens: list[tuple[str, str]]) -> Iterator[tuple[str, str, bool]]:
+    """Each token, and whether it is what something is set to: `SET x = word` takes bare words for values."""
+    first = ""
+    sets = is_value = False
+    for kind, word in tokens:
+        if word == ";":
+            first, sets, is_value = "", False, False
+        elif kind not in _COMMENTS:
+            yield kind, word, is_value
+            first = first or kind
+            sets = sets or (kind == "SET" and first in ("SET", "ALTER"))
+            is_value = is_value or (sets and (word == "=" or kind == "TO"))
+            continue
+        yield kind, word, False
