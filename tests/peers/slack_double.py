@@ -20,8 +20,8 @@ TOKEN = "xoxb-1234-very-secret"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 TRIGGER_SECONDS = 3.0
 
-# What Slack makes a mention, a link or a date of, in any text that it parses.
-_CONTROL = re.compile(r"<[^<>]*>")
+# What Slack begins and ends a mention, a link or a date with, in any text that it parses.
+_CONTROL = re.compile(r"[<>]|&(?!amp;|lt;|gt;)")
 
 
 class SlackDouble:
