@@ -67,7 +67,7 @@ class SlackApi:
             raise SlackSays(self._name, method, _of_status(answer), answer.after)
         try:
             reply = msgspec.json.decode(answer.body, type=_Reply)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise SlackSays(self._name, method, "nonsense") from None
         if not reply.ok:
             raise SlackSays(self._name, method, _word(reply.error))

@@ -74,5 +74,5 @@ def interaction_of(body: bytes) -> Interaction | None:
     try:
         fields = parse_qs(body.decode("ascii"), max_num_fields=8)
         return msgspec.json.decode(fields.get("payload", [""])[0], type=Interaction)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
         return None

@@ -192,10 +192,11 @@ def test_the_longest_of_all_still_fits(there: Receiver, slack: SlackDouble) -> N
         (Answered(503), "status 503", 0),
         (Answered(200, {}, b'{"ok":false,"error":"is_archived"}'), "is_archived", 0),
         (Answered(200, {}, b"<html>"), "nonsense", 0),
+        (Answered(200, {}, b'{"ok":true,"channel":' + b"[" * 50_000), "nonsense", 0),
         (Answered(200, {}, b'{"ok":false,"error":"<b>xoxb-1234-very-secret"}'), "nonsense", 0),
         (Answered(302, {"location": "https://localhost:1/"}), "status 302", 0),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_slack_does_not_take_is_told_later(
     there: Receiver, slack: SlackDouble, answer: Answered, why: str, after: float

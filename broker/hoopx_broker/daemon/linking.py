@@ -59,7 +59,7 @@ class Linking(Struct, frozen=True):
                 return Response("this call is too large\n", 413, media_type="text/plain")
         reply = await found.notifier.hear(Call(dict(request.headers), bytes(body)), found.clerk)
         if reply.status >= 400:
-            _log.warning("notifier.call_refused", notifier=request.path_params["name"], status=reply.status)
+            _log.info("notifier.call_refused", notifier=request.path_params["name"], status=reply.status)
         return Response(reply.body, reply.status, media_type=reply.media_type)
 
     async def _show(self, request: Request) -> Response:
