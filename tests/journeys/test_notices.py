@@ -15,13 +15,14 @@ import pytest
 import standardwebhooks
 
 from tests.journeys.approvals_stage import ApprovalsStage
-from tests.journeys.stage import playing, running
+from tests.journeys.stage import LENAS_PASSWORD, playing, running
 from tests.journeys.test_held_statements import RULE
 from tests.peers import clients
+from tests.peers.chromium import chromium
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.receiver import Answered, Receiver, receiver
-from tests.peers.slack_double import SIGNING_SECRET, TOKEN, SlackDouble, click, signed
+from tests.peers.slack_double import SIGNING_SECRET, TOKEN, SlackDouble, click, shown, signed
 
 _UNVERIFIED = ssl._create_unverified_context()
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -114,7 +115,8 @@ def test_of_a_held_statement_only_its_form_is_told(stage: NoticesStage) -> None:
     assert b"4111" not in b"".join(got.body for got in stage.there.got)
 
 
-def test_a_click_in_slack_reaches_the_broker_and_a_forged_one_does_not(stage: NoticesStage) -> None:
+def test_a_click_in_slack_reaches_the_broker_and_a_forged_one_does_not(stage: NoticesStage, tmp_path: Path) -> None:
+    """Whoever clicks as nobody gets a page on which a real browser, without scripts, links the account."""
     slack = SlackDouble("C0DBA")
     stage.there.otherwise = slack.answer
     body, headers = signed(click("hoopx_approve", "r_1", "UEVE", slack.trigger()), time.time())
@@ -129,6 +131,22 @@ def test_a_click_in_slack_reaches_the_broker_and_a_forged_one_does_not(stage: No
     with first.value:
         assert first.value.code == 401
     assert stage.slack_calls(body, headers) == 409
+    with chromium(tmp_path, scripts=False) as browser:
+        browser.has(360, 740)
+        browser.open(link)
+        browser.press('form[action="/login/embedded"] button')
+        browser.type("#user", "lena")
+        browser.type("#password", LENAS_PASSWORD)
+        browser.press("button")
+        browser.shows("@ueve (UEVE in T1)")
+        assert browser.breadth <= 360
+        browser.photograph(tmp_path / "link.png")
+        browser.press("form:not(.out) button")
+        browser.shows("is you from now on")
+        assert browser.refused() == []
+    body, headers = signed(click("hoopx_approve", "r_1", "UEVE", slack.trigger()), time.time() + 1)
+    assert stage.slack_calls(body, headers) == 200
+    assert "there is no request" in shown(slack.whispers[-1])
 
 
 def test_what_was_not_told_is_seen_and_told_by_the_next_broker(stage: NoticesStage) -> None:
