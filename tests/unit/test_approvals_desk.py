@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from hoopx_broker.api.messages import RequestView
-from hoopx_broker.approvals.asking import MAX_WAITING
+from hoopx_broker.approvals.asking import MAX_WAIT, MAX_WAITING
 from hoopx_broker.approvals.bounds import MAX_LINE, MAX_SEATS, MAX_STATEMENT
 from hoopx_broker.approvals.deciding import USE_WITHIN
-from hoopx_broker.approvals.desk import DEFAULT_WAIT, MAX_WAIT
+from hoopx_broker.approvals.desk import DEFAULT_WAIT
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.terms.errors import BadInput, Denied, ExitCode, HoopxError, Refused, StillPending, Unknown
 from hoopx_broker.terms.ids import RequestId
@@ -66,6 +66,23 @@ def test_asking_the_same_again_is_the_same_request_and_prolongs_it(play: Play) -
         assert again.expires_at == s.now + 900
         hurried = await s.desk.ask(OPENING, ANN, ONE_DBA, reason="fix the order", ticket="T-1", wait=1)
         assert hurried == again, "but never shortens it"
+
+    play(scene)
+
+
+def test_asking_again_and_again_is_not_waiting_for_ever(play: Play) -> None:
+    async def scene(s: Stage) -> None:
+        async def ask() -> RequestView:
+            return await s.desk.ask(OPENING, ANN, ONE_DBA, wait=MAX_WAIT / 2)
+
+        first = await ask()
+        for _ in range(3):
+            s.now = first.created_at + min(MAX_WAIT - 1, s.now - first.created_at + MAX_WAIT / 2 - 1)
+            again = await ask()
+            assert again.id == first.id
+        assert again.expires_at == first.created_at + MAX_WAIT
+        s.now += 1
+        assert (await ask()).id != first.id
 
     play(scene)
 

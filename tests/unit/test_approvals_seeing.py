@@ -15,10 +15,15 @@ from hoopx_broker.approvals import asking, deciding, docket
 from hoopx_broker.approvals.asking import Wish
 from hoopx_broker.approvals.turn import Turn
 from hoopx_broker.storage.connection import Connection, Rows
-from hoopx_broker.terms.approvals import Effects
-from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.storage.migrate import shipped
+from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.approvals import Conditions, Effects
+from hoopx_broker.terms.errors import BadInput, Denied, Unknown
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.settings import StateUrl
+from tests.peers.postgres import Postgres
+from tests.peers.state import fresh_state
 from tests.unit.approvals_stage import ANN, BOB, DEE, DELETION, EVE, ONE_DBA, OPENING, TWO_DBAS, Play, Stage, player
 
 SECURITY = structs.replace(ONE_DBA, approvers={"security": 1})
@@ -197,3 +202,45 @@ def test_a_filter_that_is_none_is_told(play: Play, filters: dict[str, str], what
         assert "use one of" in refused.value.hint
 
     play(scene)
+
+
+async def _of_before(where: Path | StateUrl) -> None:
+    """A request and a vote as a broker of before 0008 wrote them, and then this broker on that state."""
+    before = await Store.open(where, [step for step in shipped() if step.number < 8])
+    await before.run(_write_of_before)
+    await before.close()
+    store = await Store.open(where)
+    s = Stage(store)
+    view = await s.desk.get(RequestId("r_old"))
+    assert (view.state, view.conditions, view.glass, view.review) == ("waiting", Conditions(), False, "")
+    assert [ballot.approver for ballot in view.ballots] == ["Bob"]
+    assert [each.id for each in await s.desk.list(viewer=DEE)] == ["r_old"]
+    assert await s.desk.list(viewer=EVE) == ()
+    with pytest.raises(Denied, match="your own"):
+        await s.desk.vote(RequestId("r_old"), Principal("ANN", "human", ("dba",)), "approve")
+    assert (await s.desk.vote(RequestId("r_old"), BOB, "approve")).state == "waiting", "he has voted before"
+    assert (await s.desk.vote(RequestId("r_old"), DEE, "approve")).state == "approved"
+    assert [each.event for each in await s.desk.journal(RequestId("r_old"))] == ["approve", "approved"]
+    await store.close()
+
+
+def _write_of_before(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO requests (id, state, kind, target, requester, reason, ticket, duration, statement, policy, rules,"
+        " approvers, likeness, created_at, expires_at)"
+        " VALUES ('r_old', 'waiting', 'session', 'shop', 'ann', '', '', 60, '', 'p',"
+        " '[\"x\"]', '{\"dba\": 2}', 'like', 1.0, 9e9)"
+    )
+    connection.execute(
+        "INSERT INTO ballots (request, person, approver, verdict, comment, groups, at)"
+        " VALUES ('r_old', 'bob', 'Bob', 'approve', '', '[\"dba\"]', 2.0)"
+    )
+
+
+def test_requests_of_before_are_seen_and_answered_as_ever(tmp_path: Path) -> None:
+    asyncio.run(_of_before(tmp_path / "state.db"))
+
+
+def test_requests_of_before_are_seen_and_answered_on_postgresql_too(state_server: Postgres) -> None:
+    with fresh_state(state_server, "template0") as where:
+        asyncio.run(_of_before(where))

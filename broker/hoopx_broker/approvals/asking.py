@@ -16,6 +16,7 @@ from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Ask
 
+MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they asked for
 MAX_WAITING = 50  # requests of one requester: more is a script gone wild, and it buries the others
 MAX_UNREVIEWED = 1_000  # whoever reviews them reads them all
 
@@ -48,11 +49,9 @@ class Wish(Struct, frozen=True):
 def ask(turn: Turn, wish: Wish, new: RequestId, until: float) -> RequestView:
     """The request of the same key, the one that is alive and asks the same, or a new one until `until`."""
     if known := _by_key(turn, wish, glass=False):
-        docket.prolong(turn.connection, known, until)
-        return turn.view(known)
+        return _prolonged(turn, turn.found(known), until)
     if alike := docket.find_alike(turn.connection, wish.likeness):
-        docket.prolong(turn.connection, alike.view.id, until)
-        return turn.view(alike.view.id)
+        return _prolonged(turn, alike, until)
     demands.refuse_unmet(wish.ruling, wish.matter, wish.reason, wish.ticket, turn.now)
     if docket.count_of(turn.connection, wish.requester, "state = 'waiting'") >= MAX_WAITING:
         raise BadInput(
@@ -79,6 +78,13 @@ def break_glass(turn: Turn, wish: Wish, new: RequestId) -> RequestView:
     until = turn.now + wish.matter.duration if holds else turn.now
     filed = _filed(wish, new, turn.now, until, "approved" if holds else "used", glass=True)
     return _file(turn, wish, filed, "broken-glass")
+
+
+def _prolonged(turn: Turn, filed: Filed, until: float) -> RequestView:
+    """Whoever asks again waits again, and not for ever."""
+    view = filed.view
+    docket.prolong(turn.connection, view.id, min(until, view.created_at + MAX_WAIT))
+    return turn.view(view.id)
 
 
 def _by_key(turn: Turn, wish: Wish, *, glass: bool) -> RequestId | None:

@@ -10,7 +10,7 @@ import structlog
 
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals import asking, bounds, deciding, docket, journal, keys, spending
-from hoopx_broker.approvals.asking import Wish
+from hoopx_broker.approvals.asking import MAX_WAIT, Wish
 from hoopx_broker.approvals.bells import Bells, nap
 from hoopx_broker.approvals.bounds import MAX_LINE, refuse_unreadable
 from hoopx_broker.approvals.journal import Head
@@ -31,7 +31,6 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 DEFAULT_WAIT = 15 * 60.0  # what `hoopx connect` waits for by itself
-MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they asked for
 SHORTEST_NAP = 0.01  # between two looks when the clocks disagree about the end
 MAX_PAST = 20  # an approver glances at them
 
