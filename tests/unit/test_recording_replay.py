@@ -17,6 +17,7 @@ from hoopx_broker.recording.inert import inert, inert_lines, width
 from hoopx_broker.recording.replay import Moment, Narrator, jsonl, lines, moments
 from hoopx_broker.recording.tables import MAX_CELL
 from hoopx_broker.terms.entries import (
+    Approval,
     Columns,
     CopyData,
     Entry,
@@ -79,6 +80,7 @@ def everywhere(text: str) -> list[Entry]:
         Finished(text, 1, text, 1),
         Failed(text, 1, text, text, text),
         Notice(text, text, text, text),
+        Notice(text, text, text, text, approval=Approval(text, text, text, text, text, 1, 1, {text: 1}, text)),
         StreamClosed(text, text),
         Seal(text),
     ]  # fmt: skip
@@ -309,3 +311,26 @@ def test_what_became_of_the_lease_is_told_and_stays_harmless() -> None:
     assert lines_told[1].startswith("            known to vault-database as: accessor=a")
     assert lines_told[2].startswith("    +0.000s lease l_1 revoked: it is revoked")
     assert all(map(harmless, lines_told))
+
+
+def test_who_asked_and_agreed_is_told_and_stays_harmless() -> None:
+    hostile = HOSTILE.replace("\ud83d", "")
+    sent = f"DELETE\nx{hostile}"
+    asked = Approval("asked", "r_1", "statement", "ann", until=900, approvers={"dba": 2}, statement=sent)
+    vote = Approval("approve", "r_1", "statement", "dora", f"fine{hostile}", 5)
+    story = told(
+        Notice("t_1", "NOTICE", "00000", "it waits", approval=asked),
+        Notice("t_1", "NOTICE", "00000", "`dora` agreed", approval=vote),
+        Executed("t_1", 2, 1, request="r_1"),
+    )
+    assert story[0] == "    +0.000s t_1 request r_1 ASKED: it waits"
+    assert story[1:5] == [
+        "            by: ann",
+        "            of: 2 of dba",
+        "            until: 1970-01-01 00:15:00 UTC",
+        "            │ DELETE",
+    ]
+    assert "    +0.000s t_1 request r_1 APPROVE: `dora` agreed" in story
+    assert any(line.startswith("            said: fine") for line in story)
+    assert story[-1] == "    +0.000s t_1 #2 runs #1, request r_1"
+    assert all(map(harmless, story))
