@@ -49,8 +49,8 @@ def essence(request: RequestView) -> Facts:
         ("reason", visible_prose(request.reason)),
         ("ticket", visible(request.ticket)),
         ("session", request.session),
-        ("statement", visible(request.statement) if request.kind == "statement" else ""),
-        ("beware", "\n".join(_warnings(request.statement)) if request.kind == "statement" else ""),
+        ("statement", visible(request.statement)),
+        ("beware", "\n".join(_warnings(request.statement))),
         ("does", "\n".join(_effects(request.effects))),
         ("rows", _rows(request.effects)),
     )

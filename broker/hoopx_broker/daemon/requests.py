@@ -62,18 +62,22 @@ class Requests(Struct, frozen=True):
         return await self.opening.ask_to_extend(asked, who)
 
     async def listed(self, who: Principal, query: Mapping[str, str], wait: int, since: int) -> Listed:
-        """With `wait`, when something happened after journal number `since` that changed the list, or time is over."""
-        # The number first: what happens while the list is made is told once more, and never missed.
+        """With `wait`, when something happened after journal number `since` that changed the list, or time is over.
+
+        Of what is told, the number is read before the list: what happens between them is told twice, never missed. Of
+        what is compared with, it is read after: nothing that the caller was not told is taken for known.
+        """
+        before = await self._found(who, query) if wait else ()
         cursor = await self.services.desk.changes(-1, 0)
-        found = await self._found(who, query)
+        if not wait or cursor != since:
+            return Listed(await self._found(who, query), cursor)
         end = self.services.steady() + wait
-        while cursor == since and (left := end - self.services.steady()) > 0:
-            newest = await _while_it_runs(self.services.desk.changes(cursor, left))
-            before, found = found, await self._found(who, query)
-            cursor = newest
-            if found == before:
-                since = cursor  # something of others
-        return Listed(found, cursor)
+        while (left := end - self.services.steady()) > 0:
+            cursor = await _while_it_runs(self.services.desk.changes(cursor, left))
+            found = await self._found(who, query)
+            if found != before:  # else it was something of others
+                return Listed(found, cursor)
+        return Listed(before, cursor)
 
     async def _found(self, who: Principal, query: Mapping[str, str]) -> tuple[RequestView, ...]:
         desk, limit = self.services.desk, number(query, "limit", MAX_LISTED) or DEFAULT_LISTED
