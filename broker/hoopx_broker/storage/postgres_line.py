@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import psycopg
@@ -12,7 +13,7 @@ import structlog
 from hoopx_broker.storage import notices
 from hoopx_broker.storage.notices import Notices
 from hoopx_broker.storage.postgres_errors import said
-from hoopx_broker.storage.postgres_login import SETTINGS, parameters_of
+from hoopx_broker.storage.postgres_login import SETTINGS, parameters_of, sever
 from hoopx_broker.terms.settings import StateUrl
 
 RawLine: TypeAlias = "psycopg.AsyncConnection[tuple[Any, ...]]"
@@ -36,6 +37,8 @@ class Line:
         self._on_up: Hook | None = None
         self._on_beat: Hook | None = None
         self._task: asyncio.Task[None] | None = None
+        self._raw: RawLine | None = None
+        self._is_asking = False
 
     def start(self) -> None:
         """Safe to repeat."""
@@ -48,6 +51,8 @@ class Line:
 
     async def close(self) -> None:
         if self._task is not None:
+            if self._raw is not None and self._is_asking:
+                sever(self._raw)
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -77,7 +82,8 @@ class Line:
 
     async def _begin(self, raw: RawLine) -> None:
         """First heard, then looked at, so that nothing falls in between."""
-        async with asyncio.timeout(ANSWER_SECONDS):
+        self._raw = raw
+        with self._limit(raw):
             await raw.execute(SETTINGS)
             await raw.execute(f"LISTEN {CHANNEL}")
             if self._on_up is not None:
@@ -86,13 +92,24 @@ class Line:
 
     async def _go_on(self, raw: RawLine) -> None:
         while True:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            with self._limit(raw):
                 if self._on_beat is not None:
                     await self._on_beat(raw)
                 else:
                     await raw.execute("SELECT 1")
             async for notify in raw.notifies(timeout=BEAT_SECONDS):  # with what came while others were asked
                 self._hear(notify)
+
+    @contextmanager
+    def _limit(self, raw: RawLine) -> Iterator[None]:
+        """Cut it when there is no answer: psycopg, when cancelled, would ask a silent server to cancel, and wait."""
+        alarm = asyncio.get_running_loop().call_later(ANSWER_SECONDS, sever, raw)
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking = False
+            alarm.cancel()
 
     def _hear(self, notify: psycopg.Notify) -> None:
         told = notices.unwrapped(notify.payload)

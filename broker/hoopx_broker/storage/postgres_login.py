@@ -85,7 +85,7 @@ class _Truth(psycopg.adapt.Dumper):
         return self.dump(obj)
 
 
-def sever(raw: Raw) -> None:
+def sever(raw: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     """Cut it under whoever waits for it, in another thread. Closing it is still theirs."""
     with suppress(OSError, psycopg.Error):
         descriptor = os.dup(raw.pgconn.socket)

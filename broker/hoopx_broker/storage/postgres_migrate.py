@@ -48,7 +48,8 @@ def bring_up_to_date(where: StateUrl, migrations: Sequence[Migration]) -> None:
             raise
         hint = trouble.hint
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            hint = "run `hoopx broker migrate` with a role that owns the schema `hoopx` (docs/state.md)"
+            hint = "have the owner of the schema `hoopx` run `hoopx broker migrate`, and give this role its rights"
+            hint += ": docs/state.md lists them"
         raise StateUnusable(trouble.message, hint) from error
     finally:
         raw.close()

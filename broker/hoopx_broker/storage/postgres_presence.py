@@ -134,12 +134,12 @@ class PostgresPresence:
         self._entered.set()
 
     async def _lock(self, raw: RawLine) -> None:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            while True:
-                row = await (await raw.execute(_TAKE_LOCK, (_name(self._id),))).fetchone()
-                if row == (True,):
-                    return
-                await asyncio.sleep(LOOK_SECONDS)
+        """Within the limit of the line: its former self has been told to let go."""
+        while True:
+            row = await (await raw.execute(_TAKE_LOCK, (_name(self._id),))).fetchone()
+            if row == (True,):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _see_to_it(self) -> None:
         while True:
