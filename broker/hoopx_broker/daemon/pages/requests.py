@@ -21,7 +21,6 @@ from hoopx_broker.daemon.pages.part import doing_of, part_of
 from hoopx_broker.daemon.pages.signing_in import SigningIn
 from hoopx_broker.daemon.pages.trouble import in_pages
 from hoopx_broker.daemon.requests import Requests
-from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.visiting.visits import Visit, is_form_of
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError
 from hoopx_broker.terms.ids import RequestId
@@ -47,14 +46,6 @@ class Pages(Struct, frozen=True):
             Route("/requests/{id}", in_pages(paper, self._show), methods=["GET"]),
             Route("/requests/{id}", in_pages(paper, self._answer), methods=["POST"]),
         ]
-
-    async def visitor(self, request: Request) -> Identity | Response:
-        """Who is signed in, as they count by now; else the page that asks them to sign in and brings them back.
-
-        For any route that needs a person. It proves no form: `own_form` and `is_form_of` do that.
-        """
-        visit = await self.signing_in.visit(request)
-        return visit.identity if visit is not None else self.signing_in.ask(request)
 
     async def _home(self, request: Request) -> Response:
         return self.signing_in.paper.onward("/requests")
