@@ -50,7 +50,8 @@ def test_psql_waits_with_a_notice_until_somebody_approves(stage: Stage) -> None:
     command, before = clients.psql("SELECT count(*) FROM payments"), stage.minted()
     with native.running(stage, GUARDED, command, PGOPTIONS="-c hoopx.reason=month\\ end") as client:
         request = asked(client)
-        assert "NOTICE:  this session waits for 1 of `dba`: request" in client.err
+        assert re.search(r"NOTICE:  this session waits for 1 of `dba` until \S+ \S+ UTC: request", client.err)
+        assert f"/requests/{request}" in client.err
         assert stage.minted() <= before
         shown = stage.hoopx("approve", request, who="dora").fine()
         assert "month end" in shown.err + shown.out

@@ -13,8 +13,10 @@ from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Pass, Passes, is_pass
 from hoopx_broker.identity.verify import Gate
+from hoopx_broker.session.approving import how_to_approve
 from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.database_session import of_database
+from hoopx_broker.session.leasing import moment
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Applicant
@@ -250,10 +252,10 @@ class NativeClient(asyncio.Protocol):
         pump.client_says(guest.startup)
 
     def _tell_to_wait(self, waiting: Waiting) -> None:
-        text = f"this session waits for {people_of(waiting.approvers)}: request `{waiting.request}`"
-        self._transport.write(
-            messages.notice(text, waiting.reason, f"an approver runs `hoopx approve {waiting.request}`")
-        )
+        until = moment(waiting.expires_at)
+        text = f"this session waits for {people_of(waiting.approvers)} until {until}: request `{waiting.request}`"
+        hint = how_to_approve(waiting.request, waiting.link)
+        self._transport.write(messages.notice(text, waiting.reason, hint))
 
     def _refuse(self, refusal: Unwelcome) -> None:
         if not self._transport.is_closing():
