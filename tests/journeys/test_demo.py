@@ -25,7 +25,7 @@ SHOWN = (
     r"Ada Quill\s+\| \*{5}\s+\| \*{5}",
     r"rule `no-ddl-in-prod` forbids this statement",
     r"rule `no-unbounded-write` forbids this statement",
-    r"somebody else has to decide it",
+    r"it is decided by somebody else",
     r"request r_\w+ is approved",
     r"rule `agents-analytics-only` forbids",
     r"claude on behalf of ann",
