@@ -68,6 +68,9 @@ def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> N
     if kit.out.form is Form.TABLE:
         kit.out.fields(everything(asked, past_of(kit, asked)))
     is_asking = not is_sure and asked.state == "waiting" and sys.stdin.isatty()
+    if is_asking and kit.out.form is Form.JSON:  # a person is asked, so a person is shown it
+        for name, value in everything(asked, past_of(kit, asked)):
+            kit.out.insist(f"{name}: {value}")
     if is_asking and not _agrees(kit, verdict):
         raise BadInput("nothing was decided", f"run `hoopx {verdict} {id_} --yes` to vote without being asked")
     voted = kit.api.vote(id_, verdict, comment)

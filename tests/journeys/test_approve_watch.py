@@ -179,3 +179,21 @@ def test_only_what_changed_is_painted(stage: ApprovalsStage, watched: Screen) ->
     painted = watched.heard[begun:]
     assert b"\x1b[2J" not in painted
     assert b"q quit" not in painted, "the line of keys had not changed"
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "json"]])
+def test_whoever_is_asked_is_shown_it_first(stage: ApprovalsStage, options: list[str]) -> None:
+    request = asked(stage, f"shown {options}")
+    environ = stage.environment("dora", TERM="xterm", LANG="C.UTF-8")
+    terminal = pexpect.spawn(
+        str(HOOPX), ["approve", request, *options], env=environ, timeout=LIMIT, dimensions=(40, 120)
+    )
+    terminal.expect_exact("a session on payments-prod")
+    terminal.expect_exact("shown")
+    terminal.expect_exact("approve this? [y/N] ")
+    terminal.sendline("n")
+    terminal.expect_exact("nothing was decided")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 2
+    stage.hoopx("requests", "cancel", request).fine()
