@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from hoopx_broker.storage import postgres, postgres_migrate
 from hoopx_broker.storage.connection import Connection
@@ -32,8 +32,9 @@ def names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(f"SELECT id FROM {GUESTS} ORDER BY id")]
 
 
-def add(connection: Connection, name: str) -> None:
-    connection.execute(f"INSERT INTO {GUESTS} (agent, id, expires_at) VALUES ('', ?, 1)", (name,))
+def add(connection: Connection, *those: str) -> None:
+    for name in those:
+        connection.execute(f"INSERT INTO {GUESTS} (agent, id, expires_at) VALUES ('', ?, 1)", (name,))
 
 
 def on_stores(count: int, where: StateUrl, scene: Callable[..., Awaitable[None]]) -> None:
@@ -50,9 +51,11 @@ def on_stores(count: int, where: StateUrl, scene: Callable[..., Awaitable[None]]
 
 def through(where: StateUrl, cable: Cable) -> StateUrl:
     """In the clear, so that the cable can read along."""
-    said = conninfo_to_dict(where.url.reveal()) | {"port": cable.port, "sslmode": "disable"}
-    said.pop("sslrootcert")
-    return StateUrl(Secret(make_conninfo(**said)), where.shown)
+    return changed(where, port=str(cable.port), sslmode="disable", sslrootcert="")
+
+
+def changed(where: StateUrl, **changes: str) -> StateUrl:
+    return StateUrl(Secret(make_conninfo(where.url.reveal(), **changes)), where.shown)
 
 
 def test_brokers_that_count_at_once_never_count_the_same(state_url: StateUrl) -> None:
@@ -81,7 +84,7 @@ def test_nobody_leaves_on_the_strength_of_somebody_who_leaves_too(state_url: Sta
             connection.execute(f"DELETE FROM {GUESTS} WHERE id = ?", (name,))
 
     async def scene(one: Store, two: Store) -> None:
-        await one.run(lambda c: [add(c, name) for name in ("ann", "bob")])
+        await one.run(lambda c: add(c, "ann", "bob"))
         await asyncio.gather(one.run(lambda c: leave(c, "ann")), two.run(lambda c: leave(c, "bob")))
         assert len(await one.run(names)) == 1
         assert len(attempts) > 2, "one of them had to look again"
@@ -194,7 +197,8 @@ def test_what_is_told_is_heard_everywhere_after_the_commit_and_not_without(state
         await until(lambda: all(None in each for each in heard.values()))  # whatever was told before is looked for
         with pytest.raises(KeyError):
             await one.run(told_in_vain)
-        await one.run(lambda c: (add(c, "ann"), c.tell("guests", "ann"), c.tell("others", "bob")))
+        await one.run(lambda c: c.tell("guests", "ann"))
+        await one.run(lambda c: c.tell("others", "bob"))
         await until(lambda: all("ann" in each for each in heard.values()))
         assert heard == {"one": [None, "ann"], "two": [None, "ann"]}, "each once, to its own broker as well"
 
@@ -311,9 +315,8 @@ def test_a_state_that_cannot_be_opened_says_why_and_what_to_do(
     state_url: StateUrl, change: dict[str, str], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_migrate, "START_SECONDS", 0.1)
-    said = conninfo_to_dict(state_url.url.reveal()) | change
     with pytest.raises(StateUnusable, match=why) as refused:
-        opened(StateUrl(Secret(make_conninfo(**said)), state_url.shown))
+        opened(changed(state_url, **change))
     assert refused.value.hint
     assert SUPERUSER_PASSWORD not in f"{refused.value} {refused.value.__cause__!r}"
     assert "not-it" not in f"{refused.value} {refused.value.__cause__!r}"
@@ -323,8 +326,7 @@ def test_a_nul_is_the_callers_mistake(state_url: StateUrl) -> None:
     async def scene(store: Store) -> None:
         with pytest.raises(BadInput, match="NUL"):
             await store.run(lambda c: add(c, "a\0nn"))
-        for odd in ("'; DROP TABLE guests; --", "%s %(x)s ?", "\\", "Zoë\u202e", '"', "$$"):
-            await store.run(lambda c, odd=odd: add(c, odd))
+        await store.run(lambda c: add(c, "'; DROP TABLE guests; --", "%s %(x)s ?", "\\", "Zoë\u202e", '"', "$$"))
         assert len(await store.run(names)) == 6
 
     on_stores(1, state_url, scene)
