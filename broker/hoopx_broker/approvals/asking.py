@@ -17,7 +17,8 @@ from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Ask
 
 MAX_WAIT = 7 * 24 * 3600.0  # longer than a week nobody remembers what they asked for
-MAX_WAITING = 50  # requests of one requester: more is a script gone wild, and it buries the others
+# Requests of one requester. All streams of a session may be held at once; more is a script gone wild.
+MAX_WAITING = 250
 MAX_UNREVIEWED = 1_000  # whoever reviews them reads them all
 
 
