@@ -11,7 +11,7 @@ from hoopx_broker.approvals import docket, journal
 from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.approvals import Happening
-from tests.races.arena import Arena
+from tests.races.arena import ACCOUNTS, Arena
 from tests.races.judges import broken_laws
 from tests.races.race import Race
 
@@ -33,11 +33,19 @@ async def run(arena: Arena, races: int, told: Callable[[str], None] = lambda _: 
             if laws := broken_laws(race, filed.view, happened):
                 raise RaceLost(f"{race.matter.statement}: {'; '.join(laws)}\n{filed.view}\n{happened}")
             ends[f"{'glass ' if filed.view.glass else ''}{filed.view.state}{_reviewed(filed)}"] += 1
+        await _look_at_glass(arena, crowd)
         arena.now += LONG
         if begin // CROWD % 250 == 249:
             told(f"{begin + len(crowd)} races, {_spoken(ends)}")
     await arena.store.run(journal.check_journal)
     return ends
+
+
+async def _look_at_glass(arena: Arena, crowd: list[Race]) -> None:
+    """Nobody breaks more than somebody looks at."""
+    for race in crowd:
+        if race.is_glass and (await arena.desks[0].get(race.request)).review == "open":
+            await arena.desks[0].review(race.request, ACCOUNTS["dee"], "object", "after the race")
 
 
 def _found(crowd: list[Race]) -> Callable[[Connection], list[tuple[Filed, tuple[Happening, ...]]]]:

@@ -63,6 +63,8 @@ class Desk:
         self._ids = ids
         self._house = House(Persons(accounts), link, hear)
         self._bells = Bells()
+        # All transactions of a desk touch the journal's end: side by side they would only be in each other's way.
+        self._turn = asyncio.Lock()
         store.subscribe(TOPIC, self._hear)
 
     async def ask(
@@ -251,7 +253,8 @@ class Desk:
                 connection.tell(TOPIC, touched)
             return result
 
-        return await self._store.run(whole)
+        async with self._turn:
+            return await self._store.run(whole)
 
     def _hear(self, request: str | None) -> None:
         """Something happened to a request, here or at another broker; or, for None, may have happened to any."""
