@@ -65,6 +65,7 @@ canaries: environment
 # Ten minutes on a file; on PostgreSQL as many take hours, so say how many.
 races: environment
 	@.ci/in-memory $(VENV)/python -m tests.races $(ARGS)
+	@.ci/in-memory $(VENV)/python -m tests.races.takeover
 
 # uv resolves for every platform and Python version at once, which pip cannot.
 # It reads no pip configuration, so pip's own index is handed on.

@@ -13,7 +13,7 @@ import pytest
 from hoopx_broker.credentials import ledger
 from hoopx_broker.storage import brokers, postgres, postgres_line, postgres_presence
 from hoopx_broker.storage.brokers import Place, Presence
-from hoopx_broker.storage.errors import StateFailed
+from hoopx_broker.storage.errors import StateFailed, StateUnusable
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.settings import StateUrl
 from tests.peers.cable import Cable, cable_to
@@ -185,6 +185,22 @@ def test_two_that_find_one_gone_agree_on_who_takes_over(state_url: StateUrl, cab
         assert sorted(took) == [f"l_{number}" for number in range(8)], "each by one of them"
 
     played(scene, (through(state_url, cable), Place("a")), (state_url, Place("b")), (state_url, Place("c")))
+
+
+@pytest.mark.parametrize(("off", "way"), [(30.0, "ahead of"), (-30.0, "behind")])
+def test_a_clock_that_is_off_keeps_a_broker_out(
+    state_url: StateUrl, off: float, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = time.time
+    monkeypatch.setattr(postgres_presence.time, "time", lambda: right() + off)
+
+    async def scene() -> None:
+        store = await Store.open(state_url)
+        with pytest.raises(StateUnusable, match=f"30 s {way} that of the state's server"):
+            await store.join(Place("a"), Joined(store).lose)
+        await store.close()
+
+    asyncio.run(scene())
 
 
 def test_the_one_broker_on_a_file_knows_that_all_before_it_are_gone(tmp_path: Path) -> None:

@@ -14,28 +14,33 @@ MAX_CLIENTS = 8  # programs of one person
 
 
 class Memberships:
-    """In memory: after a restart a token counts for what it says until a newer one comes."""
+    """In memory; `SharedGroups` brings what other brokers heard, and what was heard before a restart."""
 
     def __init__(self) -> None:
         self._newest: OrderedDict[tuple[str, str], dict[str, Identity]] = OrderedDict()
 
-    def learn(self, identity: Identity) -> None:
-        """Of people alone: two jobs of one name may run side by side with different claims."""
+    def learn(self, identity: Identity) -> bool:
+        """Of people alone: two jobs of one name may run side by side with different claims.
+
+        True where it is news: the first word of a person by this program, or another than the one before.
+        """
         if identity.who.kind != "human":
-            return
-        by_client = self._newest.setdefault(_person(identity), {})
-        self._newest.move_to_end(_person(identity))
+            return False
+        by_client = self._newest.setdefault(person_of(identity), {})
+        self._newest.move_to_end(person_of(identity))
         known = by_client.get(identity.client)
-        if known is None or known.issued_at < identity.issued_at:
+        is_newest = known is None or known.issued_at < identity.issued_at
+        if is_newest:
             by_client[identity.client] = identity
         if len(by_client) > MAX_CLIENTS:
             del by_client[min(by_client, key=lambda client: by_client[client].issued_at)]
         if len(self._newest) > MAX_PEOPLE:
             self._newest.popitem(last=False)
+        return known is None or (is_newest and set(known.who.groups) != set(identity.who.groups))
 
     def newest(self, identity: Identity) -> Identity:
         """The newest that was heard of the same person, by any program of theirs; this one where it is that."""
-        known = self._newest.get(_person(identity), {}).values()
+        known = self._newest.get(person_of(identity), {}).values()
         return max((identity, *known), key=lambda each: each.issued_at)
 
     def lost(self, identity: Identity) -> frozenset[str]:
@@ -44,7 +49,7 @@ class Memberships:
         An agent's token does not tell by which program its human lent it: there all that are newer must agree.
         """
         newer = [
-            each for each in self._newest.get(_person(identity), {}).values() if each.issued_at > identity.issued_at
+            each for each in self._newest.get(person_of(identity), {}).values() if each.issued_at > identity.issued_at
         ]
         said = [groups_lost(identity, each) for each in newer]
         if identity.who.on_behalf_of is not None and said:
@@ -66,7 +71,7 @@ def groups_lost(before: Identity, now: Identity) -> frozenset[str]:
 
     A job's are not compared: two jobs of one name may run side by side with different claims.
     """
-    if _person(before) != _person(now):
+    if person_of(before) != person_of(now):
         return frozenset()
     if now.issued_at <= before.issued_at or now.who.kind != "human" or before.who.kind == "job":
         return frozenset()
@@ -84,8 +89,11 @@ def human_of(identity: Identity) -> str:
     return identity.who.on_behalf_of or identity.who.user
 
 
-def _person(identity: Identity) -> tuple[str, str]:
-    """Where tokens come without `sub`, people are told apart by their names: nobody's groups are everybody's."""
+def person_of(identity: Identity) -> tuple[str, str]:
+    """Whose groups they are: the issuer, and the human there.
+
+    Where tokens come without `sub`, people are told apart by their names: nobody's groups are everybody's.
+    """
     login = identity.login
     return login.issuer, login.subject or f"\n{human_of(identity)}"  # no subject has a line break
 

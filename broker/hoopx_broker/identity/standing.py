@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.memberships import Memberships
+from hoopx_broker.identity.shared_groups import SharedGroups
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 
@@ -46,12 +47,14 @@ class Standing:
         self._held: dict[tuple[Kind, str, str], Revocation] = {}
         self._listeners: list[Callable[[], None]] = []
         self.memberships = Memberships()
+        self.groups = SharedGroups(store, clock, self.memberships)
 
     @classmethod
     async def load(cls, store: Store, clock: Callable[[], float]) -> Standing:
         standing = cls(store, clock)
         await standing._look()
         store.follow(TOPIC, standing._look)
+        standing.groups = await SharedGroups.load(store, clock, standing.memberships)
         return standing
 
     def on_change(self, listener: Callable[[], None]) -> None:

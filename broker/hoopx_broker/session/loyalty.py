@@ -15,6 +15,7 @@ class Loyalty:
         self._sessions = sessions
         self._standing = standing
         standing.on_change(self._look_at_standing)
+        standing.groups.on_news(self._look_at_groups)
 
     def _look_at_standing(self) -> None:
         for session in self._sessions.all():
@@ -29,12 +30,15 @@ class Loyalty:
 
         Gives the identity as it counts itself, where a newer one was heard before.
         """
-        self._standing.memberships.learn(identity)
+        self._standing.groups.learn(identity)
+        self._look_at_groups(identity)
+        return self._standing.memberships.as_now(identity)
+
+    def _look_at_groups(self, identity: Identity) -> None:
         for session in self._sessions.all():
             lost = groups_lost(session.identity, identity)
             if lost:
                 session.end_soon(f"`{human_of(identity)}` is not in {listed(lost)} any more")
-        return self._standing.memberships.as_now(identity)
 
 
 def lost_by_renewal(before: Identity, identity: Identity) -> str:

@@ -6,9 +6,9 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -35,6 +35,9 @@ THREADS = 4  # transactions of one broker at once; each has a connection of its 
 RUN_SECONDS = 10.0  # the longest that a transaction may take with all its attempts: people wait for it
 GRACE_SECONDS = 2.0  # for a thread to notice that its connection was cut
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.25  # seconds before another attempt, up to all of it left to chance
+
+
+TURN = (0x686F6F70, 0x78000002)  # beside the lock of the migrations
 
 
 class PostgresConnection:
@@ -177,22 +180,25 @@ class PostgresEngine:
     # From here on in a thread.
 
     def _do(self, call: _Call) -> Any:
-        pause = FIRST_PAUSE
+        pause, is_in_turn = FIRST_PAUSE, False
         while True:
             call.check()
             try:
-                return self._attempt(call)
+                return self._attempt(call, is_in_turn)
             except psycopg.Error as error:
+                # Whoever was stopped with the turn in hand must not keep it from all others.
+                is_in_turn = not isinstance(error, psycopg.errors.LockNotAvailable)
                 if not is_passing(error) or time.monotonic() + pause > call.ends_at:
                     raise self._failed(error) from error
             time.sleep(random.uniform(0, pause))
             pause = min(LONGEST_PAUSE, pause * 2)
 
-    def _attempt(self, call: _Call) -> Any:
+    def _attempt(self, call: _Call, is_in_turn: bool) -> Any:
         raw = self._connected(call)
         call.use(raw)
         try:
-            return self._transact(raw, call)
+            with _turn(raw) if is_in_turn else nullcontext():
+                return self._transact(raw, call)
         finally:
             call.use(None)
             self._put_back(raw)
@@ -260,6 +266,19 @@ class PostgresEngine:
 
     def _failed(self, error: psycopg.Error) -> Exception:
         return trouble_of(error, self._where) or error
+
+
+@contextmanager
+def _turn(raw: Raw) -> Iterator[None]:
+    """Those that were in each other's way go on one after another: at once they would be in it again, and again."""
+    raw.execute("SELECT pg_advisory_lock(%s, %s)", TURN)
+    try:
+        yield
+    finally:
+        try:
+            raw.execute("SELECT pg_advisory_unlock(%s, %s)", TURN)
+        except psycopg.Error:
+            raw.close()
 
 
 def _see_that_it_goes_on(raw: Raw) -> None:

@@ -25,6 +25,7 @@ Run = Callable[[Callable[[Connection], T]], Awaitable[T]]
 
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.25
+MAX_OFF_SECONDS = 5.0  # between the clocks of this machine and of the database
 
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
 _ENTER = f"""
@@ -55,6 +56,7 @@ class PostgresPresence:
         self._shown_at = time.monotonic()
         self._up_at = time.monotonic()
         self._is_ending = False
+        self._clock_off = 0.0
         self._entered = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
@@ -75,6 +77,12 @@ class PostgresPresence:
                 "see that its role may write the table `brokers`, and that nothing stands between it and its server "
                 "that shares connections: a pooler will not do (docs/state.md)",
             ) from None
+        if self._clock_off:
+            way = "ahead of" if self._clock_off > 0 else "behind"
+            raise StateUnusable(
+                f"the clock of this machine is {abs(self._clock_off):.0f} s {way} that of the state's server",
+                "set both by the same time server (NTP)",
+            )
         self._watch = asyncio.get_running_loop().create_task(self._see_to_it(), name="state presence")
 
     async def close(self) -> None:
@@ -119,6 +127,7 @@ class PostgresPresence:
 
     async def _enter(self, raw: RawLine) -> None:
         """The lock first: whoever sees the row finds it locked."""
+        await self._compare_clocks(raw)
         if self._former:
             await raw.execute(_LEAVE, (self._former,))
             # In nobody's name, so that this broker hears it as well.
@@ -132,6 +141,14 @@ class PostgresPresence:
             return
         self._locked = self._id
         self._entered.set()
+
+    async def _compare_clocks(self, raw: RawLine) -> None:
+        """Ends of approvals and leases are told by the brokers' clocks; those that differ would quarrel about them."""
+        row = await (await raw.execute(f"SELECT {_NOW}")).fetchone()
+        off = time.time() - row[0] if row is not None else 0.0
+        self._clock_off = off if abs(off) > MAX_OFF_SECONDS else 0.0
+        if self._clock_off:
+            _log.error("broker.clock_is_off", seconds=round(off, 1))
 
     async def _lock(self, raw: RawLine) -> None:
         """Within the limit of the line: its former self has been told to let go."""

@@ -62,11 +62,15 @@ class Store:
         self._engine.listen()
         return self._notices.subscribe(topic, heard)
 
-    def follow(self, topic: str, look: Look) -> None:
-        """Have `look` run whenever `topic` was told of, or something may have been missed, until this is closed."""
+    def follow(self, topic: str, look: Look) -> Callable[[], None]:
+        """Have `look` run whenever `topic` was told of, or something may have been missed, until this is closed.
+
+        Where it fails it is run again. Gives what has it run for another reason.
+        """
         following = Following(topic, look)
         self._followings.append(following)
         self.subscribe(topic, following.hear)
+        return lambda: following.hear(None)
 
     async def join(self, place: Place, on_lost: OnLost) -> Presence:
         """Be one of the brokers on this state from now on. Raises `StateUnusable`.

@@ -19,3 +19,15 @@ ALTER TABLE sessions ADD COLUMN unsealed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sessions_unsealed ON sessions (unsealed) WHERE unsealed = 1;
 -- Why the broker that has it is to end it.
 ALTER TABLE sessions ADD COLUMN end_asked TEXT NOT NULL DEFAULT '';
+
+-- What the newest token of a person and program said of their groups. No token, and nothing that proves one.
+CREATE TABLE identity_groups (
+    issuer TEXT NOT NULL,
+    person TEXT NOT NULL,
+    client TEXT NOT NULL,
+    issued_at REAL NOT NULL,
+    told_at REAL NOT NULL,
+    identity TEXT NOT NULL, -- JSON
+    PRIMARY KEY (issuer, person, client)
+);
+CREATE INDEX identity_groups_by_time ON identity_groups (told_at);
