@@ -16,7 +16,8 @@ from hoopx_broker.api.messages import Listed, Review, SessionView
 from hoopx_broker.daemon.requests import BRIEF, Requests
 from hoopx_broker.terms.errors import BadInput, Denied, Unknown, Unreachable
 from hoopx_broker.terms.ids import RequestId
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
+from hoopx_broker.terms.rulings import Allow, Deny, Ruling
 from tests.unit.approvals_stage import ANN, BOB, CID, DELETION, EVE, ONE_DBA, OPENING, TWO_DBAS, Play, Stage, player
 
 LONG = 50  # seconds; longer than any scene
@@ -29,13 +30,25 @@ def play(tmp_path: Path) -> Play:
 
 
 def room(stage: Stage, desk: Any = None) -> Requests:
-    """Over a desk; of sessions somebody had one."""
-    had = SessionView("s_1", "ann", "prod-db", "ended", 1)
+    """Over a desk; of sessions somebody had three, and nobody may look at those of others on `hr-db`."""
+    had = [
+        SessionView(f"s_{number}", "ann", on, "ended", 1) for number, on in enumerate(("prod-db", "hr-db", "dev-db"))
+    ]
 
     async def listed(**_: object) -> list[SessionView]:
-        return [had]
+        return had
 
-    services: Any = SimpleNamespace(desk=desk or stage.desk, steady=time.monotonic, stored=SimpleNamespace(list=listed))
+    def may_view(who: Principal, target: str, owner: Owner) -> Ruling:
+        return Deny("it is private", "hr") if target == "hr-db" else Allow()
+
+    judge = SimpleNamespace(may_view_session=may_view)
+    services: Any = SimpleNamespace(
+        desk=desk or stage.desk,
+        steady=time.monotonic,
+        stored=SimpleNamespace(list=listed),
+        targets={name: name for name in ("prod-db", "hr-db", "dev-db")},
+        judge=lambda: judge,
+    )
     opening: Any = None
     return Requests(services, opening)
 
@@ -149,7 +162,7 @@ def test_the_past_tells_of_sessions_to_those_alone_who_may_decide(play: Play) ->
         request = await stage.asked(OPENING, ONE_DBA, BOT)
         earlier = await stage.asked(DELETION, ONE_DBA, ANN)
         seen = await room(stage).past(BOB, request)
-        assert ([one.id for one in seen.requests], [one.id for one in seen.sessions]) == ([earlier], ["s_1"])
+        assert ([one.id for one in seen.requests], [one.id for one in seen.sessions]) == ([earlier], ["s_0", "s_2"])
         assert (await room(stage).past(BOT, request)).sessions == ()
         assert (await room(stage).past(BOT, request)).requests == ()
         with pytest.raises(Denied, match="none of these groups"):

@@ -9,7 +9,17 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Listed, Past, RequestView, Review, Vote
+from hoopx_broker.api.messages import (
+    AskFor,
+    AskToExtend,
+    AskToUnmask,
+    Listed,
+    Past,
+    RequestView,
+    Review,
+    SessionView,
+    Vote,
+)
 from hoopx_broker.approvals.matter import speaks_for
 from hoopx_broker.approvals.refusals import unknown
 from hoopx_broker.seams.judge import Circumstances
@@ -19,7 +29,7 @@ from hoopx_broker.session.services import Services, target_for
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, Unknown, Unreachable
 from hoopx_broker.terms.ids import RequestId
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 
 T = TypeVar("T")
@@ -29,6 +39,7 @@ MAX_POLL_SECONDS = 50
 DEFAULT_LISTED, MAX_LISTED = 50, 1_000
 BRIEF = 500  # characters of a statement where it is one of many
 MAX_PAST = 20  # an approver glances at them
+MAX_LOOKED_THROUGH = 200  # for sessions that an approver may know of
 MAX_DIGITS = 18  # what SQLite and PostgreSQL count in
 
 
@@ -102,8 +113,15 @@ class Requests(Struct, frozen=True):
         asked = await self.services.desk.past(id_, who)
         if await self.services.desk.objections([id_], who):
             return Past(asked[:MAX_PAST])
-        had = await self.services.stored.list(user=view.on_behalf_of or view.requester, limit=MAX_PAST)
-        return Past(asked[:MAX_PAST], tuple(had))
+        had = await self.services.stored.list(user=view.on_behalf_of or view.requester, limit=MAX_LOOKED_THROUGH)
+        seen = [each for each in had if each.target == view.target or self._may_view(who, each)]
+        return Past(asked[:MAX_PAST], tuple(seen[:MAX_PAST]))
+
+    def _may_view(self, who: Principal, session: SessionView) -> bool:
+        """What somebody had on other targets is told to those only who may look at it anyway."""
+        target = self.services.targets.get(session.target)
+        owner = Owner(session.user, session.on_behalf_of)
+        return target is not None and isinstance(self.services.judge().may_view_session(who, target, owner), Allow)
 
     async def journal(self, who: Principal, id_: RequestId) -> dict[str, tuple[Happening, ...]]:
         await self._seen(who, id_)
