@@ -263,7 +263,7 @@ class Court:
             return "" if await self._read_anew(said, hearing) == facts else _CHANGED
 
         policy, path = self._bench.judge().version, hearing.compass.bearings.sure_path
-        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed))
+        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed, self._kept.reveals(facts)))
         if isinstance(answer, Deny):
             return answer
         self._enter(self._now())  # people took their time

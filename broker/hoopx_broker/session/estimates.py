@@ -22,6 +22,7 @@ from hoopx_broker.terms.facts import StatementFacts
 PLAN_MILLISECONDS = 1_000
 _PLANNED = frozenset({"select", "insert", "update", "delete"})
 _OWN = "it uses functions, operators or types of the database's own, which planning might run"
+_TELLING = "it would tell of values that are masked in this session"
 # What of these relations is not PostgreSQL's own: what their rules, defaults, policies, indexes and constraints depend
 # on, the types of their columns but for enumerations, and tables that are elsewhere.
 _FOREIGN = """
@@ -70,7 +71,7 @@ class Estimate(Struct, frozen=True):
 
 async def estimate(connection: psycopg.AsyncConnection[Any], plea: Plea, canonical: str) -> Estimate:
     """In a transaction that may write nothing and is rolled back. Raises `psycopg.Error` where the connection fails."""
-    why = _why_not(plea.facts)
+    why = _TELLING if plea.reveals else _why_not(plea.facts)
     if why or plea.path is None or not canonical:
         return Estimate(unknown=why or "it is not sure what its names mean")
     if why := await _why_not_these(connection, plea.facts[0]):
