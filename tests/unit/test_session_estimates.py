@@ -25,6 +25,7 @@ from hoopx_broker.wire.effects import Judge
 from tests.peers.postgres import Postgres
 
 SCHEMA = "estimates_scene"
+INT = 23
 # Whatever runs one of these functions leaves a lock behind that no rollback takes back.
 MADE = f"""
 CREATE SCHEMA {SCHEMA};
@@ -117,15 +118,17 @@ class Scene:
         )
         self.login = DatabaseLogin(postgres.superuser, Secret(postgres.superuser_password))
 
-    def plea(self, text: str, facts: tuple[StatementFacts, ...], *parameters: bytes, reveals: bool) -> Plea:
+    def plea(self, text: str, facts: tuple[StatementFacts, ...], *parameters: bytes, kind: int, reveals: bool) -> Plea:
         async def unchanged() -> str:
             return ""
 
-        asked = Judge(text.encode(), True, parameters, (1,) * bool(parameters), (23,) * len(parameters))  # noqa: FBT003
+        asked = Judge(text.encode(), True, parameters, (kind == INT,), (kind,) * len(parameters))  # noqa: FBT003
         ask = Ask("look", ("r",), {"dba": 1})
         return Plea(asked, ask, facts, (SCHEMA,), lambda *_: None, unchanged, reveals)
 
-    async def act(self, *texts: str, parameters: tuple[bytes, ...] = (), reveals: bool = False) -> list[Estimate]:
+    async def act(
+        self, *texts: str, parameters: tuple[bytes, ...] = (), kind: int = INT, reveals: bool = False
+    ) -> list[Estimate]:
         """The estimates of some statements, and what is left behind by them: nothing."""
         crew, statements = Crew(_fail), StatementReader()
         reader = CatalogReader(self.target, self.login, crew, statements)
@@ -136,7 +139,7 @@ class Scene:
             for text in texts:
                 facts = read(text.encode())
                 assert not isinstance(facts, Unreadable)
-                plea = self.plea(text, compass.read(facts, catalog), *parameters, reveals=reveals)
+                plea = self.plea(text, compass.read(facts, catalog), *parameters, kind=kind, reveals=reveals)
                 found.append(await reader.estimate(plea, canonical(text.encode())))
                 assert self.locks() == 0, text
             return found
@@ -200,6 +203,14 @@ def test_what_planning_could_run_is_not_planned(scene: Scene) -> None:
     for text, estimate in zip(ATTACKS, asyncio.run(scene.act(*ATTACKS)), strict=True):
         assert estimate.rows is None, text
         assert estimate.unknown, text
+
+
+def test_the_type_that_a_client_gives_to_a_parameter_runs_nothing(scene: Scene) -> None:
+    """Whoever reads a value of a domain runs its checks, and of a type of the database's own, its input function."""
+    ((domain,),) = scene.postgres.sql(f"SELECT '{SCHEMA}.checked'::regtype::oid::int")
+    (estimate,) = asyncio.run(scene.act("SELECT * FROM plain WHERE id <= $1", parameters=(b"1",), kind=int(domain)))
+    assert estimate.rows is None
+    assert "planning might run" in estimate.unknown
 
 
 def test_what_would_tell_of_masked_values_is_not_planned(scene: Scene) -> None:
