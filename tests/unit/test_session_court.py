@@ -10,6 +10,7 @@ from hoopx_broker.masking.plan import OPEN
 from hoopx_broker.seams.judge import Consent
 from hoopx_broker.session.court import Bench, Court, Hearing
 from hoopx_broker.session.ground import Ground
+from hoopx_broker.session.plea import Plea
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Attribute, Catalog, Relation
 from hoopx_broker.terms.errors import BackendFailed
@@ -60,7 +61,8 @@ class Scene:
         self.catalog = catalog(shows_emails=False)
         self.is_down = False
         self.read = 0
-        bench = Bench(lambda: self.policy, reader, self._read, nobody, Ground(), lambda: self.now)
+        self.pleas: list[Plea] = []
+        bench = Bench(lambda: self.policy, reader, self._read, self._ask, Ground(), lambda: self.now)
         self.ann, self.bob = (
             Court(bench, Principal(name, "human"), SHOP, self.catalog).hear() for name in ("ann", "bob")
         )
@@ -70,6 +72,10 @@ class Scene:
         if self.is_down:
             raise BackendFailed("too many connections", "end some")
         return self.catalog
+
+    async def _ask(self, plea: Plea) -> Deny:
+        self.pleas.append(plea)
+        return await nobody()
 
     async def says(self, court: Hearing, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
@@ -134,6 +140,34 @@ def test_a_known_change_that_cannot_be_read_denies_and_an_unknown_one_waits() ->
             await scene.says(scene.ann, "select 2")
         scene.is_down = False
         assert isinstance(await scene.says(scene.ann, "select 2"), Passage)
+
+    play(act)
+
+
+COUNTED = {
+    "select count(*) from customers, payments where email like 'a%'": True,
+    "delete from payments where id in (select id from customers where email = 'eve@example.com')": True,
+    "delete from payments using innocent where contact < 'b'": True,
+    "update payments set id = 1 from customers where payments.id = customers.id": False,
+    "select email from customers, payments": False,
+    "delete from payments where note = 'eve@example.com'": False,
+}
+
+
+def test_people_are_told_no_number_of_rows_that_hidden_values_decide() -> None:
+    """Whoever asks sees it too, before anybody has agreed: as often as they like, of whatever value they like."""
+
+    async def act(scene: Scene) -> None:
+        scene.catalog = catalog(shows_emails=True)
+        scene.now += 60
+        for text in COUNTED:
+            await scene.says(scene.ann, text)
+        assert {plea.asked.text.decode(): plea.reveals for plea in scene.pleas} == COUNTED
+        scene.policy.hides, scene.policy.version = False, "2"
+        scene.pleas.clear()
+        for text in COUNTED:
+            await scene.says(scene.ann, text)
+        assert not any(plea.reveals for plea in scene.pleas)
 
     play(act)
 

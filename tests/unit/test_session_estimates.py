@@ -25,6 +25,7 @@ from hoopx_broker.wire.effects import Judge
 from tests.peers.postgres import Postgres
 
 SCHEMA = "estimates_scene"
+INT = 23
 # Whatever runs one of these functions leaves a lock behind that no rollback takes back.
 MADE = f"""
 CREATE SCHEMA {SCHEMA};
@@ -56,6 +57,13 @@ CREATE INDEX ON indexed ((ran(id, 1)));
 CREATE TABLE in_domain (id checked);
 CREATE TABLE bounded (id int CHECK (ran(id, 1)));
 CREATE VIEW looking AS SELECT id FROM plain WHERE id = ran();
+CREATE VIEW deeper AS SELECT id FROM looking;
+CREATE TABLE parent (id int);
+CREATE TABLE heir (CHECK (ran() = 1)) INHERITS (parent);
+CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF parted FOR VALUES FROM (1) TO (1000);
+CREATE INDEX ON part ((ran(id, 1)));
+CREATE VIEW parents AS SELECT id FROM parent;
 ANALYZE plain;
 """
 TESTED: dict[str, float] = {
@@ -79,6 +87,11 @@ ATTACKS = [
     "SELECT * FROM guarded",
     "SELECT * FROM indexed",
     "SELECT * FROM in_domain",
+    "SELECT * FROM deeper",
+    "SELECT * FROM parent WHERE id = 1",
+    "DELETE FROM parent WHERE id = 1",
+    "SELECT * FROM parents WHERE id = 1",
+    "SELECT * FROM parted WHERE id = 1",
     "SELECT 1::checked",
     "INSERT INTO bounded VALUES (1)",
     "SELECT set_config('a.b', 'c', false)",
@@ -105,15 +118,17 @@ class Scene:
         )
         self.login = DatabaseLogin(postgres.superuser, Secret(postgres.superuser_password))
 
-    def plea(self, text: str, facts: tuple[StatementFacts, ...], *parameters: bytes) -> Plea:
+    def plea(self, text: str, facts: tuple[StatementFacts, ...], *parameters: bytes, kind: int, reveals: bool) -> Plea:
         async def unchanged() -> str:
             return ""
 
-        asked = Judge(text.encode(), True, parameters, (1,) * bool(parameters), (23,) * len(parameters))  # noqa: FBT003
+        asked = Judge(text.encode(), True, parameters, (kind == INT,), (kind,) * len(parameters))  # noqa: FBT003
         ask = Ask("look", ("r",), {"dba": 1})
-        return Plea(asked, ask, facts, (SCHEMA,), lambda *_: None, unchanged)
+        return Plea(asked, ask, facts, (SCHEMA,), lambda *_: None, unchanged, reveals)
 
-    async def act(self, *texts: str, parameters: tuple[bytes, ...] = ()) -> list[Estimate]:
+    async def act(
+        self, *texts: str, parameters: tuple[bytes, ...] = (), kind: int = INT, reveals: bool = False
+    ) -> list[Estimate]:
         """The estimates of some statements, and what is left behind by them: nothing."""
         crew, statements = Crew(_fail), StatementReader()
         reader = CatalogReader(self.target, self.login, crew, statements)
@@ -124,7 +139,7 @@ class Scene:
             for text in texts:
                 facts = read(text.encode())
                 assert not isinstance(facts, Unreadable)
-                plea = self.plea(text, compass.read(facts, catalog), *parameters)
+                plea = self.plea(text, compass.read(facts, catalog), *parameters, kind=kind, reveals=reveals)
                 found.append(await reader.estimate(plea, canonical(text.encode())))
                 assert self.locks() == 0, text
             return found
@@ -190,6 +205,19 @@ def test_what_planning_could_run_is_not_planned(scene: Scene) -> None:
         assert estimate.unknown, text
 
 
+def test_the_type_that_a_client_gives_to_a_parameter_runs_nothing(scene: Scene) -> None:
+    """Whoever reads a value of a domain runs its checks, and of a type of the database's own, its input function."""
+    ((domain,),) = scene.postgres.sql(f"SELECT '{SCHEMA}.checked'::regtype::oid::int")
+    (estimate,) = asyncio.run(scene.act("SELECT * FROM plain WHERE id <= $1", parameters=(b"1",), kind=int(domain)))
+    assert estimate.rows is None
+    assert "planning might run" in estimate.unknown
+
+
+def test_what_would_tell_of_masked_values_is_not_planned(scene: Scene) -> None:
+    (estimate,) = asyncio.run(scene.act("DELETE FROM plain WHERE id <= 500", reveals=True))
+    assert (estimate.rows, estimate.unknown) == (None, "it would tell of values that are masked in this session")
+
+
 def test_a_cast_of_the_databases_own_between_the_lines_is_not_run(scene: Scene) -> None:
     scene.postgres.sql(
         f"CREATE TYPE {SCHEMA}.odd AS (a int);"
@@ -226,6 +254,11 @@ CHANGES = [
         "CREATE OR REPLACE FUNCTION ran() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 2; END'",
     ),
     ("SELECT * FROM guarded", "ALTER POLICY p ON guarded USING (true)"),
+    ("SELECT * FROM deeper", "CREATE OR REPLACE VIEW looking AS SELECT id FROM plain"),
+    (
+        "DELETE FROM parent",
+        "CREATE TRIGGER more BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION more()",
+    ),
     ("SELECT * FROM guarded", "ALTER TABLE guarded DISABLE ROW LEVEL SECURITY"),
 ]
 

@@ -34,8 +34,10 @@ class Catalog:
     def __init__(self) -> None:
         self.defined = "as ever"
         self.is_down = False
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def definitions(self, facts: tuple[StatementFacts, ...]) -> str:
+        self.meanwhile()
         if self.is_down:
             raise BackendFailed("the server is down", "look at it")
         return self.defined
@@ -149,6 +151,25 @@ def test_what_changed_while_people_decided_does_not_run_and_its_approval_is_gone
             assert isinstance(refused, Deny)
             assert why[change] in refused.reason
             assert await scene.stage.state(request) == "cancelled"  # type: ignore[arg-type]
+
+    play(tmp_path, act)
+
+
+def test_a_policy_that_comes_before_people_are_told_is_not_the_one_that_asks_them(tmp_path: Path) -> None:
+    """Two people may have to agree by it, or within other hours, and the ruling that is shown is of the one before."""
+
+    async def act(scene: Scene) -> None:
+        def change() -> None:
+            scene.version = "sha256:2"
+
+        scene.catalog.meanwhile = change
+        held = scene.held()
+        (request,) = await scene.waiting()
+        await scene.approve(request)
+        refused = await held
+        assert isinstance(refused, Deny)
+        assert "policy" in refused.reason
+        assert await scene.stage.state(request) == "cancelled"  # type: ignore[arg-type]
 
     play(tmp_path, act)
 

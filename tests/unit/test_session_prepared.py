@@ -12,7 +12,7 @@ from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Ask, Deny, Ruling
+from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import ColumnName, Target
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.court_scene import ANN, SHOP, Bookkeeper, with_reader
@@ -45,11 +45,35 @@ class Asking(Closed):
     ruling = Ask("look twice", ("twice",), {"dba": 1})
 
 
+class Forgetful(Bookkeeper):
+    """The same rules once more: whoever agreed by the version before has not agreed by this one."""
+
+    version = "4"
+
+
+class Lenient(Bookkeeper):
+    """As it was before anybody was to be asked."""
+
+    version = "0"
+
+    def statements(
+        self,
+        who: Principal,
+        target: Target,
+        facts: Sequence[StatementFacts],
+        circumstances: Circumstances,
+        hidden: Collection[ColumnName] | None = None,
+    ) -> Ruling:
+        return Allow(("reading",))
+
+
 class Scene:
     """A court whose policy can be replaced while statements stay prepared."""
 
     def __init__(self, reader: StatementReader, catalog: Catalog) -> None:
         self.policy: Bookkeeper = Bookkeeper()
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.answer: tuple[frozenset[str], str] | Deny = Deny("nobody was to be asked", "people")
         bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: 600.0)
         self._court = Court(bench, ANN, SHOP, catalog, Start("public"))
         self._catalog_now = catalog
@@ -62,8 +86,9 @@ class Scene:
     async def _catalog(self, before: Catalog | None) -> Catalog:
         return self._catalog_now
 
-    async def _people(self, *_: object) -> Deny:
-        return Deny("nobody was to be asked", "people")
+    async def _people(self, *_: object) -> tuple[frozenset[str], str] | Deny:
+        self.meanwhile()
+        return self.answer
 
     async def says(self, text: str) -> Passage | Deny:
         asked = Judge(text.encode(), executes=True)
@@ -114,6 +139,53 @@ def test_people_are_not_asked_about_a_bare_name() -> None:
         ruling = await scene.says("EXECUTE p")
         assert isinstance(ruling, Deny)
         assert "cannot be prepared by SQL" in ruling.reason
+
+    play(act)
+
+
+AGREED = frozenset({"dba"}), "r_1"
+
+
+def test_what_people_agreed_to_have_declared_is_what_its_name_runs_from_then_on() -> None:
+    """`payments` is what this policy asks about: the name stood for something else before."""
+
+    async def act(scene: Scene) -> None:
+        await scene.says("DECLARE c CURSOR WITH HOLD FOR SELECT 1")
+        scene.answer = AGREED
+        assert isinstance(await scene.says("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM payments"), Passage)
+        assert isinstance(await scene.says("FETCH ALL FROM c"), Passage), "that is what they agreed to"
+        meanings = scene.court.prepared.meant([executes("c")])
+        assert not isinstance(meanings, Deny)
+        assert [{use.name for use in each.tables} for each in meanings] == [set(), {"payments"}]
+        scene.policy = Forgetful()
+        assert isinstance(await scene.says("FETCH ALL FROM c"), Deny), "by another version, nobody has agreed"
+
+    play(act)
+
+
+def test_what_people_agreed_to_does_not_run_by_a_policy_that_is_newer_than_their_answer() -> None:
+    async def act(scene: Scene) -> None:
+        def change() -> None:
+            scene.policy = Forgetful()
+
+        scene.answer, scene.meanwhile = AGREED, change
+        ruling = await scene.says("SELECT * FROM payments")
+        assert isinstance(ruling, Deny)
+        assert "policy was changed" in ruling.reason
+
+    play(act)
+
+
+def test_an_agreement_to_one_cursor_is_none_to_what_else_was_prepared() -> None:
+    async def act(scene: Scene) -> None:
+        scene.policy = Lenient()
+        await scene.says("PREPARE c AS SELECT * FROM payments")
+        await scene.says("DECLARE d CURSOR WITH HOLD FOR SELECT * FROM payments")
+        scene.policy = Bookkeeper()
+        scene.answer = AGREED
+        assert isinstance(await scene.says("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM payments"), Passage)
+        assert isinstance(await scene.says("EXECUTE c"), Deny)
+        assert isinstance(await scene.says("FETCH ALL FROM d"), Deny)
 
     play(act)
 

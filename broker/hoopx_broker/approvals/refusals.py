@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from hoopx_broker.api.messages import RequestView
+from hoopx_broker.api.visible import visible_prose
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Refused, StillPending, Unknown
 from hoopx_broker.terms.people import Principal, spoken
@@ -105,7 +106,8 @@ def _said_no(view: RequestView) -> str:
     said = [ballot for ballot in view.ballots if ballot.verdict == "deny"]
     if not said:
         return f"request `{view.id}` was denied"
-    comment = f": {said[-1].comment}" if said[-1].comment else ""
+    # It goes to clients of databases as well, which print what they are sent.
+    comment = f": {' '.join(visible_prose(said[-1].comment).split())}" if said[-1].comment else ""
     return f"`{said[-1].approver}` denied request `{view.id}`{comment}"
 
 

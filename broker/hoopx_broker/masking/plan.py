@@ -154,6 +154,14 @@ def plan(
     return structs.replace(found, look=look, copy=style, is_open_copy=False)
 
 
+def counts_hidden(statement: StatementFacts, hidden: Hidden) -> bool:
+    """Does it depend on hidden values how many rows there are, as far as anybody can tell?"""
+    lineage = statement.lineage
+    if lineage is None or not lineage.is_whole or lineage.is_doubtful:
+        return bool(touched(statement, hidden)) or may_read(statement, hidden)
+    return any(probe.column in hidden.columns for probe in lineage.probes) or may_read(statement, hidden)
+
+
 def _turned(facts: Sequence[StatementFacts], hidden: Hidden, found: Plan) -> Plan | Deny:
     """Plain columns are known by their origin. What keeps anything of a table with hidden columns is refused."""
     for statement in facts:

@@ -40,6 +40,7 @@ _PREPARES = Deny(
     "send the statement itself, or let the driver prepare it",
 )
 _CHANGED = "what it would do was changed while people decided about it"
+_OTHER_POLICY = "the policy was changed while people decided about it"
 
 
 class Start(Struct, frozen=True):
@@ -212,7 +213,7 @@ class Court:
             return meant
         resolved = hearing.compass.read(facts, self._catalog)
         run = hearing.compass.read(meant, self._catalog)
-        ruling = self._judge(asked, (*resolved, *run), frozenset())
+        ruling = self._judge_run(asked, facts, (resolved, meant, run), hearing)
         if isinstance(ruling, Ask):
             return _PREPARES if meant else await self._ask(asked, (facts, resolved), ruling, say, hearing)
         sure = run if hearing.prepared.is_sure(facts, run) else ()
@@ -223,6 +224,22 @@ class Court:
             if not asked.executes and self._is_about_values(asked):
                 settled = msgspec.structs.replace(settled, is_pending=True)
         return self._remember(asked, hearing, settled, facts)
+
+    def _judge_run(
+        self, asked: Judge, facts: Facts, found: tuple[Facts, Facts, Facts], hearing: Hearing
+    ) -> Allow | Deny | Ask:
+        """`found` are these statements, what their names stand for, and that as its own names are found now.
+
+        What people agreed to have declared is judged with that, and everything else as nobody was asked about it.
+        """
+        resolved, meant, run = found
+        version = self._bench.judge().version
+        parts: dict[frozenset[str], Facts] = {frozenset(): resolved}
+        for said, now in zip(meant, run, strict=True):
+            groups = hearing.prepared.agreed(facts, said, version)
+            parts[groups] = (*parts.get(groups, ()), now)
+        rulings = [self._judge(asked, part, groups) for groups, part in parts.items()]
+        return next((each for each in rulings if not isinstance(each, Allow)), rulings[0])
 
     def _judge(self, asked: Judge, facts: Facts, approvals: frozenset[str]) -> Allow | Deny | Ask:
         minute = int(self._bench.clock()) // 60 * 60
@@ -245,16 +262,21 @@ class Court:
         async def changed() -> str:
             return "" if await self._read_anew(said, hearing) == facts else _CHANGED
 
-        path = hearing.compass.bearings.sure_path
-        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed))
+        policy, path = self._bench.judge().version, hearing.compass.bearings.sure_path
+        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed, self._kept.reveals(facts)))
         if isinstance(answer, Deny):
             return answer
         self._enter(self._now())  # people took their time
         groups, request = answer
+        if self._bench.judge().version != policy:  # which may ask for more than other groups
+            return Deny(_OTHER_POLICY, ask.rules[0], "send it again, and it is asked for as it is now")
         ruling = self._judge(asked, facts, groups)
         if isinstance(ruling, Ask):
             return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
-        return self._settle(facts, ruling, hearing, request)
+        settled = self._settle(facts, ruling, hearing, request)
+        if isinstance(settled, Passage):
+            hearing.prepared.learn(said, facts, (policy, groups))
+        return settled
 
     async def _read_anew(self, said: Facts, hearing: Hearing) -> Facts:
         """What these statements do by the catalog as it is now. Raises `BackendFailed`."""

@@ -22,6 +22,7 @@ from hoopx_broker.terms.facts import StatementFacts
 PLAN_MILLISECONDS = 1_000
 _PLANNED = frozenset({"select", "insert", "update", "delete"})
 _OWN = "it uses functions, operators or types of the database's own, which planning might run"
+_TELLING = "it would tell of values that are masked in this session"
 # What of these relations is not PostgreSQL's own: what their rules, defaults, policies, indexes and constraints depend
 # on, the types of their columns but for enumerations, and tables that are elsewhere.
 _FOREIGN = """
@@ -70,10 +71,10 @@ class Estimate(Struct, frozen=True):
 
 async def estimate(connection: psycopg.AsyncConnection[Any], plea: Plea, canonical: str) -> Estimate:
     """In a transaction that may write nothing and is rolled back. Raises `psycopg.Error` where the connection fails."""
-    why = _why_not(plea.facts)
+    why = _TELLING if plea.reveals else _why_not(plea.facts)
     if why or plea.path is None or not canonical:
         return Estimate(unknown=why or "it is not sure what its names mean")
-    if why := await _why_not_these(connection, plea.facts[0]):
+    if why := await _why_not_these(connection, plea.facts[0], plea.asked.types):
         return Estimate(unknown=why)
     await connection.execute("BEGIN READ ONLY")
     try:
@@ -100,7 +101,10 @@ def _why_not(facts: tuple[StatementFacts, ...]) -> str:
     return "" if all(use.schema for use in statement.tables) else "it is not sure what its names mean"
 
 
-async def _why_not_these(connection: psycopg.AsyncConnection[Any], statement: StatementFacts) -> str:
+async def _why_not_these(
+    connection: psycopg.AsyncConnection[Any], statement: StatementFacts, given: tuple[int, ...]
+) -> str:
+    """`given` are the types of its parameters, as far as its client names them."""
     tables = sorted({(use.schema or "", use.name) for use in statement.tables})
     names = ([schema for schema, _ in tables], [name for _, name in tables])
     cursor = await connection.execute(_FOREIGN.encode(), names)
@@ -110,14 +114,17 @@ async def _why_not_these(connection: psycopg.AsyncConnection[Any], statement: St
     if is_own:
         return _OWN
     # What is used where no statement names it: any operator, cast or function that its path finds before the server's.
-    cursor = await connection.execute(_SHADOWED, [list(statement.types), list(statement.operators)])
+    cursor = await connection.execute(_SHADOWED, [list(given), list(statement.types), list(statement.operators)])
     (is_shadowed,) = (await cursor.fetchone()) or (True,)
     return _OWN if is_shadowed else ""
 
 
-# Operators and casts of the database's own, of a name that the statement uses: PostgreSQL may choose them by type.
+# Types of the database's own that parameters are given, and operators and casts of it that have a name that the
+# statement uses: PostgreSQL may choose them by type.
 _SHADOWED = """
-select exists (select from pg_catalog.pg_type t where t.typname = any(%s::text[])
+select exists (select from pg_catalog.pg_type t where t.oid = any(%s::oid[])
+    and t.typnamespace <> 'pg_catalog'::regnamespace)
+  or exists (select from pg_catalog.pg_type t where t.typname = any(%s::text[])
     and t.typnamespace <> 'pg_catalog'::regnamespace)
   or exists (select from pg_catalog.pg_operator o where o.oprname = any(%s::text[])
     and o.oprnamespace <> 'pg_catalog'::regnamespace)

@@ -38,16 +38,17 @@ class Holder:
 
     async def ask(self, plea: Plea) -> Agreed | Deny:
         """The groups that agreed and the request's id, or why it shall not run."""
+        policy = self._services.judge().version  # that asks for it: all that follows takes its time
         try:
             before = await self._reader.definitions(plea.facts)
-            matter = await self._matter(plea)
+            matter = await self._matter(plea, policy)
             if self._opened.glass and (agreed := await self._break_glass(plea, matter)) is not None:
                 return agreed
             return await self._ask_people(_Held(plea, matter, before))
         except HoopxError as error:
             return Deny(error.message, plea.ruling.rules[0], error.hint)
 
-    async def _matter(self, plea: Plea) -> Matter:
+    async def _matter(self, plea: Plea, policy: str) -> Matter:
         services, asked, target = self._services, plea.asked, self._opened.target
         canonical = await services.reader.rewrite(asked.text)
         effects = effects_of(plea.facts)
@@ -57,7 +58,7 @@ class Holder:
         return Matter(
             "statement",
             target,
-            services.judge().version,
+            policy,
             whole_statement(asked),
             canonical="\n".join([canonical, *parameter_lines(asked)]) if canonical else "",
             session=self._opened.session,

@@ -22,7 +22,8 @@ class Say(Protocol):
 class Plea(Struct, frozen=True):
     """`facts` are what it was judged by. `path` is where its names are looked for, None where that is not sure.
 
-    `changed` looks again: it gives why the statement would not do the same any more, empty where it would.
+    `changed` looks again: it gives why the statement would not do the same any more, empty where it would. `reveals`
+    where how many rows it touches would tell of values that are masked in its session.
     """
 
     asked: Judge
@@ -31,6 +32,7 @@ class Plea(Struct, frozen=True):
     path: tuple[str, ...] | None
     say: Say
     changed: Callable[[], Awaitable[str]]
+    reveals: bool = False
 
 
 # Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.

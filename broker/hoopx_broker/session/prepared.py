@@ -13,6 +13,10 @@ MAX_NAMES = 1_000
 # Different statements that it may have given one name.
 MAX_MEANINGS = 16
 
+# The version of the policy by which people were asked, and the groups that agreed.
+Agreement = tuple[str, frozenset[str]]
+_NOBODY: Agreement = ("", frozenset())
+
 FORGOTTEN = Deny("what this name stands for was prepared too long ago to be known", "judge", "prepare it again")
 
 
@@ -27,11 +31,15 @@ class PreparedStatements:
         self._has_forgotten = False
         # What cursors were bound to when they were declared, whatever the names in them mean by now.
         self._bound: dict[str, Lineage | None] = {}
+        # What people agreed to have declared: fetching from it is a part of the run that they were asked about.
+        self._agreed: dict[tuple[str, StatementFacts], Agreement] = {}
         # A function of the target's own has run, which may have opened a cursor of any name.
         self._may_be_others = False
         self.turns = 0
 
-    def learn(self, facts: Sequence[StatementFacts], resolved: Sequence[StatementFacts]) -> None:
+    def learn(
+        self, facts: Sequence[StatementFacts], resolved: Sequence[StatementFacts], agreement: Agreement = _NOBODY
+    ) -> None:
         """These statements will run, or perhaps fail; as they were said, and as their names are found now."""
         self._may_be_others |= any("call" in statement.actions for statement in resolved)
         for statement, now in zip(facts, resolved, strict=True):
@@ -39,6 +47,9 @@ class PreparedStatements:
             if name is not None and statement not in self._meanings.get(name, ()):
                 self._add(name, statement)
                 self._bound[name] = now.lineage
+            if name is not None and agreement != self._agreed.get((name, statement), _NOBODY):
+                self.turns += 1
+                self._agreed[name, statement] = agreement
 
     def is_sure(self, facts: Sequence[StatementFacts], run: Sequence[StatementFacts]) -> bool:
         """Is what these run for sure what was prepared under that name, and does it mean what it did then?"""
@@ -56,6 +67,8 @@ class PreparedStatements:
             self._meanings.pop(oldest)
             self._bound.pop(oldest, None)
             self._has_forgotten = True
+        known_by = self._meanings
+        self._agreed = {(of, what): each for (of, what), each in self._agreed.items() if what in known_by.get(of, ())}
 
     def meant(self, facts: Iterable[StatementFacts]) -> tuple[StatementFacts, ...] | Deny:
         """What the names that these statements run stand for. A name that only the protocol knows was judged there."""
@@ -67,3 +80,8 @@ class PreparedStatements:
                     return FORGOTTEN
                 found += meanings
         return tuple(found)
+
+    def agreed(self, facts: Iterable[StatementFacts], meaning: StatementFacts, policy: str) -> frozenset[str]:
+        """The groups that agreed, by this version of the policy, to what these statements run meaning this."""
+        found = (self._agreed.get((each.indirect or "", meaning), _NOBODY) for each in facts)
+        return frozenset[str]().union(*(groups for version, groups in found if version == policy))

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from hoopx_broker.masking.detect import Detection
 from hoopx_broker.masking.hidden import Hidden, hide
-from hoopx_broker.masking.plan import Plan, doubting, plan
+from hoopx_broker.masking.plan import Plan, counts_hidden, doubting, plan
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.unmasked import Unmasked
@@ -52,6 +52,10 @@ class Sight(Struct, frozen=True):
     ) -> Plan | Deny:
         """`run` are the statements that EXECUTE and FETCH among `facts` stand for. See `masking.plan.plan`."""
         return plan(facts, self.hidden, run, self.look, is_turned=is_turned)
+
+    def reveals(self, facts: Sequence[StatementFacts]) -> bool:
+        """Would how many rows they touch tell of hidden values? Whoever asks would learn it before anybody agrees."""
+        return self.hidden is not None and any(counts_hidden(statement, self.hidden) for statement in facts)
 
 
 def sight(
