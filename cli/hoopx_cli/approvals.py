@@ -12,7 +12,7 @@ from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.commands import BrokerCommand, UsageError, group
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
-from hoopx_cli.requested import everything
+from hoopx_cli.requested import everything, missing
 from hoopx_cli.requests import Comment, RequestId, effect, past_of
 
 app = group("Example: hoopx approve r_4k2m8q0xyz")
@@ -85,4 +85,4 @@ def _agrees(kit: Kit, verdict: str) -> bool:
 
 
 def _standing(request: RequestView) -> str:
-    return "still waiting for more votes" if request.state == "waiting" else request.state
+    return f"still waiting: {missing(request)}" if request.state == "waiting" else request.state

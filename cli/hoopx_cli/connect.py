@@ -12,6 +12,7 @@ from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.commands import CommandWithChild, group
 from hoopx_cli.durations import seconds_of
+from hoopx_cli.idempotency import refuse_empty
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
@@ -22,7 +23,10 @@ Ticket = Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs
 For = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")]
 Wait = Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")]
 Request = Annotated[str, typer.Option(metavar="ID", help="Use this approved request.")]
-Key = Annotated[str, typer.Option(metavar="TEXT", help="Asking again with the same key is the same request.")]
+Key = Annotated[
+    str,
+    typer.Option(metavar="TEXT", callback=refuse_empty, help="Asking again with the same key is the same request."),
+]
 Glass = Annotated[
     bool, typer.Option("--break-glass", help="Go through at once where rules let you, and be reviewed afterwards.")
 ]

@@ -12,6 +12,7 @@ from hoopx_broker.terms.errors import BadInput, HoopxError, Refused, StillPendin
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of, spoken
+from hoopx_cli.idempotency import refuse_empty
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 from hoopx_cli.requested import everything, missing, requester_of
@@ -37,7 +38,12 @@ def request(
     ] = "",
     wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for the answer for so long.")] = "",
     key: Annotated[
-        str, typer.Option(metavar="TEXT", help="Asking again with the same key is the same request: for retries.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            callback=refuse_empty,
+            help="Asking again with the same key is the same request: for retries.",
+        ),
     ] = "",
     unmask: Annotated[
         str, typer.Option(metavar="CLASS,...", help="Ask to see these classes of masked data raw instead.")
@@ -80,7 +86,7 @@ def request(
     if not patience:
         _print(kit, asked)
         return 0
-    return _settle(kit, _wait(kit, asked, patience))
+    return _settle(kit, _wait(kit, asked, patience), key)
 
 
 def _glass_is_for_opening(target: str, session: str) -> BadInput:
@@ -210,22 +216,27 @@ def _wait(kit: Kit, request: RequestView, patience: int) -> RequestView:
     return request
 
 
-def _settle(kit: Kit, request: RequestView) -> int:
+def _settle(kit: Kit, request: RequestView, key: str = "") -> int:
     """Print the request and leave with what became of it."""
     _print(kit, request)
     match request.state:
         case "approved" | "used":
             return 0
         case "denied":
-            raise Refused(
-                f"request {request.id} was refused{_by(request)}", f"ask again: hoopx request {request.target}"
-            )
+            raise Refused(f"request {request.id} was refused{_by(request)}", _again(request, key))
         case "waiting":
             raise StillPending(
                 f"request {request.id} is not answered yet: {missing(request)}", f"hoopx requests wait {request.id}"
             )
         case state:
-            raise StillPending(f"request {request.id} is {state}", f"ask again: hoopx request {request.target}")
+            raise StillPending(f"request {request.id} is {state}", _again(request, key))
+
+
+def _again(request: RequestView, key: str) -> str:
+    if request.kind == "statement":
+        return "run the statement again to ask again"
+    more = {"extension": f" --extend {request.session}", "unmask": f" --unmask {','.join(request.classes)}"}
+    return f"ask again: hoopx request {request.target}{more.get(request.kind, '')}{' --key ANOTHER' if key else ''}"
 
 
 def _by(request: RequestView) -> str:

@@ -71,7 +71,8 @@ def show(
         ]
     )
     if seen.access == "approval":
-        kit.out.say(f"ask with: hoopx request {seen.name} --reason WHY")
+        ticket = " --ticket TICKET" if seen.conditions.needs_ticket else ""
+        kit.out.say(f"ask with: hoopx request {seen.name} --reason WHY{ticket}")
 
 
 def people(approvers: dict[str, int]) -> str:

@@ -77,6 +77,8 @@ TABLE = {
         "`run-1` belongs",
     ),
     "a key that is not text": ("ann", f"request {STRICT} --reason x --ticket OPS-1 --key a\ab", 2, "printable"),
+    "a key that is empty": ("ann", f"request {STRICT} --reason x --ticket OPS-1 --key ", 2, "--key is empty"),
+    "a run's key that is empty": ("ann", f"exec {STRICT} --key  -- true", 2, "--key is empty"),
     "nothing to ask": ("ann", "request shop-dev", 2, "needs no approval"),
     "no such target": ("ann", "request shop-dve", 2, "there is no target `shop-dve`"),
     "no such state": ("ann", "requests ls --state open", 2, "is no state of a request"),

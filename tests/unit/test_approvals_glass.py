@@ -232,8 +232,9 @@ def test_what_was_asked_is_not_reviewed_and_broken_glass_is_not_voted_on(play: P
         for who in (SAM, BOB):  # a rule lets her ask and others review, but nobody was let through here
             with pytest.raises(BadInput, match="did not go through broken glass"):
                 await s.desk.review(asked, who, "accept" if who is BOB else "object")
-        with pytest.raises(BadInput, match="is already used"):
-            await s.desk.vote(glass, BOB, "deny")
+        with pytest.raises(BadInput, match="it is reviewed, not approved or denied") as gone:
+            await s.desk.vote(glass, SAM, "deny")
+        assert f"hoopx requests review {glass}" in gone.value.hint
 
     play(scene)
 

@@ -87,6 +87,12 @@ async def use_of_the_denied(s: Stage) -> object:
     return await s.desk.spend(request, ANN, OPENING)
 
 
+async def use_of_a_statement_denied(s: Stage) -> object:
+    request = await s.asked(DELETION)
+    await s.desk.vote(request, BOB, "deny")
+    return await s.desk.spend(request, ANN, DELETION)
+
+
 async def use_of_what_waits(s: Stage) -> object:
     return await s.desk.spend(await s.asked(), ANN, OPENING)
 
@@ -111,6 +117,7 @@ REFUSALS: list[tuple[Attempt, ExitCode, str, str]] = [
     (by_the_requester, ExitCode.DENIED, "is your own, or one that you are part of", "ask 1 of `dba`"),
     (use_of_the_expired, ExitCode.PENDING, "the time of request `r_1` ran out", "hoopx request prod-db"),
     (use_of_the_denied, ExitCode.REFUSED, "`bob` denied request `r_1`: not today", "hoopx request prod-db"),
+    (use_of_a_statement_denied, ExitCode.REFUSED, "`bob` denied request `r_1`", "run the statement again"),
     (use_of_what_waits, ExitCode.PENDING, "still waits for 1 of `dba`", "hoopx approve r_1"),
     (without_a_reason, ExitCode.USAGE, "rule `sensitive` asks for a reason", "--reason"),
 ]

@@ -24,6 +24,9 @@ USE_WITHIN: dict[str, float] = {"session": 3600.0, "statement": 900.0, "extensio
 def vote(turn: Turn, request: str, approver: Principal, verdict: Verdict, comment: str) -> RequestView:
     """The first `deny` decides; `approve` decides when every group's quorum is reached."""
     filed = turn.found(request)
+    if filed.view.glass:
+        _groups_of(turn, approver, filed, filed.reviewers)
+        raise refusals.went_through(filed.view)
     groups = _groups_of(turn, approver, filed, filed.view.approvers)
     if filed.view.state != "waiting":
         raise turn.decided(filed)

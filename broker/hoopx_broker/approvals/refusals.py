@@ -20,9 +20,10 @@ def unknown(request: str) -> Unknown:
 
 
 def own_request(view: RequestView, asked: Mapping[str, int]) -> Denied:
+    cancel = "" if view.glass else f"; `hoopx requests cancel {view.id}` takes back what is not used"
     return Denied(
         f"request `{view.id}` is your own, or one that you are part of: it is {_job(view)}ed by somebody else",
-        f"ask {people_of(asked)}; `hoopx requests cancel {view.id}` takes back what is not used",
+        f"ask {people_of(asked)}{cancel}",
     )
 
 
@@ -49,6 +50,13 @@ def decided(view: RequestView, end: Happening | None) -> BadInput:
     """`end` is what the journal says of it, which before version 0008 of the state said nothing."""
     told = f" ({_by(end)}{_moment(end.at)})" if end is not None else ""
     return BadInput(f"request `{view.id}` is already {view.state}{told}", f"`hoopx requests show {view.id}` tells how")
+
+
+def went_through(view: RequestView) -> BadInput:
+    return BadInput(
+        f"request `{view.id}` went through broken glass: it is reviewed, not approved or denied",
+        f"say what you think of it with `hoopx requests review {view.id}`",
+    )
 
 
 def not_to_review(view: RequestView) -> BadInput:
@@ -80,12 +88,24 @@ def requester_of(view: RequestView) -> str:
 
 
 def something_else(view: RequestView, difference: str) -> Denied:
-    return Denied(f"request `{view.id}` was for another {difference}", f"ask again with `hoopx request {view.target}`")
+    return Denied(f"request `{view.id}` was for another {difference}", again(view))
+
+
+def again(view: RequestView) -> str:
+    """What whoever got no approval does to ask once more."""
+    match view.kind:
+        case "statement":
+            return "run the statement again to ask again"
+        case "extension":
+            return f"ask again with `hoopx request {view.target} --extend {view.session}`"
+        case "unmask":
+            return f"ask again with `hoopx request {view.target} --unmask {','.join(view.classes)}`"
+        case _:
+            return f"ask again with `hoopx request {view.target}`"
 
 
 def not_spendable(view: RequestView) -> HoopxError:
     """The error of whoever wants to use a request that is not approved (any more)."""
-    again = f"ask again with `hoopx request {view.target}`"
     match view.state:
         case "waiting":
             return StillPending(
@@ -93,13 +113,13 @@ def not_spendable(view: RequestView) -> HoopxError:
                 f"they decide with `hoopx approve {view.id}`; `hoopx requests wait {view.id}` waits for it",
             )
         case "denied":
-            return Refused(_said_no(view), again)
+            return Refused(_said_no(view), again(view))
         case "expired":
-            return StillPending(f"the time of request `{view.id}` ran out", again)
+            return StillPending(f"the time of request `{view.id}` ran out", again(view))
         case "cancelled":
-            return Denied(f"request `{view.id}` was cancelled", again)
+            return Denied(f"request `{view.id}` was cancelled", again(view))
         case _:
-            return Denied(f"request `{view.id}` was used already, and an approval is used once", again)
+            return Denied(f"request `{view.id}` was used already, and an approval is used once", again(view))
 
 
 def _said_no(view: RequestView) -> str:

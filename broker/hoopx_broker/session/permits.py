@@ -12,7 +12,7 @@ from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.services import Services
-from hoopx_broker.terms.errors import BadInput, Denied, StillPending
+from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Refused, StillPending
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
@@ -104,7 +104,10 @@ async def _permit_by_people(
     # An approval for half an hour opens half an hour, unless the person asks for less now.
     seconds = min(ask.duration or request.duration, now.duration)
     matter = session_matter(services, target, seconds)
-    groups = await desk.check(RequestId(request.id), who, matter)
+    try:
+        groups = await desk.check(RequestId(request.id), who, matter)
+    except (Denied, Refused, StillPending) as no:
+        raise _of_key(no) if ask.key and request.state not in ("waiting", "approved") else no from None
     again = services.judge().opening(
         who, target, msgspec.structs.replace(now, reason=request.reason, ticket=request.ticket, approvals=groups)
     )
@@ -113,6 +116,11 @@ async def _permit_by_people(
     return Permission(
         again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups, matter
     )
+
+
+def _of_key(no: HoopxError) -> HoopxError:
+    """Its key would give the same request again, whatever became of it."""
+    return type(no)(no.message, f"{no.hint}, by another key")
 
 
 async def _permit_by_glass(
