@@ -16,7 +16,6 @@ from hoopx_broker.daemon.pages.trouble import sentence
 from hoopx_broker.daemon.pages.words import ago, code, left, listed, moment, person, prose, several, span
 
 _NOTHING = Markup()
-MAX_SEEN = 40  # characters of a line that a small screen shows at once
 
 
 class Reading(Struct, frozen=True):
@@ -128,24 +127,22 @@ def _glass(view: RequestView) -> Markup:
 def _what(view: RequestView) -> Markup:
     if view.kind != "statement":
         return _NOTHING
-    exact = _box("Exactly this", view.statement, "exact")
-    same = _box("As its grammar reads it", view.canonical, "wrapped") if _tells_more(view) else _NOTHING
+    exact = _box("Exactly this", view.statement)
+    same = _box("As its grammar reads it", view.canonical) if _tells_more(view) else _NOTHING
     return Markup("<section><h2>What</h2>{}{}{}</section>").format(exact, same, _effects(view))
 
 
 def _tells_more(view: RequestView) -> bool:
-    """Also where both are the same, but a line of it ends beyond the box: here none does."""
-    exact, canonical = view.statement.strip().rstrip(";"), view.canonical.strip().rstrip(";")
-    return bool(canonical) and (exact != canonical or max(map(len, exact.splitlines())) > MAX_SEEN)
+    return bool(view.canonical) and view.statement.strip().rstrip(";") != view.canonical.strip().rstrip(";")
 
 
-def _box(label: str, text: str, how: str) -> Markup:
-    """Scrolls by itself, by keys as well, however long its lines are; its label says how much there is."""
+def _box(label: str, text: str) -> Markup:
+    """Long lines are wrapped: nothing is out of sight beside it. Its label says how much there is below."""
     size = f"{label}: {several(len(text.splitlines()), 'line')}, {several(len(text), 'character')}"
     return Markup(
-        '<figure><figcaption>{}</figcaption><pre class="{}" tabindex="0" role="region" aria-label="{}">'
+        '<figure><figcaption>{}</figcaption><pre tabindex="0" role="region" aria-label="{}">'
         '<bdo dir="ltr">{}</bdo></pre></figure>'
-    ).format(size, how, label, code(text))
+    ).format(size, label, code(text))
 
 
 def _effects(view: RequestView) -> Markup:
