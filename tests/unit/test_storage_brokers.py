@@ -217,7 +217,7 @@ def test_a_clock_that_is_off_keeps_a_broker_out(
     state_url: StateUrl, off: float, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = time.time
-    monkeypatch.setattr(postgres_presence.time, "time", lambda: right() + off)
+    monkeypatch.setattr(time, "time", lambda: right() + off)
 
     async def scene() -> None:
         store = await Store.open(state_url)
