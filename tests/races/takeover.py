@@ -1,4 +1,4 @@
-"""`python -m tests.races.takeover`: brokers that are killed or stopped with sessions, and others that take over."""
+"""`python -m tests.races.takeover [SCENE…]`: brokers that are killed, stopped or cut off, and others that take over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,29 @@ from typing import Any
 import psycopg
 
 from hoopx_broker.storage.brokers import CUT_OFF_SECONDS, GONE_SECONDS
+from hoopx_broker.terms.settings import StateUrl
 from tests.journeys.stage import Running, playing, running
 from tests.journeys.test_two_brokers import LONG, Broker
 from tests.peers.postgres import Foundry, Postgres, installations
 from tests.peers.processes import eventually
-from tests.peers.state import fresh_state, make_template
+from tests.peers.state import TEMPLATE, make_template, url_of
 
 MARGIN = 15.0  # for a busy machine
 
 
-def main() -> int:
+def main(only: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="takeover-", ignore_cleanup_errors=True) as place:
         foundry = Foundry(Path(place))
         with foundry.server(installations()[0]) as target, foundry.server(installations()[0]) as keeper:
             make_template(keeper)
             for scene in (killed, stopped, paused):
+                if only and scene.__name__ not in only:
+                    continue
                 began = time.monotonic()
                 with _two(Path(place) / scene.__name__, target, keeper) as (a, b):
                     scene(a, b, keeper)
-                print(f"{scene.__name__}: {time.monotonic() - began:.0f} s", flush=True)
+                sys.stdout.write(f"{scene.__name__}: {time.monotonic() - began:.0f} s\n")
+                sys.stdout.flush()
     return 0
 
 
@@ -61,7 +65,7 @@ def stopped(a: Broker, b: Broker, _: Postgres) -> None:
 
 
 def paused(a: Broker, b: Broker, keeper: Postgres) -> None:
-    """The database of the state is away: briefly, nothing happens; for long, sessions end, and nobody takes anything."""
+    """The state's database is away: briefly, nothing happens; for long, sessions end, and nobody takes anything."""
     with running(a, "exec", "shop-dev", "--", *LONG) as busy:
         eventually(a.minted_streams, "it is at work")
         keeper.stop()
@@ -93,16 +97,18 @@ def _states(broker: Broker) -> list[Any]:
 def _two(home: Path, target: Postgres, keeper: Postgres) -> Iterator[tuple[Broker, Broker]]:
     home.mkdir()
     with ExitStack() as stack:
-        try:
-            state = stack.enter_context(fresh_state(keeper))
-            first = stack.enter_context(playing(Broker(home / "a", target, state)))
-            second = stack.enter_context(playing(Broker(home / "b", target, state, first)))
-            yield first, second
-        except psycopg.OperationalError:
-            pass  # the state's own server was stopped in between: its database goes with it
-        finally:
-            stack.close()
+        state = _state(keeper, home.name)
+        first = stack.enter_context(playing(Broker(home / "a", target, state)))
+        second = stack.enter_context(playing(Broker(home / "b", target, state, first)))
+        yield first, second
+
+
+def _state(keeper: Postgres, name: str) -> StateUrl:
+    """Nothing is left connected to it, for its server is stopped in the midst; it goes with that server."""
+    with psycopg.connect(keeper.dsn(database="postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}".encode())
+    return url_of(keeper, name)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from hoopx_broker.credentials import ledger
@@ -110,6 +111,30 @@ async def can_work(broker: Joined) -> None:
                 await asyncio.sleep(0.05)
 
 
+def test_a_process_that_was_stopped_does_not_keep_what_it_has_by_its_open_line(
+    state_url: StateUrl, state_server: Postgres
+) -> None:
+    """Its machine goes on answering for it: the lock alone would be held for ever."""
+
+    async def scene(other: Joined) -> None:
+        with psycopg.connect(state_server.dsn(database=state_url.shown.rpartition("/")[2]), autocommit=True) as line:
+            line.execute("SELECT pg_advisory_lock(hashtextextended('hoopx broker b_stopped', 0))")
+            await other.store.run(lambda c: brokers.enter(c, "b_stopped", Place("a"), time.time()))
+            await other.leased(1, "b_stopped")
+            await until_gone(other, "b_stopped")
+            assert await other.takes_over() == ["l_1"]
+            with pytest.raises(psycopg.OperationalError):
+                line.execute("SELECT 1")
+
+    played(scene, (state_url, Place("b")))
+
+
+async def until_gone(looking: Joined, broker: str) -> None:
+    async with asyncio.timeout(10):
+        while broker not in await looking.presence.look():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
 def test_a_line_that_breaks_and_is_there_again_takes_nothing_from_anybody(state_url: StateUrl, cable: Cable) -> None:
     async def scene(broken: Joined, other: Joined) -> None:
         former = broken.presence.id
@@ -192,7 +217,7 @@ def test_a_clock_that_is_off_keeps_a_broker_out(
     state_url: StateUrl, off: float, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = time.time
-    monkeypatch.setattr(postgres_presence.time, "time", lambda: right() + off)
+    monkeypatch.setattr(time, "time", lambda: right() + off)
 
     async def scene() -> None:
         store = await Store.open(state_url)

@@ -39,6 +39,14 @@ _END_FORMER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE appl
 _TAKE_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _IS_SILENT = f"gone_at = 0 AND id <> :me AND (seen_at < {_NOW} - :seconds OR (home = :home AND 1 = :alone))"
 
+# PostgreSQL shows a lock of 64 bits as two halves.
+_END_HOLDER = """
+SELECT pg_terminate_backend(pid) FROM pg_locks, (SELECT hashtextextended(?, 0) AS name) AS wanted
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND CAST(classid AS BIGINT) = ((name >> 32) & 4294967295) AND CAST(objid AS BIGINT) = (name & 4294967295)
+"""
+
 _log = structlog.get_logger()
 
 
@@ -188,8 +196,10 @@ def _leave(connection: Connection, broker: str) -> tuple[str, ...]:
 
 
 def _gone(connection: Connection, wanted: dict[str, object]) -> tuple[str, ...]:
-    found = connection.execute(f"SELECT id FROM brokers WHERE {_IS_SILENT}", wanted).fetchall()
-    gone = [str(broker) for (broker,) in found if _is_let_go(connection, str(broker))]
+    found = connection.execute(
+        f"SELECT id, seen_at < {_NOW} - :seconds FROM brokers WHERE {_IS_SILENT}", wanted
+    ).fetchall()
+    gone = [broker for broker, is_old in found if _is_let_go(connection, broker, is_old=bool(is_old))]
     for broker in gone:
         leave = f"UPDATE brokers SET gone_at = {_NOW} WHERE id = :id AND {_IS_SILENT}"
         connection.execute(leave, wanted | {"id": broker})
@@ -197,9 +207,15 @@ def _gone(connection: Connection, wanted: dict[str, object]) -> tuple[str, ...]:
     return tuple(gone)
 
 
-def _is_let_go(connection: Connection, broker: str) -> bool:
-    """Its line is gone too: the lock is free, and it is ours until this is written."""
+def _is_let_go(connection: Connection, broker: str, *, is_old: bool) -> bool:
+    """Its line is gone too: the lock is free, and it is ours until this is written.
+
+    A process that was stopped holds its line, for its machine answers for it: whose silence is old has it ended, and
+    is looked at again the next time.
+    """
     row = connection.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(?, 0))", (_name(broker),)).fetchone()
+    if not row[0] and is_old:
+        connection.execute(_END_HOLDER, (_name(broker),))
     return bool(row[0])
 
 
