@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from msgspec.structs import replace
 
 from hoopx_broker.policy.facts.sql import read
@@ -186,7 +187,11 @@ def test_whoever_leaves_takes_the_question_along(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
-def test_two_hundred_that_wait_at_once_are_bounded_and_none_is_left(tmp_path: Path) -> None:
+def test_two_hundred_that_wait_at_once_are_bounded_and_none_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MAX_WAITING", 50)
+
     async def act(scene: Scene) -> None:
         runs = [scene.held() for _ in range(200)]
         await scene.waiting(50)
