@@ -12,7 +12,7 @@ _hoopx_names() {
 
 _hoopx() {
   local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD - 1]}"
-  local path="" next word words="" options="" kind="" line="${COMP_LINE:0:${COMP_POINT:-0}}" i
+  local path="" next word words="" options="" kind="" behind="" line="${COMP_LINE:0:${COMP_POINT:-0}}" i
   COMPREPLY=()
   # The line itself, since bash breaks words at `@` and `=`, too.
   if [[ $line == *[[:space:]]* ]]; then
@@ -83,8 +83,15 @@ _hoopx() {
     'broker keys') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'completion') words='bash zsh fish powershell' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
   esac
-  if [[ $before == --account ]]; then
-    _hoopx_names accounts "$current"
+  case "$path $before" in
+  *\ --account) behind=accounts ;;
+  *\ --request) behind=requests ;;
+  *\ --session) behind=sessions ;;
+  *\ --target) behind=targets ;;
+  request\ --extend) behind=sessions ;;
+  esac
+  if [[ -n $behind ]]; then
+    _hoopx_names "$behind" "$current"
     return 0
   fi
   [[ $current == -* ]] && words="$options"

@@ -131,7 +131,7 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l port
 complete -c hoopx -n "__hoopx_at 'connect'" -s q
 complete -c hoopx -n "__hoopx_at 'connect'" -l quiet
 complete -c hoopx -n "__hoopx_at 'connect'" -l reason
-complete -c hoopx -n "__hoopx_at 'connect'" -l request
+complete -c hoopx -n "__hoopx_at 'connect'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'connect'" -l socket
 complete -c hoopx -n "__hoopx_at 'connect'" -l ticket
 complete -c hoopx -n "__hoopx_at 'connect'" -s v
@@ -150,7 +150,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l output
 complete -c hoopx -n "__hoopx_at 'exec'" -s q
 complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
 complete -c hoopx -n "__hoopx_at 'exec'" -l reason
-complete -c hoopx -n "__hoopx_at 'exec'" -l request
+complete -c hoopx -n "__hoopx_at 'exec'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
@@ -179,7 +179,7 @@ complete -c hoopx -n "__hoopx_at 'agent'" -l output
 complete -c hoopx -n "__hoopx_at 'agent'" -s q
 complete -c hoopx -n "__hoopx_at 'agent'" -l quiet
 complete -c hoopx -n "__hoopx_at 'agent'" -l reason
-complete -c hoopx -n "__hoopx_at 'agent'" -l target
+complete -c hoopx -n "__hoopx_at 'agent'" -l target -x -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'agent'" -l ticket
 complete -c hoopx -n "__hoopx_at 'agent'" -s v
 complete -c hoopx -n "__hoopx_at 'agent'" -l verbose
@@ -195,7 +195,7 @@ complete -c hoopx -n "__hoopx_at 'classify'" -l output
 complete -c hoopx -n "__hoopx_at 'classify'" -s q
 complete -c hoopx -n "__hoopx_at 'classify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'classify'" -l reason
-complete -c hoopx -n "__hoopx_at 'classify'" -l request
+complete -c hoopx -n "__hoopx_at 'classify'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l sample
 complete -c hoopx -n "__hoopx_at 'classify'" -l schema
 complete -c hoopx -n "__hoopx_at 'classify'" -l ticket
@@ -207,7 +207,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'request'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca
-complete -c hoopx -n "__hoopx_at 'request'" -l extend
+complete -c hoopx -n "__hoopx_at 'request'" -l extend -x -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'request'" -l for
 complete -c hoopx -n "__hoopx_at 'request'" -l help
 complete -c hoopx -n "__hoopx_at 'request'" -l key
@@ -236,7 +236,7 @@ complete -c hoopx -n "__hoopx_at 'requests ls'" -l quiet
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l requester
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l review
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l state
-complete -c hoopx -n "__hoopx_at 'requests ls'" -l target
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l target -x -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l to-decide
 complete -c hoopx -n "__hoopx_at 'requests ls'" -s v
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l verbose
@@ -329,7 +329,7 @@ complete -c hoopx -n "__hoopx_at 'sessions ls'" -l output
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l state
-complete -c hoopx -n "__hoopx_at 'sessions ls'" -l target
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l target -x -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l user
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l verbose
@@ -405,9 +405,9 @@ complete -c hoopx -n "__hoopx_at 'leases ls'" -s o
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l output
 complete -c hoopx -n "__hoopx_at 'leases ls'" -s q
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l quiet
-complete -c hoopx -n "__hoopx_at 'leases ls'" -l session
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l session -x -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l state
-complete -c hoopx -n "__hoopx_at 'leases ls'" -l target
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l target -x -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l user
 complete -c hoopx -n "__hoopx_at 'leases ls'" -s v
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l verbose
@@ -422,7 +422,7 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l output
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s q
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l quiet
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l reason
-complete -c hoopx -n "__hoopx_at 'leases revoke'" -l target
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l target -x -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l user
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s v
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l verbose

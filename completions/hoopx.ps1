@@ -72,6 +72,13 @@ $script:HoopxKinds = @{
     'sessions kill' = 'sessions'
     'leases revoke' = 'leases'
 }
+$script:HoopxBehind = @{
+    '--account' = 'accounts'
+    '--request' = 'requests'
+    '--session' = 'sessions'
+    '--target' = 'targets'
+    'request --extend' = 'sessions'
+}
 
 Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
@@ -87,9 +94,11 @@ Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {
     }
     $found = @($script:HoopxWords[$path])
     $kind = $script:HoopxKinds[$path]
-    if ($before -eq '--account') {
+    $behind = $script:HoopxBehind["$path $before"]
+    if (-not $behind) { $behind = $script:HoopxBehind[$before] }
+    if ($behind) {
         $found = @()
-        $kind = 'accounts'
+        $kind = $behind
     }
     if ($kind) {
         $place = if ($env:HOOPX_HOME) { $env:HOOPX_HOME } else { Join-Path $HOME '.hoopx' }

@@ -36,6 +36,14 @@ _KINDS = {
     "leases revoke": _LEASES,
     "accounts use": _ACCOUNTS,
 }
+# What stands behind an option; one with a path before it, behind that command's alone.
+_BEHIND = {
+    "--account": _ACCOUNTS,
+    "--request": _REQUESTS,
+    "--session": _SESSIONS,
+    "--target": _TARGETS,
+    "request --extend": _SESSIONS,
+}
 _FIXED = {"completion": tuple(shell.value for shell in Shell)}
 _HEADER = "Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit."
 
@@ -86,7 +94,7 @@ def _bash(places: list[Spot]) -> str:
         f"options={_quoted(' '.join(spot.options))} kind={_quoted(spot.kind)} ;;"
         for spot in places
     )
-    return _BASH.format(header=_HEADER, paths=_paths(places, "|"), cases=cases)
+    return _BASH.format(header=_HEADER, paths=_paths(places, "|"), cases=cases, behind=_behind())
 
 
 def _zsh(places: list[Spot]) -> str:
@@ -95,7 +103,13 @@ def _zsh(places: list[Spot]) -> str:
         f"options=({' '.join(spot.options)}) kind={spot.kind} ;;"
         for spot in places
     )
-    return _ZSH.format(header=_HEADER, paths=_paths(places, "|"), cases=cases)
+    return _ZSH.format(header=_HEADER, paths=_paths(places, "|"), cases=cases, behind=_behind())
+
+
+def _behind() -> str:
+    """Cases of bash and zsh for the command's path and the word before."""
+    patterns = {spot if " " in spot else f"* {spot}": kind for spot, kind in _BEHIND.items()}
+    return "\n".join(f"  {spot.replace(' ', chr(92) + ' ')}) behind={kind} ;;" for spot, kind in patterns.items())
 
 
 def _fish(places: list[Spot]) -> str:
@@ -107,7 +121,7 @@ def _fish(places: list[Spot]) -> str:
             lines.append(f'complete -c hoopx -f -n "{here}" -a "{words}"')
         if spot.kind:
             lines.append(f'complete -c hoopx -f -n "{here}" -a "(__hoopx_names {spot.kind})"')
-        lines += [f'complete -c hoopx -n "{here}" {_fish_option(option)}' for option in spot.options]
+        lines += [f'complete -c hoopx -n "{here}" {_fish_option(spot.path, option)}' for option in spot.options]
     return _FISH.format(header=_HEADER, paths=_paths(places, " "), rules="\n".join(lines))
 
 
@@ -116,12 +130,13 @@ def _powershell(places: list[Spot]) -> str:
         f"    {_quoted(spot.path)} = @({', '.join(map(_quoted, (*spot.words, *spot.options)))})" for spot in places
     )
     kinds = "\n".join(f"    {_quoted(spot.path)} = {_quoted(spot.kind)}" for spot in places if spot.kind)
-    return _POWERSHELL.format(header=_HEADER, rows=rows, kinds=kinds)
+    behind = "\n".join(f"    {_quoted(spot)} = {_quoted(kind)}" for spot, kind in _BEHIND.items())
+    return _POWERSHELL.format(header=_HEADER, rows=rows, kinds=kinds, behind=behind)
 
 
-def _fish_option(option: str) -> str:
-    if option == "--account":
-        return '-l account -x -a "(__hoopx_names accounts)"'
+def _fish_option(path: str, option: str) -> str:
+    if kind := _BEHIND.get(f"{path} {option}", _BEHIND.get(option)):
+        return f'-l {option[2:]} -x -a "(__hoopx_names {kind})"'
     return f"-l {option[2:]}" if option.startswith("--") else f"-s {option[1:]}"
 
 
@@ -148,7 +163,7 @@ _hoopx_names() {{
 
 _hoopx() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD - 1]}}"
-  local path="" next word words="" options="" kind="" line="${{COMP_LINE:0:${{COMP_POINT:-0}}}}" i
+  local path="" next word words="" options="" kind="" behind="" line="${{COMP_LINE:0:${{COMP_POINT:-0}}}}" i
   COMPREPLY=()
   # The line itself, since bash breaks words at `@` and `=`, too.
   if [[ $line == *[[:space:]]* ]]; then
@@ -171,8 +186,11 @@ _hoopx() {{
   case "$path" in
 {cases}
   esac
-  if [[ $before == --account ]]; then
-    _hoopx_names accounts "$current"
+  case "$path $before" in
+{behind}
+  esac
+  if [[ -n $behind ]]; then
+    _hoopx_names "$behind" "$current"
     return 0
   fi
   [[ $current == -* ]] && words="$options"
@@ -190,7 +208,7 @@ _ZSH = """\
 #compdef hoopx
 # hoopx completion for zsh. {header}
 _hoopx() {{
-  local path_ next kind word file
+  local path_ next kind behind word file
   local -a found options names
   integer i
   for ((i = 2; i < CURRENT; i++)); do
@@ -207,8 +225,11 @@ _hoopx() {{
   case "$path_" in
 {cases}
   esac
-  if [[ $words[CURRENT-1] == --account ]]; then
-    found=() kind=accounts
+  case "$path_ $words[CURRENT-1]" in
+{behind}
+  esac
+  if [[ -n $behind ]]; then
+    found=() kind=$behind
   elif [[ $PREFIX == -* ]]; then
     compadd -- $options
     return
@@ -265,6 +286,9 @@ $script:HoopxWords = @{{
 $script:HoopxKinds = @{{
 {kinds}
 }}
+$script:HoopxBehind = @{{
+{behind}
+}}
 
 Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {{
     param($wordToComplete, $commandAst, $cursorPosition)
@@ -280,9 +304,11 @@ Register-ArgumentCompleter -Native -CommandName hoopx -ScriptBlock {{
     }}
     $found = @($script:HoopxWords[$path])
     $kind = $script:HoopxKinds[$path]
-    if ($before -eq '--account') {{
+    $behind = $script:HoopxBehind["$path $before"]
+    if (-not $behind) {{ $behind = $script:HoopxBehind[$before] }}
+    if ($behind) {{
         $found = @()
-        $kind = 'accounts'
+        $kind = $behind
     }}
     if ($kind) {{
         $place = if ($env:HOOPX_HOME) {{ $env:HOOPX_HOME }} else {{ Join-Path $HOME '.hoopx' }}

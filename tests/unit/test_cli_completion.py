@@ -74,6 +74,17 @@ def test_accounts_are_completed_behind_their_option_whatever_the_command(tmp_pat
     assert completed(tmp_path, "accounts", "use", "b") == ["bob"]
 
 
+def test_requests_and_sessions_are_completed_behind_the_options_that_take_them(tmp_path: Path) -> None:
+    names.keep(tmp_path, "requests", ["r_1", "r_2"])
+    names.keep(tmp_path, "sessions", ["s_1"])
+    names.keep(tmp_path, "targets", ["prod-db"])
+    assert completed(tmp_path, "exec", "prod-db", "--request", "") == ["r_1", "r_2"]
+    assert completed(tmp_path, "request", "prod-db", "--extend", "") == ["s_1"]
+    assert completed(tmp_path, "leases", "ls", "--session", "s") == ["s_1"]
+    assert completed(tmp_path, "requests", "ls", "--target", "p") == ["prod-db"]
+    assert completed(tmp_path, "policy", "explain", "--extend", "") == []  # there it takes nothing
+
+
 def test_of_an_address_that_bash_breaks_at_its_sign_only_the_rest_is_offered(tmp_path: Path) -> None:
     names.keep(tmp_path, "accounts", ["ann@example.com", "ann@example.org", "bob@example.com"])
     assert completed(tmp_path, "whoami", "--account", "ann@ex") == ["@example.com", "@example.org"]
