@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
+from hoopx_broker.approvals import asking
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.estimates import Estimate
