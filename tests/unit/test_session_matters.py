@@ -26,3 +26,8 @@ def test_statements_that_differ_in_a_parameter_are_different_matters() -> None:
         return whole_statement(Judge(b"select $1", executes=True, parameters=parameters))
 
     assert len({said(b"1"), said(b"2"), said(None), said(b"NULL"), said(b"\xff"), said()}) == 6
+
+
+def test_whoever_decides_reads_what_a_binary_value_means_where_its_type_is_known() -> None:
+    asked = Judge(b"select $1, $2", True, (b"\0\x32", b"\1"), (1, 1), (21, 99_999))  # noqa: FBT003
+    assert whole_statement(asked).splitlines()[1:] == ['-- $1 = \\x0032 (which is "50")', "-- $2 = \\x01"]

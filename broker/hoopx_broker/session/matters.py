@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from hoopx_broker.session import parameters
 from hoopx_broker.terms.approvals import Effects
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.wire.effects import Judge
@@ -17,9 +18,11 @@ def whole_statement(asked: Judge) -> str:
 
 
 def parameter_lines(asked: Judge) -> Iterator[str]:
-    """Their values, in the order of their numbers."""
+    """Their values, in the order of their numbers; of binary ones also what they mean, where that is known."""
+    read = parameters.as_text(asked)
     for at, value in enumerate(asked.parameters):
-        yield f"-- ${at + 1} = {_shown(value, is_binary=_format_of(asked.formats, at) == 1)}"
+        shown = _shown(value, is_binary=_format_of(asked.formats, at) == 1)
+        yield f"-- ${at + 1} = {shown}{_as_read(shown, read[at])}"
 
 
 def effects_of(facts: Sequence[StatementFacts]) -> Effects:
@@ -41,6 +44,12 @@ def _format_of(formats: tuple[int, ...], at: int) -> int:
     if not formats:
         return 0
     return formats[at] if at < len(formats) else formats[0]
+
+
+def _as_read(shown: str, text: str | None) -> str:
+    if text is None or not shown.startswith("\\x") or text.startswith("\\x"):
+        return ""
+    return f" (which is {msgspec.json.encode(text).decode()})"
 
 
 def _shown(value: bytes | None, *, is_binary: bool) -> str:
