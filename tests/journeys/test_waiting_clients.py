@@ -28,6 +28,12 @@ forbid (principal, action == Action::"delete", resource is Table)
 when { resource.name == "ledger" }
 unless { context.approvals.contains("dba") };
 
+@id("charging-needs-a-dba")
+@approvers("dba")
+forbid (principal, action == Action::"call", resource is Function)
+when { resource.name == "charge" }
+unless { context.approvals.contains("dba") };
+
 @id("incidents-need-a-dba")
 @approvers("dba")
 @break_glass("developers")
@@ -47,7 +53,10 @@ unless { context.approvals.contains("dba") };
 MADE = """
 CREATE TABLE ledger (id int PRIMARY KEY, who text);
 CREATE VIEW ours AS SELECT id, who FROM ledger WHERE who = 'us';
-GRANT SELECT, INSERT, DELETE ON ledger, ours TO app_write;
+CREATE TABLE charged (n int);
+CREATE FUNCTION charging() RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO charged VALUES (1); RETURN 1; END';
+CREATE FUNCTION charge() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN charging(); END';
+GRANT SELECT, INSERT, DELETE ON ledger, ours, charged TO app_write;
 """
 DELETE_BY_HAND = """
 import os, sys, psycopg
@@ -71,6 +80,24 @@ asyncio.run(main())
 """
 
 
+# Binds and does not run: the server plans what is bound, and runs what says of itself that it is immutable.
+BIND_ALONE = """
+import os, socket, psycopg
+def message(tag, body):
+    return tag + (len(body) + 4).to_bytes(4, "big") + body
+with psycopg.connect(autocommit=True) as connection:
+    connection.pgconn.prepare(b"later", b"SELECT charge()")
+    print("prepared", flush=True)
+    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as wire:
+        wire.sendall(message(b"B", b"open\\0later\\0" + bytes(6)) + message(b"S", b""))
+        wire.settimeout(60)
+        heard = b""
+        while heard[-6:-1] != b"Z\\0\\0\\0\\5":
+            heard += wire.recv(65536)
+        print(heard, flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def asking(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     found.require("psql")
@@ -81,7 +108,7 @@ def asking(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with playing(stage):
             yield stage
     finally:
-        postgres.sql("DROP TABLE ledger CASCADE")
+        postgres.sql("DROP TABLE ledger, charged CASCADE; DROP FUNCTION charge, charging")
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +194,15 @@ def test_drivers_wait_without_any_hoopx_command_and_go_on(asking: Stage, driver:
         asking.hoopx("approve", request["id"], "--yes", who="dora").fine()
         assert re.search(r"gone (DELETE )?1\b", client.end().fine().out)
     assert count(asking) == 49
+
+
+def test_what_is_bound_is_not_planned_before_people_have_agreed(asking: Stage) -> None:
+    with native.running(asking, "shop-dev", clients.python(BIND_ALONE)) as client:
+        (request,) = waiting(asking)
+        assert asking.postgres.sql("SELECT count(*)::int FROM charged") == [(0,)]
+        asking.hoopx("deny", request["id"], "--yes", who="dora").fine()
+        assert "42501" in client.end().fine().out
+    assert asking.postgres.sql("SELECT count(*)::int FROM charged") == [(0,)]
 
 
 def test_a_cancel_request_ends_the_waiting_as_the_server_would(asking: Stage) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court, Hearing, Start
+from hoopx_broker.session.granted import RUN_WITHIN_SECONDS
 from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.prepared import FORGOTTEN, MAX_MEANINGS, MAX_NAMES, PreparedStatements
 from hoopx_broker.session.reader import StatementReader
@@ -74,7 +75,8 @@ class Scene:
         self.policy: Bookkeeper = Bookkeeper()
         self.meanwhile: Callable[[], None] = lambda: None
         self.answer: tuple[frozenset[str], str] | Deny = Deny("nobody was to be asked", "people")
-        bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: 600.0)
+        self.now, self.asked = 600.0, 0
+        bench = Bench(lambda: self.policy, reader, self._catalog, self._people, Ground(), lambda: self.now)
         self._court = Court(bench, ANN, SHOP, catalog, Start("public"))
         self._catalog_now = catalog
         self.court = self._court.hear()
@@ -87,11 +89,12 @@ class Scene:
         return self._catalog_now
 
     async def _people(self, *_: object) -> tuple[frozenset[str], str] | Deny:
+        self.asked += 1
         self.meanwhile()
         return self.answer
 
-    async def says(self, text: str) -> Passage | Deny:
-        asked = Judge(text.encode(), executes=True)
+    async def says(self, text: str, *values: bytes, binds: bool = False) -> Passage | Deny:
+        asked = Judge(text.encode(), executes=True, parameters=values, binds=binds)
         return self.court.known(asked) or await self.court.rule(asked, lambda *_: None)
 
 
@@ -172,6 +175,33 @@ def test_what_people_agreed_to_does_not_run_by_a_policy_that_is_newer_than_their
         ruling = await scene.says("SELECT * FROM payments")
         assert isinstance(ruling, Deny)
         assert "policy was changed" in ruling.reason
+
+    play(act)
+
+
+PAYMENT = "SELECT * FROM payments WHERE id = $1"
+
+
+def test_what_people_agreed_to_have_bound_is_run_once_and_at_once() -> None:
+    async def act(scene: Scene) -> None:
+        scene.answer = AGREED
+        for seconds, run, asked in ((0, b"7", 1), (0, b"8", 2), (RUN_WITHIN_SECONDS, b"7", 2)):
+            scene.asked = 0
+            assert isinstance(await scene.says(PAYMENT, b"7", binds=True), Passage)
+            scene.now += seconds
+            ruling = await scene.says(PAYMENT, run)
+            assert isinstance(ruling, Passage)
+            assert (ruling.request, scene.asked) == ("r_1", asked), "asked of each binding, and each other run"
+            scene.now += RUN_WITHIN_SECONDS
+        scene.asked = 0
+        await scene.says(PAYMENT, b"7", binds=True)
+        for asked in (1, 2):
+            await scene.says(PAYMENT, b"7")
+            assert scene.asked == asked, "a second run of it is another one"
+        await scene.says(PAYMENT, b"7", binds=True)
+        scene.policy = Forgetful()
+        await scene.says(PAYMENT, b"7")
+        assert scene.asked == 4, "nobody was asked by this policy"
 
     play(act)
 

@@ -14,9 +14,10 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session import parameters
 from hoopx_broker.session.bearings import Compass, may_relex
+from hoopx_broker.session.granted import Granted
 from hoopx_broker.session.ground import Ground, ReadCatalog
 from hoopx_broker.session.memory import MAX_REMEMBERED, Memories, Memory
-from hoopx_broker.session.plea import AskPeople, Plea, Say
+from hoopx_broker.session.plea import Agreed, AskPeople, Plea, Say
 from hoopx_broker.session.prepared import PreparedStatements
 from hoopx_broker.session.reader import Facts, StatementReader
 from hoopx_broker.session.sight import Sight, introduction, sight
@@ -263,7 +264,10 @@ class Court:
             return "" if await self._read_anew(said, hearing) == facts else _CHANGED
 
         policy, path = self._bench.judge().version, hearing.compass.bearings.sure_path
-        answer = await self._bench.ask_people(Plea(asked, ask, facts, path, say, changed, self._kept.reveals(facts)))
+        answer: Agreed | Deny | None = hearing.granted.take(asked, policy, self._bench.clock())
+        if answer is None:
+            plea = Plea(asked, ask, facts, path, say, changed, self._kept.reveals(facts))
+            answer = await self._bench.ask_people(plea)
         if isinstance(answer, Deny):
             return answer
         self._enter(self._now())  # people took their time
@@ -275,6 +279,7 @@ class Court:
             return Deny(ruling.reason, ruling.rules[0], "the approval does not satisfy every rule that asked")
         settled = self._settle(facts, ruling, hearing, request)
         if isinstance(settled, Passage):
+            hearing.granted.keep(asked, policy, self._bench.clock(), answer)
             hearing.prepared.learn(said, facts, (policy, groups))
         return settled
 
@@ -359,6 +364,7 @@ class Hearing:
         self.compass = compass
         self.prepared = PreparedStatements()
         self.structure = Structure()
+        self.granted = Granted()
         # What it shares with streams that look for names in the same way, and what its own names are in.
         self._shared: Memory | None = None
         self._own = Memory()

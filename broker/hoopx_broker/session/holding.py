@@ -14,7 +14,7 @@ from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.session import approving
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.matters import effects_of, parameter_lines, whole_statement
-from hoopx_broker.session.plea import Plea
+from hoopx_broker.session.plea import Agreed, Plea
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import Denied, HoopxError
@@ -24,8 +24,6 @@ from hoopx_broker.terms.rulings import Deny
 # How long a statement is held for people; the client just waits, and most clients have no limit of their own.
 STATEMENT_WAIT_SECONDS = 15 * 60
 _AGAIN = "send it again, and it is asked for as it is now"
-
-Agreed = tuple[frozenset[str], str]
 
 
 class Holder:

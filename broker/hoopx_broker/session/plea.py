@@ -35,5 +35,8 @@ class Plea(Struct, frozen=True):
     reveals: bool = False
 
 
-# Ask people about a statement; gives the groups that agreed and the request's id, or why it shall not run.
-AskPeople = Callable[[Plea], Awaitable[tuple[frozenset[str], str] | Deny]]
+# The groups that agreed and the request's id.
+Agreed = tuple[frozenset[str], str]
+
+# Ask people about a statement; gives what they agreed to, or why it shall not run.
+AskPeople = Callable[[Plea], Awaitable[Agreed | Deny]]

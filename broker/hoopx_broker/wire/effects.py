@@ -30,7 +30,8 @@ class Judge(Struct, frozen=True):
 
     `executes` is false for what is only prepared: it may then wait for people when it is run, and they are asked about
     the `parameters` that it would run with, which are in the `formats` of Bind and of the `types` (oids, as far as they
-    are known).
+    are known). `binds` where it is bound to them, before it is run: the server plans it then, and planning runs
+    functions.
     """
 
     text: bytes
@@ -38,6 +39,7 @@ class Judge(Struct, frozen=True):
     parameters: tuple[bytes | None, ...] = ()
     formats: tuple[int, ...] = ()
     types: tuple[int, ...] = ()
+    binds: bool = False
 
 
 class FindFunction(Struct, frozen=True):

@@ -239,9 +239,11 @@ class Engine:
             self._names.doubt(defined.encode())
         if any(self._names.was_said(name.encode()) for name in passage.runs):
             passage = structs.replace(passage, plan=self.doubt)
-        self._lexing.on_passage(may_relex=passage.may_relex, runs=frame.kind != frames.PARSE)
+        self._lexing.on_passage(may_relex=passage.may_relex, runs=frame.kind not in (frames.PARSE, frames.BIND))
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage)
+        if frame.kind == frames.BIND:
+            return self._bound(frame)
         self._count += 1
         if frame.kind == frames.QUERY:
             text = messages.query_text(frame)
@@ -280,6 +282,8 @@ class Engine:
             name, text = messages.parse_text(frame)
         elif frame.kind == frames.FUNCTION_CALL:
             text = self._called
+        elif frame.kind == frames.BIND:
+            text = self._names.statement(messages.bound(frame), self.doubt).text
         else:
             text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
         note = refusals.note(self._stream, self._count, text, deny)
@@ -298,6 +302,13 @@ class Engine:
     def _bind(self, frame: Frame) -> list[Effect]:
         said = messages.bind(frame)
         prepared = self._names.statement(said.statement, self.doubt)
+        if not prepared.is_pending:
+            return self._bound(frame)
+        return self._judge(frame, _asked(prepared, said.parameters, said.formats, binds=True))
+
+    def _bound(self, frame: Frame) -> list[Effect]:
+        said = messages.bind(frame)
+        prepared = self._names.statement(said.statement, self.doubt)
         change = self._names.bind(said.portal, Portal(prepared, said.parameters, said.formats))
         self._answers.expect(Exchange(Kind.BIND, prepared.n, prepared.plan, change=change))
         return [Send(Side.BACKEND, frame.data)]
@@ -307,9 +318,7 @@ class Engine:
         prepared = portal.prepared
         if not prepared.text:  # there is no such portal, which the server says best
             return self._run(frame, prepared.plan)
-        types = tuple(prepared.types)
-        asked = Judge(prepared.text, executes=True, parameters=portal.parameters, formats=portal.formats, types=types)
-        return self._judge(frame, asked)
+        return self._judge(frame, _asked(prepared, portal.parameters, portal.formats))
 
     def _run(self, frame: Frame, plan: Plan, passage: Passage | None = None) -> list[Effect]:
         name = messages.executed(frame)
@@ -420,6 +429,12 @@ class Engine:
             Send(Side.CLIENT, messages.error("FATAL", code, text, detail, hint)),
             Close(text),
         ]
+
+
+def _asked(
+    prepared: Prepared, parameters: tuple[bytes | None, ...], formats: tuple[int, ...], *, binds: bool = False
+) -> Judge:
+    return Judge(prepared.text, True, parameters, formats, tuple(prepared.types), binds)  # noqa: FBT003
 
 
 def _as_select(function: FunctionName, arguments: int) -> bytes:
