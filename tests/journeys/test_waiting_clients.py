@@ -108,7 +108,7 @@ def asking(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with playing(stage):
             yield stage
     finally:
-        postgres.sql("DROP TABLE ledger, charged CASCADE; DROP FUNCTION charge, charging")
+        postgres.sql("DROP TABLE ledger, charged CASCADE; DROP FUNCTION charge(), charging()")
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +197,7 @@ def test_drivers_wait_without_any_hoopx_command_and_go_on(asking: Stage, driver:
 
 
 def test_what_is_bound_is_not_planned_before_people_have_agreed(asking: Stage) -> None:
-    with native.running(asking, "shop-dev", clients.python(BIND_ALONE)) as client:
+    with running(asking, "exec", "shop-dev", "--", *clients.python(BIND_ALONE)) as client:  # its socket, without TLS
         (request,) = waiting(asking)
         assert asking.postgres.sql("SELECT count(*)::int FROM charged") == [(0,)]
         asking.hoopx("deny", request["id"], "--yes", who="dora").fine()
