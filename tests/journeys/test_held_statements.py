@@ -120,9 +120,12 @@ RUN_BY_SQL = {
             )
             wire.settimeout(3)
             heard = b""
-            while b"42501" not in heard and heard[-6:-1] != b"Z\\0\\0\\0\\5":
-                heard += wire.recv(65536)
-            print(heard)
+            try:
+                while heard[-6:-1] != b"Z\\0\\0\\0\\5":
+                    heard += wire.recv(65536)
+                print(heard)
+            except TimeoutError:  # it is held before it is bound
+                print("waits for an approval", b"waits" in heard)
     """,
     "PREPARE by SQL": """
         ask("PREPARE mine(int) AS DELETE FROM payments WHERE id > $1")
