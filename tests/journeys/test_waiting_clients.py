@@ -271,7 +271,7 @@ def test_a_session_through_broken_glass_waits_for_nobody_and_is_loud_about_it(as
     told = replayed(asking, statement["session"])
     assert told.count("BROKEN-GLASS") == 2
     assert "GLASS BROKEN" in told
-    assert asking.broker_said().count("approvals.broken_glass") == 2
+    assert asking.broker_said().count("request.glass_broken") == 2
 
 
 @pytest.mark.parametrize("way", ["hoopx", "native"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import structlog
-
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.api.visible import visible_prose
 from hoopx_broker.approvals.refusals import people_of
@@ -13,8 +11,6 @@ from hoopx_broker.recording.inert import inert
 from hoopx_broker.session.leasing import moment
 from hoopx_broker.terms.entries import Approval, Notice
 from hoopx_broker.terms.people import spoken
-
-_log = structlog.get_logger()
 
 # Text, hint, and what is recorded of it.
 Told = tuple[str, str, Approval]
@@ -46,13 +42,6 @@ def broken(view: RequestView) -> Told:
     """The glass is broken: nobody was asked, and people look at it afterwards."""
     text = f"GLASS BROKEN: nobody was asked; {_reviewers(view)} review request `{view.id}`, which stays open until then"
     return text, view.link and f"the review is at {view.link}", note_of_breaking(view)
-
-
-def log_broken(view: RequestView) -> None:
-    """Names only: what a statement holds is nobody's business in a log."""
-    facts = {"request": view.id, "kind": view.kind, "target": view.target, "session": view.session}
-    by = spoken(view.requester, view.on_behalf_of)
-    _log.warning("approvals.broken_glass", by=by, reviewers=dict(_reviewers_of(view)), **facts)
 
 
 def of_opening(view: RequestView) -> list[Notice]:

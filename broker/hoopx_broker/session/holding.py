@@ -72,7 +72,6 @@ class Holder:
             )
         except Denied:
             return None
-        approving.log_broken(view)
         plea.say(*approving.broken(view))
         return frozenset(plea.ruling.approvers), view.id
 

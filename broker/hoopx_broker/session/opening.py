@@ -250,7 +250,6 @@ def _tell_of_glass(session: LiveSession, permission: Permission) -> None:
     if request is not None and request.glass:
         text, hint, _ = approving.broken(request)
         session.tell("broken-glass", f"{text}; {hint}" if hint else text)
-        approving.log_broken(request)
 
 
 def _check_standing(services: Services, applicant: Applicant) -> None:
