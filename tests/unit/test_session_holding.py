@@ -15,8 +15,8 @@ from hoopx_broker.approvals import asking
 from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.estimates import Estimate
-from hoopx_broker.session.holding import Agreed, Holder
-from hoopx_broker.session.plea import Plea
+from hoopx_broker.session.holding import Holder
+from hoopx_broker.session.plea import Agreed, Plea
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.approvals import Conditions
 from hoopx_broker.terms.entries import Approval, Opened
