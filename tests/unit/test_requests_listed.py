@@ -175,6 +175,8 @@ def test_the_journal_is_for_those_who_see_the_request(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         request = await stage.approved()
         told = (await room(stage).journal(ANN, request))["journal"]
+        assert told[0].details
+        assert all("known_as" not in each.details for each in told), "nobody's other names"
         assert [(each.event, each.by) for each in told] == [("asked", "ann"), ("approve", "bob"), ("approved", "bob")]
         with pytest.raises(Denied):
             await room(stage).journal(EVE, request)

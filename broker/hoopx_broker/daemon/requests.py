@@ -125,7 +125,7 @@ class Requests(Struct, frozen=True):
 
     async def journal(self, who: Principal, id_: RequestId) -> dict[str, tuple[Happening, ...]]:
         await self._seen(who, id_)
-        return {"journal": await self.services.desk.journal(id_)}
+        return {"journal": tuple(map(_told, await self.services.desk.journal(id_)))}
 
     async def say(self, who: Principal, id_: RequestId, verdict: str, vote: Vote) -> RequestView:
         match verdict:
@@ -156,6 +156,12 @@ class Requests(Struct, frozen=True):
         except Unknown:
             objections = await self.services.desk.objections([id_], who)
             raise objections.get(id_) or unknown(id_) from None
+
+
+def _told(happening: Happening) -> Happening:
+    """By which other names somebody is known is for the state alone: numbers of employees, second accounts."""
+    details = {name: value for name, value in happening.details.items() if name != "known_as"}
+    return replace(happening, details=details)
 
 
 async def _while_it_runs(waiting: Awaitable[T]) -> T:
