@@ -492,7 +492,7 @@ def test_an_approval_holds_for_what_was_approved_and_nothing_else(play: Play, di
         request = await s.approved(DELETION)
         with pytest.raises(Denied, match=f"another {difference}") as denied:
             await s.desk.spend(request, ANN, matter)
-        assert "hoopx request prod-db" in denied.value.hint
+        assert "run the statement again" in denied.value.hint
         assert "delete from orders" not in denied.value.message, "the error does not repeat statements"
         assert await s.desk.spend(request, ANN, DELETION) == {"dba"}, "and is still there for what was approved"
 
