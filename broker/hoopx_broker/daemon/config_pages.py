@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence, Set
 from typing import cast
 from urllib.parse import urlsplit
 
-from hoopx_broker.daemon.problems import Wrong
+from hoopx_broker.daemon.config_names import address_of, button_name
 from hoopx_broker.daemon.reading import HOLE, Section
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import OidcIssuer, PageClient
 
-MAX_NAME = 60  # it stands on a button
 EMBEDDED = "embedded"  # the issuer inside the broker has this address
 
 
@@ -23,7 +21,7 @@ def read_page(section: Section, issuer: str, client_id: str, before: Sequence[Oi
     if inner is None:
         return _client(client_id, _place_apart(issuer, client_id, taken), None)
     client = inner.text_or("client_id", client_id)
-    name = inner.parsed_or("name", _name, _place_apart(issuer, client, taken))
+    name = inner.parsed_or("name", button_name, _place_apart(issuer, client, taken))
     page = _client(client, name, inner.secret_or_none("client_secret"))
     if page is not None and page.slug in taken:
         inner.note("name", f"has the address `/login/{page.slug}`, as another issuer has", "name it another way")
@@ -32,15 +30,7 @@ def read_page(section: Section, issuer: str, client_id: str, before: Sequence[Oi
 
 
 def _client(client_id: str, name: str, secret: Secret | None) -> PageClient | None:
-    return None if HOLE in (client_id, name) else PageClient(client_id, name, _slug(name), secret)
-
-
-def _name(text: str) -> str:
-    if len(text) > MAX_NAME or not text.isprintable():
-        raise Wrong(f"is not a name of at most {MAX_NAME} printable characters", "it stands on the button of the page")
-    if not _slug(text):
-        raise Wrong("has no letter or digit of a URL", "put a word of a-z or 0-9 into it: its address is made of that")
-    return text
+    return None if HOLE in (client_id, name) else PageClient(client_id, name, address_of(name), secret)
 
 
 def _place_apart(issuer: str, client_id: str, taken: Set[str]) -> str:
@@ -49,9 +39,4 @@ def _place_apart(issuer: str, client_id: str, taken: Set[str]) -> str:
         return cast(str, HOLE)
     parts = urlsplit(issuer)
     place = (parts.netloc + parts.path).rstrip("/")
-    return f"{place} ({client_id})" if _slug(place) in taken else place
-
-
-def _slug(name: str) -> str:
-    """The name in URLs: `login.example.com` is `login-example-com`."""
-    return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+    return f"{place} ({client_id})" if address_of(place) in taken else place

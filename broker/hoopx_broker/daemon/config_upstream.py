@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from hoopx_broker.daemon.config_claims import claims_in
+from hoopx_broker.daemon.config_names import address_of, button_name
 from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
@@ -17,7 +18,6 @@ from hoopx_broker.terms.settings import Claims, OidcIssuer, OidcUpstream, SamlUp
 MAX_CA = 1024 * 1024
 # A provider's metadata with its certificates is a fortieth of this; a whole federation's is not meant for this file.
 MAX_METADATA = 192 * 1024
-MAX_NAME = 60  # it stands on a button
 SCOPES = ("openid", "profile", "email", "offline_access")
 
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9-]{1,63})+")
@@ -37,12 +37,12 @@ def read_upstreams(section: Section) -> tuple[Upstream, ...]:
 
 
 def _upstream(section: Section) -> Upstream | None:
-    name, kind = section.parsed("name", _name), section.parsed("kind", _kind)
+    name, kind = section.parsed("name", button_name), section.parsed("kind", _kind)
     prefix, domains = section.parsed_or("prefix", _prefix, ""), section.texts_or("domains", ())
     for domain in domains:
         if domain is not HOLE and not _DOMAIN.fullmatch(domain):
             section.note("domains", f"`{domain}` is not a domain", "write for example `[example.com]`, in lower case")
-    slug = _slug(name) if name is not HOLE else HOLE
+    slug = address_of(name) if name is not HOLE else HOLE
     claims = _claims(section)
     match kind:
         case "oidc":
@@ -81,19 +81,6 @@ def _kind(text: str) -> Literal["oidc", "saml"]:
             return text
         case _:
             raise Wrong("is not a kind of upstream", "write `oidc` or `saml`")
-
-
-def _name(text: str) -> str:
-    if len(text) > MAX_NAME or not text.isprintable():
-        raise Wrong(f"is not a name of at most {MAX_NAME} printable characters", "it stands on the button of the page")
-    if not _slug(text):
-        raise Wrong("has no letter or digit of a URL", "put a word of a–z or 0–9 into it: its address is made of that")
-    return text
-
-
-def _slug(name: str) -> str:
-    """The name in URLs: `Example Corp` is `example-corp`."""
-    return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _prefix(text: str) -> str:

@@ -17,7 +17,6 @@ from hoopx_broker.api.messages import (
     Past,
     RequestView,
     Review,
-    SessionView,
     Vote,
 )
 from hoopx_broker.approvals.matter import speaks_for
@@ -25,11 +24,11 @@ from hoopx_broker.approvals.refusals import unknown
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.permits import ask_for_session, denial, duration_of, judged
-from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.session.services import Services, may_view, owner_of, target_for
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, Unknown, Unreachable
 from hoopx_broker.terms.ids import RequestId
-from hoopx_broker.terms.people import Owner, Principal
+from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 
 T = TypeVar("T")
@@ -114,14 +113,13 @@ class Requests(Struct, frozen=True):
         if await self.services.desk.objections([id_], who):
             return Past(asked[:MAX_PAST])
         had = await self.services.stored.list(user=view.on_behalf_of or view.requester, limit=MAX_LOOKED_THROUGH)
-        seen = [each for each in had if each.target == view.target or self._may_view(who, each)]
+        # What somebody had on other targets is told to those only who may look at it anyway.
+        seen = [
+            each
+            for each in had
+            if each.target == view.target or may_view(self.services, who, each.target, owner_of(each))
+        ]
         return Past(asked[:MAX_PAST], tuple(seen[:MAX_PAST]))
-
-    def _may_view(self, who: Principal, session: SessionView) -> bool:
-        """What somebody had on other targets is told to those only who may look at it anyway."""
-        target = self.services.targets.get(session.target)
-        owner = Owner(session.user, session.on_behalf_of)
-        return target is not None and isinstance(self.services.judge().may_view_session(who, target, owner), Allow)
 
     async def journal(self, who: Principal, id_: RequestId) -> dict[str, tuple[Happening, ...]]:
         await self._seen(who, id_)

@@ -49,12 +49,12 @@ from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.session.services import Services, may_view, owner_of, target_for
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
 from hoopx_broker.terms.ids import RequestId, SessionId
-from hoopx_broker.terms.people import Owner, Principal, spoken
+from hoopx_broker.terms.people import Principal, spoken
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
 
@@ -268,20 +268,14 @@ class Api:
             user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=MAX_LOOKED_THROUGH
         )
         whose = {(view.target, owner_of(view)) for view in views}
-        visible = {pair for pair in whose if self._may_view(who, *pair)}
+        visible = {pair for pair in whose if may_view(self._services, who, *pair)}
         return {"sessions": [view for view in views if (view.target, owner_of(view)) in visible][:limit]}
 
     async def _session(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
-        if not self._may_view(who, view.target, owner_of(view)):
+        if not may_view(self._services, who, view.target, owner_of(view)):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         return view
-
-    def _may_view(self, who: Principal, target: str, owner: Owner) -> bool:
-        known = self._services.targets.get(target)
-        if known is None:  # no longer configured: its owner alone may still look
-            return owner.is_of(who)
-        return isinstance(self._services.judge().may_view_session(who, known, owner), Allow)
 
     async def _recording(self, request: Request, who: Principal) -> Response:
         view = await self._session(request, who)
@@ -317,7 +311,7 @@ class Api:
         ruling = self._services.judge().may_kill_session(who, known, owner) if known is not None else None
         if isinstance(ruling, Allow):
             return
-        if not self._may_view(who, view.target, owner):
+        if not may_view(self._services, who, view.target, owner):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
 
@@ -329,10 +323,6 @@ def _presented(request: Request) -> Presented:
 
 def _id(request: Request) -> RequestId:
     return RequestId(request.path_params["id"])
-
-
-def owner_of(view: SessionView) -> Owner:
-    return Owner(view.user, view.on_behalf_of)
 
 
 def refusal(error: HoopxError) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from hoopx_broker.recording.cells import BINARY, form_of
 from hoopx_broker.session import parameters
 from hoopx_broker.terms.approvals import Effects
 from hoopx_broker.terms.facts import StatementFacts
@@ -21,7 +22,7 @@ def parameter_lines(asked: Judge) -> Iterator[str]:
     """Their values, in the order of their numbers; of binary ones also what they mean, where that is known."""
     read = parameters.as_text(asked)
     for at, value in enumerate(asked.parameters):
-        shown = _shown(value, is_binary=_format_of(asked.formats, at) == 1)
+        shown = _shown(value, is_binary=form_of(asked.formats, at) == BINARY)
         yield f"-- ${at + 1} = {shown}{_as_read(shown, read[at])}"
 
 
@@ -37,13 +38,6 @@ def effects_of(facts: Sequence[StatementFacts]) -> Effects:
 
 def _named(schema: str | None, name: str) -> str:
     return f"{schema}.{name}" if schema else name
-
-
-def _format_of(formats: tuple[int, ...], at: int) -> int:
-    """As Bind has it: no formats mean text, one is for all, else one for each."""
-    if not formats:
-        return 0
-    return formats[at] if at < len(formats) else formats[0]
 
 
 def _as_read(shown: str, text: str | None) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, NORMAL, REWRITE, decode, framed, length
 from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
@@ -34,25 +36,25 @@ class StatementReader:
             self._idle.put_nowait(child)
 
     async def read(self, text: bytes) -> Facts | Unreadable:
-        child = await self._idle.get()
-        try:
+        async with self._one() as child:
             return await child.read(text)
-        finally:
-            self._idle.put_nowait(child)
 
     async def rewrite(self, text: bytes) -> str:
         """The statements as their grammar writes them; empty where it cannot."""
-        child = await self._idle.get()
-        try:
+        async with self._one() as child:
             return await child.rewrite(text)
-        finally:
-            self._idle.put_nowait(child)
 
     async def normal(self, text: bytes) -> str:
         """The statements with `$1` in the place of every value; empty where that cannot be had."""
+        async with self._one() as child:
+            return await child.normal(text)
+
+    @asynccontextmanager
+    async def _one(self) -> AsyncIterator[_Child]:
+        """One that nobody else asks meanwhile."""
         child = await self._idle.get()
         try:
-            return await child.normal(text)
+            yield child
         finally:
             self._idle.put_nowait(child)
 

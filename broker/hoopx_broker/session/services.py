@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.identity.standing import Standing
@@ -17,8 +18,8 @@ from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.storage import sessions as stored
 from hoopx_broker.terms.errors import Unknown
-from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.rulings import Deny
+from hoopx_broker.terms.people import Owner, Principal
+from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 
@@ -55,6 +56,18 @@ def target_for(services: Services, who: Principal, name: str) -> Target:
     return find_target(
         {target.name: target for target in services.targets.values() if _may_know(services, who, target)}, name
     )
+
+
+def may_view(services: Services, who: Principal, target: str, owner: Owner) -> bool:
+    """May `who` see a session that `owner` had there? Of a target that is not configured any more, its owner may."""
+    known = services.targets.get(target)
+    if known is None:
+        return owner.is_of(who)
+    return isinstance(services.judge().may_view_session(who, known, owner), Allow)
+
+
+def owner_of(view: SessionView) -> Owner:
+    return Owner(view.user, view.on_behalf_of)
 
 
 def _may_know(services: Services, who: Principal, target: Target) -> bool:
