@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from tests.journeys.stage import POLICIES, Stage, objects, playing, running
 from tests.peers.aws import REGION, Aws, allow, policy
 from tests.peers.postgres import Postgres
-from tests.peers.processes import eventually
+from tests.peers.processes import command_lines, eventually
 
 ROLE = "hoopx-journeys"
 CALLED_OFF = "hoopx-called-off"  # moto does not look at conditions: what is denied to one session is denied to all
@@ -173,7 +172,7 @@ def test_connect_answers_the_credential_process_until_it_ends(aws_stage: AwsStag
         keys = json.loads(aws_stage.hoopx("credentials", "prod-aws").fine().out)
         assert keys["Version"] == 1
         assert {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"} <= keys.keys()
-        seen = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK))
+        seen = command_lines()
         assert b"hoopx" in seen
         for name in ("SecretAccessKey", "SessionToken"):
             assert keys[name].encode() not in seen

@@ -15,7 +15,7 @@ from tests.journeys.stage import Stage, playing, running
 from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
 from tests.peers import clients, found
 from tests.peers.postgres import Foundry, Postgres, installations
-from tests.peers.processes import eventually
+from tests.peers.processes import command_lines, eventually
 from tests.peers.vault import peer
 from tests.peers.vault.peer import Vault
 from tests.unit.vault_stage import CREATE, VaultStage
@@ -82,7 +82,7 @@ def test_vault_knows_the_person_and_nobody_keeps_what_it_gave(stage: VaultJourne
         login = session.says(r"(v-\S+)").group(1)
         assert stage.scene.made() == {login}
         [[password]] = stage.postgres.sql("SELECT password FROM told")
-        assert not [name for name in (password, token, stage.scene.secret_id) if name.encode() in processes()]
+        assert not [name for name in (password, token, stage.scene.secret_id) if name.encode() in command_lines()]
         session.process.terminate()
     eventually(lambda: not stage.scene.made(), "the role is gone")
     eventually(lambda: not stage.postgres.backends("v-%"), "its connections are gone")
@@ -127,17 +127,6 @@ def test_a_role_that_is_not_there_ends_the_command_with_15_and_is_named(stage: V
     assert "`vault-database` of target `shop-dev`" in outcome.err
     assert "there is no such role" in outcome.err
     assert f"vault write {stage.scene.database}/roles/ro" in outcome.err
-
-
-def processes() -> bytes:
-    """What everybody on this machine may see of its processes."""
-    seen = b""
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            seen += each.read_bytes() + b"\n"
-        except OSError:
-            continue  # it has ended
-    return seen
 
 
 def audited(stage: VaultJourney, path: str) -> list[dict[str, dict[str, str]]]:

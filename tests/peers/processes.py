@@ -7,7 +7,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -50,4 +52,13 @@ def eventually(look: Callable[[], T | None], what: str, patience: float = PATIEN
         if time.monotonic() > deadline:
             raise AssertionError(f"after {patience:.0f} s still not: {what} (seen last: {seen!r})")
         time.sleep(0.05)
+    return seen
+
+
+def command_lines() -> bytes:
+    """What everybody on this machine may see of its processes."""
+    seen = b""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended, or is not for us
+            seen += each.read_bytes() + b"\n"
     return seen
