@@ -16,7 +16,6 @@ from hoopx_broker.recording.cells import UnreadableRow, rows, shown
 from hoopx_broker.recording.failures import BrokenEvidence
 from hoopx_broker.recording.format import HEADER, Reader
 from hoopx_broker.recording.inert import inert
-from hoopx_broker.recording.notes import BadNote, open_note
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.replay import jsonl, lines
 from hoopx_broker.recording.verify import prove
@@ -33,6 +32,7 @@ from hoopx_broker.terms.entries import (
     StreamClosed,
     StreamOpened,
 )
+from hoopx_broker.tlog.notes import BadNote, open_note
 from tests.unit.recording_scene import ENTRIES, KEY, OPENED, HandClock, data_row, pieces, record
 
 TEXT = st.text(max_size=20)

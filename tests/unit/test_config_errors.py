@@ -73,7 +73,7 @@ def with_target(lines: str) -> str:
 
 TOP = [
     ("listne: 1\n" + WHOLE, "1: listne: is not a known key; did you mean `listen`?"),
-    (WHOLE + "zebra: 1\n", "11: zebra: is not a known key; known here: `accounts`, `aws`, `identity`, `listen`"),
+    (WHOLE + "zebra: 1\n", "11: zebra: is not a known key; known here: `accounts`, `aws`, `evidence`, `identity`"),
     (WHOLE + "listen: 127.0.0.1:1\n", "11: listen: stands twice, first on line 1; keep one of the two"),
     (WHOLE.replace("127.0.0.1:8443", "8443"), "1: listen: must be text, not a number; put it in quotes"),
     (WHOLE.replace("127.0.0.1:8443", "'8443'"), "1: listen: `8443` has no port"),
@@ -107,8 +107,8 @@ TOP = [
     (WHOLE + "state: state.db\n", "11: state: `state.db` is not a state; write `sqlite:PATH`"),
     (WHOLE + "state: sqlite:rules\n", "11: state: `sqlite:rules` is a directory"),
     (
-        WHOLE + "recordings: s3://bucket/x\n",
-        "11: recordings: `s3://bucket/x` is an object store, which is not available",
+        WHOLE + "recordings: ftp://bucket/x\n",
+        "11: recordings: `ftp://bucket/x` names no installed store of recordings",
     ),
     (WHOLE + "recordings: recordings\n", "11: recordings: `recordings` is not a place for recordings"),
     (WHOLE + "recordings: file:empty\n", "11: recordings: `file:empty` is not a directory"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hoopx_broker.recording.keys import EvidenceKey
-from hoopx_broker.recording.notes import open_note
 from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.tlog.notes import open_note
 
 
 def test_a_key_is_created_once_and_found_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.config_evidence import check_retention, read_evidence
 from hoopx_broker.daemon.config_identity import read_accounts, read_identity
 from hoopx_broker.daemon.config_notify import read_notify
 from hoopx_broker.daemon.config_sections import read_sections
@@ -57,13 +58,17 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
     host, port = top.parsed_or("listen", values.host_port, values.host_port(DEFAULT_LISTEN)) or (HOLE, HOLE)
     identity, embedded = read_identity(top)
     targets = read_targets(top, shared)
+    recordings, evidence = read_evidence(top, home)
+    check_retention(
+        top, evidence.retention, {each.name: each.retention for each in targets.values() if each is not HOLE}
+    )
     config = BrokerConfig(
         host=host,
         port=port,
         public_url=_public_url(top, host, port),
         tls=_tls(top, host),
         state=read_state(top, references, home),
-        recordings=top.unfollowed_or("recordings", lambda text: _recordings(text, home), "file:recordings"),
+        recordings=recordings,
         policies=top.unfollowed_or("policies", lambda text: _policies(text, home), "policies"),
         identity=identity,
         embedded=embedded,
@@ -71,6 +76,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
         accounts=read_accounts(top),
         source=source.absolute(),
         notify=read_notify(top, targets),
+        evidence=evidence,
     )
     top.close()
     return config
@@ -102,17 +108,6 @@ def _tls(top: Section, host: str) -> ServerTls | None:
     except Wrong as wrong:
         top.note("tls", wrong.what, wrong.remedy)
     return ServerTls(cert=cert[0], key=key[0])
-
-
-def _recordings(text: str, home: Path) -> Path:
-    scheme, _, rest = text.partition(":")
-    if scheme == "s3":
-        raise Wrong("is an object store, which is not available in this version", "write `file:PATH`")
-    if scheme != "file" or not rest or "\0" in rest:
-        raise Wrong("is not a place for recordings", "write `file:DIRECTORY`, for example `file:recordings`")
-    if (home / rest).exists() and not (home / rest).is_dir():
-        raise Wrong("is not a directory", "name a directory, for example `file:recordings`")
-    return home / rest
 
 
 def _policies(text: str, home: Path) -> Path:

@@ -68,6 +68,7 @@ def _common(section: Section, kind: TargetKind, shared: Mapping[str, Any]) -> di
         "ttl": ttl,
         "session": _session(section, source, ttl),
         "labels": _labels(section.section_or_none("labels")),
+        "retention": section.parsed_or("retention", values.name, "default"),
     }
 
 

@@ -11,11 +11,13 @@ from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.seams.issuer import Issuer
 from hoopx_broker.seams.notifier import Notifier
 from hoopx_broker.seams.references import SecretReader
+from hoopx_broker.seams.store import EvidenceStore
 
 ISSUERS = "hoopx.issuers"
 NOTIFIERS = "hoopx.notifiers"
 SECTIONS = "hoopx.sections"
 REFERENCES = "hoopx.references"
+STORES = "hoopx.stores"
 
 
 def issuer_class(name: str) -> type[Issuer]:
@@ -26,6 +28,11 @@ def issuer_class(name: str) -> type[Issuer]:
 def notifier_class(kind: str) -> type[Notifier]:
     """The notifier of this `kind`. Raises as `issuer_class` does."""
     return cast(type[Notifier], _named(NOTIFIERS, kind, "notifier"))
+
+
+def store_class(scheme: str) -> type[EvidenceStore]:
+    """The store of evidence whose places begin with `scheme:`. Raises as `issuer_class` does."""
+    return cast(type[EvidenceStore], _named(STORES, scheme, "store of recordings"))
 
 
 def section_names() -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx_broker.recording.notes import ED25519, Verifier, is_name, sign
 from hoopx_broker.recording.whole import create_whole, ensure_private_directory
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
+from hoopx_broker.tlog.notes import ED25519, Verifier, is_name, sign
 
 _OPEN_TO_OTHERS = 0o077
 _SEED_SIZE = 32

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from hoopx_broker.recording.failures import BrokenEvidence
 from hoopx_broker.recording.format import Chain, Reader
-from hoopx_broker.recording.notes import BadNote, Verifier, open_note
 from hoopx_broker.recording.seals import seal_text
 from hoopx_broker.terms.entries import Entry, Opened, Seal
 from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.tlog.notes import BadNote, Verifier, open_note
 
 __all__ = ["BrokenEvidence", "Proof", "prove", "verify"]
 

@@ -34,3 +34,8 @@ def new_lease_id() -> LeaseId:
 def new_request_id() -> RequestId:
     """`r_` and 10 characters: typed by people, guarded by policy rather than by being secret."""
     return RequestId(_fresh("r_", 10))
+
+
+def new_event_id() -> str:
+    """`e_` and 26 characters, 130 bits of chance: the hash of a leaf that holds it tells nothing of the leaf."""
+    return _fresh("e_", 26)

@@ -167,8 +167,47 @@ class Notify(Struct, frozen=True):
     fresh: int = 12 * 3600
 
 
+class Witness(Struct, frozen=True):
+    """Who cosigns checkpoints of the log: where it is asked (C2SP tlog-witness), and its verifier key."""
+
+    url: str
+    key: str
+
+
+class StorePlace(Struct, frozen=True):
+    """A store of evidence that is not a directory: `scheme` names its plugin, `place` is what follows the colon."""
+
+    scheme: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.place}"
+
+
+class EvidenceConfig(Struct, frozen=True):
+    """How recordings are written and kept. `encrypt_to` holds age recipients; without any, they are in the clear.
+
+    `key` is the private evidence key where brokers share one; None for one of this broker's own. `retention` says for
+    each class how many seconds a recording is kept at least; the class of targets that name none is `default`, and a
+    class that is not there is kept for good. With a `store`, recordings are in the spool until it has them, which may
+    hold `spool_limit` bytes; `options` are the store's own.
+    """
+
+    durability: Literal["process", "disk"] = "process"
+    encrypt_to: tuple[str, ...] = ()
+    key: Secret | None = None
+    witnesses: tuple[Witness, ...] = ()
+    retention: dict[str, int] = {}
+    store: StorePlace | None = None
+    spool_limit: int = 20 << 30
+    options: Any = None
+
+
 class BrokerConfig(Struct, frozen=True):
-    """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person."""
+    """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person.
+
+    `recordings` is the directory in which they are written: for good, or until a store has them.
+    """
 
     host: str
     port: int
@@ -183,6 +222,7 @@ class BrokerConfig(Struct, frozen=True):
     accounts: tuple[tuple[str, ...], ...] = ()
     source: Path = field(default_factory=Path)
     notify: tuple[Notify, ...] = ()
+    evidence: EvidenceConfig = EvidenceConfig()
 
     @property
     def keys(self) -> Path:

@@ -36,7 +36,7 @@ class Target(Struct, frozen=True):
     `credentials` holds the options of the issuer named by `source`.
 
     `ttl` is the longest life of a lease, in seconds; `session` how long a session may last, None for as long as that;
-    `idle` how long a client may say nothing, None for without end.
+    `idle` how long a client may say nothing, None for without end. Its recordings are kept as class `retention` is.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Target(Struct, frozen=True):
     masks: Masks = field(default_factory=Masks)
     region: str = ""
     account: str = ""
+    retention: str = "default"
 
     @property
     def longest(self) -> int:

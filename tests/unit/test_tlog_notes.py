@@ -7,8 +7,8 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx_broker.recording.notes import BadNote, Verifier, is_name, open_note, sign
 from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.tlog.notes import BadNote, Verifier, is_name, open_note, sign
 from tests.unit.recording_scene import KEY, OTHER_KEY
 
 # Published examples of other implementations (Go's x/mod/sumdb/note and an Elixir library).

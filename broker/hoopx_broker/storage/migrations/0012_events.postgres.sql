@@ -1,0 +1,36 @@
+-- What happened in the control plane, in the order in which it was written down; each becomes a leaf of the log.
+-- `event` is the leaf itself, JSON; the other columns are what people look for. Times are seconds since the Unix epoch.
+
+CREATE TABLE events (
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    at DOUBLE PRECISION NOT NULL,
+    type TEXT NOT NULL,
+    "user" TEXT NOT NULL,
+    on_behalf_of TEXT NOT NULL,
+    target TEXT NOT NULL,
+    session TEXT NOT NULL,
+    request TEXT NOT NULL,
+    lease TEXT NOT NULL,
+    event TEXT NOT NULL,
+    leaf BIGINT UNIQUE -- its index in the log, from 0; NULL until it is in
+);
+CREATE INDEX events_waiting ON events (number) WHERE leaf IS NULL;
+CREATE INDEX events_by_session ON events (session, type) WHERE session <> '';
+CREATE INDEX events_by_time ON events (at);
+
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events FOR EACH ROW
+WHEN (OLD.leaf IS NOT NULL OR NEW.leaf IS NULL OR NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.event <> OLD.event)
+EXECUTE FUNCTION hoopx_refuse('what happened is only added to');
+CREATE TRIGGER events_are_kept BEFORE DELETE ON events FOR EACH ROW
+EXECUTE FUNCTION hoopx_refuse('what happened is only added to');
+CREATE TRIGGER events_are_all_kept BEFORE TRUNCATE ON events FOR EACH STATEMENT
+EXECUTE FUNCTION hoopx_refuse('what happened is only added to');
+
+-- The log as far as it is signed: one row. `checkpoint` is the newest signed note.
+CREATE TABLE log (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    origin TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    checkpoint TEXT NOT NULL
+);

@@ -1,0 +1,38 @@
+-- What happened in the control plane, in the order in which it was written down; each becomes a leaf of the log.
+-- `event` is the leaf itself, JSON; the other columns are what people look for. Times are seconds since the Unix epoch.
+
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    at REAL NOT NULL,
+    type TEXT NOT NULL,
+    "user" TEXT NOT NULL,
+    on_behalf_of TEXT NOT NULL,
+    target TEXT NOT NULL,
+    session TEXT NOT NULL,
+    request TEXT NOT NULL,
+    lease TEXT NOT NULL,
+    event TEXT NOT NULL,
+    leaf INTEGER UNIQUE -- its index in the log, from 0; NULL until it is in
+);
+CREATE INDEX events_waiting ON events (number) WHERE leaf IS NULL;
+CREATE INDEX events_by_session ON events (session, type) WHERE session <> '';
+CREATE INDEX events_by_time ON events (at);
+
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+WHEN OLD.leaf IS NOT NULL OR NEW.leaf IS NULL OR NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.event <> OLD.event
+BEGIN
+    SELECT RAISE(ABORT, 'what happened is only added to');
+END;
+CREATE TRIGGER events_are_kept BEFORE DELETE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'what happened is only added to');
+END;
+
+-- The log as far as it is signed: one row. `checkpoint` is the newest signed note.
+CREATE TABLE log (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    origin TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    checkpoint TEXT NOT NULL
+);
