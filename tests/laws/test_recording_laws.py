@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hoopx_broker.recording.blocks import HEADER
 from hoopx_broker.recording.cells import UnreadableRow, rows, shown
 from hoopx_broker.recording.failures import BrokenEvidence
-from hoopx_broker.recording.format import HEADER, Reader
+from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.inert import inert
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.replay import jsonl, lines

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx_broker.recording.format import HASH_SIZE, HEADER, LENGTH_SIZE, Chain
 from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.order import HASH_SIZE, LENGTH_SIZE
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.replay import lines, moments
 from hoopx_broker.recording.seals import seal
+from hoopx_broker.recording.version1 import HEADER, Chain
 from hoopx_broker.terms.entries import (
     Columns,
     CopyData,

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from hoopx_broker.recording.failures import BrokenEvidence, RecordingFailed
-from hoopx_broker.recording.format import HEADER, Reader
+from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.verify import verify
+from hoopx_broker.recording.version1 import HEADER
 from hoopx_broker.terms.entries import Ended, Entry, Rows, Seal
 from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, chained, pieces, record
 

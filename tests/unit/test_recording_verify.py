@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from hoopx_broker.recording.failures import BrokenEvidence
-from hoopx_broker.recording.format import HASH_SIZE, HEADER, MAX_BODY, Chain, Recorded
+from hoopx_broker.recording.order import HASH_SIZE, MAX_BODY, Recorded
 from hoopx_broker.recording.seals import seal_text
 from hoopx_broker.recording.verify import Proof, prove, verify
+from hoopx_broker.recording.version1 import HEADER, Chain
 from hoopx_broker.terms.entries import Entry, Notice, Opened, Seal
 from hoopx_broker.terms.errors import BadInput
 from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, OTHER_KEY, chained, pieces, record, sealed
