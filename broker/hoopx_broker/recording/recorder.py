@@ -80,13 +80,17 @@ class Recorder:
         With age recipients in `encrypt_to`, only their keys read it again.
         """
         path = path_of(directory, opened.session)
-        return cls._begun(cls(path, opened, key, clock, Lock.make(encrypt_to) if encrypt_to else None), directory)
+        return cls.begun(path, opened, key, clock, Lock.make(encrypt_to) if encrypt_to else None)
 
     @classmethod
-    def _begun(cls, recorder: Recorder, directory: Path) -> Recorder:
+    def begun(
+        cls, path: Path, opened: Opened, key: EvidenceKey, clock: Callable[[], float], lock: Lock | None
+    ) -> Recorder:
+        """As `create`, encrypted by `lock`, which serves this recording and no other."""
+        recorder = cls(path, opened, key, clock, lock)
         try:
             first = b"".join([*recorder._scribe.begin(), *recorder._scribe.add(0, [recorder._opened])])
-            ensure_private_directory(directory)
+            ensure_private_directory(path.parent)
             recorder._fd = create_whole(recorder.path, first, through_power_cuts=False)
             recorder.size = len(first)
             # Held until the file is closed, by the kernel too: `repair` leaves alone what is still being written.
