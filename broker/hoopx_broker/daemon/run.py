@@ -249,6 +249,7 @@ async def _services(
         crew=crew,
         clock=time.time,
         steady=time.monotonic,
+        encrypt_to=settings.evidence.encrypt_to,
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()

@@ -14,7 +14,9 @@ async def begin_record(services: Services, opened: Opened) -> Recorder:
     recorder: Recorder | None = None
     try:
         await services.stored.add(opened)
-        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
+        recorder = Recorder.create(
+            services.recordings, opened, services.evidence, services.steady, encrypt_to=services.encrypt_to
+        )
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
         raise

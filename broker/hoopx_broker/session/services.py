@@ -39,6 +39,7 @@ class Services(Struct, frozen=True):
     crew: Crew
     clock: Callable[[], float]
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
+    encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

@@ -1,4 +1,4 @@
-"""The entries of a recording, version 1. `docs/recording-format.md` is their specification."""
+"""The entries of a recording, versions 1 and 2. `docs/recording-format.md` is their specification."""
 
 from __future__ import annotations
 
@@ -105,6 +105,19 @@ class CopyData(Struct, frozen=True, tag="copy", omit_defaults=True):
     stream: str
     n: int
     direction: str
+    data: bytes
+
+
+class Terminal(Struct, frozen=True, tag="terminal", omit_defaults=True):
+    """What went through a terminal. `event` is `o` (output: what its user saw), `i` (input) or `r` (its new size).
+
+    `data` is as it came, in pieces that may part a character; of a size `<columns>x<rows>`, as asciicast has it.
+    `n` counts the terminals of the stream.
+    """
+
+    stream: str
+    n: int
+    event: str
     data: bytes
 
 
@@ -222,6 +235,7 @@ Entry = (
     | Columns
     | Rows
     | CopyData
+    | Terminal
     | Finished
     | Failed
     | Notice
