@@ -301,6 +301,8 @@ class Pump:
         self._turn(self._release, lambda function: self._perform(self._engine.on_function(function)), found)
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
         try:
             ruling = await self._around.hearing.rule(asked, self._say)
         except asyncio.CancelledError:
@@ -309,7 +311,8 @@ class Pump:
             ruling = _CALLED_OFF
         except Exception as error:
             ruling = self._unjudged(error)
-        self._turn(self._release, self._apply, ruling)
+        took_us = int((clock() - asked_at) * 1_000_000)
+        self._turn(self._release, lambda ruling: self._apply(ruling, took_us), ruling)
 
     def _unjudged(self, error: Exception) -> Deny:
         """What cannot be judged is denied; the stream lives on."""
@@ -326,7 +329,7 @@ class Pump:
         self._go_on()
         self._hear_client()
 
-    def _apply(self, ruling: Passage | Deny) -> None:
+    def _apply(self, ruling: Passage | Deny, took_us: int = 0) -> None:
         # A slip in the text is told to the client as any server tells it, and to nobody else.
         if isinstance(ruling, Deny) and ruling.fault is None:
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
@@ -335,7 +338,7 @@ class Pump:
         self._engine.doubt = self._around.hearing.doubt
         if isinstance(ruling, Passage) and (told := self._around.hearing.introduction(ruling.plan)):
             self._perform(self._engine.tell(*told))
-        self._perform(self._engine.on_ruling(ruling))
+        self._perform(self._engine.on_ruling(ruling, took_us))
 
     def _say(self, text: str, hint: str, approval: Approval | None = None, /) -> None:
         """Tell the client, and the person at the session, what its statement waits for."""
