@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from msgspec import structs
+
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court, Hearing, Start
 from hoopx_broker.session.granted import RUN_WITHIN_SECONDS

@@ -14,7 +14,9 @@ async def begin_record(services: Services, opened: Opened) -> Recorder:
     recorder: Recorder | None = None
     try:
         await services.stored.add(opened)
-        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
+        recorder = Recorder.create(
+            services.recordings, opened, services.evidence, services.steady, committer=services.committer
+        )
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
         raise
@@ -27,6 +29,7 @@ async def close_record(services: Services, opened: Opened, recorder: Recorder | 
     try:
         if recorder is not None:
             recorder.seal(reason)
+            await recorder.settled()
     except HoopxError as error:
         services.crew.report("recording", error)
     try:
