@@ -14,6 +14,7 @@ class RecordingFailed(HoopxError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the recording failed: {reason}", "free or repair the broker's recordings directory")
+        self.reason = reason
 
 
 class Place(Struct, frozen=True):

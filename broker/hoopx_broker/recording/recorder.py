@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from hoopx_broker.recording.committer import Committer, Durable, Failed, Settled
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.locks import Lock
@@ -32,12 +34,14 @@ _OWN = frozenset({Opened, Ended, Seal})
 class Recorder:
     """The open recording of one session; used from one thread.
 
-    Each `write` is one append. That survives the end of this process by any signal, not a power cut. The first
-    failure of any kind is final: the file is cut back to its last whole entry, and everything after is refused.
+    Each `write` is one append. That survives the end of this process by any signal; with a committer, what is settled
+    survives a power cut as well. The first failure of any kind is final: the file is cut back to its last whole entry,
+    and everything after is refused.
     """
 
     __slots__ = (
         "_clock",
+        "_durable",
         "_fd",
         "_key",
         "_opened",
@@ -64,6 +68,7 @@ class Recorder:
         self._scribe = Scribe(opened.session, lock)
         self._refusal: str | None = None
         self._fd = -1
+        self._durable: Durable | None = None
 
     @classmethod
     def create(
@@ -74,17 +79,24 @@ class Recorder:
         clock: Callable[[], float],
         *,
         encrypt_to: Sequence[str] = (),
+        committer: Committer | None = None,
     ) -> Recorder:
         """Begin the recording of `opened.session`. `clock` gives seconds; a steady one is best (`time.monotonic`).
 
         With age recipients in `encrypt_to`, only their keys read it again.
         """
         path = path_of(directory, opened.session)
-        return cls.begun(path, opened, key, clock, Lock.make(encrypt_to) if encrypt_to else None)
+        return cls.begun(path, opened, key, clock, Lock.make(encrypt_to) if encrypt_to else None, committer)
 
     @classmethod
     def begun(
-        cls, path: Path, opened: Opened, key: EvidenceKey, clock: Callable[[], float], lock: Lock | None
+        cls,
+        path: Path,
+        opened: Opened,
+        key: EvidenceKey,
+        clock: Callable[[], float],
+        lock: Lock | None,
+        committer: Committer | None = None,
     ) -> Recorder:
         """As `create`, encrypted by `lock`, which serves this recording and no other."""
         recorder = cls(path, opened, key, clock, lock)
@@ -95,6 +107,8 @@ class Recorder:
             recorder.size = len(first)
             # Held until the file is closed, by the kernel too: `repair` leaves alone what is still being written.
             fcntl.flock(recorder._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if committer is not None:
+                recorder._durable = committer.follow(recorder.path, recorder._fd, recorder._lost)
         except Exception as error:
             raise recorder._fail(error) from error
         return recorder
@@ -123,6 +137,32 @@ class Recorder:
         # Whatever the reason, an entry that is not on record ends the session; nothing is to be told apart here.
         except Exception as error:
             raise self._fail(error) from error
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether what is written is settled by the disk, later."""
+        return self._durable is not None
+
+    def settle(self, settled: Settled, failed: Failed) -> None:
+        """Call one of them: when what is written by now may be told to others, or when it never may.
+
+        At once, unless each entry has to be on the disk first. Those who ask are called in their order.
+        """
+        if self._durable is None:
+            settled()
+        else:
+            self._durable.settle(settled, failed)
+
+    async def settled(self) -> None:
+        """As `settle`. Raises `RecordingFailed`."""
+        if self._durable is None:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._durable.settle(
+            lambda: None if done.done() else done.set_result(None),
+            lambda error: None if done.done() else done.set_exception(error),
+        )
+        await done
 
     def seal(self, reason: str) -> Sealed:
         """Close the recording in order. Raises `RecordingFailed`; `repair` can still seal what is there, later."""
@@ -164,8 +204,15 @@ class Recorder:
         self._refuse(reason)
         return RecordingFailed(reason)
 
+    def _lost(self, error: RecordingFailed) -> None:
+        """The disk does not have what was written."""
+        if self._refusal is None:
+            self._refuse(error.reason)
+
     def _refuse(self, reason: str) -> None:
         self._refusal = reason
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        if self._durable is not None:
+            self._durable.close()

@@ -153,6 +153,7 @@ class Opening:
         recorder = await begin_record(services, opened)
         try:
             recorder.write(_story(draft))
+            await recorder.settled()
             parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
             session.tenure = self._tenure(session, draft)

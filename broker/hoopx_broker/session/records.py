@@ -15,7 +15,12 @@ async def begin_record(services: Services, opened: Opened) -> Recorder:
     try:
         await services.stored.add(opened)
         recorder = Recorder.create(
-            services.recordings, opened, services.evidence, services.steady, encrypt_to=services.encrypt_to
+            services.recordings,
+            opened,
+            services.evidence,
+            services.steady,
+            encrypt_to=services.encrypt_to,
+            committer=services.committer,
         )
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
@@ -29,6 +34,7 @@ async def close_record(services: Services, opened: Opened, recorder: Recorder | 
     try:
         if recorder is not None:
             recorder.seal(reason)
+            await recorder.settled()
     except HoopxError as error:
         services.crew.report("recording", error)
     try:

@@ -12,6 +12,7 @@ from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.identity.standing import Standing
+from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
@@ -40,6 +41,7 @@ class Services(Struct, frozen=True):
     clock: Callable[[], float]
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
     encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
+    committer: Committer | None = None  # where nothing is sent before the disk has what it tells of
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:
