@@ -12,7 +12,7 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.format import HEADER, Chain, path_of
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.repair import Repaired, repair
-from hoopx_broker.recording.seals import seal
+from hoopx_broker.recording.seals import Sealed, seal
 from hoopx_broker.recording.whole import create_whole, ensure_private_directory
 from hoopx_broker.terms.entries import Ended, Entry, Opened, Seal, Statement
 
@@ -101,18 +101,20 @@ class Recorder:
         except Exception as error:
             raise self._fail(error) from error
 
-    def seal(self, reason: str) -> None:
+    def seal(self, reason: str) -> Sealed:
         """Close the recording in order. Raises `RecordingFailed`; `repair` can still seal what is there, later."""
         if self._refusal is not None:
             raise RecordingFailed(self._refusal)
         t_us = self._now()
         try:
             ended = self._chain.add(t_us, Ended(reason, self._opened.opened_at + t_us / 1e6))
+            root, entries = self._chain.root.hex(), self._chain.count
             sealed = self._chain.add(t_us, seal(self._opened.session, self._chain, self._key, unfinished=False))
             self._append(b"".join(ended + sealed), None)
         except Exception as error:
             raise self._fail(error) from error
         self._refuse("it is sealed")
+        return Sealed(root, entries, entries + 1, self.size)
 
     def _now(self) -> int:
         """Microseconds since the beginning; a clock that is set back stands still."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from hoopx_broker.recording.format import Chain
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.terms.entries import Seal
+
+
+class Sealed(Struct, frozen=True):
+    """What a seal closes: the hash that it signs, hexadecimal, over so many entries; and the whole file."""
+
+    root: str
+    entries: int
+    blocks: int
+    bytes: int
 
 
 def seal_text(session: str, chain: Chain, unfinished: bool) -> str:
