@@ -10,31 +10,50 @@ MAX_WHY = 2_000  # characters of what a source says; the row of the lease has al
 
 
 def issued(connection: Connection, lease: Lease, now: float) -> None:
-    _note(connection, lease, now, "lease.issued", True, source=lease.source, login=lease.user, until=lease.expires_at)
+    _note(
+        connection,
+        lease,
+        now,
+        "lease.issued",
+        by_holder=True,
+        source=lease.source,
+        login=lease.user,
+        until=lease.expires_at,
+    )
 
 
 def renewed(connection: Connection, lease: Lease, now: float) -> None:
-    _note(connection, lease, now, "lease.renewed", True, login=lease.user, until=lease.expires_at)
+    _note(connection, lease, now, "lease.renewed", by_holder=True, login=lease.user, until=lease.expires_at)
 
 
 def queued(connection: Connection, lease: Lease, now: float) -> None:
     """The first attempt to revoke it failed. It is tried again until it is revoked."""
-    _note(connection, lease, now, "lease.queued", False, login=lease.user, why=(lease.last_error or "")[:MAX_WHY])
+    _note(
+        connection,
+        lease,
+        now,
+        "lease.queued",
+        by_holder=False,
+        login=lease.user,
+        why=(lease.last_error or "")[:MAX_WHY],
+    )
 
 
 def fades(connection: Connection, lease: Lease, now: float) -> None:
     """Its source cannot call it back: it is over when it ends by itself."""
-    _note(connection, lease, now, "lease.fades", False, login=lease.user, until=lease.fades_at or 0.0)
+    _note(connection, lease, now, "lease.fades", by_holder=False, login=lease.user, until=lease.fades_at or 0.0)
 
 
 def revoked(connection: Connection, lease: Lease, now: float) -> None:
     """Its source confirmed that it is gone, or it has ended by itself (`faded`)."""
     faded = lease.fades_at is not None
-    _note(connection, lease, now, "lease.revoked", False, login=lease.user, attempts=lease.attempts, faded=faded)
+    _note(
+        connection, lease, now, "lease.revoked", by_holder=False, login=lease.user, attempts=lease.attempts, faded=faded
+    )
 
 
 def _note(
-    connection: Connection, lease: Lease, now: float, type_: str, by_holder: bool, **facts: str | int | float | bool
+    connection: Connection, lease: Lease, now: float, type_: str, *, by_holder: bool, **facts: str | int | float | bool
 ) -> None:
     """What the broker does by itself is by nobody; whose lease it is stands in the facts all the same."""
     asked = "SELECT holder, on_behalf_of FROM leases WHERE id = ?"
