@@ -192,7 +192,8 @@ def _case(item: Any) -> Case:
     if said.count(True) != 1:
         raise ValueError(
             "say exactly one of `connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, "
-            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `view_log: true`, `reveal: [CLASS]`"
+            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `view_log: true`, "
+            "`reveal: [CLASS]`"
         )
     return case
 
