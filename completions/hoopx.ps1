@@ -1,6 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'audit', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -43,6 +43,8 @@ $script:HoopxWords = @{
     'admin revoke' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--reason', '-v', '--verbose')
     'admin restore' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'admin revoked' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'audit' = @('events', '--help')
+    'audit events' = @('--account', '--broker', '--ca', '-f', '--follow', '--help', '--limit', '-o', '--output', '-q', '--quiet', '--session', '--since', '--target', '--type', '--until', '--user', '-v', '--verbose')
     'broker' = @('run', 'check', 'migrate', 'keys', '--help')
     'broker run' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '--standby', '-v', '--verbose')
     'broker check' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')

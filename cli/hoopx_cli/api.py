@@ -17,6 +17,7 @@ from hoopx_broker.api.messages import (
     AskFor,
     AskToExtend,
     AskToUnmask,
+    EventsListed,
     LeaseRevoked,
     LeaseView,
     Listed,
@@ -163,6 +164,11 @@ class Api:
                 sink(chunk)
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
+
+    def events(self, **wanted: str) -> EventsListed:
+        """`wanted`: user, target, type, session, since, until and limit; after, known and wait to follow."""
+        given = {name: value for name, value in wanted.items() if value}
+        return self._ask("GET", "/v1/events" + _query(**given), EventsListed)
 
     def leases(self, **wanted: str) -> list[LeaseView]:
         """`wanted`: target, user, state, session, all (`true`) and limit."""

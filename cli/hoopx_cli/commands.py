@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
+    "audit": ("hoopx_cli.audit", "Read what happened at the broker, and prove it."),
     "broker": ("hoopx_cli.broker", "Run the service."),
     "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),
 }

@@ -138,8 +138,8 @@ def verify(
 ) -> None:
     """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
 
-    Prove that a recording is whole, unchanged, and in the broker's log. A file and a key need no broker; without --key the broker is asked
-    for its key, which proves nothing about the broker itself.
+    Prove that a recording is whole, unchanged, and in the broker's log. A file and a key need no broker; without
+    --key the broker is asked for its key, which proves nothing about the broker itself.
     """
     kit = kit_of(context)
     from hoopx_broker.recording.bundle import verify_file

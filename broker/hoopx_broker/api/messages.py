@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from hoopx_broker.terms.approvals import Conditions, Effects
+from hoopx_broker.terms.audit import Event as Happened
 from hoopx_broker.terms.errors import ExitCode, HoopxError
 
 
@@ -400,3 +401,18 @@ class SessionView(Struct, frozen=True):
     unmasked: tuple[Unmasked, ...] = ()
     on_behalf_of: str | None = None
     expires_at: float = 0
+
+
+class EventView(Struct, frozen=True):
+    """Something that happened at the broker. `leaf` is its index in the log, None while it waits to be put there."""
+
+    leaf: int | None
+    event: Happened
+
+
+class EventsListed(Struct, frozen=True):
+    """`GET /v1/events`: the newest last. Ask on `after` the number `settled`, and with `known` for what is newer."""
+
+    events: tuple[EventView, ...]
+    settled: int = 0
+    known: int = 0

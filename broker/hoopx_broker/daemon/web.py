@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -36,17 +36,20 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
+from hoopx_broker.daemon.events import EventsListed, events_seen
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
+from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session import session_events
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.services import Services, may_view, owner_of, target_for
@@ -81,6 +84,7 @@ class House(Struct, frozen=True):
     people: People
     leases: Leases
     loyalty: Loyalty
+    arrivals: Arrivals
     courier: Courier
     neighbours: Neighbours
 
@@ -120,6 +124,7 @@ class Api:
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
             self._route("/v1/leases", Api._leases),
             self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
+            self._route("/v1/events", Api._events),
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
@@ -130,6 +135,7 @@ class Api:
         async def answer(request: Request) -> Response:
             identity = await self._house.gate.identify(_presented(request))
             identity = request.state.identity = self._house.loyalty.learn(identity)
+            await self._house.arrivals.see(identity, "api")
             said = await call(self, request, identity.who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
@@ -148,6 +154,7 @@ class Api:
         """What should have been done and is not, counted. No reason to restart the broker, hence `ok`.
 
         `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
+        `events_not_noted` have happened, and are tried again.
         """
         leases = await self._house.services.keeper.count_troubled()
         notices = await self._house.courier.count_left()
@@ -159,6 +166,7 @@ class Api:
                 "leases_not_revoked": leases,
                 "notices_late": notices.late,
                 "notices_given_up": notices.given_up,
+                "events_not_noted": self._services.chronicle.owed,
             }
         )
 
@@ -258,6 +266,11 @@ class Api:
     async def _revoke_leases(self, request: Request, who: Principal) -> dict[str, list[LeaseRevoked]]:
         return await self._house.leases.revoke(who, await self._body(request, RevokeLeases))
 
+    # What happened.
+
+    async def _events(self, request: Request, who: Principal) -> EventsListed:
+        return await events_seen(self._services, self._house.store, who, request.query_params)
+
     # Sessions.
 
     async def _sessions(self, request: Request, who: Principal) -> dict[str, Any]:
@@ -282,6 +295,8 @@ class Api:
         path = path_of(self._services.recordings, view.id)
         if not path.exists():
             raise await self._not_on_this_disk(SessionId(view.id))
+        how = _how(request)
+        await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, how))
         return StreamingResponse(_file(path), media_type="application/octet-stream")
 
     async def _not_on_this_disk(self, session: SessionId) -> Unknown:
@@ -297,10 +312,12 @@ class Api:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
         self._check_may_kill(who, view)
         why, live = f"`{spoken(who.user, who.on_behalf_of)}` ended it", self._house.sessions.by_id(view.id)
-        if live is None and view.state == "open":
-            return await self._house.neighbours.end_elsewhere(SessionId(view.id), why)
-        if live is None:
+        if live is None and view.state != "open":
             raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
+        # It ends even where that cannot be written down now.
+        self._services.chronicle.note_surely(session_events.killed(self._services.clock(), who, view))
+        if live is None:
+            return await self._house.neighbours.end_elsewhere(SessionId(view.id), why)
         await live.end(why)
         return await self._services.stored.get(SessionId(view.id))
 
@@ -328,6 +345,15 @@ def _id(request: Request) -> RequestId:
 def refusal(error: HoopxError) -> bytes:
     """The body of an answer that is an error."""
     return _json({"error": Refusal.of(error)})
+
+
+def _how(request: Request) -> session_events.How:
+    """What a recording is read for, by the caller's own word."""
+    said = request.query_params.get("how", "recording")
+    for known in get_args(session_events.How):
+        if said == known:
+            return known  # type: ignore[no-any-return]
+    raise BadInput(f"`{said}` is no way to look at a recording", "upgrade hoopx")
 
 
 def _number(request: Request, name: str, most: int) -> int:

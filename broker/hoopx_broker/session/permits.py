@@ -26,12 +26,13 @@ OnWaiting = Callable[[Waiting], None]
 
 
 class SessionDenied(Denied):
-    """A rule forbids the session. `headline` names the rule, and the reason stands apart."""
+    """A rule forbids the session. `headline` names the `rule`, and the reason stands apart."""
 
     def __init__(self, ruling: Deny, what: str) -> None:
         super().__init__(denial(ruling, what), ruling.hint)
         self.headline = f"rule `{ruling.rule}` forbids {what}"
         self.reason = ruling.reason
+        self.rule = ruling.rule
 
 
 class Permission(Struct, frozen=True):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
@@ -36,6 +37,7 @@ class Services(Struct, frozen=True):
     stored: stored.Sessions
     recordings: Path
     evidence: EvidenceKey
+    chronicle: Chronicle
     standing: Standing
     crew: Crew
     clock: Callable[[], float]
