@@ -10,12 +10,16 @@ from hoopx_broker.terms.errors import HoopxError
 
 _CODE = re.compile(r"\w[\w.]{0,99}", re.ASCII)
 
-_CREDENTIALS = "give the broker credentials: a role of its machine, AWS_* in its environment, or keys in `evidence.store`"
+_CREDENTIALS = (
+    "give the broker credentials: a role of its machine, AWS_* in its environment, or keys in `evidence.store`"
+)
 _CLOCK = "set the clock of the broker's machine (NTP): S3 takes no request that is more than 15 minutes off"
 _REGION = "set `evidence.store.region` to the region of the bucket"
 _WAIT = "nothing is lost: recordings wait in the spool, and are tried again"
 _KMS = "see whether `evidence.store.kms_key` is enabled, and lets the broker use it to encrypt and decrypt"
-_MAY = "let the broker's identity do what docs/stores.md lists, on this bucket and prefix; look at the bucket's policy too"
+_MAY = (
+    "let the broker's identity do what docs/stores.md lists, on this bucket and prefix; look at the bucket's policy too"
+)
 
 # By botocore's names of its own exceptions: what happened, what to do.
 _OF_BOTOCORE = {
@@ -72,7 +76,9 @@ def told(error: Exception, where: str, name: str = "") -> HoopxError:
 
 
 def still_kept(where: str, name: str, why: str) -> StillKept:
-    return StillKept(f"`{where}` does not let `{name}` be deleted: {why}", "it can be deleted after that; nobody can now")
+    return StillKept(
+        f"`{where}` does not let `{name}` be deleted: {why}", "it can be deleted after that; nobody can now"
+    )
 
 
 def code_of(error: Exception) -> str:

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ class S3Store:
         if length == 0:
             return
         last = "" if length is None else str(start + length - 1)
-        body = await self._calls.ask(lambda client: self._body(client, name, f"bytes={start}-{last}", version), name=name)
+        body = await self._calls.ask(
+            lambda client: self._body(client, name, f"bytes={start}-{last}", version), name=name
+        )
         if body is None:
             return
         try:
@@ -104,16 +107,14 @@ class S3Store:
         token: dict[str, str] = {}
         while True:
             asked = {"Bucket": self._place.bucket, "Prefix": self._place.prefix + prefix, **token}
-            page = await self._calls.ask(lambda client, asked=asked: client.list_objects_v2(**asked))
+            page = await self._calls.ask(partial(_listed, asked))
             for each in page.get("Contents", ()):
                 yield Stored(each["Key"].removeprefix(self._place.prefix), each["Size"])
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
-    async def keep(
-        self, name: str, *, until: float | None = None, held: bool | None = None, version: str = ""
-    ) -> None:
+    async def keep(self, name: str, *, until: float | None = None, held: bool | None = None, version: str = "") -> None:
         if self._options.object_lock != "off":
             await self._calls.ask(lambda client: self._keep(client, name, until, held, version), name=name)
 
@@ -162,15 +163,17 @@ class S3Store:
         for each in (each for page in pages for each in page.get("Uploads", ())):
             is_ours = _RECORDING.fullmatch(each["Key"].removeprefix(self._place.prefix))
             if is_ours and each["Initiated"] < datetime.now(UTC) - STALE:
-                client.abort_multipart_upload(
-                    Bucket=self._place.bucket, Key=each["Key"], UploadId=each["UploadId"]
-                )
+                client.abort_multipart_upload(Bucket=self._place.bucket, Key=each["Key"], UploadId=each["UploadId"])
 
     def _put_file(self, client: Any, name: str, path: Path, kept_until: float) -> Stored:
         with path.open("rb") as file:
             found = digests(file, os.fstat(file.fileno()).st_size, self._options.part_bytes())
         if (version := self._has(client, name, found)) is None:
-            extra = {**self._extra(found.whole), **self._locked(kept_until), "StorageClass": self._options.storage_class}
+            extra = {
+                **self._extra(found.whole),
+                **self._locked(kept_until),
+                "StorageClass": self._options.storage_class,
+            }
             version = Upload(client, self._place, name, path, found, extra, self._calls.stopped).run()
         return self._receipt(client, name, version, found, kept_until)
 
@@ -308,6 +311,10 @@ class S3Store:
                 "two brokers with logs of their own must not share a prefix",
             )
         return Stored(name, len(content), sha256(content).hexdigest())
+
+
+def _listed(asked: dict[str, str], client: Any) -> dict[str, Any]:
+    return dict(client.list_objects_v2(**asked))
 
 
 def _kept_until(head: dict[str, Any]) -> float:

@@ -7,6 +7,7 @@ import io
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -69,7 +70,7 @@ class LocalStore:
         file = await self._tried(lambda: self._opened(name, start))
         with file:
             left = length if length is not None else os.fstat(file.fileno()).st_size
-            while left > 0 and (chunk := await self._tried(lambda: file.read(min(_CHUNK, left)))):
+            while left > 0 and (chunk := await self._tried(partial(file.read, min(_CHUNK, left)))):
                 left -= len(chunk)
                 yield chunk
 
@@ -96,9 +97,7 @@ class LocalStore:
         for stored in await self._tried(found):
             yield stored
 
-    async def keep(
-        self, name: str, *, until: float | None = None, held: bool | None = None, version: str = ""
-    ) -> None:
+    async def keep(self, name: str, *, until: float | None = None, held: bool | None = None, version: str = "") -> None:
         """Nothing that a directory could enforce."""
 
     async def delete(self, name: str) -> None:

@@ -85,9 +85,7 @@ class EvidenceStore(Protocol):
     def list(self, prefix: str = "") -> AsyncIterator[Stored]:
         """All whose names begin with `prefix`, by name."""
 
-    async def keep(
-        self, name: str, *, until: float | None = None, held: bool | None = None, version: str = ""
-    ) -> None:
+    async def keep(self, name: str, *, until: float | None = None, held: bool | None = None, version: str = "") -> None:
         """Keep it at least until then, or under a hold, where the store itself can enforce that. Never shortens."""
 
     async def delete(self, name: str) -> None:
