@@ -1,8 +1,9 @@
 """Buckets of S3 as moto plays it, with Object Lock, for a broker that may do what docs/stores.md asks for.
 
 Learnt from its source (5.2): it enforces COMPLIANCE, GOVERNANCE and legal holds, computes SHA-256 of parts and wholes,
-and checks IAM policies (HeadBucket under a name of its own). It takes no notice of a lock that is said when a
-multipart upload begins, does not compare the checksums that it is told with the bytes, lists parts without SHA-256, and says of every upload that it began in 2010.
+and checks IAM policies (HeadBucket under a name of its own). It takes no notice of a lock that is said when a multipart
+upload begins, does not compare the checksums that it is told with the bytes, lists parts without SHA-256, and says of
+every upload that it began in 2010.
 """
 
 from __future__ import annotations
