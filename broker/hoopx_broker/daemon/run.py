@@ -26,6 +26,8 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
+from hoopx_broker.daemon.evidence import keeping_of, open_store, room_of
+from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
@@ -158,7 +160,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, keeping = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
@@ -177,7 +179,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     if notifiers:
         services.crew.start(notify.keep_time(services.desk), "requests")
     api = web.Api(
-        web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours)
+        web.House(
+            services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours, keeping
+        )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
@@ -201,7 +205,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours]:
+) -> tuple[Services, Store, Neighbours, Keeping]:
     judge = CedarJudge(load_policies(settings.policies))
     evidence = EvidenceKey.load_or_create(
         settings.keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx"
@@ -213,6 +217,7 @@ async def _services(
         brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
         partial(end_all, sessions),
     )
+    evidence_store = await open_store(settings, stack)
     crew = Crew(_task_failed)
     stack.push_async_callback(crew.close)
     reader = StatementReader()
@@ -249,11 +254,14 @@ async def _services(
         crew=crew,
         clock=time.time,
         steady=time.monotonic,
+        room=await room_of(settings, evidence_store),
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
+    keeping = keeping_of(settings, services, store, evidence_store, presence, home.id)
     crew.start(keeper.run(), "leases")
-    return services, store, neighbours
+    crew.start(keeping.spool.run(), "recordings")
+    return services, store, neighbours, keeping
 
 
 async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standing: Standing) -> Embedded | None:

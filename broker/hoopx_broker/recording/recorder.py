@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.format import HEADER, Chain, path_of
@@ -59,7 +60,7 @@ class Recorder:
         self._fd = -1
 
     @classmethod
-    def create(cls, directory: Path, opened: Opened, key: EvidenceKey, clock: Callable[[], float]) -> Recorder:
+    def create(cls, directory: Path, opened: Opened, key: EvidenceKey, clock: Callable[[], float]) -> Self:
         """Begin the recording of `opened.session`. `clock` gives seconds; a steady one is best (`time.monotonic`)."""
         recorder = cls(path_of(directory, opened.session), opened, key, clock)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.recording.room import Spooled
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import HoopxError, Unknown
@@ -12,9 +13,11 @@ from hoopx_broker.terms.ids import SessionId
 async def begin_record(services: Services, opened: Opened) -> Recorder:
     """First the row, then the file: after a crash in between, the next start looks for files by their rows."""
     recorder: Recorder | None = None
+    services.room.check()
     try:
         await services.stored.add(opened)
-        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
+        made = Spooled.create(services.recordings, opened, services.evidence, services.steady)
+        recorder = made.within(services.room)
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
         raise

@@ -13,6 +13,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.room import Room
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.reader import StatementReader
@@ -39,6 +40,7 @@ class Services(Struct, frozen=True):
     crew: Crew
     clock: Callable[[], float]
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
+    room: Room = Room()  # for recordings, in the directory where they are written
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:
