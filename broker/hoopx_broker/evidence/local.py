@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from msgspec import Struct
 
@@ -23,12 +23,14 @@ _CHUNK = 1 << 18
 T = TypeVar("T")
 
 
+class LocalOptions(Struct, frozen=True):
+    """Nothing to say."""
+
+
 class LocalStore:
     """A directory enforces neither times nor holds: whoever may delete files may delete these. The log shows it."""
 
-    class Options(Struct, frozen=True):
-        """Nothing to say."""
-
+    Options: type[Any] = LocalOptions
     is_remote = False
 
     def __init__(self, directory: Path) -> None:
