@@ -228,8 +228,7 @@ def test_a_full_spool_refuses_what_is_new_and_ends_what_runs_and_says_which_limi
     room = Room(limit=10_000, waits_for="s3://bucket")
     recorder = Spooled.create(tmp_path, OPENED, KEY, HandClock()).within(room)
     with pytest.raises(RecordingFailed, match=r"`evidence.spool_limit` is 9.8 KiB"):
-        for _ in range(1000):
-            recorder.write(ENTRIES)
+        _ = [recorder.write(ENTRIES) for _ in range(1000)]
     assert room.used == recorder.path.stat().st_size
     with pytest.raises(SpoolFull, match="wait for `s3://bucket`"):
         room.check()
@@ -262,7 +261,7 @@ def test_what_is_over_its_time_is_deleted_with_an_event_first_and_the_row_says_s
         view = await s.recordings.view(SESSION)
         assert view is not None
         assert (view.state, view.deleted_by, view.retention) == ("deleted", "sam", "default")
-        with pytest.raises(Unknown, match=r"was deleted on 2023-11-24 by `sam`: its time by the class `default`"):
+        with pytest.raises(Unknown, match=r"was deleted on 2023-11-25 by `sam`: its time by the class `default`"):
             await s.read()
         with pytest.raises(BadInput, match="is deleted"):
             await s.holds.hold(SESSION, "too late", SAM)
@@ -323,7 +322,7 @@ def test_a_clock_that_was_set_forward_deletes_nothing(tmp_path: Path) -> None:
             await s.collect()
         s.restart()  # it is set forward before the broker starts: the store knows better
         s.store._now = lambda: START
-        with pytest.raises(BackendFailed, match="nothing is deleted while they differ|and that of"):
+        with pytest.raises(BackendFailed, match="and that of"):
             await s.collect()
         assert (await s.row()).state == "stored"
 
@@ -361,7 +360,7 @@ def test_the_queue_goes_on_by_itself_when_something_is_sealed(tmp_path: Path) ->
         running = asyncio.get_running_loop().create_task(s.spool.run())
         await s.record()
         async with asyncio.timeout(20):
-            while s.here():
+            while s.here():  # noqa: ASYNC110 -- the queue tells nobody that it is done
                 await asyncio.sleep(0.02)
         running.cancel()
         await asyncio.wait([running])
