@@ -9,7 +9,18 @@ from hoopx_broker.daemon.config import load
 from hoopx_plugins.s3_place import S3Options
 
 PAGE = (Path(__file__).parents[2] / "docs/stores.md").read_text(encoding="utf-8")
-REST = "identity:\n  - {issuer: https://login.example.com, client_id: hoopx-cli, audience: hoopx}\n"
+REST = """\
+identity:
+  - {issuer: https://login.example.com, client_id: hoopx-cli, audience: hoopx}
+targets:
+  prod-db:
+    kind: postgres
+    address: db.internal
+    database: app
+    tls: {mode: require}
+    retention: pci
+    credentials: {from: static, user: app, password: secret}
+"""
 
 
 def test_the_configuration_loads_and_every_key_of_the_store_is_told(tmp_path: Path) -> None:
