@@ -68,6 +68,11 @@ _hoopx() {
     'leases') words='ls revoke' options='--help' kind='' ;;
     'leases ls') words='' options='--account --all --broker --ca --help --limit -o --output -q --quiet --session --state --target --user -v --verbose' kind='' ;;
     'leases revoke') words='' options='--account --all --broker --ca --help -o --output -q --quiet --reason --target --user -v --verbose --yes' kind='leases' ;;
+    'audit') words='hold release holds gc' options='--help' kind='' ;;
+    'audit hold') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'audit release') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'audit holds') words='' options='--account --all --broker --ca --help -o --output -q --quiet --session -v --verbose' kind='' ;;
+    'audit gc') words='' options='--account --broker --ca --dry-run --help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;

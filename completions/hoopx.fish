@@ -427,6 +427,53 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l user
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s v
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l verbose
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l yes
+complete -c hoopx -f -n "__hoopx_at 'audit'" -a "hold release holds gc"
+complete -c hoopx -n "__hoopx_at 'audit'" -l help
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l help
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s o
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l output
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s q
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l reason
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s v
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit release'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit release'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit release'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit release'" -l help
+complete -c hoopx -n "__hoopx_at 'audit release'" -s o
+complete -c hoopx -n "__hoopx_at 'audit release'" -l output
+complete -c hoopx -n "__hoopx_at 'audit release'" -s q
+complete -c hoopx -n "__hoopx_at 'audit release'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit release'" -l reason
+complete -c hoopx -n "__hoopx_at 'audit release'" -s v
+complete -c hoopx -n "__hoopx_at 'audit release'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l all
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l help
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s o
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l output
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s q
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l session -x -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s v
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l dry-run
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l help
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s o
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l output
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s q
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s v
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help

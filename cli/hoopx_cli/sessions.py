@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 from msgspec.structs import asdict
 
-from hoopx_broker.api.messages import SessionView, Unmasked
+from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
@@ -91,6 +91,7 @@ def show(context: typer.Context, id_: SessionId) -> None:
             ("statements", str(found.statements)),
             ("denied", str(found.denied)),
             ("unmasked", "\n".join(map(_seen_raw, found.unmasked))),
+            ("recording", _whereabouts(found.recording)),
         ]
     )
 
@@ -302,3 +303,15 @@ def _sink(kit: Kit, to: str) -> Iterator[Callable[[bytes], object]]:
         raise BadInput(f"`{to}` cannot be made: {(error.strerror or '').lower()}", "give --to a new file") from None
     with os.fdopen(handle, "wb") as file:
         yield file.write
+
+
+def _whereabouts(recording: RecordingView | None) -> str:
+    if recording is None:
+        return ""
+    if recording.state == "deleted":
+        when = moment(recording.deleted_at)
+        return f"deleted {when} by {recording.deleted_by}: the time of the class `{recording.retention}` was over"
+    until = f"until {moment(recording.kept_until)}" if recording.kept_until else "for good"
+    held = ", and held beyond that" if recording.held else ""
+    where = f"{recording.state}, {recording.store}; kept {until} (`{recording.retention}`){held}"
+    return f"{where}\n{recording.error}" if recording.error else where

@@ -71,7 +71,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
     host, port = top.parsed_or("listen", values.host_port, values.host_port(DEFAULT_LISTEN)) or (HOLE, HOLE)
     identity, embedded = read_identity(top)
     targets = read_targets(top, shared)
-    recordings, evidence = read_evidence(top, home)
+    recordings, evidence = read_evidence(top, home, shared)
     check_retention(
         top, evidence.retention, {each.name: each.retention for each in targets.values() if each is not HOLE}
     )

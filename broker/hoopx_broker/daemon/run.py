@@ -26,6 +26,8 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
+from hoopx_broker.daemon.evidence import keeping_of, open_store, room_of
+from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
@@ -163,7 +165,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours, story = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, story, keeping = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
@@ -183,7 +185,19 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
         services.crew.start(notify.keep_time(services.desk), "requests")
     api = web.Api(
         web.House(
-            services, gate, sessions, store, about, requests, people, leases, loyalty, arrivals, courier, neighbours
+            services,
+            gate,
+            sessions,
+            store,
+            about,
+            requests,
+            people,
+            leases,
+            loyalty,
+            arrivals,
+            courier,
+            neighbours,
+            keeping,
         )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
@@ -208,7 +222,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours, Story]:
+) -> tuple[Services, Store, Neighbours, Story, Keeping]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
     evidence = EvidenceKey.load_or_create(
@@ -224,6 +238,7 @@ async def _services(
     )
     story = Story(store, presence.id, place.public_url, key_id(evidence.verifier))
     await story.begin(settings, policies, time.time())
+    evidence_store = await open_store(settings, stack)
     crew = Crew(_task_failed)
     stack.push_async_callback(crew.close)
     reader = StatementReader()
@@ -263,11 +278,14 @@ async def _services(
         steady=time.monotonic,
         encrypt_to=settings.evidence.encrypt_to,
         committer=committer,
+        room=await room_of(settings, evidence_store),
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
+    keeping = keeping_of(settings, services, store, evidence_store, presence, home.id)
     crew.start(keeper.run(), "leases")
-    return services, store, neighbours, story
+    crew.start(keeping.spool.run(), "recordings")
+    return services, store, neighbours, story, keeping
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -19,6 +18,10 @@ from hoopx_broker.api.messages import (
     AskFor,
     AskToExtend,
     AskToUnmask,
+    Collection,
+    Gc,
+    HoldFor,
+    HoldView,
     LeaseRevoked,
     LeaseView,
     Listed,
@@ -26,6 +29,7 @@ from hoopx_broker.api.messages import (
     PassGiven,
     Past,
     Refusal,
+    Release,
     RequestView,
     Review,
     Revoke,
@@ -37,6 +41,7 @@ from hoopx_broker.api.messages import (
     WhoAmI,
 )
 from hoopx_broker.daemon.events import EventsListed, events_seen
+from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
@@ -47,7 +52,6 @@ from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
-from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session import session_events
 from hoopx_broker.session.live import Sessions
@@ -65,7 +69,6 @@ from hoopx_broker.terms.targets import Target
 MAX_BODY = 64 * 1024
 MAX_LISTED = 500
 MAX_LOOKED_THROUGH = 1_000
-_CHUNK = 256 * 1024
 
 _json = msgspec.json.Encoder().encode
 _Shape = TypeVar("_Shape")
@@ -87,6 +90,7 @@ class House(Struct, frozen=True):
     arrivals: Arrivals
     courier: Courier
     neighbours: Neighbours
+    keeping: Keeping
 
 
 class Api:
@@ -129,6 +133,10 @@ class Api:
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
             self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
+            self._route("/v1/audit/holds", Api._holds),
+            self._route("/v1/audit/holds", Api._hold, "POST"),
+            self._route("/v1/audit/holds/{id}/release", Api._release, "POST"),
+            self._route("/v1/audit/gc", Api._gc, "POST"),
         ]
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
@@ -154,7 +162,7 @@ class Api:
         """What should have been done and is not, counted. No reason to restart the broker, hence `ok`.
 
         `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
-        `events_not_noted` have happened, and are tried again.
+        `events_not_noted` have happened, and are tried again; `recordings_waiting` are not in their store yet.
         """
         leases = await self._house.services.keeper.count_troubled()
         notices = await self._house.courier.count_left()
@@ -167,6 +175,7 @@ class Api:
                 "notices_late": notices.late,
                 "notices_given_up": notices.given_up,
                 "events_not_noted": self._services.chronicle.owed,
+                "recordings_waiting": await self._house.keeping.spool.count_waiting(),
             }
         )
 
@@ -284,29 +293,18 @@ class Api:
         visible = {pair for pair in whose if may_view(self._services, who, *pair)}
         return {"sessions": [view for view in views if (view.target, owner_of(view)) in visible][:limit]}
 
-    async def _session(self, request: Request, who: Principal) -> Any:
+    async def _session(self, request: Request, who: Principal) -> SessionView:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
         if not may_view(self._services, who, view.target, owner_of(view)):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
-        return view
+        return msgspec.structs.replace(view, recording=await self._house.keeping.recordings.view(view.id))
 
     async def _recording(self, request: Request, who: Principal) -> Response:
         view = await self._session(request, who)
-        path = path_of(self._services.recordings, view.id)
-        if not path.exists():
-            raise await self._not_on_this_disk(SessionId(view.id))
         how = _how(request)
+        chunks = await self._house.keeping.recordings.open(view.id, _number(request, "start", sys.maxsize))
         await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, how))
-        return StreamingResponse(_file(path), media_type="application/octet-stream")
-
-    async def _not_on_this_disk(self, session: SessionId) -> Unknown:
-        broker = await self._services.stored.whereabouts(session)
-        if broker is None or broker.home == self._house.neighbours.home:
-            return Unknown(f"the recording of `{session}` is not here", "ask whoever runs the broker")
-        return Unknown(
-            f"the recording of `{session}` is on the disk of the broker at `{broker.url}`",
-            f"ask that one: `hoopx --broker {broker.url}`; whoever runs it finds it among its recordings",
-        )
+        return StreamingResponse(chunks, media_type="application/octet-stream")
 
     async def _kill(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
@@ -331,6 +329,22 @@ class Api:
         if not may_view(self._services, who, view.target, owner):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
+
+    # Keeping recordings.
+
+    async def _holds(self, request: Request, who: Principal) -> dict[str, list[HoldView]]:
+        query = request.query_params
+        return await self._house.keeping.held(who, query.get("session", ""), released=query.get("all") == "true")
+
+    async def _hold(self, request: Request, who: Principal) -> HoldView:
+        return await self._house.keeping.hold(who, await self._body(request, HoldFor))
+
+    async def _release(self, request: Request, who: Principal) -> HoldView:
+        asked = await self._body(request, Release)
+        return await self._house.keeping.release(who, request.path_params["id"], asked)
+
+    async def _gc(self, request: Request, who: Principal) -> Collection:
+        return await self._house.keeping.collect(who, await self._body(request, Gc))
 
 
 def _presented(request: Request) -> Presented:
@@ -370,12 +384,6 @@ async def _read(request: Request, shape: type[_Shape]) -> _Shape:
         return msgspec.json.decode(bytes(data) or b"{}", type=shape)
     except msgspec.MsgspecError as error:
         raise BadInput(f"the request is malformed: {error}", "upgrade hoopx") from error
-
-
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

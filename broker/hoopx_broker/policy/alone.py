@@ -131,6 +131,16 @@ class Alone:
     def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return self._about_session("lease.revoke", who, target, owner)
 
+    def may_hold(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("audit.hold", who, target, owner)
+
+    def may_collect(self, who: Principal, target: Target) -> Ruling:
+        try:
+            answers = self._inquiry.collecting(who, target)
+            return self._refusal(target, answers) or Allow(_rules(answers))
+        except Exception:
+            return _SURPRISE  # fails closed, as `_rule` does
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _plain(f"`{action}` on `{user}`", lambda: self._inquiry.identity(action, who, user))
 

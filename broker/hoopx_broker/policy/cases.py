@@ -124,6 +124,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     kill: Whose | None = None
     view_lease: Whose | None = None
     revoke_lease: Whose | None = None
+    hold: Whose | None = None
+    gc: bool = False
     revoke: str | None = None
     restore: str | None = None
     view_log: bool = False
@@ -187,12 +189,14 @@ def _case(item: Any) -> Case:
             raise ValueError("`conditions` are of what people are asked: `expect: {decision: ask, …}`")
     if not case.on.target and case.revoke is None and case.restore is None and not case.view_log:
         raise ValueError("say on what: `on: {target: prod-db}`")
-    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
-    said = [case.connect, case.extend, case.view_log, bool(case.reveal), *(name is not None for name in named)]
+    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.hold, case.revoke, case.restore)
+    flags = (case.connect, case.extend, case.gc, case.view_log, bool(case.reveal))
+    said = [*flags, *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
             "say exactly one of `connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, "
-            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `view_log: true`, "
+            "`view_lease: OWNER`, `revoke_lease: OWNER`, `hold: OWNER`, `gc: true`, `revoke: USER`, `restore: USER`, "
+            "`view_log: true`, "
             "`reveal: [CLASS]`"
         )
     return case

@@ -103,6 +103,12 @@ class Delegating:
     def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_revoke_lease(one, target, owner))
 
+    def may_hold(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_hold(one, target, owner))
+
+    def may_collect(self, who: Principal, target: Target) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_collect(one, target))
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_change_identity(action, one, user))
 

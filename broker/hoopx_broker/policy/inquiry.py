@@ -42,7 +42,7 @@ from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
 # What is asked of a target and of whose it is.
-SessionAction = Literal["session.view", "session.kill", "lease.view", "lease.revoke"]
+SessionAction = Literal["session.view", "session.kill", "lease.view", "lease.revoke", "audit.hold"]
 
 # Values of a prepared statement that rules are shown, in characters: of a document that is stored, the size of a book.
 MAX_PARAMETERS = 1_000_000
@@ -141,6 +141,11 @@ class Inquiry:
     def session(self, action: SessionAction, who: Principal, target: Target, owner: Owner) -> list[Answer]:
         context = '{"own": true}' if owner.is_of(who) else '{"own": false}'
         asking = Asking(Question(action, target_of(target)), context)
+        return ask(self._policies, who.user, ground(who, target), [], [asking])
+
+    def collecting(self, who: Principal, target: Target) -> list[Answer]:
+        """May recordings of sessions there be deleted when they are over their time?"""
+        asking = Asking(Question("audit.gc", target_of(target)), "{}")
         return ask(self._policies, who.user, ground(who, target), [], [asking])
 
     def identity(self, action: IdentityAction, who: Principal, user: str) -> list[Answer]:

@@ -90,6 +90,13 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         whose = owner(case.revoke_lease)
         answers = [answer for one in everybody for answer in inquiry.session("lease.revoke", one, target, whose)]
         return _outcome(judge.may_revoke_lease(who, target, whose), answers)
+    if case.hold is not None:
+        whose = owner(case.hold)
+        answers = [answer for one in everybody for answer in inquiry.session("audit.hold", one, target, whose)]
+        return _outcome(judge.may_hold(who, target, whose), answers)
+    if case.gc:
+        answers = [answer for one in everybody for answer in inquiry.collecting(one, target)]
+        return _outcome(judge.may_collect(who, target), answers)
     if (user := case.revoke or case.restore) is not None:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
         answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]

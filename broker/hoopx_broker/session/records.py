@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.recording.room import Spooled
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage import session_events
 from hoopx_broker.storage.errors import StateFailed
@@ -19,9 +20,10 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds, doubled each time
 async def begin_record(services: Services, opened: Opened) -> Recorder:
     """First the row, then the file: after a crash in between, the next start looks for files by their rows."""
     recorder: Recorder | None = None
+    services.room.check()
     try:
         await services.stored.add(opened)
-        recorder = Recorder.create(
+        made = Spooled.create(
             services.recordings,
             opened,
             services.evidence,
@@ -29,6 +31,7 @@ async def begin_record(services: Services, opened: Opened) -> Recorder:
             encrypt_to=services.encrypt_to,
             committer=services.committer,
         )
+        recorder = made.within(services.room)
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
         raise

@@ -15,6 +15,7 @@ from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.room import Room
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.reader import StatementReader
@@ -44,6 +45,7 @@ class Services(Struct, frozen=True):
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
     encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
     committer: Committer | None = None  # where nothing is sent before the disk has what it tells of
+    room: Room = Room()  # for recordings, in the directory where they are written
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:
