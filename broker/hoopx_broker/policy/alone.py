@@ -12,7 +12,7 @@ from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.entities import column_of, ground
 from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
-from hoopx_broker.policy.obligations import added_up
+from hoopx_broker.policy.obligations import added_up, least
 from hoopx_broker.policy.rules import Rule
 from hoopx_broker.policy.shadow import effect
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
@@ -52,7 +52,9 @@ class Alone:
 
         ruling = self._rule(who, target, circumstances, answers)
         if isinstance(ruling, Allow):
-            return structs.replace(ruling, obligations=added_up(self._policies.rules[name] for name in ruling.rules))
+            rules = [self._policies.rules[name] for name in ruling.rules]
+            record = least(rule.record for rule in rules)
+            return structs.replace(ruling, obligations=added_up(rules), record=record)
         return ruling
 
     def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:

@@ -16,6 +16,7 @@ from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.entries import Detail
 from hoopx_broker.terms.facts import Volatility
 from hoopx_broker.terms.people import Owner, Principal, PrincipalKind
 from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, UpstreamTls
@@ -96,7 +97,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
 
     `conditions` is exactly what a request must fulfil beside having its `approvers` agree, `shadow` exactly what rules
     in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly what a session's credential is bound
-    to, files by their names.
+    to, files by their names, `record` how much of rows its recording keeps.
     """
 
     decision: Literal["allow", "deny", "ask"]
@@ -106,6 +107,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     masks: tuple[str, ...] | None = None
     shadow: str | None = None
     obligations: dict[str, tuple[str, ...]] | None = None
+    record: Detail | None = None
 
 
 # Whose session or lease: a user's name, or `{user: bot, on_behalf_of: ann}`.

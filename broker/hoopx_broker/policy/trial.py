@@ -150,6 +150,8 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         faults += _unlike(case.name, expect.conditions.conditions(), ruling.conditions)
     if expect.obligations is not None and outcome.bound != _sorted(expect.obligations):
         faults.append(f"{case.name}: expected obligations {expect.obligations}, came out {outcome.bound}")
+    if isinstance(ruling, Allow) and expect.record not in (None, ruling.record):
+        faults.append(f"{case.name}: expected record `{expect.record}`, came out `{ruling.record}`")
     if isinstance(ruling, Allow) and expect.masks is not None:
         hidden = {str(column) for column in ruling.masks}
         if hidden != set(expect.masks):

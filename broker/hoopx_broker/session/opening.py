@@ -115,6 +115,7 @@ class Opening:
             account=target.account,
             obligations=permission.obligations,
             glass=request.glass if request else False,
+            record=permission.record,
         )
 
     async def _begin(self, draft: _Draft, credential: Credential) -> LiveSession:
