@@ -12,7 +12,7 @@ from tests.unit.recording_scene import KEY
 
 
 def hoopx(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hoopx_cli", "-o", "json", "sessions", "verify", *arguments]
+    command = [sys.executable, "-m", "hoopx_cli", "sessions", "verify", "-o", "json", *arguments]
     environment = {"HOME": str(home), "HOOPX_BROKER": "https://127.0.0.1:1"}
     return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=60, check=False)
 
