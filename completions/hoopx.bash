@@ -62,7 +62,7 @@ _hoopx() {
     'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
     'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'sessions replay') words='' options='--account --broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
-    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
     'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'leases') words='ls revoke' options='--help' kind='' ;;

@@ -369,6 +369,7 @@ complete -c hoopx -n "__hoopx_at 'sessions verify'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l witness
 complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker

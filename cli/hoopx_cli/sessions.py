@@ -111,10 +111,12 @@ def replay(
     with `-o json` as one JSON object for each entry.
     """
     kit = kit_of(context)
+    from hoopx_broker.recording.bundle import read_part
     from hoopx_broker.recording.replay import Narrator, jsonl, moments
 
     longest = seconds_of(idle, "--idle")
     with _opened(kit, recording) as file:
+        read_part(file)
         if kit.out.form is Form.JSON:
             _each_line(kit, jsonl(moments(file)))
             return
@@ -139,8 +141,9 @@ def verify(
 ) -> None:
     """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
 
-    Prove that a recording is whole, unchanged, and in the broker's log. A file and a key need no broker; without
-    --key the broker is asked for its key, which proves nothing about the broker itself.
+    Prove that a recording is whole and unchanged, and that it is in the broker's log if it was exported with that
+    proof. A file and a key need no broker; without --key the broker is asked for its key, which proves nothing about
+    the broker itself.
     """
     kit = kit_of(context)
     from hoopx_broker.recording.bundle import verify_file
