@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
 
@@ -20,12 +20,14 @@ _CHUNK = 1 << 18
 T = TypeVar("T")
 
 
+class NoOptions(Struct, frozen=True):
+    """Nothing to say."""
+
+
 class LocalStore:
     """A directory enforces neither times nor holds: whoever may delete files may delete these. The log shows it."""
 
-    class Options(Struct, frozen=True):
-        """Nothing to say."""
-
+    Options: ClassVar[type[Any]] = NoOptions
     is_remote = False
 
     def __init__(self, directory: Path) -> None:

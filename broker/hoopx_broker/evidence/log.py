@@ -158,6 +158,7 @@ class Log:
     async def _catch_up(self) -> None:
         try:
             while await self._sequencer.advance():
+                self._broken = ""
                 self.grew()
             self._broken = ""
         except LogBroken as error:

@@ -71,7 +71,7 @@ class Sequencer:
         self._shelf = shelf
         self._who = who
         self._edge: dict[Tile, bytes] = {}  # the tiles at the right edge, as they were last written or read
-        self._taken_up = ""  # by the broker's id: the store was compared with the state
+        self._taken_up: str | None = None  # by the broker's id: the store was compared with the state
         self.idle = ""
 
     async def advance(self) -> bool:
@@ -82,7 +82,7 @@ class Sequencer:
         broker = self._who.broker()
         row = await self._state.run(lambda connection: self._turn(connection, broker))
         if row is None:
-            self._taken_up = ""
+            self._taken_up = None
             return False
         if self._taken_up != broker:
             await self._take_up(row)
@@ -91,7 +91,7 @@ class Sequencer:
             await self._state.run(lambda connection: log.assign(connection, broker, MOST))
             return await self._sign(row, broker)
         except NotOurTurn:
-            self._taken_up = ""
+            self._taken_up = None
             return True
 
     # Whose turn it is.
@@ -286,7 +286,8 @@ class Sequencer:
             raise LogBroken(f"the checkpoint in the state does not hold: {error.message}", _RESTORE) from None
         if checkpoint.size != row.size:
             raise LogBroken(
-                f"the checkpoint in the state is over {checkpoint.size} leaves, and said to be over {row.size}", _RESTORE
+                f"the checkpoint in the state is over {checkpoint.size} leaves, and said to be over {row.size}",
+                _RESTORE,
             )
         return checkpoint.root
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -39,7 +39,7 @@ class Stored(Struct, frozen=True):
 class EvidenceStore(Protocol):
     """Made once by the broker; every method may be called at any time, also at once. All raise `StoreFailed`."""
 
-    Options: type[Any]  # the Struct of what `evidence.store` in the configuration holds for it
+    Options: ClassVar[type[Any]]  # the Struct of what `evidence.store` in the configuration holds for it
     # Whether what is put there is somewhere else than the directory in which recordings are written.
     is_remote: bool
 
