@@ -132,15 +132,10 @@ class Alone:
         return self._about_session("lease.revoke", who, target, owner)
 
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
-        try:
-            answers = self._inquiry.identity(action, who, user)
-            refused = next((answer for answer in answers if not answer.allowed), None)
-            if refused is None:
-                return Allow(_rules(answers))
-            rule = refused.rules[0] if refused.rules else "default"
-            return Deny(f"no rule permits `{action}` on `{user}`", rule, "ask whoever may do it")
-        except Exception:
-            return _SURPRISE  # fails closed, as `_rule` does
+        return _plain(f"`{action}` on `{user}`", lambda: self._inquiry.identity(action, who, user))
+
+    def may_view_log(self, who: Principal) -> Ruling:
+        return _plain("`audit.view`", lambda: self._inquiry.log(who))
 
     def _about_session(self, action: SessionAction, who: Principal, target: Target, owner: Owner) -> Ruling:
         try:
@@ -218,6 +213,19 @@ class Alone:
         actions = {answer.question.action for answer in refused}
         conditions = meant(together(rule.conditions for rule in rules.values()), actions)
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers, conditions=conditions)
+
+
+def _plain(what: str, inquire: Callable[[], list[Answer]]) -> Ruling:
+    """Of what is permitted or not, and people are never asked about."""
+    try:
+        answers = inquire()
+        refused = next((answer for answer in answers if not answer.allowed), None)
+        if refused is None:
+            return Allow(_rules(answers))
+        rule = refused.rules[0] if refused.rules else "default"
+        return Deny(f"no rule permits {what}", rule, "ask whoever may do it")
+    except Exception:
+        return _SURPRISE  # fails closed, as `_rule` does
 
 
 def _under(consent: Consent) -> Circumstances:

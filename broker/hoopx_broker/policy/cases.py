@@ -126,6 +126,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     revoke_lease: Whose | None = None
     revoke: str | None = None
     restore: str | None = None
+    view_log: bool = False
     reveal: tuple[str, ...] = ()
     circumstances: With = field(name="with", default_factory=With)
 
@@ -184,14 +185,14 @@ def _case(item: Any) -> Case:
         case.expect.conditions.conditions()
         if case.expect.decision != "ask":
             raise ValueError("`conditions` are of what people are asked: `expect: {decision: ask, …}`")
-    if not case.on.target and case.revoke is None and case.restore is None:
+    if not case.on.target and case.revoke is None and case.restore is None and not case.view_log:
         raise ValueError("say on what: `on: {target: prod-db}`")
     named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
-    said = [case.connect, case.extend, bool(case.reveal), *(name is not None for name in named)]
+    said = [case.connect, case.extend, case.view_log, bool(case.reveal), *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
             "say exactly one of `connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, "
-            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `view_log: true`, `reveal: [CLASS]`"
         )
     return case
 

@@ -106,6 +106,9 @@ class Delegating:
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_change_identity(action, one, user))
 
+    def may_view_log(self, who: Principal) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_view_log(one))
+
 
 def _granted(who: Principal, circumstances: Circumstances, rule: RuleUnder) -> Ruling:
     """People are asked only where, with the consent of all of them, both would be allowed it."""

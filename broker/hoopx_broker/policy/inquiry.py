@@ -9,11 +9,13 @@ from typing import Any, Literal
 from hoopx_broker.policy.clocks import clock_entities
 from hoopx_broker.policy.engine import Answer, Asking, ask
 from hoopx_broker.policy.entities import (
+    LOG,
     bound,
     class_of,
     classes,
     column_of,
     ground,
+    log,
     named,
     person,
     person_of,
@@ -145,6 +147,12 @@ class Inquiry:
         context = '{"own": true}' if user in (who.user, who.on_behalf_of) else '{"own": false}'
         asking = Asking(Question(action, person_of(user)), context)
         return ask(self._policies, who.user, json.dumps([user_of(who)]), [person(user)], [asking])
+
+    def log(self, who: Principal) -> list[Answer]:
+        """May `who` look at what happened at this broker?"""
+        return ask(
+            self._policies, who.user, json.dumps([user_of(who)]), [log()], [Asking(Question("audit.view", LOG), "{}")]
+        )
 
     def _named(self, target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
         """Entities for the tables, columns and functions that these statements name or reach."""

@@ -94,6 +94,8 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
         answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]
         return _outcome(judge.may_change_identity(action, who, user), answers)
+    if case.view_log:
+        return _outcome(judge.may_view_log(who), [answer for one in everybody for answer in inquiry.log(one)])
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])

@@ -31,7 +31,7 @@ _NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}
 # What lasts for a while, and what people do to people and their sessions, which is neither that nor a statement.
 _LASTING = frozenset({"connect", "extend", "reveal"})
 OF_PEOPLE = frozenset(
-    {"session.view", "session.kill", "lease.view", "lease.revoke", "identity.revoke", "identity.restore"}
+    {"session.view", "session.kill", "lease.view", "lease.revoke", "identity.revoke", "identity.restore", "audit.view"}
 )
 _OF_STATEMENTS = frozenset({*ASKED, "query", "write"}) - _LASTING - OF_PEOPLE
 

@@ -90,6 +90,9 @@ class Judge(Protocol):
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         """May `who` shut out the user of this name, or let them in again?"""
 
+    def may_view_log(self, who: Principal) -> Ruling:
+        """May `who` see what happened at this broker: who logged in, opened, approved, changed and looked at what?"""
+
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         """May `who` end a session that `owner` has on `target`?"""
 
