@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from hoopx_broker.evidence.levels import Levels
 from hoopx_broker.evidence.local import LocalStore
+from hoopx_broker.evidence.log_files import LogFiles
 from hoopx_broker.evidence.sequencer import Sequencer, Who
-from hoopx_broker.evidence.shelf import Shelf
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.seams.store import EvidenceStore
 from hoopx_broker.storage import log
@@ -41,8 +41,8 @@ class LogStage:
         self.directory = directory
         self.broker = broker
         self.who = Who(key, lambda: self.broker, "broker.test", lambda: NOW)
-        self.shelf = Shelf(store)
-        self.sequencer = Sequencer(state, self.shelf, self.who)
+        self.log_files = LogFiles(store)
+        self.sequencer = Sequencer(state, self.log_files, self.who)
 
     async def notes(self, count: int, type_: str = "login.accepted") -> None:
         """As many events as that."""

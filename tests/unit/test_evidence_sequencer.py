@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hoopx_broker.evidence.local import LocalStore
-from hoopx_broker.evidence.shelf import LogBroken
+from hoopx_broker.evidence.log_files import LogBroken
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.storage import log
 from hoopx_broker.storage.connection import Connection
@@ -335,13 +335,13 @@ def test_no_broker_is_between_another_ones_turn_and_its_signature(
             await stage.state.run(lambda c: c.execute("UPDATE brokers SET gone_at = 9 WHERE id = 'b_one'").close())
             await other.signs()
 
-        put = stage.shelf.put
+        put = stage.log_files.put
 
         async def put_slowly(contents: Mapping[str, bytes]) -> None:
             await put(contents)
             await taken_over()
 
-        monkeypatch.setattr(stage.shelf, "put", put_slowly)
+        monkeypatch.setattr(stage.log_files, "put", put_slowly)
         with pytest.raises(Exception, match="taken for gone"):
             await stage.signs()
         assert len(signed) == 1  # the other one's

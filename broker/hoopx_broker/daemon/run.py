@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiofastnet
 import structlog
@@ -26,6 +25,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
+from hoopx_broker.daemon.chronicle import host_of, store_of
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
@@ -37,6 +37,8 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
+from hoopx_broker.evidence.log import Log
+from hoopx_broker.evidence.sequencer import Who
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -158,7 +160,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, chronicle = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
@@ -177,7 +179,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     if notifiers:
         services.crew.start(notify.keep_time(services.desk), "requests")
     api = web.Api(
-        web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours)
+        web.House(
+            services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours, chronicle
+        )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
@@ -201,11 +205,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours]:
+) -> tuple[Services, Store, Neighbours, Log]:
     judge = CedarJudge(load_policies(settings.policies))
-    evidence = EvidenceKey.load_or_create(
-        settings.keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx"
-    )
+    evidence = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(place.public_url))
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     home = Home.take(settings.keys)
@@ -253,7 +255,11 @@ async def _services(
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
     crew.start(keeper.run(), "leases")
-    return services, store, neighbours
+    kept = store_of(settings)
+    stack.push_async_callback(kept.close)
+    chronicle = Log(store, kept, Who(evidence, lambda: presence.id, host_of(place.public_url), time.time))
+    crew.start(chronicle.run(), "log")
+    return services, store, neighbours, chronicle
 
 
 async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standing: Standing) -> Embedded | None:

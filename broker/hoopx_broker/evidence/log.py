@@ -10,8 +10,8 @@ import structlog
 from msgspec import Struct
 
 from hoopx_broker.evidence.levels import Levels
+from hoopx_broker.evidence.log_files import LogBroken, LogFiles
 from hoopx_broker.evidence.sequencer import MOST, Sequencer, Who
-from hoopx_broker.evidence.shelf import LogBroken, Shelf
 from hoopx_broker.seams.store import EvidenceStore, NotStored, StoreFailed
 from hoopx_broker.storage import brokers, log
 from hoopx_broker.storage.connection import Connection
@@ -62,9 +62,9 @@ class Log:
 
     def __init__(self, state: Store, store: EvidenceStore, who: Who) -> None:
         self._state = state
-        self._shelf = Shelf(store)
+        self._files = LogFiles(store)
         self._who = who
-        self._sequencer = Sequencer(state, self._shelf, who)
+        self._sequencer = Sequencer(state, self._files, who)
         self._levels = Levels()
         self._told = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -128,7 +128,7 @@ class Log:
         if isinstance(place, Tile):
             return await self._tile(place)
         try:
-            return await self._shelf.bundle(place)
+            return await self._files.bundle(place)
         except NotStored:
             return pack_entries(await self._leaves(place.start, place.end))
 
@@ -194,7 +194,7 @@ class Log:
     async def _tile(self, tile: Tile) -> bytes:
         """Where the store lacks it, as on the disk of a broker that does not sign, it follows from the events."""
         try:
-            return await self._shelf.tile(tile)
+            return await self._files.tile(tile)
         except NotStored:
             end = tile.n * WIDTH + tile.width << 8 * tile.level
             while self._levels.size < end:

@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from hoopx_broker.evidence.levels import Levels
-from hoopx_broker.evidence.shelf import LogBroken, Shelf
+from hoopx_broker.evidence.log_files import LogBroken, LogFiles
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.seams.store import NotStored, StoreFailed
 from hoopx_broker.storage import log
@@ -66,9 +66,9 @@ class Who(Struct, frozen=True):
 class Sequencer:
     """`advance` is called by one task. `idle` says why this broker signs nothing; empty while it does."""
 
-    def __init__(self, state: Store, shelf: Shelf, who: Who) -> None:
+    def __init__(self, state: Store, files: LogFiles, who: Who) -> None:
         self._state = state
-        self._shelf = shelf
+        self._files = files
         self._who = who
         self._edge: dict[Tile, bytes] = {}  # the tiles at the right edge, as they were last written or read
         self._taken_up: str | None = None  # by the broker's id: the store was compared with the state
@@ -126,18 +126,18 @@ class Sequencer:
         await self._compare(row)
         places = [*new_places(0, row.size)]
         bundles = [*new_bundles(0, row.size)]
-        there = await self._shelf.paths()
+        there = await self._files.paths()
         lacking = [place for place in places if place.path not in there]
         lost = [bundle for bundle in bundles if bundle.path not in there]
         if lacking or lost:
             _log.warning("log.filled", tiles=len(lacking), bundles=len(lost), why="the store lacked them")
             await self._fill(row, lacking, lost)
         if row.checkpoint:
-            await self._shelf.put_checkpoint(row.checkpoint)
+            await self._files.put_checkpoint(row.checkpoint)
 
     async def _compare(self, row: LogRow) -> None:
         """The store's checkpoint may be an older one of ours; anything else is for people to look at."""
-        stored = await self._shelf.checkpoint()
+        stored = await self._files.checkpoint()
         if stored is None or stored == row.checkpoint:
             return
         try:
@@ -177,9 +177,9 @@ class Sequencer:
         levels = await self._by_events(row)
         for some in _cut(lost):
             contents = {bundle.path: pack_entries(await self._leaves(bundle.start, bundle.end)) for bundle in some}
-            await self._shelf.put(contents)
+            await self._files.put(contents)
         for tiles in _cut(lacking):
-            await self._shelf.put({tile.path: levels.tile(tile) for tile in tiles})
+            await self._files.put({tile.path: levels.tile(tile) for tile in tiles})
 
     async def _by_events(self, row: LogRow) -> Levels:
         """Every hash, from the events in the state; raises `LogBroken` where they are not what was signed."""
@@ -219,13 +219,13 @@ class Sequencer:
             bundle.path: pack_entries(leaves[bundle.start - start : bundle.end - start])
             for bundle in new_bundles(row.size, size)
         }
-        await self._shelf.put(bundles | {tile.path: content for tile, content in tiles.items()})
+        await self._files.put(bundles | {tile.path: content for tile, content in tiles.items()})
         text = Checkpoint(row.origin, size, root_hash(size, read)).text()
         signed = await self._state.run(
             lambda connection: log.sign(connection, broker, row, size, lambda: self._who.key.sign(text))
         )
         self._edge = {tile: content for tile, content in (self._edge | tiles).items() if _is_last(tile, size)}
-        await self._shelf.put_checkpoint(signed)
+        await self._files.put_checkpoint(signed)
         await self._tidy(row.size, [*tiles, *new_bundles(row.size, size)])
         return True
 
@@ -273,7 +273,7 @@ class Sequencer:
     async def _reader(self, work: Callable[[Read], object], size: int) -> Read:
         """How to read what `work` reads of the log as it was signed: out of memory, else out of the store."""
         wanted = tiles_read(work, size)
-        self._edge |= await self._shelf.tiles([tile for tile in wanted if tile not in self._edge])
+        self._edge |= await self._files.tiles([tile for tile in wanted if tile not in self._edge])
         for tile in wanted:
             unpack_tile(self._edge[tile], tile.width)
         return tile_reader(size, self._edge.__getitem__)
@@ -296,7 +296,7 @@ class Sequencer:
         for place in places:
             if place.width == WIDTH:
                 try:
-                    await self._shelf.forget_partial(place.path)
+                    await self._files.forget_partial(place.path)
                 except StoreFailed as error:
                     _log.debug("log.partial_kept", path=place.path, why=error.message)
 

@@ -25,7 +25,7 @@ class LogBroken(BackendFailed):
     """The log is not what was signed: nothing more is signed until somebody has looked."""
 
 
-class Shelf:
+class LogFiles:
     """What was put there is never changed, but for the checkpoint. All raise `StoreFailed`."""
 
     def __init__(self, store: EvidenceStore) -> None:
