@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'audit' 'audit verify' 'audit checkpoint' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy audit admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -468,6 +468,29 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l their-groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'audit'" -a "verify checkpoint"
+complete -c hoopx -n "__hoopx_at 'audit'" -l help
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l output
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s q
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quick
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s q
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
 complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"

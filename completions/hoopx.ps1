@@ -1,6 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'policy', 'audit', 'admin', 'broker', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -39,6 +39,9 @@ $script:HoopxWords = @{
     'policy check' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy test' = @('--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'policy explain' = @('--approvals', '--as', '--at', '--classify', '--connect', '--extend', '--for', '--groups', '--help', '--kind', '--label', '-o', '--on', '--on-behalf-of', '--output', '--policies', '-q', '--quiet', '--reason', '--recording', '--statement', '--their-groups', '--ticket', '-v', '--verbose')
+    'audit' = @('verify', 'checkpoint', '--help')
+    'audit verify' = @('-c', '--config', '--help', '--key', '-o', '--output', '-q', '--quick', '--quiet', '--since', '-v', '--verbose')
+    'audit checkpoint' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'admin' = @('revoke', 'restore', 'revoked', '--help')
     'admin revoke' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '--reason', '-v', '--verbose')
     'admin restore' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')

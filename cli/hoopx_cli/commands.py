@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sessions": ("hoopx_cli.sessions", "Search, replay, prove and end sessions."),
     "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
+    "audit": ("hoopx_cli.audit", "Read what happened, and prove it."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),
     "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),
