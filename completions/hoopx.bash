@@ -77,6 +77,9 @@ _hoopx() {
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy explain') words='' options='--approvals --as --at --classify --connect --extend --for --groups --help --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
+    'audit') words='verify checkpoint' options='--help' kind='' ;;
+    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose' kind='' ;;
+    'audit checkpoint') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'admin') words='revoke restore revoked' options='--help' kind='' ;;
     'admin revoke') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;

@@ -516,6 +516,29 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l their-groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'audit'" -a "verify checkpoint"
+complete -c hoopx -n "__hoopx_at 'audit'" -l help
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l output
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s q
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quick
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s q
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
 complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"

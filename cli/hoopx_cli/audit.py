@@ -11,3 +11,4 @@ app.add_typer(audit, name="audit")
 # They register themselves with what stands above.
 from hoopx_cli import audit_events as audit_events  # noqa: E402
 from hoopx_cli import audit_keep as audit_keep  # noqa: E402
+from hoopx_cli import audit_verify as audit_verify  # noqa: E402

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
     "audit": ("hoopx_cli.audit", "Keep evidence, and delete what is over its time."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
+    "audit": ("hoopx_cli.audit", "Read what happened, and prove it."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),
     "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),

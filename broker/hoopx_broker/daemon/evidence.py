@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -26,13 +27,24 @@ from hoopx_broker.terms.settings import BrokerConfig
 _log = structlog.get_logger()
 
 
-async def open_store(settings: BrokerConfig, stack: AsyncExitStack) -> EvidenceStore:
-    """Raises `Unfit` where it is not what the configuration asks for. One that does not answer now may do so later."""
+def host_of(public_url: str) -> str:
+    """By which the evidence key and a new log are called."""
+    return urlsplit(public_url).hostname or "hoopx"
+
+
+def store_of(settings: BrokerConfig) -> EvidenceStore:
+    """Where evidence is kept. Whoever made it closes it."""
     place = settings.evidence.store
     if place is None:
         return LocalStore(settings.recordings)
     # A plugin's class takes what follows its scheme, and its options; `seams.store` says so.
-    store: EvidenceStore = store_class(place.scheme)(place.place, settings.evidence.options)  # type: ignore[call-arg]
+    made: EvidenceStore = store_class(place.scheme)(place.place, settings.evidence.options)  # type: ignore[call-arg]
+    return made
+
+
+async def open_store(settings: BrokerConfig, stack: AsyncExitStack) -> EvidenceStore:
+    """Raises `Unfit` where it is not what the configuration asks for. One that does not answer now may do so later."""
+    store = store_of(settings)
     stack.push_async_callback(store.close)
     try:
         await store.check()

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiofastnet
 import structlog
@@ -26,7 +25,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
-from hoopx_broker.daemon.evidence import keeping_of, open_store, room_of
+from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, room_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
@@ -42,6 +41,8 @@ from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.chronicle import Chronicle
+from hoopx_broker.evidence.log import Log
+from hoopx_broker.evidence.sequencer import Who
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -165,7 +166,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours, story, keeping = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, story, keeping, chronicle = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
@@ -198,6 +199,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             courier,
             neighbours,
             keeping,
+            chronicle,
         )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
@@ -222,12 +224,10 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours, Story, Keeping]:
+) -> tuple[Services, Store, Neighbours, Story, Keeping, Log]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
-    evidence = EvidenceKey.load_or_create(
-        settings.keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx"
-    )
+    evidence = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(place.public_url))
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     committer = _committer(settings, stack)
@@ -285,7 +285,9 @@ async def _services(
     keeping = keeping_of(settings, services, store, evidence_store, presence, home.id)
     crew.start(keeper.run(), "leases")
     crew.start(keeping.spool.run(), "recordings")
-    return services, store, neighbours, story, keeping
+    chronicle = Log(store, evidence_store, Who(evidence, lambda: presence.id, host_of(place.public_url), time.time))
+    crew.start(chronicle.run(), "log")
+    return services, store, neighbours, story, keeping, chronicle
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:

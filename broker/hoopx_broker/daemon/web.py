@@ -47,8 +47,10 @@ from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
+from hoopx_broker.daemon.publishing import Publishing
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.evidence.arrivals import Arrivals
+from hoopx_broker.evidence.log import Log
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
@@ -91,6 +93,7 @@ class House(Struct, frozen=True):
     courier: Courier
     neighbours: Neighbours
     keeping: Keeping
+    log: Log
 
 
 class Api:
@@ -137,17 +140,21 @@ class Api:
             self._route("/v1/audit/holds", Api._hold, "POST"),
             self._route("/v1/audit/holds/{id}/release", Api._release, "POST"),
             self._route("/v1/audit/gc", Api._gc, "POST"),
+            *Publishing(self._house.log, self._services, self._who).routes(),
         ]
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
-            identity = await self._house.gate.identify(_presented(request))
-            identity = request.state.identity = self._house.loyalty.learn(identity)
-            await self._house.arrivals.see(identity, "api")
-            said = await call(self, request, identity.who)
+            said = await call(self, request, await self._who(request))
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
         return Route(path, answer, methods=[method])
+
+    async def _who(self, request: Request) -> Principal:
+        identity = await self._house.gate.identify(_presented(request))
+        identity = request.state.identity = self._house.loyalty.learn(identity)
+        await self._house.arrivals.see(identity, "api")
+        return identity.who
 
     async def _body(self, request: Request, shape: type[_Shape]) -> _Shape:
         """What is asked. A body may take its time: whoever was shut out meanwhile asks for nothing."""
@@ -162,11 +169,13 @@ class Api:
         """What should have been done and is not, counted. No reason to restart the broker, hence `ok`.
 
         `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
-        `events_not_noted` have happened, and are tried again; `recordings_waiting` are not in their store yet.
+        `events_not_noted` have happened, and are tried again; `recordings_waiting` are not in their store yet;
+        `events_waiting` are in no signed checkpoint yet, and `log_broken` says why that stays so.
         """
         leases = await self._house.services.keeper.count_troubled()
         notices = await self._house.courier.count_left()
         sessions = len(self._house.sessions.all())
+        log = await self._house.log.health()
         return JSONResponse(
             {
                 "status": "ok",
@@ -176,6 +185,9 @@ class Api:
                 "notices_given_up": notices.given_up,
                 "events_not_noted": self._services.chronicle.owed,
                 "recordings_waiting": await self._house.keeping.spool.count_waiting(),
+                "log_size": log.size,
+                "events_waiting": log.waiting,
+                "log_broken": log.broken,
             }
         )
 

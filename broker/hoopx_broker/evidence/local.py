@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from msgspec import Struct
 
@@ -30,7 +30,7 @@ class LocalOptions(Struct, frozen=True):
 class LocalStore:
     """A directory enforces neither times nor holds: whoever may delete files may delete these. The log shows it."""
 
-    Options: type[Any] = LocalOptions
+    Options: ClassVar[type[Any]] = LocalOptions
     is_remote = False
 
     def __init__(self, directory: Path) -> None:

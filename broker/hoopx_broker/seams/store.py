@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -52,7 +52,7 @@ class EvidenceStore(Protocol):
     meant.
     """
 
-    Options: type[Any]  # the Struct of what `evidence.store` in the configuration holds for it
+    Options: ClassVar[type[Any]]  # the Struct of what `evidence.store` in the configuration holds for it
     # Whether what is put there is somewhere else than the directory in which recordings are written.
     is_remote: bool
     where: str  # for people: `s3://bucket/prefix`

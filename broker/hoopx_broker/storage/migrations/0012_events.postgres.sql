@@ -29,10 +29,21 @@ EXECUTE FUNCTION hoopx_refuse('what happened is only added to');
 CREATE TRIGGER events_are_all_kept BEFORE TRUNCATE ON events FOR EACH STATEMENT
 EXECUTE FUNCTION hoopx_refuse('what happened is only added to');
 
--- The log as far as it is signed: one row. `checkpoint` is the newest signed note.
+-- The log as far as it is signed: one row. `key` is the newest evidence key: whoever has it may sign.
 CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     origin TEXT NOT NULL,
+    key TEXT NOT NULL, -- its public half
+    sequencer TEXT NOT NULL, -- the broker that signs; another one when that is gone
     size BIGINT NOT NULL,
-    checkpoint TEXT NOT NULL
+    checkpoint TEXT NOT NULL, -- the newest signed note; empty until there is one
+    cosigned TEXT NOT NULL DEFAULT '' -- the newest one that witnesses have cosigned
 );
+
+CREATE TRIGGER log_only_grows BEFORE UPDATE ON log FOR EACH ROW
+WHEN (OLD.origin <> NEW.origin OR NEW.size < OLD.size OR NEW.one <> OLD.one)
+EXECUTE FUNCTION hoopx_refuse('the log only grows');
+CREATE TRIGGER log_is_kept BEFORE DELETE ON log FOR EACH ROW
+EXECUTE FUNCTION hoopx_refuse('the log only grows');
+CREATE TRIGGER log_is_all_kept BEFORE TRUNCATE ON log FOR EACH STATEMENT
+EXECUTE FUNCTION hoopx_refuse('the log only grows');

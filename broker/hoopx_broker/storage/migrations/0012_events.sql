@@ -31,10 +31,23 @@ BEGIN
     SELECT RAISE(ABORT, 'what happened is only added to');
 END;
 
--- The log as far as it is signed: one row. `checkpoint` is the newest signed note.
+-- The log as far as it is signed: one row. `key` is the newest evidence key: whoever has it may sign.
 CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     origin TEXT NOT NULL,
+    key TEXT NOT NULL, -- its public half
+    sequencer TEXT NOT NULL, -- the broker that signs; another one when that is gone
     size INTEGER NOT NULL,
-    checkpoint TEXT NOT NULL
+    checkpoint TEXT NOT NULL, -- the newest signed note; empty until there is one
+    cosigned TEXT NOT NULL DEFAULT '' -- the newest one that witnesses have cosigned
 );
+
+CREATE TRIGGER log_only_grows BEFORE UPDATE ON log
+WHEN OLD.origin <> NEW.origin OR NEW.size < OLD.size OR NEW.one <> OLD.one
+BEGIN
+    SELECT RAISE(ABORT, 'the log only grows');
+END;
+CREATE TRIGGER log_is_kept BEFORE DELETE ON log
+BEGIN
+    SELECT RAISE(ABORT, 'the log only grows');
+END;

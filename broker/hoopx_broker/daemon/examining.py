@@ -1,0 +1,54 @@
+"""Audit the evidence of a configured broker from beside it, running or not, or a copy of its store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hoopx_broker.daemon import config
+from hoopx_broker.daemon.evidence import host_of, store_of
+from hoopx_broker.evidence.audit import Tell
+from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.local import LocalStore
+from hoopx_broker.evidence.seen import seen_by
+from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.storage import log
+from hoopx_broker.storage.looking import look
+from hoopx_broker.terms.errors import BadInput, Unknown
+from hoopx_broker.tlog.notes import Verifier
+
+
+def examine_copy(directory: Path, keys: Sequence[str], tell: Tell, since: str | None, quick: bool) -> Audited:
+    """Nothing but the directory and the keys is needed."""
+    if not directory.is_dir():
+        raise BadInput(f"`{directory}` is no directory", "name a copy of what `recordings` of the broker names")
+    return asyncio.run(audit(LocalStore(directory), _parsed(keys), tell, since=since, quick=quick))
+
+
+async def examine(
+    path: Path, environ: Mapping[str, str], keys: Sequence[str], tell: Tell, since: str | None, quick: bool
+) -> Audited:
+    """With the state at hand. Without `keys`, by this broker's own key, and for recordings those of its neighbours."""
+    settings = await asyncio.to_thread(config.load, path, environ)
+    home = settings.keys / "home"
+    seen = await asyncio.to_thread(look, settings.state, seen_by(home.read_text().strip() if home.exists() else ""))
+    own = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(settings.public_url)).verifier
+    known = _parsed(keys or [own])
+    store = store_of(settings)
+    try:
+        return await audit(store, known, tell, seen=seen, since=since, quick=quick)
+    finally:
+        await store.close()
+
+
+def newest(path: Path, environ: Mapping[str, str]) -> str:
+    """The newest checkpoint, as the state has it. Raises `Unknown` where there is none."""
+    row = look(config.load(path, environ).state, log.read)
+    if row is None or not row.checkpoint:
+        raise Unknown("there is no checkpoint of the log yet", "start the broker: it signs one at once")
+    return row.checkpoint
+
+
+def _parsed(keys: Sequence[str]) -> tuple[Verifier, ...]:
+    return tuple(Verifier.parse(key) for key in keys)
