@@ -43,8 +43,16 @@ class Bucket(Struct, frozen=True):
         return self.aws.client("s3")
 
     def options(self, **changes: Any) -> S3Options:
-        login = {"access_key_id": self.keys.access_key_id, "secret_access_key": self.keys.secret_access_key}
-        usual = {"region": REGION, "endpoint": self.aws.endpoint, "object_lock": "compliance", "part_size": "5MiB"}
+        login: dict[str, Any] = {
+            "access_key_id": self.keys.access_key_id,
+            "secret_access_key": self.keys.secret_access_key,
+        }
+        usual: dict[str, Any] = {
+            "region": REGION,
+            "endpoint": self.aws.endpoint,
+            "object_lock": "compliance",
+            "part_size": "5MiB",
+        }
         return S3Options(**(usual | login | changes))
 
     def store(self, **changes: Any) -> S3Store:

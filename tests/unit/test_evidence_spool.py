@@ -224,11 +224,16 @@ def test_a_broker_killed_between_receipt_and_deletion_asks_the_store_once_more(t
     play(tmp_path, scene)
 
 
+def recorder_filled(recorder: Spooled) -> None:
+    for _ in range(1000):
+        recorder.write(ENTRIES)
+
+
 def test_a_full_spool_refuses_what_is_new_and_ends_what_runs_and_says_which_limit(tmp_path: Path) -> None:
     room = Room(limit=10_000, waits_for="s3://bucket")
     recorder = Spooled.create(tmp_path, OPENED, KEY, HandClock()).within(room)
     with pytest.raises(RecordingFailed, match=r"`evidence.spool_limit` is 9.8 KiB"):
-        _ = [recorder.write(ENTRIES) for _ in range(1000)]
+        recorder_filled(recorder)
     assert room.used == recorder.path.stat().st_size
     with pytest.raises(SpoolFull, match="wait for `s3://bucket`"):
         room.check()
