@@ -61,9 +61,9 @@ _hoopx() {
     'sessions') words='ls show replay verify export kill' options='--help' kind='' ;;
     'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
     'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions replay') words='' options='--account --broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
+    'sessions replay') words='' options='--account --broker --ca --help --identity --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
     'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
+    'sessions export') words='' options='--account --broker --ca --format --help --identity -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'leases') words='ls revoke' options='--help' kind='' ;;
     'leases ls') words='' options='--account --all --broker --ca --help --limit -o --output -q --quiet --session --state --target --user -v --verbose' kind='' ;;
@@ -71,7 +71,7 @@ _hoopx() {
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
-    'policy explain') words='' options='--approvals --as --at --classify --connect --extend --for --groups --help --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
+    'policy explain') words='' options='--approvals --as --at --classify --connect --extend --for --groups --help --identity --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
     'admin') words='revoke restore revoked' options='--help' kind='' ;;
     'admin revoke') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
