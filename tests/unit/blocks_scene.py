@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from hoopx_broker.recording.blocks import HEADER as HEADER_2
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.locks import AgeIdentity, Lock
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.terms.entries import Entry, Opened, Rows, Seal, Statement, Terminal
 from hoopx_broker.terms.secret import Secret
-from tests.unit.recording_scene import ENDED, ENTRIES, HEADER_2, KEY, OPENED, HandClock, data_row
+from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, HandClock, data_row
 
 # Made for these tests, and no secret.
 IDENTITY = "AGE-SECRET-KEY-1KW6WN0S42E2Q86EPXUSV2MJNDEK4D5XJMFY32V77FVVHS0NH387S50L87C"

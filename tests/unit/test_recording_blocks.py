@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import zstandard
 
+from hoopx_broker.recording.blocks import HEADER as HEADER_2
 from hoopx_broker.recording.blocks import MAX_CONTENT, MAX_ENTRIES, MAX_STORED
 from hoopx_broker.recording.codecs import dictionary
 from hoopx_broker.recording.failures import BrokenEvidence, Locked
@@ -36,7 +37,7 @@ from tests.unit.blocks_scene import (
     recorder,
     signed,
 )
-from tests.unit.recording_scene import ENDED, HEADER_2, KEY, OPENED, OTHER_KEY, cut_up
+from tests.unit.recording_scene import ENDED, KEY, OPENED, OTHER_KEY, cut_up
 
 NOTICE = Notice("t_1", "NOTICE", "00000", "hello")
 KINDS = ("clear", "encrypted", "unfinished", "encrypted-unfinished")
