@@ -349,6 +349,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l idle
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l output
@@ -376,6 +377,7 @@ complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l format
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions export'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l output
 complete -c hoopx -n "__hoopx_at 'sessions export'" -s q
@@ -500,6 +502,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l extend
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l for
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l help
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l identity
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l kind
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l label
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s o

@@ -97,6 +97,9 @@ def explain(
     statement: Annotated[
         str, typer.Option(metavar="N", help="Its statement of this number, as `hoopx sessions replay` shows it.")
     ] = "",
+    identity: Annotated[
+        str, typer.Option(metavar="FILE", help="An age identity file, for a recording that is encrypted.")
+    ] = "",
     groups: Annotated[str, typer.Option(metavar="A,B", help="The user's groups.")] = "",
     kind: Annotated[str, typer.Option(metavar="KIND", help="human, job or agent.")] = "human",
     behalf: Annotated[
@@ -137,7 +140,7 @@ def explain(
     given = Circumstances(when or scene.now(), reason, ticket, length, frozenset(scene.split(approvals)))
     place = scene.target_of(target, label or [], classify or [])
     if recording:
-        asked, recorded = _recorded(recording, statement, place, given, when)
+        asked, recorded = _recorded((recording, identity), statement, place, given, when)
     elif user and target:
         who = scene.principal_of(user, kind, groups, behalf, theirs)
         asked, recorded = scene.Scene(who, place, given, sql or None), {}
@@ -165,17 +168,20 @@ def _demand_one(sql: str, statement: str, *, opening: bool) -> None:
 
 
 def _recorded(
-    file: str, statement: str, place: Target, given: Circumstances, at: int | None
+    named: tuple[str, str], statement: str, place: Target, given: Circumstances, at: int | None
 ) -> tuple[scene.Scene, dict[str, dict[str, Any]]]:
     """Take the scene from a recording, and what was recorded of it."""
     from hoopx_cli import recorded  # reading recordings takes cryptography
+    from hoopx_cli.sessions import age_identity
+
+    file, who = named[0], age_identity(named[1])
 
     if place.name:
         raise BadInput("the recording says who and where", "leave out --as and --on")
     try:
         with Path(file).open("rb") as stream:
-            opened = recorded.opening(stream)
-            found = recorded.find(stream, statement) if statement else None
+            opened = recorded.opening(stream, who)
+            found = recorded.find(stream, statement, who) if statement else None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"`{file}` cannot be read: {reason}", "name an exported recording") from None

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from hoopx_broker.recording.cells import BINARY, form_of, shown
+from hoopx_broker.recording.locks import AgeIdentity
 from hoopx_broker.recording.replay import moments
 from hoopx_broker.terms.entries import Entry, Executed, Opened, Statement
 from hoopx_broker.terms.errors import BadInput
@@ -30,55 +31,57 @@ class Found(Struct, frozen=True):
     shadow: str = ""
 
 
-def opening(file: BinaryIO) -> Opened:
+def opening(file: BinaryIO, who: AgeIdentity | None = None) -> Opened:
     """How the session began. Raises `BrokenEvidence`, here and below, where the recording does not hold."""
     file.seek(0)
-    for _, entry in moments(file):
+    for _, entry in moments(file, who):
         if isinstance(entry, Opened):
             return entry
     raise BadInput("the recording is empty", "name another one")
 
 
-def find(file: BinaryIO, wanted: str) -> Found:
+def find(file: BinaryIO, wanted: str, who: AgeIdentity | None = None) -> Found:
     """The statement that `wanted` names as `hoopx sessions replay` does: `3`, or `t_1#3` where streams must be told."""
     stream, _, number = wanted.rpartition("#")
     if not (number.isascii() and number.isdigit()):
         raise BadInput(
             f"`{wanted}` is no number of a statement", "give one as `hoopx sessions replay` shows it: 3, t_1#3"
         )
-    began = opening(file).opened_at
-    found = [(at, entry) for at, entry in _numbered(file, int(number)) if stream in ("", entry.stream)]
+    began = opening(file, who).opened_at
+    found = [(at, entry) for at, entry in _numbered(file, int(number), who) if stream in ("", entry.stream)]
     if not found:
         raise BadInput(f"the recording has no statement `{wanted}`", "`hoopx sessions replay` shows them all")
     if len(found) > 1:
         names = ", ".join(f"{entry.stream}#{entry.n}" for _, entry in found)
         raise BadInput(f"`{wanted}` is the number of several statements", f"say which: {names}")
     ((at, entry),) = found
-    return _judged(file, entry, began + at)
+    return _judged(file, entry, began + at, who)
 
 
-def _judged(file: BinaryIO, entry: Statement | Executed, at: float) -> Found:
+def _judged(file: BinaryIO, entry: Statement | Executed, at: float, who: AgeIdentity | None) -> Found:
     name = f"{entry.stream}#{entry.n}"
     if isinstance(entry, Statement):
-        pending = any(isinstance(other, Executed) and other.statement == entry.n for other in _of(file, entry.stream))
+        pending = any(
+            isinstance(other, Executed) and other.statement == entry.n for other in _of(file, entry.stream, who)
+        )
         return Found(name, entry.text, at, (), pending, entry.ruling, entry.rules, entry.shadow)
-    for other in _of(file, entry.stream):
+    for other in _of(file, entry.stream, who):
         if isinstance(other, Statement) and other.n == entry.statement:
             values = tuple(_text(value, form_of(entry.formats, place)) for place, value in enumerate(entry.parameters))
             return Found(name, other.text, at, values, shadow=entry.shadow)
     raise BadInput(f"`{name}` runs what SQL prepared under a name", "explain the statement that prepared it")
 
 
-def _numbered(file: BinaryIO, number: int) -> Iterator[tuple[float, Statement | Executed]]:
+def _numbered(file: BinaryIO, number: int, who: AgeIdentity | None) -> Iterator[tuple[float, Statement | Executed]]:
     file.seek(0)
-    for seconds, entry in moments(file):
+    for seconds, entry in moments(file, who):
         if isinstance(entry, Statement | Executed) and entry.n == number:
             yield seconds, entry
 
 
-def _of(file: BinaryIO, stream: str) -> Iterator[Entry]:
+def _of(file: BinaryIO, stream: str, who: AgeIdentity | None) -> Iterator[Entry]:
     file.seek(0)
-    for _, entry in moments(file):
+    for _, entry in moments(file, who):
         if isinstance(entry, Statement | Executed) and entry.stream == stream:
             yield entry
 

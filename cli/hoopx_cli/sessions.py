@@ -25,6 +25,7 @@ from hoopx_cli.output import Form, moment
 
 if TYPE_CHECKING:  # what proves is loaded by the command that proves
     from hoopx_broker.recording.bundle import Logged
+    from hoopx_broker.recording.locks import AgeIdentity
 
 app = group("Example: hoopx sessions ls")
 sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
@@ -32,6 +33,11 @@ app.add_typer(sessions, name="sessions")
 
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id, as `hoopx sessions ls` lists it.")]
 IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
+
+
+IdentityFile = Annotated[
+    str, typer.Option("--identity", metavar="FILE", help="An age identity file, for a recording that is encrypted.")
+]
 
 
 class ExportForm(Enum):
@@ -104,6 +110,7 @@ def replay(
         float, typer.Option(metavar="FACTOR", min=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
     ] = 1,
     idle: Annotated[str, typer.Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
+    identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions replay s_4k2m8q0xyz4k2m8q --speed 4
 
@@ -114,14 +121,14 @@ def replay(
     from hoopx_broker.recording.bundle import read_part
     from hoopx_broker.recording.replay import Narrator, jsonl, moments
 
-    longest = seconds_of(idle, "--idle")
+    longest, who = seconds_of(idle, "--idle"), age_identity(identity)
     with _opened(kit, recording) as file:
         read_part(file)
         if kit.out.form is Form.JSON:
-            _each_line(kit, jsonl(moments(file)))
+            _each_line(kit, jsonl(moments(file, who)))
             return
         narrator, before = Narrator(), 0.0
-        for seconds, entry in moments(file):
+        for seconds, entry in moments(file, who):
             if speed and kit.out.is_terminal:
                 time.sleep(min(max(seconds - before, 0) / speed, longest))
             before = seconds
@@ -185,6 +192,7 @@ def export(
     form: Annotated[
         ExportForm, typer.Option("--format", help="`recording` can be verified; `jsonl` is for programs.")
     ] = ExportForm.RECORDING,
+    identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions export s_4k2m8q0xyz4k2m8q --to evidence.hoopx
 
@@ -195,12 +203,13 @@ def export(
         raise BadInput("a recording is not for a terminal", "give --to FILE, or --format jsonl")
     from hoopx_broker.recording.replay import jsonl, moments
 
+    who = age_identity(identity)
     with _opened(kit, id_) as file, _sink(kit, to) as write:
         if form is ExportForm.RECORDING:
             while chunk := file.read(1 << 18):
                 write(chunk)
         else:
-            for line in jsonl(moments(file)):
+            for line in jsonl(moments(file, who)):
                 write(f"{line}\n".encode())
     if to:
         kit.out.say(f"written to {to}")
@@ -268,6 +277,13 @@ def _key_of_broker(kit: Kit) -> str:
     public = kit.api.about().evidence_key
     kit.out.say(f"taking the key that {kit.settings.broker} gives; to depend on no broker, give it by --key")
     return public
+
+
+def age_identity(named: str) -> AgeIdentity | None:
+    """Who reads what is encrypted; None where nobody was named."""
+    from hoopx_broker.recording.locks import AgeIdentity
+
+    return AgeIdentity.load(Path(named)) if named else None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.recording.blocks import HEADER
+from hoopx_broker.recording.blocks import HEADER as HEADER_2
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.locks import AgeIdentity, Lock
 from hoopx_broker.recording.recorder import Recorder
@@ -78,7 +78,7 @@ def lock() -> Lock:
 
 def framed(*pieces: Piece) -> bytes:
     """A file of these blocks, the head among them, chained."""
-    data, root = [HEADER], sha256(HEADER).digest()
+    data, root = [HEADER_2], sha256(HEADER_2).digest()
     for piece in pieces:
         frame = struct.pack(">IBI", len(piece.payload), piece.codec, piece.entries)
         root = sha256(root + frame + piece.payload).digest()

@@ -107,3 +107,16 @@ def test_broken_policies_are_told_all_at_once(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "one.cedar:" in done.stdout
     assert "two.cedar:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["sessions", "replay"], ["sessions", "export", "--format", "jsonl"], ["policy", "explain", "--connect"]]
+)
+def test_an_encrypted_recording_is_read_with_its_identity_alone(tmp_path: Path, command: list[str]) -> None:
+    recording = str(GOLDEN / "v2-encrypted.hoopx")
+    named = [*command, "--recording", recording] if command[0] == "policy" else [*command, recording]
+    locked = hoopx(tmp_path, *named)
+    assert (locked.returncode, locked.stdout) == (2, "")
+    assert "--identity" in locked.stderr
+    read = hoopx(tmp_path, *named, "--identity", str(GOLDEN / "v2-identity.txt"))
+    assert (read.returncode, "prod-db" in read.stdout) == (0, True)

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import zstandard
 
-from hoopx_broker.recording.blocks import HEADER, MAX_CONTENT, MAX_ENTRIES, MAX_STORED
+from hoopx_broker.recording.blocks import HEADER as HEADER_2
+from hoopx_broker.recording.blocks import MAX_CONTENT, MAX_ENTRIES, MAX_STORED
 from hoopx_broker.recording.codecs import dictionary
 from hoopx_broker.recording.failures import BrokenEvidence, Locked
 from hoopx_broker.recording.format import Reader
@@ -76,7 +77,7 @@ def blame_reader(recording: bytes, identity: AgeIdentity | None = None) -> Broke
 
 def firsts(whole: bytes) -> Iterator[tuple[int, int]]:
     """Where each block begins, and the number of its first entry; 0 for the first line and the head."""
-    at, entry = len(HEADER), 0
+    at, entry = len(HEADER_2), 0
     yield 0, 0
     for block in cut_up(whole):
         yield at, entry
@@ -104,7 +105,7 @@ def test_every_flipped_byte_is_found_at_its_entry(wholes: dict[str, bytes], kind
         changed = whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :]
         found = blame(changed)
         assert found.entry == [entry for start, entry in starts if start <= at][-1], f"byte {at}: {found}"
-        assert found.place is None or found.place.start <= at < found.place.end or at < len(HEADER)
+        assert found.place is None or found.place.start <= at < found.place.end or at < len(HEADER_2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,7 +115,7 @@ def test_every_cut_is_found_where_it_is(wholes: dict[str, bytes], kind: str) -> 
     for size in range(len(whole)):
         expected = [entry for start, entry in starts if start <= size][-1]
         # At the end of a block it is the next that misses; a head that misses leaves the opening missing.
-        assert blame(whole[:size]).entry == (expected if size != len(HEADER) else 1), f"cut to {size} bytes"
+        assert blame(whole[:size]).entry == (expected if size != len(HEADER_2) else 1), f"cut to {size} bytes"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,14 +124,14 @@ def test_dropped_doubled_and_swapped_blocks_are_named(wholes: dict[str, bytes], 
     numbers = [entry for _, entry in firsts(wholes[kind])][1:]
     for at in range(len(parts)):
         after = numbers[at] + max(1, int.from_bytes(parts[at][5:9], "big"))
-        doubled = blame(HEADER + b"".join([*parts[: at + 1], *parts[at:]]))
+        doubled = blame(HEADER_2 + b"".join([*parts[: at + 1], *parts[at:]]))
         assert doubled.entry == after
         assert doubled.place is not None
         assert doubled.place.block == at + 2
         if at < len(parts) - 1:
-            assert blame(HEADER + b"".join(parts[:at] + parts[at + 1 :])).entry == numbers[at]
+            assert blame(HEADER_2 + b"".join(parts[:at] + parts[at + 1 :])).entry == numbers[at]
             swapped = [*parts[:at], parts[at + 1], parts[at], *parts[at + 2 :]]
-            assert blame(HEADER + b"".join(swapped)).entry == numbers[at]
+            assert blame(HEADER_2 + b"".join(swapped)).entry == numbers[at]
 
 
 @pytest.mark.parametrize("extra", [b"\0", b"\0\0\0\1\0\0\0\0\1", b"hello world " * 10])

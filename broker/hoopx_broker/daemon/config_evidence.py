@@ -13,6 +13,7 @@ from hoopx_broker.daemon import values
 from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.recording.locks import check_recipient
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.settings import EvidenceConfig, StorePlace, Witness
 from hoopx_broker.tlog.notes import Verifier
@@ -120,6 +121,10 @@ def _durability(text: str) -> Literal["process", "disk"]:
 def _age_recipient(text: str) -> str:
     if not _AGE.fullmatch(text):
         raise Wrong("is not an age recipient", "write what `age-keygen -y KEYFILE` prints: `age1` and 58 characters")
+    try:
+        check_recipient(text)
+    except BadInput as error:  # a slip in a character, or the package that encrypts is not installed
+        raise Wrong(f"cannot be encrypted to: {error.message}", error.hint) from None
     return text
 
 

@@ -1,7 +1,8 @@
 """Recordings of every version ever written stay readable, provable and tellable, byte for byte.
 
 Those of version 1 are as its recorder wrote them, and are never written again. Those of version 2 are renewed by
-running this file, `python -m tests.golden.recordings.test_recording_golden`, and only before it is released.
+running this file: `python -m tests.golden.recordings.test_recording_golden`.
+Only do so before that version is released.
 """
 
 from __future__ import annotations
