@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'audit'|'audit events'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin audit broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -61,31 +61,29 @@ _hoopx() {
     'sessions') words='ls show replay verify export kill' options='--help' kind='' ;;
     'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
     'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions replay') words='' options='--account --broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
+    'sessions replay') words='' options='--account --broker --ca --help --identity --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
     'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
-    'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
+    'sessions export') words='' options='--account --broker --ca --format --help --identity -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'leases') words='ls revoke' options='--help' kind='' ;;
     'leases ls') words='' options='--account --all --broker --ca --help --limit -o --output -q --quiet --session --state --target --user -v --verbose' kind='' ;;
     'leases revoke') words='' options='--account --all --broker --ca --help -o --output -q --quiet --reason --target --user -v --verbose --yes' kind='leases' ;;
-    'audit') words='hold release holds gc' options='--help' kind='' ;;
+    'audit') words='events hold release holds gc verify checkpoint' options='--help' kind='' ;;
+    'audit events') words='' options='--account --broker --ca -f --follow --help --limit -o --output -q --quiet --session --since --target --type --until --user -v --verbose' kind='' ;;
     'audit hold') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'audit release') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'audit holds') words='' options='--account --all --broker --ca --help -o --output -q --quiet --session -v --verbose' kind='' ;;
     'audit gc') words='' options='--account --broker --ca --dry-run --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose' kind='' ;;
+    'audit checkpoint') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
-    'policy explain') words='' options='--approvals --as --at --classify --connect --extend --for --groups --help --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
-    'audit') words='verify checkpoint' options='--help' kind='' ;;
-    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose' kind='' ;;
-    'audit checkpoint') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'policy explain') words='' options='--approvals --as --at --classify --connect --extend --for --groups --help --identity --kind --label -o --on --on-behalf-of --output --policies -q --quiet --reason --recording --statement --their-groups --ticket -v --verbose' kind='' ;;
     'admin') words='revoke restore revoked' options='--help' kind='' ;;
     'admin revoke') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'admin restore') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'admin revoked') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'audit') words='events' options='--help' kind='' ;;
-    'audit events') words='' options='--account --broker --ca -f --follow --help --limit -o --output -q --quiet --session --since --target --type --until --user -v --verbose' kind='' ;;
     'broker') words='run check migrate keys' options='--help' kind='' ;;
     'broker run') words='' options='-c --config --help -o --output -q --quiet --standby -v --verbose' kind='' ;;
     'broker check') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;

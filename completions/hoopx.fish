@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'audit' 'audit events' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin audit broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -430,8 +430,27 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l user
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s v
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l verbose
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l yes
-complete -c hoopx -f -n "__hoopx_at 'audit'" -a "hold release holds gc"
+complete -c hoopx -f -n "__hoopx_at 'audit'" -a "events hold release holds gc verify checkpoint"
 complete -c hoopx -n "__hoopx_at 'audit'" -l help
+complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit events'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit events'" -s f
+complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
+complete -c hoopx -n "__hoopx_at 'audit events'" -l help
+complete -c hoopx -n "__hoopx_at 'audit events'" -l limit
+complete -c hoopx -n "__hoopx_at 'audit events'" -s o
+complete -c hoopx -n "__hoopx_at 'audit events'" -l output
+complete -c hoopx -n "__hoopx_at 'audit events'" -s q
+complete -c hoopx -n "__hoopx_at 'audit events'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit events'" -l session -x -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l since
+complete -c hoopx -n "__hoopx_at 'audit events'" -l target -x -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l type
+complete -c hoopx -n "__hoopx_at 'audit events'" -l until
+complete -c hoopx -n "__hoopx_at 'audit events'" -l user
+complete -c hoopx -n "__hoopx_at 'audit events'" -s v
+complete -c hoopx -n "__hoopx_at 'audit events'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca
@@ -477,6 +496,27 @@ complete -c hoopx -n "__hoopx_at 'audit gc'" -s q
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l quiet
 complete -c hoopx -n "__hoopx_at 'audit gc'" -s v
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l output
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s q
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quick
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
+complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s q
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help
@@ -519,29 +559,6 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l their-groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
-complete -c hoopx -f -n "__hoopx_at 'audit'" -a "verify checkpoint"
-complete -c hoopx -n "__hoopx_at 'audit'" -l help
-complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
-complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l output
-complete -c hoopx -n "__hoopx_at 'audit verify'" -s q
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l quick
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
-complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
-complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s q
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l quiet
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
-complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
 complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"
@@ -575,27 +592,6 @@ complete -c hoopx -n "__hoopx_at 'admin revoked'" -s q
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l quiet
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -s v
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l verbose
-complete -c hoopx -f -n "__hoopx_at 'audit'" -a "events"
-complete -c hoopx -n "__hoopx_at 'audit'" -l help
-complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
-complete -c hoopx -n "__hoopx_at 'audit events'" -l broker
-complete -c hoopx -n "__hoopx_at 'audit events'" -l ca
-complete -c hoopx -n "__hoopx_at 'audit events'" -s f
-complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
-complete -c hoopx -n "__hoopx_at 'audit events'" -l help
-complete -c hoopx -n "__hoopx_at 'audit events'" -l limit
-complete -c hoopx -n "__hoopx_at 'audit events'" -s o
-complete -c hoopx -n "__hoopx_at 'audit events'" -l output
-complete -c hoopx -n "__hoopx_at 'audit events'" -s q
-complete -c hoopx -n "__hoopx_at 'audit events'" -l quiet
-complete -c hoopx -n "__hoopx_at 'audit events'" -l session -x -a "(__hoopx_names sessions)"
-complete -c hoopx -n "__hoopx_at 'audit events'" -l since
-complete -c hoopx -n "__hoopx_at 'audit events'" -l target -x -a "(__hoopx_names targets)"
-complete -c hoopx -n "__hoopx_at 'audit events'" -l type
-complete -c hoopx -n "__hoopx_at 'audit events'" -l until
-complete -c hoopx -n "__hoopx_at 'audit events'" -l user
-complete -c hoopx -n "__hoopx_at 'audit events'" -s v
-complete -c hoopx -n "__hoopx_at 'audit events'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c

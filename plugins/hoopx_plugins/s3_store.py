@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hoopx_broker.seams.store import NotStored, StillKept, Stored, StoreFailed, Unfit
 from hoopx_plugins.s3_calls import Calls
@@ -29,7 +29,7 @@ _SHA256 = "hoopx-sha256"
 class S3Store:
     """`place` is what follows `s3:` in `recordings`."""
 
-    Options = S3Options
+    Options: ClassVar[type[Any]] = S3Options
     is_remote = True
 
     def __init__(self, place: str, options: S3Options) -> None:
