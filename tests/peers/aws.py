@@ -70,9 +70,9 @@ class Aws(Struct, frozen=True):
         return str(made["Role"]["Arn"])
 
     def asked(self, action: str) -> list[dict[str, str]]:
-        """The parameters of every call of `action` so far, the newest last."""
+        """The parameters of every call of `action` so far, the newest last. Objects that were put are no parameters."""
         bodies = [json.loads(line) for line in self.recording.read_text().splitlines()]
-        calls = [dict(parse_qsl(base64.b64decode(each["body"]).decode())) for each in bodies if each["body"]]
+        calls = [dict(parse_qsl(base64.b64decode(each["body"]).decode("latin-1"))) for each in bodies if each["body"]]
         return [call for call in calls if call.get("Action") == action]
 
     @contextmanager

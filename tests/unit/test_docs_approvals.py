@@ -51,7 +51,7 @@ def _told() -> Iterator[tuple[str, str]]:
 
 def _served() -> Iterator[tuple[str, str]]:
     """As the broker's own table of routes has it; nobody is asked anything."""
-    house: Any = SimpleNamespace(services=None, people=SimpleNamespace(logout=print))
+    house: Any = SimpleNamespace(services=None, log=None, people=SimpleNamespace(logout=print))
     for route in Api(house).app([]).routes:
         assert isinstance(route, Route)
         if route.path.startswith("/v1/requests"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from hoopx_broker.api.messages import LeaseRevoked, RevokeLeases
 from hoopx_broker.credentials import ledger
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.daemon.leases import Leases
+from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services
@@ -28,7 +30,10 @@ SAM = Principal("sam", "human", ("security",))
 
 def room(s: Stage) -> Leases:
     parts: dict[str, Any] = dict.fromkeys(Services.__struct_fields__)
-    parts |= {"targets": s.targets, "judge": shipped, "keeper": s.keeper, "crew": Crew(lambda *_: None)}
+    crew = Crew(lambda *_: None)
+    parts |= {"targets": s.targets, "judge": shipped, "keeper": s.keeper, "crew": crew}
+    parts["chronicle"] = Chronicle(s.store, crew, time.time)
+    parts["clock"] = time.time
     parts["stored"] = StoredSessions(s.store)
     return Leases(Services(**parts), Sessions(), Holdings(s.store), CalledOff())
 

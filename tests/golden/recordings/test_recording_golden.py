@@ -111,7 +111,7 @@ def test_the_document_names_every_entry_and_every_field() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     for kind in entries.Entry.__args__:
         (row,) = re.findall(rf"^\| `{kind.__struct_config__.tag}` \|.*$", document, re.MULTILINE)
-        assert set(kind.__struct_fields__) <= set(re.findall(r"`([a-z_]+)`", row))
+        assert set(kind.__struct_fields__) <= set(re.findall(r"`([a-z_0-9]+)`", row))
 
 
 @pytest.mark.parametrize("name", FILES_2)

@@ -9,7 +9,7 @@ CREATE TABLE recordings (
     class TEXT NOT NULL, -- of retention, as its target had it when it was sealed
     kept_until DOUBLE PRECISION NOT NULL, -- what was promised then; 0 is for good
     state TEXT NOT NULL CHECK (state IN ('local', 'waiting', 'stored', 'deleting', 'deleted')),
-    is_local SMALLINT NOT NULL DEFAULT 1, -- its file is still on the disk where it was written
+    is_local BIGINT NOT NULL DEFAULT 1, -- its file is still on the disk where it was written
     store TEXT NOT NULL DEFAULT '',
     version TEXT NOT NULL DEFAULT '',
     size BIGINT NOT NULL DEFAULT 0,
@@ -19,7 +19,7 @@ CREATE TABLE recordings (
     attempts BIGINT NOT NULL DEFAULT 0,
     due_at DOUBLE PRECISION NOT NULL DEFAULT 0,
     last_error TEXT NOT NULL DEFAULT '',
-    held_there SMALLINT NOT NULL DEFAULT 0, -- the store itself was told of a hold
+    held_there BIGINT NOT NULL DEFAULT 0, -- the store itself was told of a hold
     deleted_at DOUBLE PRECISION NOT NULL DEFAULT 0,
     deleted_by TEXT NOT NULL DEFAULT ''
 );
