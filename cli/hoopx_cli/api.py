@@ -28,6 +28,7 @@ from hoopx_broker.api.messages import (
     Revoke,
     RevokedView,
     RevokeLeases,
+    SessionsFound,
     SessionView,
     TargetView,
     Vote,
@@ -50,6 +51,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 # A long poll ends by itself after this, before proxies on the way lose patience.
 LONGEST_POLL_SECONDS = 25
 _CHUNK = 256 * 1024
+_PAGE = 500  # sessions that the broker gives at once
 # Where the issuer inside the broker is.
 ISSUER = "/oidc"
 
@@ -68,10 +70,6 @@ class _Leases(Struct, frozen=True):
 
 class _LeasesRevoked(Struct, frozen=True):
     leases: list[LeaseRevoked]
-
-
-class _Sessions(Struct, frozen=True):
-    sessions: list[SessionView]
 
 
 class Api:
@@ -145,9 +143,23 @@ class Api:
         """`verdict` is approve, deny or cancel."""
         return self._ask("POST", f"/v1/requests/{quote(id_, safe='')}/{verdict}", RequestView, Vote(comment))
 
-    def sessions(self, user: str = "", target: str = "", state: str = "", limit: int = 0) -> list[SessionView]:
-        query = _query(user=user, target=target, state=state, limit=str(limit) if limit else "")
-        return self._ask("GET", "/v1/sessions" + query, _Sessions).sessions
+    def sessions(self, limit: int, **wanted: str) -> SessionsFound:
+        """At most `limit`, asked for page by page. `wanted` are the filters of `GET /v1/sessions`, empty ones left out.
+
+        What could not be searched is counted over all pages.
+        """
+        found: list[SessionView] = []
+        unsearched: dict[str, int] = {}
+        after = ""
+        while True:
+            query = _query(**wanted, limit=str(min(limit - len(found), _PAGE)), after=after)
+            page = self._ask("GET", "/v1/sessions" + query, SessionsFound)
+            found += page.sessions
+            for why, number in page.unsearched.items():
+                unsearched[why] = unsearched.get(why, 0) + number
+            after = page.next
+            if not after or len(found) >= limit:
+                return SessionsFound(tuple(found), after, unsearched)
 
     def session(self, id_: str) -> SessionView:
         return self._ask("GET", f"/v1/sessions/{quote(id_, safe='')}", SessionView)

@@ -18,7 +18,7 @@ from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.durations import seconds_of
+from hoopx_cli.durations import asked_time, seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
@@ -28,6 +28,14 @@ app.add_typer(sessions, name="sessions")
 
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id, as `hoopx sessions ls` lists it.")]
 IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
+
+
+_UNSEARCHED = {
+    "encrypted": "{0} cannot be searched by --text: their recordings are encrypted, and no words of them are kept",
+    "elsewhere": "{0} would have to be read to know, and their recordings are with another broker: ask that one",
+    "unreadable": "{0} would have to be read to know, and their recordings cannot be read",
+    "slow": "{0} would have to be read to know, and are too long for that: look into them by `hoopx sessions show`",
+}
 
 
 class ExportForm(Enum):
@@ -40,17 +48,48 @@ class ExportForm(Enum):
 @sessions.command(cls=BrokerCommand)
 def ls(
     context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="USER", help="Only this user's, and those of their agents.")] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those with this target.")] = "",
-    state: Annotated[str, typer.Option(metavar="STATE", help="Only those that are open, ended or unfinished.")] = "",
+    user: Annotated[str, typer.Option(metavar="USER", help="Of this user, and of their agents.")] = "",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="With this target.")] = "",
+    state: Annotated[str, typer.Option(metavar="STATE", help="That are open, ended or unfinished.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="Opened since: 2h or 7d ago, or 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Opened until then.")] = "",
+    table: Annotated[str, typer.Option(metavar="TABLE", help="That touched it: customers, public.customers.")] = "",
+    effect: Annotated[str, typer.Option(metavar="EFFECT", help="With such a statement: read, update, ddl, …")] = "",
+    rule: Annotated[str, typer.Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
+    denied: Annotated[bool, typer.Option("--denied", help="In which something was denied.")] = False,
+    ticket: Annotated[str, typer.Option(metavar="TICKET", help="For this ticket.")] = "",
+    text: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its statements.")] = "",
+    reason: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its reason.")] = "",
+    approved_by: Annotated[str, typer.Option(metavar="USER", help="To which this person agreed.")] = "",
+    request: Annotated[str, typer.Option(metavar="ID", help="In which this request played a part.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
 ) -> None:
-    """Example: hoopx sessions ls --target prod-db --state open
+    """Example: hoopx sessions ls --target prod-db --table customers --since 7d
 
-    List sessions that you may see, the newest first.
+    List sessions that you may see, the newest first. Of several filters all must hold.
     """
     kit = kit_of(context)
-    found = kit.api.sessions(user, target, state, limit)
+    now = time.time()
+    answer = kit.api.sessions(
+        limit,
+        user=user,
+        target=target,
+        state=state,
+        since=asked_time(since, "--since", now),
+        until=asked_time(until, "--until", now),
+        table=table,
+        effect=effect,
+        rule=rule,
+        denied="true" if denied else "",
+        ticket=ticket,
+        text=text,
+        reason=reason,
+        approved_by=approved_by,
+        request=request,
+    )
+    found = answer.sessions
+    for why, number in sorted(answer.unsearched.items()):
+        kit.out.insist(_UNSEARCHED.get(why, f"{{0}} could not be searched: {why}").format(_counted(number)))
     names.keep(kit.settings.home, "sessions", (one.id for one in found))
     if kit.out.form is Form.JSON:
         kit.out.json(found)
@@ -199,6 +238,10 @@ def kill(context: typer.Context, id_: SessionId) -> None:
     kit = kit_of(context)
     kit.api.kill(id_)
     kit.out.say(f"session {id_} is being ended")
+
+
+def _counted(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"
 
 
 def _row(session: SessionView) -> tuple[str, ...]:

@@ -36,7 +36,9 @@ from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
+from hoopx_broker.daemon.searching import Search
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
+from hoopx_broker.evidence.index import Index, Shelf
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -61,7 +63,9 @@ from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage import brokers
+from hoopx_broker.storage.finding import Finding
 from hoopx_broker.storage.hold import Hold, take_over
+from hoopx_broker.storage.marks import Marks
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput
@@ -176,8 +180,11 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     services.crew.start(courier.run(), "notices")
     if notifiers:
         services.crew.start(notify.keep_time(services.desk), "requests")
+    search = Search(services, Finding(store), services.index)
     api = web.Api(
-        web.House(services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours)
+        web.House(
+            services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours, search
+        )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
@@ -229,6 +236,7 @@ async def _services(
         partings={"postgres": PostgresParting()},
         broker=lambda: presence.id,
     )
+    index = Index(Marks(store), Shelf(settings.recordings, home.id, bool(settings.evidence.encrypt_to)), _task_failed)
     services = Services(
         targets=settings.targets,
         judge=lambda: judge,
@@ -242,9 +250,10 @@ async def _services(
             accounts=settings.accounts,
         ),
         reader=reader,
-        stored=StoredSessions(store, lambda: presence.id),
+        stored=StoredSessions(store, lambda: presence.id, keeps_words=not settings.evidence.encrypt_to),
         recordings=settings.recordings,
         evidence=evidence,
+        index=index,
         standing=await Standing.load(store, time.time),
         crew=crew,
         clock=time.time,
@@ -253,6 +262,7 @@ async def _services(
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
     crew.start(keeper.run(), "leases")
+    crew.start(index.run(), "index")
     return services, store, neighbours
 
 

@@ -31,6 +31,7 @@ from hoopx_broker.api.messages import (
     Revoke,
     RevokedView,
     RevokeLeases,
+    SessionsFound,
     SessionView,
     TargetView,
     Vote,
@@ -42,6 +43,7 @@ from hoopx_broker.daemon.neighbours import Neighbours
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
+from hoopx_broker.daemon.searching import Search
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
@@ -60,8 +62,6 @@ from hoopx_broker.terms.targets import Target
 
 # The largest call carries a reason and a comment.
 MAX_BODY = 64 * 1024
-MAX_LISTED = 500
-MAX_LOOKED_THROUGH = 1_000
 _CHUNK = 256 * 1024
 
 _json = msgspec.json.Encoder().encode
@@ -83,6 +83,7 @@ class House(Struct, frozen=True):
     loyalty: Loyalty
     courier: Courier
     neighbours: Neighbours
+    search: Search
 
 
 class Api:
@@ -260,16 +261,8 @@ class Api:
 
     # Sessions.
 
-    async def _sessions(self, request: Request, who: Principal) -> dict[str, Any]:
-        query = request.query_params
-        limit = _number(request, "limit", MAX_LISTED) or 50
-        # The newest of all are looked through: those that others had must not push one's own off the list.
-        views = await self._services.stored.list(
-            user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=MAX_LOOKED_THROUGH
-        )
-        whose = {(view.target, owner_of(view)) for view in views}
-        visible = {pair for pair in whose if may_view(self._services, who, *pair)}
-        return {"sessions": [view for view in views if (view.target, owner_of(view)) in visible][:limit]}
+    async def _sessions(self, request: Request, who: Principal) -> SessionsFound:
+        return await self._house.search.listed(who, request.query_params)
 
     async def _session(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))

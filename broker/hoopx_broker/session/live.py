@@ -26,6 +26,7 @@ from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 
 Notify = Callable[[Event | Keys], None]
+Recorded = Callable[[Sequence[Entry]], None]
 
 
 class Parts(Struct, frozen=True):
@@ -36,6 +37,7 @@ class Parts(Struct, frozen=True):
     target: Target
     lease: LeaseId
     recorder: Recorder
+    recorded: Recorded = lambda _: None  # hears of entries that are in the recording
 
 
 class Surface(Struct, frozen=True):
@@ -115,6 +117,7 @@ class LiveSession(ABC):
         """Raises `RecordingFailed`; the session ends then."""
         try:
             self._parts.recorder.write(entries)
+            self._parts.recorded(entries)
         except RecordingFailed:
             self.end_soon("the session could not be recorded")
             raise

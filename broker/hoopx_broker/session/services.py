@@ -11,6 +11,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.evidence.index import Index
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.seams.judge import Circumstances
@@ -35,6 +36,7 @@ class Services(Struct, frozen=True):
     stored: stored.Sessions
     recordings: Path
     evidence: EvidenceKey
+    index: Index
     standing: Standing
     crew: Crew
     clock: Callable[[], float]

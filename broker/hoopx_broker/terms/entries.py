@@ -62,6 +62,8 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
     masked: tuple[str, ...] = ()
     request: str | None = None
     shadow: str = ""
+    effects: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
