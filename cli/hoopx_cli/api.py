@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -167,14 +167,26 @@ class Api:
     def kill(self, id_: str) -> None:
         self._ask("POST", f"/v1/sessions/{quote(id_, safe='')}/kill", object)
 
-    def recording(self, id_: str, sink: Callable[[bytes], object]) -> None:
-        """Pass the recording file on, piece by piece: it may be larger than memory."""
-        path = f"/v1/sessions/{quote(id_, safe='')}/recording"
+    def recording(self, id_: str, sink: Callable[[bytes], object], how: str = "") -> None:
+        """Pass the recording file on, piece by piece: it may be larger than memory. `how` is what it is read for."""
+        path = f"/v1/sessions/{quote(id_, safe='')}/recording" + _query(how=how)
         with self._answer("GET", path, b"", signed=True) as answer:
             while chunk := self._read(answer, _CHUNK):
                 sink(chunk)
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
+
+    def tail(self, id_: str) -> Generator[bytes, None, None]:
+        """The recording as it grows, until its session is over. An empty piece: so far this is all."""
+        with self._answer("GET", f"/v1/sessions/{quote(id_, safe='')}/tail", b"", signed=True) as answer:
+            while head := self._read(answer, 4):
+                size = int.from_bytes(head, "big")
+                if len(head) < 4 or size > _CHUNK:
+                    raise Unreachable("the recording broke off on its way", "try again")
+                piece = self._read(answer, size) if size else b""
+                if len(piece) < size:
+                    raise Unreachable("the recording broke off on its way", "try again")
+                yield piece
 
     def leases(self, **wanted: str) -> list[LeaseView]:
         """`wanted`: target, user, state, session, all (`true`) and limit."""

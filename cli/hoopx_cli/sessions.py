@@ -1,4 +1,4 @@
-"""`hoopx sessions ls/show/replay/verify/export/kill`."""
+"""`hoopx sessions ls/show/tail/replay/verify/export/kill`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
 
 import typer
 
@@ -19,8 +19,14 @@ from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import asked_time, seconds_of
+from hoopx_cli.following import Growing, Window
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
+
+if TYPE_CHECKING:
+    from hoopx_broker.recording.replay import Moment, Narrator
+
+T = TypeVar("T")
 
 app = group("Example: hoopx sessions ls")
 sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
@@ -158,6 +164,52 @@ def replay(
                 time.sleep(min(max(seconds - before, 0) / speed, longest))
             before = seconds
             _each_line(kit, narrator.tell(seconds, entry))
+
+
+@sessions.command(cls=BrokerCommand)
+def tail(
+    context: typer.Context,
+    recording: IdOrFile,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the session lasts.")] = False,
+    last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=0, help="Begin with the last N entries.")] = 20,
+) -> None:
+    """Example: hoopx sessions tail s_4k2m8q0xyz4k2m8q -f
+
+    Show the last entries of a recording, and with -f all that come, until the session is over. Ctrl-C ends the watching
+    alone.
+    """
+    kit = kit_of(context)
+    from hoopx_broker.recording.replay import Narrator, jsonl, moments
+
+    if follow and _is_path(recording):
+        raise BadInput("a file does not grow", "follow a session by its id")
+    if kit.out.form is Form.JSON:
+        _tail(kit, recording, lambda file: jsonl(moments(file)), Window[str](last, kit.out.data), on=follow)
+        return
+    narrator = Narrator()
+    window: Window[Moment] = Window(
+        last, lambda told: _each_line(kit, narrator.tell(*told)), lambda told: _pass(narrator, told)
+    )
+    _tail(kit, recording, moments, window, on=follow)
+
+
+def _tail(kit: Kit, recording: str, told_in: Callable[[BinaryIO], Iterator[T]], window: Window[T], *, on: bool) -> None:
+    """With `on`, until the session is over."""
+    with ExitStack() as stack:
+        if on:
+            pieces = stack.enter_context(closing(kit.api.tail(recording)))
+            file = Growing(pieces, window.open).as_file()
+        else:
+            file = stack.enter_context(_opened(kit, recording))
+        for told in told_in(file):
+            window.take(told)
+        window.open()
+
+
+def _pass(narrator: Narrator, told: Moment) -> None:
+    """What is not shown, but has a say in how rows are shown that come later."""
+    if type(told[1]).__name__ in ("Columns", "StreamClosed"):
+        list(narrator.tell(*told))
 
 
 @sessions.command(cls=BrokerCommand)

@@ -37,6 +37,7 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
+from hoopx_broker.daemon import tailing
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
@@ -52,6 +53,7 @@ from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.services import Services, may_view, owner_of, target_for
+from hoopx_broker.storage.events import happened, note
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -124,6 +126,7 @@ class Api:
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
+            self._route("/v1/sessions/{id}/tail", Api._tail),
             self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
         ]
 
@@ -271,11 +274,36 @@ class Api:
         return view
 
     async def _recording(self, request: Request, who: Principal) -> Response:
+        how = request.query_params.get("how", "recording")
+        path, _ = await self._read_of(request, who, how if how in ("show", "export") else "recording")
+        return StreamingResponse(_file(path), media_type="application/octet-stream")
+
+    async def _tail(self, request: Request, who: Principal) -> Response:
+        path, view = await self._read_of(request, who, "tail")
+
+        async def is_over() -> bool:
+            return (await self._services.stored.get(SessionId(view.id))).state != "open"
+
+        given = tailing.pieces(path, is_over, request.is_disconnected)
+        return StreamingResponse(given, media_type="application/octet-stream")
+
+    async def _read_of(self, request: Request, who: Principal, how: str) -> tuple[Path, SessionView]:
+        """Where the recording is that `who` may read. That they do is written down before they see a byte of it."""
         view = await self._session(request, who)
         path = path_of(self._services.recordings, view.id)
         if not path.exists():
             raise await self._not_on_this_disk(SessionId(view.id))
-        return StreamingResponse(_file(path), media_type="application/octet-stream")
+        seen = happened(
+            self._services.clock(),
+            "session.viewed",
+            by=who.user,
+            on_behalf_of=who.on_behalf_of or "",
+            target=view.target,
+            session=view.id,
+            how=how,
+        )
+        await self._house.store.run(lambda connection: note(connection, seen))
+        return path, view
 
     async def _not_on_this_disk(self, session: SessionId) -> Unknown:
         broker = await self._services.stored.whereabouts(session)
