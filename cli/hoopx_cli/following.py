@@ -44,7 +44,7 @@ class Window(Generic[T]):
     """Keeps the last `size` of what it takes until it is opened; then all go straight through. `passed` hears of those that fell
     out, in order, because what is shown later may depend on them."""
 
-    def __init__(self, size: int, show: Callable[[T], None], passed: Callable[[T], None] = lambda _: None) -> None:
+    def __init__(self, size: int, show: Callable[[T], None], passed: Callable[[T], None] | None = None) -> None:
         self._kept: deque[T] = deque()
         self._size = size
         self._show = show
@@ -57,7 +57,9 @@ class Window(Generic[T]):
             return
         self._kept.append(moment)
         if len(self._kept) > self._size:
-            self._passed(self._kept.popleft())
+            gone = self._kept.popleft()
+            if self._passed is not None:
+                self._passed(gone)
 
     def open(self) -> None:
         self._is_open = True
