@@ -41,8 +41,10 @@ class Growing(io.RawIOBase):
 
 
 class Window(Generic[T]):
-    """Keeps the last `size` of what it takes until it is opened; then all go straight through. `passed` hears of those that fell
-    out, in order, because what is shown later may depend on them."""
+    """Keeps the last `size` of what it takes until it is opened; then all go straight through.
+
+    `passed` hears of those that fell out, in order, because what is shown later may depend on them.
+    """
 
     def __init__(self, size: int, show: Callable[[T], None], passed: Callable[[T], None] | None = None) -> None:
         self._kept: deque[T] = deque()
