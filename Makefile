@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers-postgres regress check linters fuzz canaries races lock clean environment
+.PHONY: help demo test laws peers-postgres regress check linters fuzz canaries races kills lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,7 +19,9 @@ help:
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
 	@echo 'make canaries random databases and statements that try to get a hidden value out (ARGS="--minutes 30 --seed 7")'
+	@echo 'make laws    the laws held to ten times as many examples as make test takes (HOOPX_DEPTH=100 for more)'
 	@echo 'make races   everybody at once at requests for approval, 100000 times (ARGS="--seed 7 --state postgres")'
+	@echo 'make kills   the data path killed under load 1000 times, held to the server'"'"'s own log (ARGS="--rounds 5000 --seed 7")'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make compiled   the loops over rows, compiled in place by mypyc (needs a C compiler)'
 	@echo 'make wheels  a wheel for every platform and a compiled one for this, in dist/'
@@ -63,9 +65,16 @@ canaries: environment
 	@$(VENV)/python -m tests.canaries $(ARGS)
 
 # Ten minutes on a file; on PostgreSQL as many take hours, so say how many.
+laws: environment
+	@.ci/peers
+	@HOOPX_DEPTH=$${HOOPX_DEPTH:-10} .ci/in-memory $(VENV)/pytest --timeout 3600 $(SIDE_BY_SIDE) tests/laws $(ARGS)
+
 races: environment
 	@.ci/in-memory $(VENV)/python -m tests.races $(ARGS)
 	@.ci/in-memory $(VENV)/python -m tests.races.takeover
+
+kills: environment
+	@.ci/in-memory $(VENV)/python -m tests.kills $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip cannot.
 # It reads no pip configuration, so pip's own index is handed on.

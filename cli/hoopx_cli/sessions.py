@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
 
 import typer
+from msgspec.structs import asdict
 
 from hoopx_broker.api.messages import SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
@@ -23,7 +24,8 @@ from hoopx_cli.following import Growing, Window
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what proves and what tells is loaded by the command that does it
+    from hoopx_broker.recording.bundle import Logged
     from hoopx_broker.recording.replay import Moment, Narrator
 
 T = TypeVar("T")
@@ -219,23 +221,30 @@ def verify(
     key: Annotated[
         str, typer.Option(metavar="KEY", help="The broker's public evidence key (`hoopx broker keys`).")
     ] = "",
+    witness: Annotated[
+        list[str] | None, typer.Option(metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
+    ] = None,
 ) -> None:
     """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
 
-    Prove that a recording is whole and unchanged. A file and a key need no broker; without --key the broker is asked
+    Prove that a recording is whole, unchanged, and in the broker's log. A file and a key need no broker; without --key the broker is asked
     for its key, which proves nothing about the broker itself.
     """
     kit = kit_of(context)
-    from hoopx_broker.recording.verify import BrokenEvidence, prove
+    from hoopx_broker.recording.bundle import verify_file
+    from hoopx_broker.recording.failures import BrokenEvidence
+    from hoopx_broker.tlog.cosignatures import parse_witness
 
+    witnesses = tuple(map(parse_witness, witness or ()))
     public = key or _key_of_broker(kit)
     with _opened(kit, recording) as file:
-        proof = prove(file, public)
+        verified = verify_file(file, public, witnesses)
+    proof, logged = verified.recording, verified.logged
     if not _is_path(recording) and proof.session != recording:
         # Whole and sealed, but of another session: files were exchanged where the broker keeps them.
         raise BrokenEvidence(1, f"it is the recording of `{proof.session}`, not of `{recording}`")
     if kit.out.form is Form.JSON:
-        kit.out.json(proof)
+        kit.out.json(asdict(proof) | {"log": _told(logged)})
         return
     state = "whole and unchanged, but the broker crashed: sealed later" if proof.unfinished else "whole and unchanged"
     kit.out.fields(
@@ -248,6 +257,7 @@ def verify(
             ("bytes", str(proof.bytes)),
             ("root", proof.root),
             ("key", proof.key),
+            *_in_log(logged),
         ]
     )
 
@@ -294,6 +304,29 @@ def kill(context: typer.Context, id_: SessionId) -> None:
 
 def _counted(number: int) -> str:
     return "1 session" if number == 1 else f"{number} sessions"
+
+
+def _in_log(logged: Logged | None) -> Iterator[tuple[str, str]]:
+    """What is proved beyond the seal, or that nothing is."""
+    if logged is None:
+        yield "log", "not proved: this is a bare recording; export it again for the proof that it is in the log"
+        return
+    yield "log", f"leaf {logged.index} of {logged.size} of {logged.origin}"
+    yield "checkpoint", f"signed by {logged.signed_by}"
+    if logged.sealed_by != logged.signed_by:
+        yield "sealed by", f"{logged.sealed_by}, an older key"
+    yield (
+        "cosigned",
+        "\n".join(f"by {one.witness.name} at {moment(one.at)}" for one in logged.cosigned) or "not asked for",
+    )
+
+
+def _told(logged: Logged | None) -> dict[str, object] | None:
+    if logged is None:
+        return None
+    cosigned = [{"witness": one.witness.name, "at": one.at} for one in logged.cosigned]
+    keys = {"signed_by": str(logged.signed_by), "sealed_by": str(logged.sealed_by)}
+    return {"origin": logged.origin, "index": logged.index, "size": logged.size, **keys, "cosigned": cosigned}
 
 
 def _row(session: SessionView) -> tuple[str, ...]:

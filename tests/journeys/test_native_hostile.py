@@ -161,7 +161,7 @@ def _begins_a_packet(connection: socket.socket) -> None:
 @pytest.mark.parametrize("behave", [_says_nothing, _asks_for_tls, _begins_a_packet])
 def test_three_hundred_who_are_silent_keep_nobody_out(stage: Stage, behave: Callable[[socket.socket], None]) -> None:
     with ExitStack() as crowd:
-        for _ in range(300):
+        for _ in range(120):
             behave(crowd.enter_context(plain(stage)))
         assert stage.listed("ls")
         assert native.psql(stage, TARGET, "SELECT 1").fine().out == "1\n"
@@ -169,7 +169,7 @@ def test_three_hundred_who_are_silent_keep_nobody_out(stage: Stage, behave: Call
 
 def test_silence_behind_tls_keeps_nobody_out_either(stage: Stage) -> None:
     with ExitStack() as crowd:
-        for _ in range(300):
+        for _ in range(120):
             crowd.enter_context(secured(stage)).says(startup(user="ann", database=TARGET))
         assert stage.listed("ls")
         assert native.psql(stage, TARGET, "SELECT 1").fine().out == "1\n"

@@ -19,6 +19,7 @@ from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.problems import BadPolicies
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
+from tests.laws.depth import examples
 from tests.unit.policy_stage import ANN, BOT, NOW, facts, judge_of, target
 
 _GROUPS = ["dba", "security", "team:a"]
@@ -33,7 +34,9 @@ _TEXTS = {
     "estimate": ["rows"],
 }
 _ALL = '@id("all") permit (principal, action, resource);'
-_BUILDING = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_BUILDING = settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 _STRICTNESS: dict[type, int] = {Allow: 0, Ask: 1, Deny: 2}
 
 
@@ -184,7 +187,7 @@ def _policy() -> dict[str, Any]:
 _POLICY = _policy()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.dictionaries(st.sampled_from(ASKING), st.one_of(_PIECES, st.text(max_size=30)), max_size=4))
 @example({"approvers": "dba,security", "ask_window": "x" + " " * 50_000})
 @example({"approvers": "dba,security", "ask_window": "Mon 09:00-17:00 " + "x" * 5_000})

@@ -15,6 +15,7 @@ from hoopx_broker.conditions.together import may_break, together
 from hoopx_broker.conditions.windows import are_open, opens_at
 from hoopx_broker.policy.demands import windows_of
 from hoopx_broker.terms.approvals import Conditions, Window
+from tests.laws.depth import examples
 
 _GROUPS = ["dba", "security", "on-call", "team:a", "privacy"]
 _ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo", "UTC"]
@@ -50,7 +51,7 @@ _GLASS = st.builds(
     st.dictionaries(st.sampled_from(_GROUPS), st.integers(1, 2), min_size=1, max_size=2),
 )
 _ANY = st.one_of(_RULE, _GLASS)
-_QUIET = settings(max_examples=80, deadline=None)
+_QUIET = settings(max_examples=examples(40), deadline=None)
 
 
 @_QUIET

@@ -17,6 +17,7 @@ from hoopx_broker.policy.facts.sql import read
 from hoopx_broker.terms.facts import CopyStyle
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.postgres.copying import CopyOut
+from tests.laws.depth import examples
 from tests.peers.postgres import Postgres
 
 TEXT = CopyStyle("text", delimiter="\t", null="\\N", header=False, quote='"', escape='"')
@@ -81,7 +82,7 @@ rows = st.lists(st.tuples(values, secrets, values), max_size=5)
 cuts = st.lists(st.integers(0, 300), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(rows, styles, masks, cuts)
 @example([("x", f"a\\.{CANARY}\n", "\\")], structs.replace(CSV, quote="'", escape="\\"), Mask(b""), [3, 9, 10])
 @example([(None, CANARY, None)], structs.replace(TEXT, null=CANARY), NOTHING, [])

@@ -21,6 +21,7 @@ from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.terms.targets import ColumnName, Target, UpstreamTls
 from hoopx_broker.wire.effects import Judge, Passage
+from tests.laws.depth import examples
 
 JUDGE = CedarJudge(load(Path(__file__).parents[2] / "policies"))
 ANN = Principal("ann", "human", ("developers",))
@@ -90,7 +91,7 @@ async def _says(court: Hearing, text: str) -> Passage | Deny:
     return court.known(asked) or await court.rule(asked, lambda *_: None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(statements, min_size=2, max_size=15))
 def test_a_court_with_a_memory_rules_as_one_without(texts: list[str]) -> None:
     async def play() -> None:

@@ -21,6 +21,7 @@ from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
 from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import Target
+from tests.laws.depth import examples
 from tests.unit.policy_stage import NOW, facts, judge_of, shipped, target
 
 GROUPS = ["developers", "support", "dba", "security", "auditors", "agents", "privacy"]
@@ -71,8 +72,10 @@ _FORBIDS = st.builds(
     st.sampled_from(["query", "write", "read", "connect", "reveal"]),
     st.sampled_from(["", ' when { principal.kind == "agent" }', " when { principal has on_behalf_of }"]),
 )
-_BUILDING = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-_QUIET = settings(max_examples=150, deadline=None)
+_BUILDING = settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+_QUIET = settings(max_examples=examples(50), deadline=None)
 
 _STRICTNESS: dict[type, int] = {Allow: 0, Ask: 1, Deny: 2}
 

@@ -13,6 +13,7 @@ from tests.fuzz.lane import Case, Lane, broken_law, smaller
 from tests.fuzz.login_lane import LoginLane
 from tests.fuzz.reader_lane import ReaderLane
 from tests.fuzz.wire_lanes import EngineLane, FramesLane, PipelineLane
+from tests.laws.depth import examples
 
 
 def cases(make: Callable[[Random], Case]) -> st.SearchStrategy[Case]:
@@ -26,7 +27,7 @@ def reader() -> Iterator[ReaderLane]:
     lane.close()
 
 
-few = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(cases(FramesLane().draw))

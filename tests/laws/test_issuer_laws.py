@@ -16,6 +16,7 @@ from hoopx_broker.identity.embedded.authorization import read_authorization, rea
 from hoopx_broker.identity.embedded.endpoints import CODE_GRANT, CREDENTIALS_GRANT, DEVICE_GRANT, REFRESH_GRANT
 from hoopx_broker.identity.embedded.exchange import EXCHANGE
 from hoopx_broker.identity.embedded.refusals import OAuthError
+from tests.laws.depth import examples
 from tests.unit.issuer_stage import ADDRESS, CHALLENGE, URL, Issuer, issuer_at
 
 # Pieces that addresses are made of, and what tricks are made of.
@@ -88,7 +89,7 @@ def test_a_request_without_a_sound_challenge_is_never_taken(form: dict[str, str]
     assert form["response_type"] == "code"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(["token", "revoke", "device_authorization"]), forms), max_size=6))
 def test_whatever_is_posted_is_refused_or_answered_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, dict[str, str]]]

@@ -17,6 +17,7 @@ from hoopx_broker.terms.facts import TableUse
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.targets import Target
+from tests.laws.depth import examples
 from tests.unit.policy_stage import NOW, facts, judge_of, shipped, target
 
 _WHO = st.builds(
@@ -72,8 +73,10 @@ _PERMITS = [
     '@id("p") permit (principal, action == Action::"read", resource in Table::"prod-db/public.orders");',
     f'@id("p") permit (principal, action == Action::"read", resource) when {{ {_ERRING} }};',
 ]
-_BUILDING = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-_QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_BUILDING = settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+_QUIET = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from hoopx_broker.identity.embedded.upstream.oidc import OidcProvider
 from hoopx_broker.identity.embedded.upstream.trips import Trip
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.terms.errors import Unreachable
+from tests.laws.depth import examples
 from tests.unit.issuer_stage import START
 from tests.unit.upstream_stage import ProviderDouble, upstream
 
@@ -50,7 +51,7 @@ descriptions = st.dictionaries(
     values,
     max_size=2,
 )
-some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from lxml import etree
 from hoopx_broker.identity.declined import Declined
 from hoopx_broker.identity.embedded.upstream.saml_assertions import Told, judge
 from hoopx_broker.identity.jws import NotAccepted
+from tests.laws.depth import examples
 from tests.unit.saml_stage import assertion, expected, parsed, posted, response, signed, told, written
 
 ANSWERS = (
@@ -22,7 +23,7 @@ SAID = told(ANSWERS[0])
 FITS = expected()
 EVIL = parsed(assertion(id="_evil", name_id="root", email="root@example.com"))
 
-few = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+few = settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def heard(xml: str | bytes) -> Told | None:

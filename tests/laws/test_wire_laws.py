@@ -15,6 +15,7 @@ from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Judge, Passage, Side
 from hoopx_broker.wire.postgres import messages
 from hoopx_broker.wire.postgres.frames import Frame, Framer, message
+from tests.laws.depth import examples
 from tests.laws.wire_model import SECRET, Model
 from tests.unit.wire_stage import (
     DERIVED,
@@ -196,7 +197,7 @@ def stages() -> list[Stage]:
 
 
 @given(st.data(), st.integers(0, 8), st.lists(st.sampled_from(list(Side)), max_size=10))
-@settings(max_examples=300)
+@settings(max_examples=examples(150))
 def test_garbage_in_any_phase_is_a_broken_peer(data: st.DataObject, phase: int, sides: list[Side]) -> None:
     stage = stages()[phase]
     try:
@@ -304,7 +305,7 @@ FIRST = [(0, parse("ask", "s")), (0, sync()), (999, sync())]
 
 
 @given(turns)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example([*FIRST, (0, parse("broken")), (0, parse("plain", "s")), (0, sync()), (0, bind("s")), (0, execute())])
 @example([*FIRST, (0, parse("broken")), (0, close("s")), (0, sync()), (0, bind("s")), (0, execute())])
 @example([*FIRST, (0, parse("plain", "s")), (0, sync()), (0, parse("plain", "s")), (0, sync()), (99, bind("s"))])
@@ -325,7 +326,7 @@ def test_what_runs_was_judged_and_what_is_hidden_stays_hidden(said: list[tuple[i
 
 
 @given(turns)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_the_client_hears_whole_messages_and_one_ready_for_each_of_the_servers(said: list[tuple[int, bytes]]) -> None:
     _, heard, _ = play(said)
     framer = Framer(BACKEND)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx_broker.recording.format import HASH_SIZE, HEADER, LENGTH_SIZE, Chain
+from hoopx_broker.recording.blocks import HEADER
 from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.order import HASH_SIZE, LENGTH_SIZE
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.replay import lines, moments
 from hoopx_broker.recording.seals import seal
+from hoopx_broker.recording.version1 import HEADER, Chain
 from hoopx_broker.terms.entries import (
     Columns,
     CopyData,
@@ -107,8 +109,27 @@ def record(directory: Path, entries: Sequence[Entry] = ENTRIES, opened: Opened =
     return recorder.path
 
 
+def record_1(directory: Path, entries: Sequence[Entry] = ENTRIES, opened: Opened = OPENED) -> Path:
+    """A sealed recording of version 1, which no recorder writes any more."""
+    path = directory / f"{opened.session}.hoopx"
+    told = [opened, *entries, Ended("the client left", opened.opened_at + 4.25)]
+    path.write_bytes(sealed(opened.session, *told, times=[250_000 * n for n in range(len(told))]))
+    return path
+
+
+def cut_up(recording: bytes) -> list[bytes]:
+    """The blocks of a recording of version 2 as they stand in the file, by an own reading of the format."""
+    found: list[bytes] = []
+    at = len(HEADER)
+    while at < len(recording):
+        end = at + 9 + int.from_bytes(recording[at : at + 4], "big") + HASH_SIZE
+        found.append(recording[at:end])
+        at = end
+    return found
+
+
 def pieces(recording: bytes) -> list[bytes]:
-    """The entries of a recording as they stand in the file, by an own reading of the format."""
+    """The entries of a recording of version 1 as they stand in the file, by an own reading of the format."""
     found: list[bytes] = []
     at = len(HEADER)
     while at < len(recording):
@@ -119,18 +140,25 @@ def pieces(recording: bytes) -> list[bytes]:
 
 
 def chained(*entries: Entry, times: Sequence[int] = ()) -> bytes:
-    """A file of exactly these entries, correctly chained whatever they are."""
+    """A file of version 1 of exactly these entries, correctly chained whatever they are."""
     chain = Chain()
     framed = [b"".join(chain.add(times[i] if times else 0, entry)) for i, entry in enumerate(entries)]
     return HEADER + b"".join(framed)
 
 
-def sealed(session: str, *entries: Entry, key: EvidenceKey = KEY, said_unfinished: bool = False) -> bytes:
+def sealed(
+    session: str,
+    *entries: Entry,
+    key: EvidenceKey = KEY,
+    said_unfinished: bool = False,
+    times: Sequence[int] = (),
+) -> bytes:
     """Like `chained`, with a good seal over `entries` made for `session`."""
     chain = Chain()
-    for entry in entries:
-        chain.add(0, entry)
-    return chained(*entries, seal(session, chain, key, unfinished=said_unfinished))
+    for at, entry in enumerate(entries):
+        chain.add(times[at] if times else 0, entry)
+    made = seal(session, chain, key, unfinished=said_unfinished)
+    return chained(*entries, made, times=[*times, times[-1]] if times else ())
 
 
 def told(*entries: Entry) -> list[str]:

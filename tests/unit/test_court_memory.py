@@ -10,6 +10,7 @@ from hoopx_broker.session.ground import Ground
 from hoopx_broker.session.plea import Plea
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.facts import Touched
 from hoopx_broker.terms.rulings import Deny
 from hoopx_broker.wire.effects import Judge, Passage
 from tests.unit.court_scene import ANN, SHOP, Bookkeeper, with_reader
@@ -57,8 +58,11 @@ def test_texts_that_differ_in_constants_are_judged_once() -> None:
 
 def test_a_denial_is_shared_by_texts_too_and_stays_a_denial() -> None:
     async def act(scene: Scene) -> None:
+        secrets = Touched(("read",), ("public.secrets",))
         for number in range(5):
-            assert await scene.says(f"select a from secrets where id = {number}") == Deny("no secrets", "no-secrets")
+            assert await scene.says(f"select a from secrets where id = {number}") == Deny(
+                "no secrets", "no-secrets", touched=secrets
+            )
         assert scene.policy.asked == 1
 
     play(act)

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hoopx_broker.recording import format as format_room
 from hoopx_broker.recording import recorder as recorder_room
+from hoopx_broker.recording import version2 as format_room
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.format import Reader, path_of
 from hoopx_broker.recording.recorder import Recorder
@@ -62,11 +62,11 @@ def test_many_entries_go_in_one_append(tmp_path: Path, monkeypatch: pytest.Monke
     recorder = begin(tmp_path)
     appends: list[int] = []
 
-    def counted(fd: int, data: bytes, real: Callable[[int, bytes], int] = os.write) -> int:
+    def counted(fd: int, data: list[bytes], real: Callable[[int, list[bytes]], int] = os.writev) -> int:
         appends.append(len(data))
         return real(fd, data)
 
-    monkeypatch.setattr(os, "write", counted)
+    monkeypatch.setattr(os, "writev", counted)
     recorder.write(ENTRIES)
     recorder.seal("bye")
     assert len(appends) == 2
@@ -155,7 +155,7 @@ UNRECORDABLE: list[Entry] = [
 def test_what_cannot_be_recorded_ends_the_recording_and_leaves_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: Entry
 ) -> None:
-    monkeypatch.setattr(format_room, "MAX_BODY", 5000)
+    monkeypatch.setattr(format_room, "MAX_CONTENT", 5000)
     recorder = begin(tmp_path)
     recorder.write([NOTICE])
     with pytest.raises(RecordingFailed):

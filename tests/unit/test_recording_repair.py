@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from hoopx_broker.recording.failures import BrokenEvidence, RecordingFailed
-from hoopx_broker.recording.format import HEADER, Reader
+from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.verify import verify
+from hoopx_broker.recording.version1 import HEADER
 from hoopx_broker.terms.entries import Ended, Entry, Rows, Seal
-from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, chained, pieces, record
+from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, chained, pieces, record_1
 
 WHOLE = chained(OPENED, *ENTRIES)
 
@@ -80,7 +81,7 @@ def test_a_crash_between_end_and_seal_does_not_end_a_session_twice(tmp_path: Pat
 
 
 def test_a_sealed_recording_is_left_as_it_is(tmp_path: Path) -> None:
-    path = record(tmp_path)
+    path = record_1(tmp_path)
     before = path.read_bytes()
     repaired = Recorder.repair(path, KEY)
     assert (repaired.was_sealed, repaired.statements, repaired.denied) == (True, 4, 1)
@@ -93,7 +94,7 @@ def test_damage_that_is_no_torn_end_is_never_cut_away(tmp_path: Path) -> None:
         WHOLE[:at] + bytes([WHOLE[at] ^ 1]) + WHOLE[at + 1 :],
         WHOLE[:-1] + bytes([WHOLE[-1] ^ 1]),
         HEADER + b"".join(pieces(WHOLE)[:3] + pieces(WHOLE)[4:]),
-        record(tmp_path).read_bytes() + b"more",
+        record_1(tmp_path).read_bytes() + b"more",
         b"something else entirely",
         WHOLE + b"\xff" * 40,
     ):

@@ -1,4 +1,4 @@
-"""Whoever changes a recording is found out, and the first bad entry is named."""
+"""Whoever changes a recording of version 1 is found out, and the first bad entry is named."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 from hoopx_broker.recording.failures import BrokenEvidence
-from hoopx_broker.recording.format import HASH_SIZE, HEADER, MAX_BODY, Chain, Recorded
+from hoopx_broker.recording.order import HASH_SIZE, MAX_BODY, Recorded
 from hoopx_broker.recording.seals import seal_text
 from hoopx_broker.recording.verify import Proof, prove, verify
+from hoopx_broker.recording.version1 import HEADER, Chain
 from hoopx_broker.terms.entries import Entry, Notice, Opened, Seal
 from hoopx_broker.terms.errors import BadInput
-from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, OTHER_KEY, chained, pieces, record, sealed
+from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, OTHER_KEY, chained, pieces, record_1, sealed
 
 NOTICE = Notice("t_1", "NOTICE", "00000", "hello")
 OTHER = msgspec.structs.replace(OPENED, session="s_another")
@@ -29,7 +30,7 @@ def blame(recording: bytes, vkey: str = KEY.verifier) -> BrokenEvidence:
 
 
 def test_an_untouched_recording_is_proved(tmp_path: Path) -> None:
-    path = record(tmp_path)
+    path = record_1(tmp_path)
     whole = path.read_bytes()
     assert verify(path, KEY.verifier) == Proof(
         session=OPENED.session,
@@ -40,11 +41,12 @@ def test_an_untouched_recording_is_proved(tmp_path: Path) -> None:
         root=pieces(whole)[-2][-HASH_SIZE:].hex(),
         unfinished=False,
         key=KEY.name,
+        format=1,
     )
 
 
 def test_every_single_flipped_bit_of_a_small_recording_is_found(tmp_path: Path) -> None:
-    whole = record(tmp_path, entries=[NOTICE]).read_bytes()
+    whole = record_1(tmp_path, entries=[NOTICE]).read_bytes()
     starts = [len(HEADER)]
     for piece in pieces(whole):
         starts.append(starts[-1] + len(piece))
@@ -54,13 +56,13 @@ def test_every_single_flipped_bit_of_a_small_recording_is_found(tmp_path: Path) 
 
 
 def test_a_recording_cut_at_any_byte_is_found(tmp_path: Path) -> None:
-    whole = record(tmp_path, entries=[NOTICE]).read_bytes()
+    whole = record_1(tmp_path, entries=[NOTICE]).read_bytes()
     for size in range(len(whole)):
         assert blame(whole[:size]).entry <= 4, f"cut to {size} bytes"
 
 
 def test_a_recording_without_its_last_entries_misses_its_seal(tmp_path: Path) -> None:
-    whole = record(tmp_path).read_bytes()
+    whole = record_1(tmp_path).read_bytes()
     parts = pieces(whole)
     for kept in range(1, len(parts)):
         broken = blame(HEADER + b"".join(parts[:kept]))
@@ -68,7 +70,7 @@ def test_a_recording_without_its_last_entries_misses_its_seal(tmp_path: Path) ->
 
 
 def test_dropped_doubled_and_swapped_entries_are_named(tmp_path: Path) -> None:
-    parts = pieces(record(tmp_path).read_bytes())
+    parts = pieces(record_1(tmp_path).read_bytes())
     for at in range(len(parts)):
         doubled = blame(HEADER + b"".join([*parts[: at + 1], *parts[at:]]))
         assert doubled.entry == at + 2
@@ -80,13 +82,13 @@ def test_dropped_doubled_and_swapped_entries_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [b"\0", b"\n", b"\0\0\0\1", b"hello world " * 10])
 def test_nothing_may_follow_the_seal(tmp_path: Path, extra: bytes) -> None:
-    broken = blame(record(tmp_path).read_bytes() + extra)
+    broken = blame(record_1(tmp_path).read_bytes() + extra)
     assert broken.entry == len(ENTRIES) + 4
     assert "follows the seal" in broken.reason
 
 
 def test_two_recordings_end_to_end_are_not_one(tmp_path: Path) -> None:
-    whole = record(tmp_path).read_bytes()
+    whole = record_1(tmp_path).read_bytes()
     assert "follows the seal" in blame(whole + whole).reason
 
 
@@ -219,7 +221,7 @@ def test_a_length_beyond_the_bound_is_not_even_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [b"", b"hoopx", b"hoopx recording 2\n", b"hoopx recording 1\r\n", b"\x7fELF", b"\0" * 50]
+    "start", [b"", b"hoopx", b"hoopx recording 3\n", b"hoopx recording 1\r\n", b"\x7fELF", b"\0" * 50]
 )
 def test_what_is_not_a_recording_is_said_to_be_none(start: bytes) -> None:
     broken = blame(start)
@@ -230,10 +232,10 @@ def test_a_missing_file_and_a_bad_key_are_the_users_to_mend(tmp_path: Path) -> N
     with pytest.raises(BadInput, match="cannot be read"):
         verify(tmp_path / "none.hoopx", KEY.verifier)
     with pytest.raises(BadInput, match="verifier key"):
-        verify(record(tmp_path), base64.b64encode(b"not a key").decode())
+        verify(record_1(tmp_path), base64.b64encode(b"not a key").decode())
 
 
 def test_a_verifier_needs_to_know_no_session_to_name_it(tmp_path: Path) -> None:
     opened: Opened = msgspec.structs.replace(OPENED, session="s_zzzz", target="other-db")
-    proof = verify(record(tmp_path, opened=opened), KEY.verifier)
+    proof = verify(record_1(tmp_path, opened=opened), KEY.verifier)
     assert (proof.session, proof.target) == ("s_zzzz", "other-db")

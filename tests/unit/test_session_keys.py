@@ -11,6 +11,7 @@ import pytest
 from hoopx_broker.api.messages import Event, Keys
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity, Login
+from hoopx_broker.recording.committer import Failed, Settled
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.key_session import KeySession
@@ -47,6 +48,9 @@ class Scene:
         if self.is_full:
             raise RecordingFailed("the disk is full")
         self.log += entries
+
+    def settle(self, settled: Settled, failed: Failed) -> None:
+        settled()
 
     def _heard(self, message: Event | Keys) -> None:
         self.log.append(message)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from msgspec import structs
+
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.court import Bench, Court, Hearing, Start
 from hoopx_broker.session.granted import RUN_WITHIN_SECONDS
@@ -110,7 +112,10 @@ def test_what_was_prepared_while_it_was_allowed_is_judged_again_when_it_runs() -
         assert isinstance(await scene.says("EXECUTE p"), Passage)
         scene.policy = Closed()
         for runs in ("EXECUTE p", "EXPLAIN ANALYZE EXECUTE p", "CREATE TABLE t AS EXECUTE p", "FETCH ALL FROM c"):
-            assert await scene.says(runs) == Deny("closed", "office-hours"), runs
+            denied = await scene.says(runs)
+            assert isinstance(denied, Deny)
+            assert (denied.reason, denied.rule) == ("closed", "office-hours"), runs
+            assert "public.orders" in denied.touched.tables  # what it stands for, not only what it says
         assert isinstance(await scene.says("EXECUTE q"), Passage)
 
     play(act)
@@ -272,8 +277,12 @@ def test_what_one_stream_did_to_its_names_is_no_matter_of_another() -> None:
         for one, other in ((ann, bob), (bob, ann)):
             assert isinstance(await says(one, "SELECT * FROM t"), Passage)
             assert isinstance(await says(one, "SET search_path TO shop"), Passage)
-            assert await says(one, "SELECT * FROM t") == Closed.ruling
-            assert await says(one, "SELECT * FROM t") == Closed.ruling
+            denied = await says(one, "SELECT * FROM t")
+            assert isinstance(denied, Deny)
+            assert denied == structs.replace(Closed.ruling, touched=denied.touched)
+            denied = await says(one, "SELECT * FROM t")
+            assert isinstance(denied, Deny)
+            assert denied == structs.replace(Closed.ruling, touched=denied.touched)
             assert isinstance(await says(one, "PREPARE p AS SELECT * FROM t"), Deny)
             if other is bob:
                 assert isinstance(await says(other, "SELECT * FROM t"), Passage)

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ from hoopx_broker.identity.visiting.ways import Ways
 from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
+from hoopx_broker.recording.committer import Committer, make_durable_directory
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
@@ -215,6 +216,7 @@ async def _services(
     )
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
+    committer = _committer(settings, stack)
     home = Home.take(settings.keys)
     presence = await store.join(
         brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
@@ -258,12 +260,25 @@ async def _services(
         crew=crew,
         clock=time.time,
         steady=time.monotonic,
+        encrypt_to=settings.evidence.encrypt_to,
+        committer=committer,
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
     crew.start(keeper.run(), "leases")
     crew.start(index.run(), "index")
     return services, store, neighbours
+
+
+def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:
+    """What brings recordings to the disk, where the configuration wants that."""
+    if settings.evidence.durability != "disk":
+        return None
+    with suppress(OSError):  # which each session that cannot be recorded tells
+        make_durable_directory(settings.recordings)
+    committer = Committer()
+    stack.push_async_callback(committer.close)
+    return committer
 
 
 async def _embedded(settings: BrokerConfig, place: _Place, store: Store, standing: Standing) -> Embedded | None:

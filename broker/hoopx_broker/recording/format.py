@@ -1,167 +1,78 @@
-"""The file format of recordings, version 1: entries framed and chained, and a strict reader of them.
+"""Read recordings of any version: one strict reader, and where recordings live.
 
 `docs/recording-format.md` is the specification.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from copy import copy
-from hashlib import sha256
-from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-from msgspec import Struct
+from hoopx_broker.recording import blocks, version1, version2
+from hoopx_broker.recording.failures import BrokenEvidence
+from hoopx_broker.recording.locks import AgeIdentity
+from hoopx_broker.recording.order import SUFFIX, Recorded, is_session_id, path_of
+from hoopx_broker.terms.entries import Entry
 
-from hoopx_broker.recording.failures import BrokenEvidence, TooLarge, TornEnd
-from hoopx_broker.terms.entries import Ended, Entry, Opened, Seal
-from hoopx_broker.terms.errors import BadInput
+__all__ = ["SUFFIX", "Reader", "Recorded", "is_session_id", "path_of"]
 
-HEADER = b"hoopx recording 1\n"
-SUFFIX = ".hoopx"
-# The wire lets one message of 256 MiB through, in one entry with what arrived around it. A reader holds one entry in
-# memory at a time, on a laptop too.
-MAX_BODY = 272 << 20
-LENGTH_SIZE = 4
-HASH_SIZE = 32
-
-# The id becomes a file name and a line of the seal: nothing that could leave a directory or a line.
-_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class Recorded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The body of an entry: its number from 1, microseconds since the first entry, and what happened."""
-
-    seq: int
-    t_us: int
-    entry: Entry
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Recorded).decode
-_EDGES: frozenset[type[Entry] | None] = frozenset({None, Opened, Ended, Seal})
-
-
-def link(root: bytes, body: bytes) -> bytes:
-    """The hash over everything up to and with `body`, from the hash `root` over everything before."""
-    running = sha256(root)
-    running.update(body)
-    return running.digest()
-
-
-class Chain:
-    """Where a recording stands: how many entries, the time of the last, and the hash over everything so far."""
-
-    __slots__ = ("count", "root", "t_us")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.t_us = 0
-        self.root = sha256(HEADER).digest()
-
-    def add(self, t_us: int, entry: Entry) -> tuple[bytes, bytes, bytes]:
-        """Number and chain one entry; the three pieces, end to end, are what goes into the file."""
-        count = self.count + 1
-        body = _encode(Recorded(count, t_us, entry))
-        size = len(body)
-        if size > MAX_BODY:
-            raise TooLarge(f"entry {count} would be {size} bytes long; the bound is {MAX_BODY}")
-        self.root = root = link(self.root, body)
-        self.count = count
-        self.t_us = t_us
-        return size.to_bytes(LENGTH_SIZE, "big"), body, root
+_FIRST_LINE_SIZE = len(blocks.HEADER)
 
 
 class Reader:
-    """Reads a recording once, forward, one entry in memory at a time; raises `BrokenEvidence` at the first bad one.
+    """Reads a recording once, forward, one entry or block at a time; raises `BrokenEvidence` at the first bad one.
 
     `chain` and `offset` tell how far it holds, `before_seal` what the seal is about. A missing seal is not this
     reader's business, since a session may still be running; everything else is: lengths, chain, numbers, times,
     order, the form of the seal.
-    `stream` must give all bytes asked for unless it is at its end, as a buffered file does.
+    An encrypted recording is read with `identity`; without it, `Locked` is raised where its entries begin.
+    `stream` must give all bytes asked for unless it is at its end, as a buffered file does. Iterating again over one
+    that can be sought goes on after the last whole entry or block, for files that still grow.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.chain = Chain()
-        self.offset = 0
-        self.before_seal: Chain | None = None
+    def __init__(self, stream: BinaryIO, identity: AgeIdentity | None = None) -> None:
         self._stream = stream
-        self._last: type[Entry] | None = None
+        self._identity = identity
+        self._reading: version1.Reading | version2.Reading | None = None
 
     def __iter__(self) -> Iterator[Recorded]:
-        if self._stream.read(len(HEADER)) != HEADER:
-            raise BrokenEvidence(0, "not a recording of version 1: it does not begin with the line `hoopx recording 1`")
-        self.offset = len(HEADER)
-        while framed := self._next():
-            body, root = framed
-            recorded = self._check(body, root)
-            self.chain.root = root
-            self.chain.count = recorded.seq
-            self.chain.t_us = recorded.t_us
-            self.offset += LENGTH_SIZE + len(body) + HASH_SIZE
-            self._last = type(recorded.entry)
-            yield recorded
+        if self._reading is None:
+            self._reading = self._begin()
+        else:
+            self._stream.seek(self._reading.offset)
+        yield from self._reading
 
-    def _next(self) -> tuple[bytes, bytes] | None:
-        read = self._stream.read
-        prefix = read(LENGTH_SIZE)
-        if not prefix:
-            return None
-        if self._last is Seal:
-            raise BrokenEvidence(self.chain.count + 1, "something follows the seal")
-        if len(prefix) < LENGTH_SIZE:
-            raise TornEnd(self.chain.count + 1, "the file ends inside the length of this entry")
-        size = int.from_bytes(prefix, "big")
-        if size > MAX_BODY:
-            raise BrokenEvidence(self.chain.count + 1, f"it claims {size} bytes; the bound is {MAX_BODY}")
-        body = read(size)
-        root = read(HASH_SIZE)
-        if len(body) < size or len(root) < HASH_SIZE:
-            raise TornEnd(self.chain.count + 1, "the file ends inside this entry")
-        return body, root
+    def _begin(self) -> version1.Reading | version2.Reading:
+        match self._stream.read(_FIRST_LINE_SIZE):
+            case version1.HEADER:
+                return version1.Reading(self._stream)
+            case blocks.HEADER:
+                return version2.Reading(self._stream, self._identity)
+            case _:
+                raise BrokenEvidence(0, "not a recording: it does not begin with the line `hoopx recording 2` (or 1)")
 
-    def _check(self, body: bytes, root: bytes) -> Recorded:
-        chain = self.chain
-        number = chain.count + 1
-        if link(chain.root, body) != root:
-            raise BrokenEvidence(number, "its hash does not follow from what is before it (changed, dropped or moved)")
-        try:
-            recorded = _decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise BrokenEvidence(number, f"it cannot be read: {error}") from error
-        if recorded.seq != number:
-            raise BrokenEvidence(number, f"it is numbered {recorded.seq}")
-        if recorded.t_us < chain.t_us:
-            raise BrokenEvidence(number, "its time is before the time of the entry before it")
-        kind = type(recorded.entry)
-        if kind in _EDGES or self._last in _EDGES:
-            self._check_order(number, kind)
-        if kind is Seal:
-            self._check_form(number, recorded, body)
-        return recorded
+    @property
+    def version(self) -> int:
+        """Of the format; 0 before anything was read."""
+        return self._reading.version if self._reading else 0
 
-    def _check_order(self, number: int, kind: type[Entry]) -> None:
-        """The order is: Opened, anything, Ended, Seal."""
-        if (kind is Opened) != (self._last is None):
-            raise BrokenEvidence(number, "a recording begins with the opening of its session, and holds no second one")
-        if (kind is Seal) != (self._last is Ended):
-            raise BrokenEvidence(number, "the seal follows the end of the session, and nothing else does")
+    @property
+    def session(self) -> str:
+        return self._reading.session if self._reading else ""
 
-    def _check_form(self, number: int, recorded: Recorded, body: bytes) -> None:
-        """The signature cannot cover the seal itself, so nothing in the seal may be free to vary."""
-        if recorded.t_us != self.chain.t_us or body != _encode(recorded):
-            raise BrokenEvidence(number, "the seal is not in its one permitted form")
-        self.before_seal = copy(self.chain)
+    @property
+    def chain(self) -> version1.Chain | blocks.Chain:
+        return self._reading.chain if self._reading else blocks.Chain()
 
+    @property
+    def offset(self) -> int:
+        return self._reading.offset if self._reading else 0
 
-def is_session_id(text: str) -> bool:
-    return _SESSION_ID.fullmatch(text) is not None
+    @property
+    def before_seal(self) -> version1.Chain | blocks.Chain | None:
+        return self._reading.before_seal if self._reading else None
 
-
-def path_of(directory: Path, session: str) -> Path:
-    """Where the recording of a session lives; raises `BadInput` for what cannot be an id."""
-    if not is_session_id(session):
-        raise BadInput(f"{session!r} cannot be the id of a session", "copy it from `hoopx sessions ls`")
-    return directory / (session + SUFFIX)
+    @property
+    def last(self) -> type[Entry] | None:
+        """What kind of entry was read last."""
+        return self._reading.last if self._reading else None

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from hoopx_broker.recording.cells import BINARY, UnreadableRow, form_of, messages
 from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.inert import inert, inert_bytes, inert_lines
+from hoopx_broker.recording.locks import AgeIdentity
 from hoopx_broker.recording.tables import MAX_CELL, Table, decoded
 from hoopx_broker.terms.entries import (
     Approval,
@@ -31,6 +32,7 @@ from hoopx_broker.terms.entries import (
     Statement,
     StreamClosed,
     StreamOpened,
+    Terminal,
     Unmask,
 )
 from hoopx_broker.terms.people import Principal
@@ -42,9 +44,12 @@ _INDENT = " " * 12
 _SAID = _INDENT + "│ "
 
 
-def moments(stream: BinaryIO) -> Iterator[Moment]:
-    """Seconds since the opening, and the entry; raises `BrokenEvidence` where the chain does not hold."""
-    for recorded in Reader(stream):
+def moments(stream: BinaryIO, identity: AgeIdentity | None = None) -> Iterator[Moment]:
+    """Seconds since the opening, and the entry; raises `BrokenEvidence` where the chain does not hold.
+
+    Raises `Locked` where it is encrypted and `identity` does not open it.
+    """
+    for recorded in Reader(stream, identity):
         yield recorded.t_us / 1e6, recorded.entry
 
 
@@ -124,6 +129,9 @@ class Narrator:
             case CopyData():
                 yield f"{where} #{entry.n} copy {inert(entry.direction)}, {len(entry.data)} bytes"
                 yield from (_SAID + line for line in _copied(entry.data))
+            case Terminal():
+                yield f"{where} #{entry.n} terminal {inert(entry.event)}, {len(entry.data)} bytes"
+                yield from (_SAID + inert_bytes(line) for line in entry.data.split(b"\n"))
             case Finished():
                 yield from self._finished(where, entry)
             case Failed():
@@ -151,7 +159,19 @@ class Narrator:
         yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'}{count}"
 
 
-_OfStream = StreamOpened | Statement | Executed | Columns | Rows | CopyData | Finished | Failed | Notice | StreamClosed
+_OfStream = (
+    StreamOpened
+    | Statement
+    | Executed
+    | Columns
+    | Rows
+    | CopyData
+    | Terminal
+    | Finished
+    | Failed
+    | Notice
+    | StreamClosed
+)
 
 
 def _place(entry: Opened) -> str:

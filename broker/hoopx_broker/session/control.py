@@ -133,7 +133,7 @@ async def _see_through(guest: _Guest, session: LiveSession) -> None:
     link, needs = guest.link, guest.needs
     reason, conclusion = "hoopx failed", Conclusion(is_revoked=False)
     try:
-        _greet(link, session)
+        await _greet(link, session)
         reason = await until_the_end(session, guest.left, guest.why_left, needs.crew, needs.clock)
     except asyncio.CancelledError:
         reason = "the broker stops"
@@ -144,7 +144,7 @@ async def _see_through(guest: _Guest, session: LiveSession) -> None:
     link.send(_encode(Ended(session.end_reason, conclusion.is_revoked, conclusion.fades_at or 0)))
 
 
-def _greet(link: ControlLink, session: LiveSession) -> None:
+async def _greet(link: ControlLink, session: LiveSession) -> None:
     opened = session.opened
     message = Opened(
         opened.session,
@@ -159,6 +159,7 @@ def _greet(link: ControlLink, session: LiveSession) -> None:
     )
     link.send(_encode(message))
     if (keys := session.hand_out()) is not None:
+        await session.settled()
         link.send(_encode(keys))
 
 

@@ -25,7 +25,7 @@ from hoopx_broker.session.structure import Structure
 from hoopx_broker.session.unmasked import Unmasked
 from hoopx_broker.terms.catalog import Catalog
 from hoopx_broker.terms.errors import BackendFailed
-from hoopx_broker.terms.facts import FunctionName, Unreadable
+from hoopx_broker.terms.facts import FunctionName, Unreadable, touched_by
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny
 from hoopx_broker.terms.targets import Target
@@ -211,12 +211,14 @@ class Court:
     async def _rule_on(self, asked: Judge, facts: Facts, say: Say, hearing: Hearing) -> Passage | Deny:
         meant = hearing.prepared.meant(facts)
         if isinstance(meant, Deny):
-            return meant
+            return msgspec.structs.replace(meant, touched=touched_by(facts))
         resolved = hearing.compass.read(facts, self._catalog)
         run = hearing.compass.read(meant, self._catalog)
+        touched = touched_by((*resolved, *run))
         ruling = self._judge_run(asked, facts, (resolved, meant, run), hearing)
         if isinstance(ruling, Ask):
-            return _PREPARES if meant else await self._ask(asked, (facts, resolved), ruling, say, hearing)
+            answer = _PREPARES if meant else await self._ask(asked, (facts, resolved), ruling, say, hearing)
+            return msgspec.structs.replace(answer, touched=touched)
         sure = run if hearing.prepared.is_sure(facts, run) else ()
         settled = self._settle(resolved, ruling, hearing, run=sure)
         if isinstance(settled, Passage):
@@ -224,7 +226,7 @@ class Court:
             hearing.prepared.learn(facts, resolved)
             if not asked.executes and self._is_about_values(asked):
                 settled = msgspec.structs.replace(settled, is_pending=True)
-        return self._remember(asked, hearing, settled, facts)
+        return self._remember(asked, hearing, msgspec.structs.replace(settled, touched=touched), facts)
 
     def _judge_run(
         self, asked: Judge, facts: Facts, found: tuple[Facts, Facts, Facts], hearing: Hearing

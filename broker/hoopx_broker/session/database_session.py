@@ -149,7 +149,9 @@ class DatabaseSession(LiveSession):
         # Only keys of this session's own streams cancel anything; the server's keys never leave the broker.
         cancel = self._streams.cancel
         hearing = self._court.hear()
-        return Surroundings(self.target, hearing, self._crew, self.record, self.tell, cancel, leave, self._fresh)
+        settle = self.settle if self.recorder.is_durable else None
+        own = (self.target, hearing, self._crew, self.record, self.tell, cancel, leave, self._fresh, settle)
+        return Surroundings(*own)
 
 
 def of_database(session: LiveSession) -> DatabaseSession:

@@ -24,10 +24,10 @@ class KeySession(LiveSession):
             return
         self._keys = credential
         if (given := self.hand_out()) is not None:
-            self._notify(given)
+            self.settle(lambda: self._notify(given), lambda _: None)  # where that fails, the session ends by itself
 
     def hand_out(self) -> Keys | None:
-        """Written, then sent. None when the session is over. Raises `RecordingFailed`."""
+        """Written, then to be sent when that is settled. None when the session is over. Raises `RecordingFailed`."""
         keys = self._keys
         if keys is None:
             return None

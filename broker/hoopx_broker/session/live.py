@@ -13,6 +13,7 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Event, Keys
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
+from hoopx_broker.recording.committer import Failed, Settled
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.leasing import moment
@@ -102,7 +103,10 @@ class LiveSession(ABC):
         """From now on its lease goes by this credential."""
 
     def hand_out(self) -> Keys | None:
-        """What its client holds itself, recorded as handed out; None for what never leaves the broker."""
+        """What its client holds itself, recorded as handed out; None for what never leaves the broker.
+
+        It may be sent when that is settled.
+        """
         return None
 
     @abstractmethod
@@ -121,6 +125,19 @@ class LiveSession(ABC):
         except RecordingFailed:
             self.end_soon("the session could not be recorded")
             raise
+
+    def settle(self, settled: Settled, failed: Failed) -> None:
+        """As `Recorder.settle`; where it fails, the session ends."""
+
+        def fail(error: RecordingFailed) -> None:
+            self.end_soon("the session could not be recorded")
+            failed(error)
+
+        self._parts.recorder.settle(settled, fail)
+
+    async def settled(self) -> None:
+        """As `Recorder.settled`."""
+        await self._parts.recorder.settled()
 
     def tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))

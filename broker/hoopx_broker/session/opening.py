@@ -155,6 +155,7 @@ class Opening:
             story = _story(draft)
             recorder.write(story)
             trace.hear(story)
+            await recorder.settled()
             parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder, trace.hear)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
             session.tenure = self._tenure(session, draft)

@@ -16,6 +16,7 @@ from hoopx_broker.session.backend import Backend
 from hoopx_broker.session.catalog import Fresh
 from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
+from hoopx_broker.session.unsettled import Settle, Unsettled
 from hoopx_broker.terms.entries import Approval, Entry
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.facts import Fault
@@ -43,6 +44,8 @@ _CALLED_OFF = Deny(
     fault=Fault("57014", "canceling statement due to user request"),
 )
 
+_FAILED = "hoopx failed, so nothing more is forwarded; ask whoever runs the broker for its log"
+
 _Words = ParamSpec("_Words")
 _Answer = TypeVar("_Answer")
 
@@ -67,13 +70,15 @@ class Surroundings(Struct, frozen=True):
     cancel: Callable[[bytes], Coroutine[Any, Any, None]]
     left: Callable[[Pump], None]
     fresh: Fresh | None = None  # asked before each connection
+    settle: Settle | None = None  # where what is recorded has to be on the disk before anything is sent
 
 
 class Pump:
     """Runs one engine. All methods are called on the event loop's thread.
 
     Whatever either side does is one turn: a step of the engine, then everything recorded, then everything sent. A turn
-    that fails in any way sends nothing more, and closes both sides.
+    that fails in any way sends nothing more, and closes both sides. Where a recording has to be on the disk first, what
+    turns send waits for that, in their order.
     """
 
     def __init__(self, engine: Engine, client: ClientLink, around: Surroundings, *, tls: bool) -> None:
@@ -100,6 +105,8 @@ class Pump:
         self._to_client: list[bytes] = []
         self._to_backend: list[bytes] = []
         self._todo: list[StartTls | Cancel] = []
+        self._unsettled = Unsettled()
+        self._client_full = False
         self._ruling: asyncio.Task[None] | None = None
         self._shows_unmasked = False  # whether an answer under way may show what an approval alone reveals
         self._untold: list[str] = []
@@ -164,10 +171,12 @@ class Pump:
 
     def client_is_full(self) -> None:
         """The tunnel takes no more: stop reading the backend."""
+        self._client_full = True
         self._backend.pause_reading()
 
     def client_has_room(self) -> None:
-        self._backend.resume_reading()
+        self._client_full = False
+        self._hear_backend()
 
     def backend_is_full(self) -> None:
         self._backend_full = True
@@ -179,8 +188,12 @@ class Pump:
 
     def _hear_client(self) -> None:
         """Read on from the client, unless something still waits."""
-        if not (self._held or self._stalled or self._backend_full):
+        if not (self._held or self._stalled or self._backend_full or self._unsettled.is_full_of_requests):
             self._client.resume()
+
+    def _hear_backend(self) -> None:
+        if not (self._client_full or self._unsettled.is_full_of_answers):
+            self._backend.resume_reading()
 
     # A turn.
 
@@ -195,10 +208,10 @@ class Pump:
                 self._break(error)
             self._flush()
         except RecordingFailed as error:
-            self._fail_closed(f"hoopx could not record this session, so nothing more is forwarded: {error.message}")
+            self._fail_closed(_unrecorded(error))
         except Exception as error:
             self._around.crew.report("stream", error)
-            self._fail_closed("hoopx failed, so nothing more is forwarded; ask whoever runs the broker for its log")
+            self._fail_closed(_FAILED)
 
     def _take_from_client(self, data: bytes) -> None:
         self._waiting.extend(self._from_client.feed(data))
@@ -301,6 +314,8 @@ class Pump:
         self._turn(self._release, lambda function: self._perform(self._engine.on_function(function)), found)
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
         try:
             ruling = await self._around.hearing.rule(asked, self._say)
         except asyncio.CancelledError:
@@ -309,7 +324,8 @@ class Pump:
             ruling = _CALLED_OFF
         except Exception as error:
             ruling = self._unjudged(error)
-        self._turn(self._release, self._apply, ruling)
+        took_us = int((clock() - asked_at) * 1_000_000)
+        self._turn(self._release, lambda ruling: self._apply(ruling, took_us), ruling)
 
     def _unjudged(self, error: Exception) -> Deny:
         """What cannot be judged is denied; the stream lives on."""
@@ -326,7 +342,7 @@ class Pump:
         self._go_on()
         self._hear_client()
 
-    def _apply(self, ruling: Passage | Deny) -> None:
+    def _apply(self, ruling: Passage | Deny, took_us: int = 0) -> None:
         # A slip in the text is told to the client as any server tells it, and to nobody else.
         if isinstance(ruling, Deny) and ruling.fault is None:
             self._around.tell("denied", f"{ruling.rule}: {ruling.reason}")
@@ -335,7 +351,7 @@ class Pump:
         self._engine.doubt = self._around.hearing.doubt
         if isinstance(ruling, Passage) and (told := self._around.hearing.introduction(ruling.plan)):
             self._perform(self._engine.tell(*told))
-        self._perform(self._engine.on_ruling(ruling))
+        self._perform(self._engine.on_ruling(ruling, took_us))
 
     def _say(self, text: str, hint: str, approval: Approval | None = None, /) -> None:
         """Tell the client, and the person at the session, what its statement waits for."""
@@ -358,6 +374,14 @@ class Pump:
         todo, self._todo = self._todo, []
         if notes:
             self._around.record(notes)
+        if (settle := self._around.settle) is not None and (notes or self._unsettled):
+            if self._unsettled.add(to_backend, to_client, todo, is_noted=bool(notes)):
+                settle(self._on_settled, self._on_lost)
+            self._stop_hearing()
+            return
+        self._send(to_backend, to_client, todo)
+
+    def _send(self, to_backend: bytes, to_client: bytes, todo: Sequence[StartTls | Cancel]) -> None:
         if to_backend:
             self._backend.send(to_backend)
             self._connect()
@@ -365,8 +389,33 @@ class Pump:
             self._client.send(to_client)
         for effect in todo:
             self._around.crew.start(self._do(effect), "stream")
-        if self._closing is not None and not todo:
+        if self._closing is not None and not todo and not self._unsettled:
             self._close()
+
+    # Where what is sent has to be on the disk first.
+
+    def _stop_hearing(self) -> None:
+        if self._unsettled.is_full_of_answers:
+            self._backend.pause_reading()
+        if self._unsettled.is_full_of_requests:
+            self._client.pause()
+
+    def _on_settled(self) -> None:
+        """The disk has what the oldest of them tells of. As in a turn, what goes wrong closes both sides."""
+        if self._closed:
+            return
+        try:
+            self._send(*self._unsettled.take())
+        except Exception as error:
+            self._around.crew.report("stream", error)
+            self._fail_closed(_FAILED)
+        else:
+            self._hear_client()
+            self._hear_backend()
+
+    def _on_lost(self, error: RecordingFailed) -> None:
+        if not self._closed:
+            self._fail_closed(_unrecorded(error))
 
     async def _do(self, effect: StartTls | Cancel) -> None:
         match effect:
@@ -385,6 +434,7 @@ class Pump:
     def _fail_closed(self, reason: str) -> None:
         """What was to be sent is not; the peers hear the reason, where even that still works."""
         unsent, self._notes, self._to_client, self._to_backend, self._todo = self._notes, [], [], [], []
+        self._unsettled.clear()
         self._closing = reason
         # Whatever has just failed may fail again here, and must not keep the connections open.
         with suppress(Exception):
@@ -448,3 +498,7 @@ class Pump:
         why = str(error) or type(error).__name__
         self._around.tell("failed", f"{what}: {why}")
         self._perform(self._engine.fail(f"hoopx cannot reach `{self._around.target.name}`: {what}: {why}"))
+
+
+def _unrecorded(error: RecordingFailed) -> str:
+    return f"hoopx could not record this session, so nothing more is forwarded: {error.message}"

@@ -15,7 +15,14 @@ async def begin_record(services: Services, opened: Opened) -> tuple[Recorder, Tr
     recorder: Recorder | None = None
     try:
         await services.stored.add(opened)
-        recorder = Recorder.create(services.recordings, opened, services.evidence, services.steady)
+        recorder = Recorder.create(
+            services.recordings,
+            opened,
+            services.evidence,
+            services.steady,
+            encrypt_to=services.encrypt_to,
+            committer=services.committer,
+        )
         trace = services.index.begin(opened, recorder)
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
@@ -29,6 +36,7 @@ async def close_record(services: Services, opened: Opened, recorder: Recorder | 
     try:
         if recorder is not None:
             recorder.seal(reason)
+            await recorder.settled()
     except HoopxError as error:
         services.crew.report("recording", error)
     await services.index.finish(SessionId(opened.session))

@@ -13,6 +13,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.evidence.index import Index
 from hoopx_broker.identity.standing import Standing
+from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
@@ -41,6 +42,8 @@ class Services(Struct, frozen=True):
     crew: Crew
     clock: Callable[[], float]
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
+    encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
+    committer: Committer | None = None  # where nothing is sent before the disk has what it tells of
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

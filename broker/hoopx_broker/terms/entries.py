@@ -1,17 +1,23 @@
-"""The entries of a recording, version 1. `docs/recording-format.md` is their specification."""
+"""The entries of a recording, versions 1 and 2. `docs/recording-format.md` is their specification."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from msgspec import Struct, field
 
 from hoopx_broker.terms.people import Principal
+
+# How much of rows and COPY data a recording keeps: all of it, its SHA-256, or only how much it was.
+Detail = Literal["full", "digest", "shape"]
 
 
 class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     """The first entry. Times are seconds since the Unix epoch.
 
     `region` and `account` are of AWS; `obligations` is what the rules that allowed it bind its credential to. With
-    `glass` nobody was asked, by rules that let its user through and have it reviewed.
+    `glass` nobody was asked, by rules that let its user through and have it reviewed. `record` is how much of rows and
+    COPY data is kept.
     """
 
     session: str
@@ -37,6 +43,7 @@ class Opened(Struct, frozen=True, tag="opened", omit_defaults=True):
     account: str = ""
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     glass: bool = False
+    record: Detail = "full"
 
 
 class StreamOpened(Struct, frozen=True, tag="stream-opened", omit_defaults=True):
@@ -50,7 +57,9 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
     """A statement was judged. `n` counts within the stream; `ruling` is allow, deny or ask.
 
     `shadow` is what rules in shadow would have made of it, as ``deny by `x` ``; empty where they change nothing.
-    `request` is the one whose approval was used for it.
+    `request` is the one whose approval was used for it. `effects` are the actions that policy was asked about, `tables`
+    what they are done to, both sorted; nothing is known of what could not be read. `took_us` is how long the ruling was
+    waited for, people included, in microseconds; a ruling that was remembered takes none.
     """
 
     stream: str
@@ -64,12 +73,13 @@ class Statement(Struct, frozen=True, tag="statement", omit_defaults=True):
     shadow: str = ""
     effects: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    took_us: int = 0
 
 
 class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
     """A prepared statement (`statement` is its `n`) ran with these parameters, in the formats of Bind.
 
-    `shadow` and `request` are as in `Statement`, with these parameters.
+    `shadow`, `request` and `took_us` are as in `Statement`, with these parameters.
     """
 
     stream: str
@@ -79,6 +89,7 @@ class Executed(Struct, frozen=True, tag="executed", omit_defaults=True):
     formats: tuple[int, ...] = ()
     shadow: str = ""
     request: str | None = None
+    took_us: int = 0
 
 
 class Columns(Struct, frozen=True, tag="columns", omit_defaults=True):
@@ -93,30 +104,57 @@ class Columns(Struct, frozen=True, tag="columns", omit_defaults=True):
 
 
 class Rows(Struct, frozen=True, tag="rows", omit_defaults=True):
-    """Result rows as the client saw them: `count` whole DataRow messages of protocol 3, end to end."""
+    """Result rows as the client saw them: `count` whole DataRow messages of protocol 3, end to end.
+
+    Where less is kept, `data` is empty, `length` is how many bytes it was, and `sha256` its digest, if that is kept.
+    """
 
     stream: str
     n: int
     count: int
     data: bytes
+    length: int = 0
+    sha256: bytes = b""
 
 
 class CopyData(Struct, frozen=True, tag="copy", omit_defaults=True):
-    """COPY data as whole CopyData messages; `direction` is `in` (from the client) or `out`."""
+    """COPY data as whole CopyData messages; `direction` is `in` (from the client) or `out`.
+
+    `length` and `sha256` are as in `Rows`.
+    """
 
     stream: str
     n: int
     direction: str
     data: bytes
+    length: int = 0
+    sha256: bytes = b""
+
+
+class Terminal(Struct, frozen=True, tag="terminal", omit_defaults=True):
+    """What went through a terminal. `event` is `o` (output: what its user saw), `i` (input) or `r` (its new size).
+
+    `data` is as it came, in pieces that may part a character; of a size `<columns>x<rows>`, as asciicast has it.
+    `n` counts the terminals of the stream.
+    """
+
+    stream: str
+    n: int
+    event: str
+    data: bytes
 
 
 class Finished(Struct, frozen=True, tag="finished", omit_defaults=True):
-    """A statement ended; `tag` is the server's command tag, empty for an empty query or a suspended portal."""
+    """A statement ended; `tag` is the server's command tag, empty for an empty query or a suspended portal.
+
+    `rows` came to the client as a result; `affected` is how many the tag counts: read, changed, copied.
+    """
 
     stream: str
     n: int
     tag: str = ""
     rows: int = 0
+    affected: int = 0
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
@@ -224,6 +262,7 @@ Entry = (
     | Columns
     | Rows
     | CopyData
+    | Terminal
     | Finished
     | Failed
     | Notice

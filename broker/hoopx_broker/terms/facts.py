@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -134,6 +135,26 @@ class StatementFacts(Struct, frozen=True):
     def changes_structure(self) -> bool:
         """Whether it may change what every session on the target sees."""
         return not self.actions.isdisjoint(_STRUCTURE)
+
+
+class Touched(Struct, frozen=True):
+    """What a ruling was about, for who looks for it later: actions, and tables as `schema.name`, both sorted."""
+
+    effects: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+NOTHING = Touched()
+
+
+def touched_by(statements: Iterable[StatementFacts]) -> Touched:
+    """All that these statements do together."""
+    effects: set[str] = set()
+    tables: set[str] = set()
+    for statement in statements:
+        effects |= statement.actions
+        tables.update(use.name if use.schema is None else f"{use.schema}.{use.name}" for use in statement.tables)
+    return Touched(tuple(sorted(effects)), tuple(sorted(tables)))
 
 
 class Fault(Struct, frozen=True):

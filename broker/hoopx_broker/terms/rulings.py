@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from hoopx_broker.terms.approvals import Conditions
-from hoopx_broker.terms.facts import Fault
+from hoopx_broker.terms.facts import NOTHING, Fault, Touched
 from hoopx_broker.terms.targets import ColumnName
 
 
@@ -27,7 +27,7 @@ class Allow(Struct, frozen=True, tag="allow"):
 class Deny(Struct, frozen=True, tag="deny"):
     """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed: parse, judge, mask, record.
 
-    `fault` is what the server would have said, where that is why.
+    `fault` is what the server would have said, where that is why. `touched` is what was to be done, where it is known.
     """
 
     reason: str
@@ -35,6 +35,7 @@ class Deny(Struct, frozen=True, tag="deny"):
     hint: str = ""
     fault: Fault | None = None
     shadow: str = ""
+    touched: Touched = NOTHING
 
 
 class Ask(Struct, frozen=True, tag="ask"):

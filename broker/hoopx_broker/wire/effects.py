@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from hoopx_broker.masking.plan import Plan
 from hoopx_broker.terms.entries import Entry
+from hoopx_broker.terms.facts import NOTHING, Touched
 from hoopx_broker.terms.rulings import Allow
 
 
@@ -54,7 +55,7 @@ class Passage(Struct, frozen=True):
     `runs` are the names that it runs by EXECUTE or FETCH. `shows_unmasked` where its answer may show what an approval
     alone reveals, and so must end with that. `is_pending` where it may be prepared, but people, or
     rules on values, are asked each time before it is run. `may_relex` where the server may read the texts after it in
-    another way.
+    another way. `touched` is what it does.
     """
 
     allow: Allow
@@ -65,6 +66,7 @@ class Passage(Struct, frozen=True):
     is_pending: bool = False
     may_relex: bool = False
     shows_unmasked: bool = False
+    touched: Touched = NOTHING
 
 
 class Note(Struct, frozen=True):

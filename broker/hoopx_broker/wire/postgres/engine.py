@@ -61,6 +61,8 @@ class Engine:
         self._held: Frame | None = None
         # What the held FunctionCall is judged and recorded as.
         self._called = b""
+        # How long the last ruling was waited for.
+        self._took_us = 0
         self._count = 0
         self._lexing = Lexing()
         # How often the server was ready outside of a transaction.
@@ -215,8 +217,8 @@ class Engine:
             self._held, Judge(self._called, executes=True, parameters=said.arguments, formats=said.formats)
         )
 
-    def on_ruling(self, ruling: Passage | Deny) -> list[Effect]:
-        """The answer to the last `Judge`. It comes too late for a stream that is over."""
+    def on_ruling(self, ruling: Passage | Deny, took_us: int = 0) -> list[Effect]:
+        """The answer to the last `Judge`, which took so long. It comes too late for a stream that is over."""
         if self._phase is Phase.CLOSED:
             return []
         if self._phase is Phase.SETTINGS:
@@ -224,6 +226,7 @@ class Engine:
         frame, self._held = self._held, None
         if frame is None:
             raise BrokenPeer("a ruling came for nothing")
+        self._took_us = took_us
         match ruling:
             case Passage(runs=runs) if any(self._names.may_be_pending(name.encode()) for name in runs):
                 return self._refuse(frame, refusals.PENDING)
@@ -270,8 +273,11 @@ class Engine:
     def _statement(self, text: bytes, passage: Passage) -> entries.Statement:
         hidden = passage.plan.hidden
         masked = tuple(str(column) for column in hidden.columns) if hidden and passage.plan.quiet else ()
-        said, (rules, shadow) = refusals.readable(text), (passage.allow.rules, passage.allow.shadow)
-        return entries.Statement(self._stream, self._count, said, "allow", rules, "", masked, passage.request, shadow)
+        said, allow, touched = refusals.readable(text), passage.allow, passage.touched
+        ruled = ("allow", allow.rules, "", masked, passage.request, allow.shadow)
+        return entries.Statement(
+            self._stream, self._count, said, *ruled, touched.effects, touched.tables, self._took_us
+        )
 
     def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
         self._count += 1
@@ -286,7 +292,7 @@ class Engine:
             text = self._names.statement(messages.bound(frame), self.doubt).text
         else:
             text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
-        note = refusals.note(self._stream, self._count, text, deny)
+        note = refusals.note(self._stream, self._count, text, deny, self._took_us)
         simple = frame.kind in (frames.QUERY, frames.FUNCTION_CALL)
         return [note, *self._stand_in(refusals.as_error(deny), simple=simple, name=name)]
 
@@ -328,7 +334,8 @@ class Engine:
         self._count += 1
         shadow, request = (passage.allow.shadow, passage.request) if passage is not None else ("", None)
         said = portal.prepared.n, portal.parameters, portal.formats
-        ran = entries.Executed(self._stream, self._count, *said, shadow, request)
+        took_us = self._took_us if passage is not None else 0
+        ran = entries.Executed(self._stream, self._count, *said, shadow, request, took_us)
         effects: list[Effect] = [Note(ran)]
         if plan.hides and not portal.described:
             portal.described = True

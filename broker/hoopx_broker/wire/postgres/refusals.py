@@ -46,8 +46,9 @@ def as_error(deny: Deny) -> bytes:
     return messages.error("ERROR", fault.code, fault.message, fault.detail, fault.hint, position, "hoopx")
 
 
-def note(stream: StreamId, n: int, text: bytes, deny: Deny) -> Note:
-    return Note(Statement(stream, n, readable(text), "deny", (deny.rule,), deny.reason, shadow=deny.shadow))
+def note(stream: StreamId, n: int, text: bytes, deny: Deny, took_us: int = 0) -> Note:
+    ruled = ("deny", (deny.rule,), deny.reason, (), None, deny.shadow)
+    return Note(Statement(stream, n, readable(text), *ruled, deny.touched.effects, deny.touched.tables, took_us))
 
 
 def readable(text: bytes) -> str:
