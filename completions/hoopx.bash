@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -63,12 +63,18 @@ _hoopx() {
     'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'sessions replay') words='' options='--account --broker --ca --help --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
     'sessions tail') words='' options='--account --broker --ca -f --follow --help --last -n -o --output -q --quiet -v --verbose' kind='' ;;
-    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose' kind='sessions' ;;
+    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
     'sessions export') words='' options='--account --broker --ca --format --help -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'leases') words='ls revoke' options='--help' kind='' ;;
     'leases ls') words='' options='--account --all --broker --ca --help --limit -o --output -q --quiet --session --state --target --user -v --verbose' kind='' ;;
     'leases revoke') words='' options='--account --all --broker --ca --help -o --output -q --quiet --reason --target --user -v --verbose --yes' kind='leases' ;;
+    'audit') words='events hold release holds gc' options='--help' kind='' ;;
+    'audit events') words='' options='--account --broker --ca -f --follow --help --limit -o --output -q --quiet --session --since --target --type --until --user -v --verbose' kind='' ;;
+    'audit hold') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'audit release') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
+    'audit holds') words='' options='--account --all --broker --ca --help -o --output -q --quiet --session -v --verbose' kind='' ;;
+    'audit gc') words='' options='--account --broker --ca --dry-run --help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy') words='check test explain' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;

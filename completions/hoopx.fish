@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -394,6 +394,7 @@ complete -c hoopx -n "__hoopx_at 'sessions verify'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l witness
 complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
@@ -452,6 +453,72 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l user
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s v
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l verbose
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l yes
+complete -c hoopx -f -n "__hoopx_at 'audit'" -a "events hold release holds gc"
+complete -c hoopx -n "__hoopx_at 'audit'" -l help
+complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit events'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit events'" -s f
+complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
+complete -c hoopx -n "__hoopx_at 'audit events'" -l help
+complete -c hoopx -n "__hoopx_at 'audit events'" -l limit
+complete -c hoopx -n "__hoopx_at 'audit events'" -s o
+complete -c hoopx -n "__hoopx_at 'audit events'" -l output
+complete -c hoopx -n "__hoopx_at 'audit events'" -s q
+complete -c hoopx -n "__hoopx_at 'audit events'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit events'" -l session -x -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l since
+complete -c hoopx -n "__hoopx_at 'audit events'" -l target -x -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'audit events'" -l type
+complete -c hoopx -n "__hoopx_at 'audit events'" -l until
+complete -c hoopx -n "__hoopx_at 'audit events'" -l user
+complete -c hoopx -n "__hoopx_at 'audit events'" -s v
+complete -c hoopx -n "__hoopx_at 'audit events'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l help
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s o
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l output
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s q
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l reason
+complete -c hoopx -n "__hoopx_at 'audit hold'" -s v
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit release'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit release'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit release'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit release'" -l help
+complete -c hoopx -n "__hoopx_at 'audit release'" -s o
+complete -c hoopx -n "__hoopx_at 'audit release'" -l output
+complete -c hoopx -n "__hoopx_at 'audit release'" -s q
+complete -c hoopx -n "__hoopx_at 'audit release'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit release'" -l reason
+complete -c hoopx -n "__hoopx_at 'audit release'" -s v
+complete -c hoopx -n "__hoopx_at 'audit release'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l all
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l help
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s o
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l output
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s q
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l session -x -a "(__hoopx_names sessions)"
+complete -c hoopx -n "__hoopx_at 'audit holds'" -s v
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l broker
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l dry-run
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l help
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s o
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l output
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s q
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l quiet
+complete -c hoopx -n "__hoopx_at 'audit gc'" -s v
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help

@@ -17,12 +17,18 @@ from hoopx_broker.api.messages import (
     AskFor,
     AskToExtend,
     AskToUnmask,
+    Collection,
+    EventsListed,
+    Gc,
+    HoldFor,
+    HoldView,
     LeaseRevoked,
     LeaseView,
     Listed,
     PassFor,
     PassGiven,
     Past,
+    Release,
     RequestView,
     Review,
     Revoke,
@@ -70,6 +76,10 @@ class _Leases(Struct, frozen=True):
 
 class _LeasesRevoked(Struct, frozen=True):
     leases: list[LeaseRevoked]
+
+
+class _Holds(Struct, frozen=True):
+    holds: list[HoldView]
 
 
 class Api:
@@ -188,12 +198,35 @@ class Api:
                     raise Unreachable("the recording broke off on its way", "try again")
                 yield piece
 
+    def events(self, **wanted: str) -> EventsListed:
+        """`wanted`: user, target, type, session, since, until and limit; after, known and wait to follow."""
+        given = {name: value for name, value in wanted.items() if value}
+        return self._ask("GET", "/v1/events" + _query(**given), EventsListed)
+
     def leases(self, **wanted: str) -> list[LeaseView]:
         """`wanted`: target, user, state, session, all (`true`) and limit."""
         return self._ask("GET", "/v1/leases" + _query(**wanted), _Leases).leases
 
     def revoke_leases(self, order: RevokeLeases) -> list[LeaseRevoked]:
         return self._ask("POST", "/v1/leases/revoke", _LeasesRevoked, order).leases
+
+    def hold(self, session: str, reason: str) -> HoldView:
+        return self._ask("POST", "/v1/audit/holds", HoldView, HoldFor(session, reason))
+
+    def release(self, hold: str, reason: str) -> HoldView:
+        return self._ask("POST", f"/v1/audit/holds/{quote(hold, safe='')}/release", HoldView, Release(reason))
+
+    def holds(self, session: str, *, everything: bool) -> list[HoldView]:
+        query = _query(session=session, all="true" if everything else "")
+        return self._ask("GET", "/v1/audit/holds" + query, _Holds).holds
+
+    def collect(self, *, dry_run: bool) -> Iterator[Collection]:
+        """Page by page, to the end."""
+        after, is_over = "", False
+        while not is_over:
+            page = self._ask("POST", "/v1/audit/gc", Collection, Gc(dry_run, after))
+            yield page
+            after, is_over = page.next, not page.next
 
     def _ask(self, method: str, path: str, kind: type[T], body: Struct | None = None, *, signed: bool = True) -> T:
         content = msgspec.json.encode(body) if body is not None else b""

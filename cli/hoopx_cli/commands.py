@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deny": ("hoopx_cli.approvals", "Refuse a request."),
     "sessions": ("hoopx_cli.sessions", "Search, replay, prove and end sessions."),
     "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
+    "audit": ("hoopx_cli.audit", "Keep evidence, and delete what is over its time."),
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),

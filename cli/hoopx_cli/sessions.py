@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
 import typer
 from msgspec.structs import asdict
 
-from hoopx_broker.api.messages import SessionView, Unmasked
+from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
@@ -134,6 +134,7 @@ def show(context: typer.Context, id_: SessionId) -> None:
             ("statements", str(found.statements)),
             ("denied", str(found.denied)),
             ("unmasked", "\n".join(map(_seen_raw, found.unmasked))),
+            ("recording", _whereabouts(found.recording)),
         ]
     )
 
@@ -153,10 +154,12 @@ def replay(
     with `-o json` as one JSON object for each entry.
     """
     kit = kit_of(context)
+    from hoopx_broker.recording.bundle import read_part
     from hoopx_broker.recording.replay import Narrator, jsonl, moments
 
     longest = seconds_of(idle, "--idle")
     with _opened(kit, recording) as file:
+        read_part(file)
         if kit.out.form is Form.JSON:
             _each_line(kit, jsonl(moments(file)))
             return
@@ -227,8 +230,9 @@ def verify(
 ) -> None:
     """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
 
-    Prove that a recording is whole, unchanged, and in the broker's log. A file and a key need no broker; without --key the broker is asked
-    for its key, which proves nothing about the broker itself.
+    Prove that a recording is whole and unchanged, and that it is in the broker's log if it was exported with that
+    proof. A file and a key need no broker; without --key the broker is asked for its key, which proves nothing about
+    the broker itself.
     """
     kit = kit_of(context)
     from hoopx_broker.recording.bundle import verify_file
@@ -395,3 +399,15 @@ def _sink(kit: Kit, to: str) -> Iterator[Callable[[bytes], object]]:
         raise BadInput(f"`{to}` cannot be made: {(error.strerror or '').lower()}", "give --to a new file") from None
     with os.fdopen(handle, "wb") as file:
         yield file.write
+
+
+def _whereabouts(recording: RecordingView | None) -> str:
+    if recording is None:
+        return ""
+    if recording.state == "deleted":
+        when = moment(recording.deleted_at)
+        return f"deleted {when} by {recording.deleted_by}: the time of the class `{recording.retention}` was over"
+    until = f"until {moment(recording.kept_until)}" if recording.kept_until else "for good"
+    held = ", and held beyond that" if recording.held else ""
+    where = f"{recording.state}, {recording.store}; kept {until} (`{recording.retention}`){held}"
+    return f"{where}\n{recording.error}" if recording.error else where

@@ -88,12 +88,12 @@ def _alone() -> Iterator[None]:
 
 @cache
 def _client(account: AwsAccount, service: str, role: str | None, external_id: str | None) -> Any:
-    session = _session(account, role, external_id)
+    session = session_of(account, role, external_id)
     return session.create_client(service, **_settings(account))
 
 
 @cache
-def _session(account: AwsAccount, role: str | None, external_id: str | None) -> Any:
+def session_of(account: AwsAccount, role: str | None, external_id: str | None) -> Any:
     """botocore's, with the account's credentials: they renew themselves before they end."""
     session = _ambient(account)
     if account.role is not None:
@@ -152,7 +152,7 @@ def _forget() -> None:
     """The next call looks for credentials afresh: somebody may have put new ones there."""
     with suppress(BackendFailed), _alone():
         _client.cache_clear()
-        _session.cache_clear()
+        session_of.cache_clear()
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import resource
 import shutil
 import signal
 import time
@@ -11,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from hoopx_broker.recording.replay import moments
+from hoopx_broker.terms.entries import Rows
 from tests.journeys.stage import Stage, running
 from tests.peers import clients
 from tests.peers.clients import HOOPX, Outcome
 from tests.peers.processes import eventually
 
 TARGET = "shop-prod"
+LIMIT = 4 << 20
 ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e"
 # A session opens within about a second of its command's start, and the scene below ends a second later. A seed, so
 # that a failure can be seen again.
@@ -170,6 +175,40 @@ def test_where_nothing_can_be_recorded_nothing_opens_and_nothing_is_left(stage: 
         assert {session["state"] for session in own.listed("sessions", "ls")} <= {"ended"}
     finally:
         own.close()
+
+
+def test_at_the_level_disk_clients_go_on_and_what_cannot_be_recorded_is_an_error_in_band(
+    stage: Stage, tmp_path: Path
+) -> None:
+    own = Stage(tmp_path / "own", stage.postgres)
+    with own.config.open("a") as config:
+        config.write("evidence: {durability: disk}\n")
+    own.start_broker()
+    try:
+        assert own.psql(TARGET, "SELECT 'one'", "SELECT 'two'").fine().out.split() == ["one", "two"]
+        [session] = own.listed("sessions", "ls")
+        own.hoopx("sessions", "verify", str(session["id"])).fine()
+        # No file of the broker may grow beyond this, as on a disk that is full.
+        resource.prlimit(own.broker.pid, resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+        # Chance, so that nothing is pressed.
+        much = (
+            "SELECT string_agg(md5(random()::text), '') "
+            "FROM generate_series(1, 32) a, generate_series(1, 8000) b GROUP BY b"
+        )
+        outcome = own.psql(TARGET, "SELECT 'before'", much, "SELECT 'after'")
+        assert outcome.code != 0
+        assert "could not record this session" in outcome.err
+        assert "before" in outcome.out
+        assert "after" not in outcome.out
+        own.nothing_remains()
+    finally:
+        own.close()
+    path = max((own.home / "recordings").glob("*.hoopx"), key=lambda each: each.stat().st_size)
+    with path.open("rb") as file:
+        recorded = [entry for _, entry in moments(file)]
+    shown = sum(entry.count for entry in recorded if isinstance(entry, Rows))
+    assert shown >= len(re.findall(r"[0-9a-f]{1024}", outcome.out))  # what was sent is recorded
+    assert path.stat().st_size <= LIMIT
 
 
 def _start(home: Path) -> Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx_broker.recording.blocks import HEADER
+from hoopx_broker.recording.blocks import HEADER as HEADER_2
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.order import HASH_SIZE, LENGTH_SIZE
 from hoopx_broker.recording.recorder import Recorder
@@ -120,7 +120,7 @@ def record_1(directory: Path, entries: Sequence[Entry] = ENTRIES, opened: Opened
 def cut_up(recording: bytes) -> list[bytes]:
     """The blocks of a recording of version 2 as they stand in the file, by an own reading of the format."""
     found: list[bytes] = []
-    at = len(HEADER)
+    at = len(HEADER_2)
     while at < len(recording):
         end = at + 9 + int.from_bytes(recording[at : at + 4], "big") + HASH_SIZE
         found.append(recording[at:end])

@@ -102,7 +102,9 @@ def test_the_list_tells_when_a_lease_is_tried_again_and_when_it_ends_by_itself(t
                 [seen] = (await leases.seen(SAM, {}, 0))["leases"]
                 assert (seen.state, seen.attempts, seen.last_error) == ("ending", 1, "the source is down")
                 assert seen.next_attempt == s.time.now + 1
-            await s.store.run(lambda connection: ledger.note_fading(connection, order().lease, 1_002_000.0))
+            await s.store.run(
+                lambda connection: ledger.note_fading(connection, order().lease, 1_002_000.0, 1_001_000.0)
+            )
             [fading] = (await leases.seen(SAM, {}, 0))["leases"]
             assert fading.fades_at == 1_002_000.0
 

@@ -165,3 +165,43 @@ def test_explaining_and_cases_name_files_as_rules_do(rules: Path) -> None:
     (failure,) = trial.run(load(rules)).failures
     assert failure.line == 2
     assert "expected obligations {}" in failure.message
+
+
+RECORDED = [("full", "digest", "digest"), ("shape", "digest", "shape"), ("full", "full", "full")]
+
+
+@pytest.mark.parametrize(("one", "other", "least"), RECORDED)
+def test_of_several_permits_the_least_that_any_says_is_recorded(
+    tmp_path: Path, one: str, other: str, least: str
+) -> None:
+    judge = judge_of(
+        tmp_path,
+        connect("silent", "developers"),
+        connect("one", "developers", f'@record("{one}")'),
+        connect("other", "developers", f'@record("{other}")'),
+        connect("others", "dba", '@record("shape")'),
+    )
+    ruling = judge.opening(ANN, target(), NOW)
+    assert isinstance(ruling, Allow)
+    assert (ruling.record, ruling.obligations) == (least, {})
+    told = render(explain_opening(judge, ANN, target(), NOW))
+    assert ("recording the" in told) == (least != "full")
+    case = "- {name: x, as: {user: ann, groups: [developers]}, on: {target: shop-db}, connect: true, expect: "
+    (tmp_path / "tests").mkdir()
+    for number, said in enumerate(("full", "digest", "shape")):
+        (tmp_path / "tests" / f"{number}.yaml").write_text(f"{case}{{decision: allow, record: {said}}}}}\n")
+    assert len(trial.run(load(tmp_path)).failures) == 2
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        connect("odd", "developers", '@record("some")'),
+        connect("odd", "developers", "@record"),
+        '@id("odd") @record("shape") forbid (principal, action == Action::"connect", resource);',
+        '@id("odd") @record("shape") permit (principal, action == Action::"read", resource);',
+    ],
+)
+def test_a_record_that_means_nothing_stops_the_start(tmp_path: Path, rule: str) -> None:
+    with pytest.raises(BadPolicies, match="@record"):
+        judge_of(tmp_path, rule)

@@ -68,7 +68,8 @@ def test_what_is_no_case_is_told_with_its_line(tmp_path: Path) -> None:
     assert "maybe" in told[0][1]
     ways = (
         "`connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, `view_lease: OWNER`, "
-        "`revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+        "`revoke_lease: OWNER`, `hold: OWNER`, `gc: true`, `revoke: USER`, `restore: USER`, `view_log: true`, "
+        "`reveal: [CLASS]`"
     )
     assert told[1] == (7, f"say exactly one of {ways}")
     assert told[2][0] == 14

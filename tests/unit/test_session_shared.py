@@ -14,8 +14,8 @@ from hoopx_broker.api.messages import Event, Open, Waiting
 from hoopx_broker.identity.identity import Identity, Login
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.session import shared as room
+from hoopx_broker.session.attempt import Applicant
 from hoopx_broker.session.live import LiveSession
-from hoopx_broker.session.opening import Applicant
 from hoopx_broker.session.shared import Purpose, SharedSessions
 from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.people import Principal

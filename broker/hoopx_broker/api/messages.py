@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from hoopx_broker.terms.approvals import Conditions, Effects
+from hoopx_broker.terms.audit import Event as Happened
 from hoopx_broker.terms.errors import ExitCode, HoopxError
 
 
@@ -392,10 +393,90 @@ class SessionsFound(Struct, frozen=True):
     unsearched: dict[str, int] = {}
 
 
+class RecordingView(Struct, frozen=True):
+    """Where the recording of a session is that is over, and how long it stays.
+
+    `state` is `local` (in the broker's own directory), `waiting` (for the `store`), `stored`, `deleting` or `deleted`.
+    It is kept by the class `retention` until `kept_until`, 0 for good, and longer while it is `held`. `error` is what
+    went wrong last. Times are 0 where there is none.
+    """
+
+    state: str
+    store: str = ""
+    version: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    retention: str = ""
+    kept_until: float = 0
+    held: bool = False
+    stored_at: float = 0
+    deleted_at: float = 0
+    deleted_by: str = ""
+    error: str = ""
+
+
+class HoldFor(Struct, frozen=True):
+    """`POST /v1/audit/holds`: keep the recording of this session, whatever its time, until it is released."""
+
+    session: str
+    reason: str
+
+
+class Release(Struct, frozen=True):
+    """`POST /v1/audit/holds/{id}/release`."""
+
+    reason: str
+
+
+class HoldView(Struct, frozen=True):
+    """A hold on the recording of a session. Released ones stay listed; `released_at` is 0 while it is in force."""
+
+    id: str
+    session: str
+    target: str
+    reason: str
+    held_by: str
+    held_at: float
+    released_by: str = ""
+    released_at: float = 0
+    release_reason: str = ""
+
+
+class Gc(Struct, frozen=True):
+    """`POST /v1/audit/gc`: delete what is over its time; with `dry_run`, only say what would be.
+
+    Goes on behind `after`, which is the `next` of the answer before.
+    """
+
+    dry_run: bool = False
+    after: str = ""
+
+
+class Collected(Struct, frozen=True):
+    """A recording that is over its time: `outcome` is `deleted`, `would-delete` or `kept`, and `why`."""
+
+    session: str
+    target: str
+    outcome: str
+    retention: str
+    sealed_at: float
+    over_since: float
+    bytes: int = 0
+    why: str = ""
+
+
+class Collection(Struct, frozen=True):
+    """What was looked at: those over their time one by one, and how many are not. `next` is empty at the end."""
+
+    recordings: tuple[Collected, ...]
+    not_yet: int
+    next: str = ""
+
+
 class SessionView(Struct, frozen=True):
     """A session in lists. `state` is open, ended or unfinished; an agent has it `on_behalf_of` a human.
 
-    `expires_at` is when it ends at the latest, or would have.
+    `expires_at` is when it ends at the latest, or would have. Lists do not say where its `recording` is.
     """
 
     id: str
@@ -412,3 +493,19 @@ class SessionView(Struct, frozen=True):
     unmasked: tuple[Unmasked, ...] = ()
     on_behalf_of: str | None = None
     expires_at: float = 0
+    recording: RecordingView | None = None
+
+
+class EventView(Struct, frozen=True):
+    """Something that happened at the broker. `leaf` is its index in the log, None while it waits to be put there."""
+
+    leaf: int | None
+    event: Happened
+
+
+class EventsListed(Struct, frozen=True):
+    """`GET /v1/events`: the newest last. Ask on `after` the number `settled`, and with `known` for what is newer."""
+
+    events: tuple[EventView, ...]
+    settled: int = 0
+    known: int = 0

@@ -29,13 +29,16 @@ class Head(Struct, frozen=True):
     chain: str = BEGINNING
 
 
-def append(connection: Connection, happening: Happening) -> None:
+def append(connection: Connection, happening: Happening) -> Head:
+    """The entry's own number and link."""
     before = head(connection)
     event = msgspec.json.encode(happening, order="sorted").decode()
+    added = Head(before.number + 1, _link(before.chain, event))
     connection.execute(
         "INSERT INTO requests_journal (number, request, at, event, chain) VALUES (?, ?, ?, ?, ?)",
-        (before.number + 1, happening.request, happening.at, event, _link(before.chain, event)),
+        (added.number, happening.request, happening.at, event, added.chain),
     )
+    return added
 
 
 def head(connection: Connection) -> Head:

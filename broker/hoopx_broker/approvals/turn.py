@@ -10,11 +10,13 @@ from hoopx_broker.api.messages import RequestView
 from hoopx_broker.approvals import docket, journal, refusals
 from hoopx_broker.approvals.docket import Filed
 from hoopx_broker.approvals.persons import Persons
+from hoopx_broker.storage import events
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.approvals import Happening
+from hoopx_broker.terms.audit import Event
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.ids import RequestId
-from hoopx_broker.terms.people import Principal
+from hoopx_broker.terms.people import Principal, spoken
 
 # What is told of each happening, inside the transaction in which it happens: it may be undone and done again.
 Hear = Callable[[Connection, Happening, RequestView], None]
@@ -69,6 +71,32 @@ class Turn:
         """Have it in the journal and heard, as part of this transaction."""
         view = self.view(request)
         happening = Happening(request, event, self.now, by, view.state, comment, dict(details or {}))
-        journal.append(self.connection, happening)
+        added = journal.append(self.connection, happening)
+        events.note(self.connection, _event(happening, view, added))
         self._house.hear(self.connection, happening, view)
         self.touched.add(RequestId(request))
+
+
+def _event(happening: Happening, view: RequestView, added: journal.Head) -> Event:
+    """The entry of the journal, by its link. What is asked for stays in the journal, where only its people see it."""
+    by, on_behalf_of = happening.by, ""
+    if by == spoken(view.requester, view.on_behalf_of):
+        by, on_behalf_of = view.requester, view.on_behalf_of or ""
+    return events.happened(
+        happening.at,
+        f"request.{happening.event}",
+        by=by,
+        on_behalf_of=on_behalf_of,
+        target=view.target,
+        session=view.session,
+        request=view.id,
+        kind=view.kind,
+        state=happening.state,
+        requester=spoken(view.requester, view.on_behalf_of),
+        rules=view.rules,
+        policy=view.policy,
+        comment=happening.comment,
+        used_by=happening.details.get("used_by", ""),
+        number=added.number,
+        chain=added.chain,
+    )

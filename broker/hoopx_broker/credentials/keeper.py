@@ -191,7 +191,7 @@ class Keeper:
         refuse_secrets(issued, order)
         # First here: what the source has made is revoked even if it cannot be written down.
         self._held[order.lease] = Held(_unwritten(order, issued), issued.credential)
-        lease = await self._store.run(lambda connection: ledger.go_live(connection, order.lease, issued))
+        lease = await self._store.run(lambda connection: ledger.go_live(connection, order.lease, issued, self._clock()))
         self._held[lease.id] = Held(lease, issued.credential)
         if lease.state != "live":
             raise BackendFailed("this lease was revoked while it was made", "open a new session")
@@ -214,7 +214,8 @@ class Keeper:
         refuse_secrets(issued, order)
         # First here: what the source has made is revoked even if it cannot be written down.
         self._held[order.lease] = Held(replace(held.lease, handle=issued.handle), issued.credential)
-        lease = await self._store.run(lambda c: ledger.go_on(c, order.lease, issued, order.expires_at, before))
+        now = self._clock()
+        lease = await self._store.run(lambda c: ledger.go_on(c, order.lease, issued, order.expires_at, before, now))
         self._held[order.lease] = Held(lease, issued.credential)
         return lease, issued.credential
 
@@ -329,12 +330,14 @@ class Keeper:
     async def _write_down(self, lease_id: LeaseId, answer: Answer) -> Conclusion:
         match answer:
             case Trouble(why):
-                lease = await self._store.run(lambda connection: ledger.note_trouble(connection, lease_id, why))
+                now = self._clock()
+                lease = await self._store.run(lambda connection: ledger.note_trouble(connection, lease_id, why, now))
                 if lease.attempts % ALARM_EVERY == 0:
                     self._alarm(lease)
                 return Conclusion(is_revoked=False, why=why)
             case Fades(at) if at > self._clock():
-                await self._store.run(lambda connection: ledger.note_fading(connection, lease_id, at))
+                now = self._clock()
+                await self._store.run(lambda connection: ledger.note_fading(connection, lease_id, at, now))
                 return Conclusion(is_revoked=False, fades_at=at, why="its source cannot call it back")
             case Confirmed() | Fades():
                 return await self._finish(lease_id, is_probed=isinstance(answer, Confirmed) and answer.is_probed)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from hoopx_broker.credentials import lease_events
 from hoopx_broker.storage.brokers import LEFT, check_here
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.ids import LeaseId
@@ -37,7 +38,7 @@ def add(connection: Connection, order: Order, now: float, doubtful_until: float,
     )
 
 
-def go_live(connection: Connection, lease_id: LeaseId, issued: Issued) -> Lease:
+def go_live(connection: Connection, lease_id: LeaseId, issued: Issued, now: float) -> Lease:
     """One that was called back meanwhile, by this broker or another, stays as it is, but for its handle."""
     connection.execute(
         'UPDATE leases SET "user" = :user, handle = :handle, expires_at = coalesce(:ends, expires_at),'
@@ -50,7 +51,9 @@ def go_live(connection: Connection, lease_id: LeaseId, issued: Issued) -> Lease:
             "id": lease_id,
         },
     )
-    return _get(connection, lease_id)
+    lease = _get(connection, lease_id)
+    lease_events.issued(connection, lease, now)
+    return lease
 
 
 def pin(connection: Connection, lease_id: LeaseId, handle: dict[str, str]) -> None:
@@ -77,7 +80,9 @@ def begin_renewal(connection: Connection, lease_id: LeaseId, doubtful_until: flo
     return float(row[0])
 
 
-def go_on(connection: Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float) -> Lease:
+def go_on(
+    connection: Connection, lease_id: LeaseId, issued: Issued, expires_at: float, doubtful_until: float, now: float
+) -> Lease:
     """Renewed: as it is known from now on, whatever became of it meanwhile."""
     connection.execute(
         'UPDATE leases SET "user" = :user, handle = :handle, expires_at = :ends, renewals = renewals + 1,'
@@ -90,7 +95,9 @@ def go_on(connection: Connection, lease_id: LeaseId, issued: Issued, expires_at:
             "id": lease_id,
         },
     )
-    return _get(connection, lease_id)
+    lease = _get(connection, lease_id)
+    lease_events.renewed(connection, lease, now)
+    return lease
 
 
 def stay(connection: Connection, lease_id: LeaseId, doubtful_until: float) -> None:
@@ -114,22 +121,29 @@ def take_over(connection: Connection, broker: str = "") -> tuple[Lease, ...]:
 
 def note_revoked(connection: Connection, lease_id: LeaseId, now: float) -> Lease:
     """Confirmed: ended. A lease in doubt stays `ending`, for its source may still make what was not there yet."""
-    connection.execute(
+    found = connection.execute(
         "UPDATE leases SET attempts = attempts + 1, last_error = NULL,"
         " state = CASE WHEN doubtful_until <= :now THEN 'ended' ELSE 'ending' END,"
         " ended_at = CASE WHEN doubtful_until <= :now THEN :now ELSE 0 END"
         " WHERE id = :id AND state = 'ending'",
         {"now": now, "id": lease_id},
     )
-    return _get(connection, lease_id)
+    lease = _get(connection, lease_id)
+    if found.rowcount == 1 and lease.state == "ended":
+        lease_events.revoked(connection, lease, now)
+    return lease
 
 
-def note_fading(connection: Connection, lease_id: LeaseId, ends_at: float) -> Lease:
+def note_fading(connection: Connection, lease_id: LeaseId, ends_at: float, now: float) -> Lease:
     """The source cannot call it back: it is over when it ends by itself."""
+    before = _get(connection, lease_id)
     connection.execute(
         "UPDATE leases SET attempts = attempts + 1, last_error = NULL, fades_at = ? WHERE id = ?", (ends_at, lease_id)
     )
-    return _get(connection, lease_id)
+    lease = _get(connection, lease_id)
+    if before.fades_at is None:
+        lease_events.fades(connection, lease, now)
+    return lease
 
 
 def count_troubled(connection: Connection) -> int:
@@ -138,9 +152,12 @@ def count_troubled(connection: Connection) -> int:
     return int(connection.execute(asked).fetchone()[0])
 
 
-def note_trouble(connection: Connection, lease_id: LeaseId, trouble: str) -> Lease:
+def note_trouble(connection: Connection, lease_id: LeaseId, trouble: str, now: float) -> Lease:
     connection.execute("UPDATE leases SET attempts = attempts + 1, last_error = ? WHERE id = ?", (trouble, lease_id))
-    return _get(connection, lease_id)
+    lease = _get(connection, lease_id)
+    if lease.attempts == 1:
+        lease_events.queued(connection, lease, now)
+    return lease
 
 
 def find(connection: Connection, lease_id: LeaseId) -> Lease | None:

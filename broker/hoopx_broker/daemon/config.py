@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
+
+from msgspec import structs
 
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.config_evidence import check_retention, read_evidence
@@ -17,7 +20,7 @@ from hoopx_broker.daemon.pem import check_pair
 from hoopx_broker.daemon.problems import Problems, Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
 from hoopx_broker.daemon.references import References
-from hoopx_broker.daemon.yaml_marks import read_marked
+from hoopx_broker.daemon.yaml_marks import leaves, read_marked
 from hoopx_broker.terms.settings import BrokerConfig, ServerTls
 
 # Ten thousand targets with classified columns are about this large.
@@ -36,18 +39,28 @@ def load(path: Path, environ: Mapping[str, str]) -> BrokerConfig:
     problems = Problems(path)
     home = path.absolute().parent
     references = References(home, environ)
-    text = _text_of(path, references, problems)
+    content = _content_of(path, references, problems)
+    text = _text_of(content, problems)
     marked = read_marked(text, problems) if text is not None else None
     config = _broker(Section(marked, problems, references), references, home, path) if marked else HOLE
     problems.raise_if_any()
-    return cast(BrokerConfig, config)
+    assert content is not None
+    assert marked is not None
+    digest = sha256(content).hexdigest()
+    return structs.replace(cast(BrokerConfig, config), sha256=digest, written=dict(leaves(marked)))
 
 
-def _text_of(path: Path, references: References, problems: Problems) -> str | None:
+def _content_of(path: Path, references: References, problems: Problems) -> bytes | None:
     try:
-        return references.read(path.absolute(), MAX_FILE).decode("utf-8-sig")
+        return references.read(path.absolute(), MAX_FILE)
     except Wrong as wrong:
         problems.note(0, "", wrong.what, "give the path with `--config` or HOOPX_CONFIG")
+    return None
+
+
+def _text_of(content: bytes | None, problems: Problems) -> str | None:
+    try:
+        return content.decode("utf-8-sig") if content is not None else None
     except UnicodeDecodeError:
         problems.note(0, "", "is not UTF-8 text", "save it as UTF-8")
     return None
@@ -58,7 +71,7 @@ def _broker(top: Section, references: References, home: Path, source: Path) -> B
     host, port = top.parsed_or("listen", values.host_port, values.host_port(DEFAULT_LISTEN)) or (HOLE, HOLE)
     identity, embedded = read_identity(top)
     targets = read_targets(top, shared)
-    recordings, evidence = read_evidence(top, home)
+    recordings, evidence = read_evidence(top, home, shared)
     check_retention(
         top, evidence.retention, {each.name: each.retention for each in targets.values() if each is not HOLE}
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from hoopx_broker.daemon import values
 from hoopx_broker.daemon.plugins import store_class
@@ -25,13 +28,16 @@ _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _MIN_SPOOL = 1 << 30
 
 
-def read_evidence(top: Section, home: Path) -> tuple[Path, EvidenceConfig]:
-    """The directory in which recordings are written, and everything else about them."""
+def read_evidence(top: Section, home: Path, shared: Mapping[str, Any]) -> tuple[Path, EvidenceConfig]:
+    """The directory in which recordings are written, and everything else about them.
+
+    `shared` are sections of the whole file that stand in for what the store does not say itself.
+    """
     place = top.unfollowed_or("recordings", lambda text: _place(text, home), DEFAULT_PLACE)
     store, directory = (place, home / DEFAULT_SPOOL) if isinstance(place, StorePlace) else (None, place)
     section = top.section_or_none("evidence")
     if section is None:
-        return directory, EvidenceConfig(store=store, options=_no_options(top, store))
+        return directory, EvidenceConfig(store=store, options=_no_options(top, store, shared))
     spool = section.unfollowed_or("spool", lambda text: home / text, DEFAULT_SPOOL)
     config = EvidenceConfig(
         durability=section.parsed_or("durability", _durability, "process"),
@@ -41,7 +47,7 @@ def read_evidence(top: Section, home: Path) -> tuple[Path, EvidenceConfig]:
         retention=_retention(section.section_or_none("retention")),
         store=store,
         spool_limit=section.parsed_or("spool_limit", _spool_limit, DEFAULT_SPOOL_LIMIT),
-        options=_options(section, store),
+        options=_options(section, store, shared),
     )
     section.close()
     return (spool if store else directory), config
@@ -65,29 +71,37 @@ def _place(text: str, home: Path) -> Path | StorePlace:
         return home / rest
     if not rest:
         raise Wrong("is not a place for recordings", "write `file:DIRECTORY` or `s3://BUCKET/PREFIX`")
-    store_class(scheme)
+    try:
+        store_class(scheme).check_place(rest)
+    except ValueError as error:
+        raise Wrong("is not a place for recordings", str(error)) from None
     return StorePlace(scheme, rest)
 
 
-def _options(section: Section, store: StorePlace | None) -> Any:
+def _options(section: Section, store: StorePlace | None, shared: Mapping[str, Any]) -> Any:
     if store is None:
         if section.has("store"):
             section.refuse("store", "is for an object store", "say where it is: `recordings: s3://BUCKET/PREFIX`")
         return None
     own = section.section_or_none("store")
     if own is None:
-        return _no_options(section, store)
-    options = own.options(_shape(store), ())
+        return _no_options(section, store, shared)
+    options = own.options(_shape(store), (), shared)
     own.close()
     return options
 
 
-def _no_options(section: Section, store: StorePlace | None) -> Any:
+def _no_options(section: Section, store: StorePlace | None, shared: Mapping[str, Any]) -> Any:
     """Everything as the store has it by itself."""
+    if store is None:
+        return None
+    shape = _shape(store)
+    names = {field.name for field in msgspec.structs.fields(shape)}
     try:
-        return _shape(store)() if store is not None else None
-    except TypeError:
-        section.note("evidence", "says nothing of the `store`", "its page in docs tells what it needs")
+        return shape(**{name: section for name, section in shared.items() if name in names})
+    except (TypeError, ValueError) as error:
+        why = f": it {error}" if type(error) is ValueError else ""
+        section.note("evidence", f"says nothing of the `store`{why}", "docs/stores.md tells what it needs")
         return HOLE
 
 

@@ -15,6 +15,8 @@ from hoopx_broker.seams.judge import Judge
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services, target_for
+from hoopx_broker.storage import events
+from hoopx_broker.terms.audit import Event
 from hoopx_broker.terms.errors import BadInput, Unknown
 from hoopx_broker.terms.ids import SessionId
 from hoopx_broker.terms.leases import Lease, LeaseState
@@ -57,6 +59,8 @@ class Leases(Struct, frozen=True):
         self._check_known(who, asked, found)
         chosen = [each for each in found if rights.revokes(each)]
         _log.warning("leases.revoked", by=spoken(who.user, who.on_behalf_of), leases=len(chosen), why=why)
+        for each in chosen:  # they end even where that cannot be written down now
+            self.services.chronicle.note_surely(_called_off(self.services.clock(), who, each, asked.reason))
         after = await self._pull(chosen, why)
         return {"leases": [_told(after.get(each.lease.id)) if each in chosen else _denied(each) for each in found]}
 
@@ -158,6 +162,12 @@ def _why(who: Principal, reason: str) -> str:
         raise BadInput("the reason has control characters", "write it as plain text on one line")
     by = f"its lease was revoked by `{spoken(who.user, who.on_behalf_of)}`"
     return f"{by}: {reason}" if reason else by
+
+
+def _called_off(at: float, who: Principal, holding: Holding, reason: str) -> Event:
+    lease, holder = holding.lease, spoken(holding.owner.user, holding.owner.on_behalf_of)
+    about = {"target": lease.target, "session": lease.session, "lease": lease.id}
+    return events.happened(at, "lease.called_off", **events.by(who), **about, holder=holder, reason=reason)
 
 
 def _view(holding: Holding, due: float | None) -> LeaseView:

@@ -11,8 +11,7 @@ import structlog
 from msgspec import Struct
 
 from hoopx_broker.api.messages import SessionView
-from hoopx_broker.recording.format import path_of
-from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.session.adoption import adopt, seal_left
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage import sessions as stored
@@ -20,7 +19,7 @@ from hoopx_broker.storage.brokers import TOPIC, Presence
 from hoopx_broker.storage.errors import StateFailed, StateUnusable
 from hoopx_broker.storage.hold import Hold
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import HoopxError, Unreachable
+from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.terms.ids import SessionId
 
 LOOK_SECONDS = 2.0  # for brokers that are gone
@@ -84,6 +83,7 @@ class Neighbours:
         self._store.follow(TOPIC, self.clear_up)
         self._store.follow(stored.END_ASKED, self.end_what_is_asked)
         self._services.crew.start(self._watch(), "neighbours")
+        self._services.crew.start(adopt(self._services, self.home), "recordings")
 
     async def clear_up(self) -> None:
         """What brokers left behind that are gone: its leases end now, recordings here are sealed as unfinished."""
@@ -92,16 +92,8 @@ class Neighbours:
             _log.warning("session.left_behind", session=session.id, target=session.target)
         for lease in left:
             _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
-        for unsealed in await self._services.stored.unsealed(self.home):
-            self._seal(unsealed)
-            await self._services.stored.sealed(unsealed)
-
-    def _seal(self, session: SessionId) -> None:
-        try:
-            repaired = Recorder.repair(path_of(self._services.recordings, session), self._services.evidence)
-            _log.warning("recording.unfinished", session=session, statements=repaired.statements)
-        except HoopxError as error:  # the file stays as it is: evidence for people to look at
-            _log.error("recording.broken", session=session, why=error.message)
+        for session_id, target in await self._services.stored.unsealed(self.home):
+            await seal_left(self._services, session_id, target)
 
     async def end_what_is_asked(self) -> None:
         """Others ask by the state. One whose opening is not through yet is looked for until it is."""

@@ -53,13 +53,13 @@ class People(Struct, frozen=True):
             raise BadInput(f"the reason has more than {MAX_REASON} characters", "shorten it")
         affected = len(await self.services.stored.list(user=user, state="open", limit=MAX_COUNTED))
         revocation = Revocation("user", "", user, self.services.clock(), who.user, asked.reason)
-        await self.standing.revoke(revocation)
+        await self.standing.revoke(revocation, who)
         _log.warning("identity.revoked", user=user, by=spoken(who.user, who.on_behalf_of), sessions=affected)
         return _view(revocation, affected)
 
     async def restore(self, who: Principal, user: str) -> RevokedView:
         self._check_may("identity.restore", who, user)
-        if not await self.standing.restore(user):
+        if not await self.standing.restore(user, who):
             raise BadInput(f"`{user}` is not revoked", "`hoopx admin revoked` lists those who are")
         _log.warning("identity.restored", user=user, by=spoken(who.user, who.on_behalf_of))
         return RevokedView(user, self.services.clock(), who.user)

@@ -26,6 +26,8 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
+from hoopx_broker.daemon.evidence import keeping_of, open_store, recordings_of, room_of
+from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
@@ -37,8 +39,12 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
-from hoopx_broker.evidence.index import Index, Shelf
+from hoopx_broker.evidence.arrivals import Arrivals
+from hoopx_broker.evidence.chronicle import Chronicle
+from hoopx_broker.evidence.index import Index
+from hoopx_broker.evidence.readings import Readings
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -62,6 +68,7 @@ from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.records import key_id
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage import brokers
 from hoopx_broker.storage.finding import Finding
@@ -69,7 +76,7 @@ from hoopx_broker.storage.hold import Hold, take_over
 from hoopx_broker.storage.marks import Marks
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.secret import Secret
@@ -163,12 +170,12 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, story, keeping, readings = await _services(settings, sessions, place, stack, hold)
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
     passes = Passes(time.time, os.urandom)
-    loyalty = Loyalty(sessions, services.standing)
+    loyalty, arrivals = Loyalty(sessions, services.standing), Arrivals(services.chronicle)
     about = About(
         __version__, services.evidence.verifier, _sign_in(settings, embedded), _jobs(settings), _lent_agents(settings)
     )
@@ -181,13 +188,26 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     services.crew.start(courier.run(), "notices")
     if notifiers:
         services.crew.start(notify.keep_time(services.desk), "requests")
-    search = Search(services, Finding(store), services.index)
+    search = Search(services, Finding(store), services.index, readings)
     api = web.Api(
         web.House(
-            services, gate, sessions, store, about, requests, people, leases, loyalty, courier, neighbours, search
+            services,
+            gate,
+            sessions,
+            store,
+            about,
+            requests,
+            people,
+            leases,
+            loyalty,
+            arrivals,
+            courier,
+            neighbours,
+            keeping,
+            search,
         )
     )
-    tunnels = Tunnels(Behind(gate, passes, loyalty, sessions, opening, services))
+    tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     for way in ways.all:
         _log.info("pages.way_in", issuer=way.client.issuer, client=way.client.client_id, returns_to=way.callback)
@@ -200,7 +220,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     linking = Linking(answerable, signing_in)
     door = Door(api.app([*issuer, *pages.routes(), *linking.routes()]), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
-    stack.push_async_callback(_close, door, sessions, services.crew)
+    stack.push_async_callback(_close, door, sessions, services.crew, story)
     _warn_of_strangers(settings)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
     sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
@@ -209,8 +229,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours]:
-    judge = CedarJudge(load_policies(settings.policies))
+) -> tuple[Services, Store, Neighbours, Story, Keeping, Readings]:
+    policies = load_policies(settings.policies)
+    judge = CedarJudge(policies)
     evidence = EvidenceKey.load_or_create(
         settings.keys / "evidence.key", urlsplit(place.public_url).hostname or "hoopx"
     )
@@ -222,6 +243,9 @@ async def _services(
         brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
         partial(end_all, sessions),
     )
+    story = Story(store, presence.id, place.public_url, key_id(evidence.verifier))
+    await story.begin(settings, policies, time.time())
+    evidence_store = await open_store(settings, stack)
     crew = Crew(_task_failed)
     stack.push_async_callback(crew.close)
     reader = StatementReader()
@@ -238,7 +262,10 @@ async def _services(
         partings={"postgres": PostgresParting()},
         broker=lambda: presence.id,
     )
-    index = Index(Marks(store), Shelf(settings.recordings, home.id, bool(settings.evidence.encrypt_to)), _task_failed)
+    recordings = recordings_of(settings, store, evidence_store, home.id)
+    readings = Readings(recordings.open)
+    stack.callback(readings.close)
+    index = Index(Marks(store), readings, home.id, _task_failed, keeps_words=not settings.evidence.encrypt_to)
     services = Services(
         targets=settings.targets,
         judge=lambda: judge,
@@ -256,18 +283,22 @@ async def _services(
         recordings=settings.recordings,
         evidence=evidence,
         index=index,
+        chronicle=Chronicle(store, crew, time.time),
         standing=await Standing.load(store, time.time),
         crew=crew,
         clock=time.time,
         steady=time.monotonic,
         encrypt_to=settings.evidence.encrypt_to,
         committer=committer,
+        room=await room_of(settings, evidence_store),
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
+    keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
     crew.start(keeper.run(), "leases")
     crew.start(index.run(), "index")
-    return services, store, neighbours
+    crew.start(keeping.spool.run(), "recordings")
+    return services, store, neighbours, story, keeping, readings
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:
@@ -335,7 +366,7 @@ def _lent_agents(settings: BrokerConfig) -> tuple[str, ...]:
     return tuple(sorted(agent.name for agent in known if agent.jwks is None and agent.secret is None))
 
 
-async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
+async def _close(door: Door, sessions: Sessions, crew: Crew, story: Story) -> None:
     """Nobody new comes in; what is open ends, each with a word to its client; what opens is undone."""
     door.stop_accepting()
     sessions.close()
@@ -348,6 +379,10 @@ async def _close(door: Door, sessions: Sessions, crew: Crew) -> None:
     except TimeoutError:
         _log.warning("broker.stopped_early", why="leases are left; they are revoked at the next start")
     await door.close()
+    try:
+        await story.end(time.time())
+    except HoopxError as error:
+        _log.error("event.not_noted", type="broker.stopped", why=error.message)
 
 
 def _refused(why: str) -> None:

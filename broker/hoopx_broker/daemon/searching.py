@@ -7,7 +7,8 @@ import base64
 import binascii
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -16,13 +17,14 @@ from hoopx_broker.api.messages import SessionsFound
 from hoopx_broker.daemon.requests import number
 from hoopx_broker.evidence.index import Index
 from hoopx_broker.evidence.marks import mark, marks_of, words
-from hoopx_broker.recording.failures import TornEnd
-from hoopx_broker.recording.format import Reader, is_session_id, path_of
+from hoopx_broker.evidence.readings import Readings
+from hoopx_broker.recording.failures import Locked, TornEnd
+from hoopx_broker.recording.format import Reader, is_session_id
 from hoopx_broker.session.services import Services, may_view
 from hoopx_broker.storage.finding import FIRST, Finding, Found, Owned, Place, Wanted
 from hoopx_broker.storage.marks import Mark
 from hoopx_broker.storage.sessions import STATES
-from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_broker.terms.errors import BadInput, HoopxError, Unknown
 from hoopx_broker.terms.people import Owner, Principal
 
 MAX_LISTED = 500
@@ -47,8 +49,9 @@ class _Asked(Struct, frozen=True):
 class Search:
     """Answers `GET /v1/sessions`."""
 
-    def __init__(self, services: Services, finding: Finding, index: Index) -> None:
+    def __init__(self, services: Services, finding: Finding, index: Index, readings: Readings) -> None:
         self._services = services
+        self._readings = readings
         self._finding = finding
         self._index = index
         self._seen: dict[tuple[str, Principal, str, Owner], bool] = {}
@@ -76,7 +79,7 @@ class Search:
         return ruled
 
     async def _search(self, asked: _Asked) -> SessionsFound:
-        reading = _Reading(self._services.recordings, asked.wanted.marks)
+        reading = _Reading(self._readings, asked.wanted.marks)
         if asked.before == FIRST and any(each.kind == "word" for each in asked.wanted.marks):
             reading.miss("encrypted", await self._finding.count_wordless(asked.wanted))
         found: list[str] = []
@@ -98,8 +101,8 @@ class Search:
 class _Reading:
     """Looks into recordings for marks, for as long as one call may take."""
 
-    def __init__(self, recordings: Path, marks: tuple[Mark, ...]) -> None:
-        self._recordings = recordings
+    def __init__(self, readings: Readings, marks: tuple[Mark, ...]) -> None:
+        self._readings = readings
         self._marks = frozenset(marks)
         self._since = time.monotonic()
         self.missed: dict[str, int] = {}
@@ -114,30 +117,30 @@ class _Reading:
 
     async def holds(self, found: Found) -> bool:
         """Whether all marks are in the recording; one that cannot be read is missed."""
-        path = path_of(self._recordings, found.place.id)
         try:
-            return await asyncio.to_thread(_holds, path, self._marks)
-        except FileNotFoundError:
+            return await self._readings.read(found.place.id, partial(_holds, wanted=self._marks))
+        except Unknown:
             self.miss("elsewhere")
         except TimeoutError:
             self.miss("slow")
-        except (OSError, HoopxError):
+        except Locked:
+            self.miss("encrypted")
+        except HoopxError:
             self.miss("unreadable")
         return False
 
 
-def _holds(path: Path, wanted: frozenset[Mark]) -> bool:
+def _holds(file: BinaryIO, wanted: frozenset[Mark]) -> bool:
     missing, until = set(wanted), time.monotonic() + LONGEST_READ_SECONDS
-    with path.open("rb", buffering=1 << 20) as file:
-        try:
-            for recorded in Reader(file):
-                missing.difference_update(marks_of(recorded.entry, keeps_words=True))
-                if not missing:
-                    return True
-                if time.monotonic() > until:
-                    raise TimeoutError
-        except TornEnd:  # it is still being written, or will be sealed soon
-            return False
+    try:
+        for recorded in Reader(file):
+            missing.difference_update(marks_of(recorded.entry, keeps_words=True))
+            if not missing:
+                return True
+            if time.monotonic() > until:
+                raise TimeoutError
+    except TornEnd:  # it is still being written, or will be sealed soon
+        return False
     return False
 
 

@@ -17,7 +17,7 @@ _CHUNK = 64 * 1024
 _LENGTH = 4
 
 
-async def pieces(
+async def growing(
     path: Path, is_over: Callable[[], Awaitable[bool]], is_gone: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[bytes]:
     """Pieces of the file, each after its length (4 bytes, big-endian), until `is_over` and all was given.
@@ -31,14 +31,26 @@ async def pieces(
             ended = await is_over()  # asked before the file is read to its end: nothing is written afterwards
             async for piece in _there(file):
                 quiet = 0.0
-                yield len(piece).to_bytes(_LENGTH, "big") + piece
+                yield _framed(piece)
             if is_first or quiet >= ALIVE_SECONDS:
-                yield bytes(_LENGTH)
+                yield _framed(b"")
                 is_first, quiet = False, 0.0
             if ended or os.fstat(file.fileno()).st_size < file.tell():
                 return
             await asyncio.sleep(LOOK_SECONDS)
             quiet += LOOK_SECONDS
+
+
+async def whole(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same of a recording that grows no more, wherever it is."""
+    async for chunk in chunks:
+        for at in range(0, len(chunk), _CHUNK):
+            yield _framed(chunk[at : at + _CHUNK])
+    yield _framed(b"")
+
+
+def _framed(piece: bytes) -> bytes:
+    return len(piece).to_bytes(_LENGTH, "big") + piece
 
 
 async def _there(file: BinaryIO) -> AsyncIterator[bytes]:

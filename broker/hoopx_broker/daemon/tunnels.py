@@ -10,16 +10,18 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 from hoopx_broker.api.messages import Renew
 from hoopx_broker.daemon import web
 from hoopx_broker.daemon.presented import presented
+from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.verify import Gate
+from hoopx_broker.session.attempt import Applicant
 from hoopx_broker.session.control import Attendance, attend
 from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.native import Native, NativeClient
-from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
 from hoopx_broker.session.streams import Streams
@@ -34,6 +36,7 @@ class Behind(Struct, frozen=True):
     gate: Gate
     passes: Passes
     loyalty: Loyalty
+    arrivals: Arrivals
     sessions: Sessions
     opening: Opening
     services: Services
@@ -46,7 +49,16 @@ class Tunnels:
         self._behind = behind
         services = behind.services
         shared = SharedSessions(behind.opening, behind.passes, services.crew, services.clock)
-        native = Native(behind.gate, behind.passes, shared, behind.loyalty, Streams(), services.crew, services.targets)
+        native = Native(
+            behind.gate,
+            behind.passes,
+            shared,
+            behind.loyalty,
+            behind.arrivals,
+            Streams(),
+            services.crew,
+            services.targets,
+        )
         self.entrance = Entrance(
             self._upgrade,
             frozenset({SESSION.encode()}),
@@ -81,7 +93,9 @@ class Tunnels:
         identity = await self._behind.gate.identify(said)
         if identity.key is None:
             raise Unauthenticated("a session is opened with a proof of a key", "upgrade hoopx")
-        return self._behind.loyalty.learn(identity)
+        known = self._behind.loyalty.learn(identity)
+        await self._behind.arrivals.see(known, "session")
+        return known
 
     def _stream(self, request: WSUpgradeRequest) -> Upgraded:
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +18,10 @@ from hoopx_broker.api.messages import (
     AskFor,
     AskToExtend,
     AskToUnmask,
+    Collection,
+    Gc,
+    HoldFor,
+    HoldView,
     LeaseRevoked,
     LeaseView,
     Listed,
@@ -26,6 +29,7 @@ from hoopx_broker.api.messages import (
     PassGiven,
     Past,
     Refusal,
+    Release,
     RequestView,
     Review,
     Revoke,
@@ -38,6 +42,8 @@ from hoopx_broker.api.messages import (
     WhoAmI,
 )
 from hoopx_broker.daemon import tailing
+from hoopx_broker.daemon.events import EventsListed, events_seen
+from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
@@ -45,15 +51,16 @@ from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
+from hoopx_broker.session import session_events
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.services import Services, may_view, owner_of, target_for
-from hoopx_broker.storage.events import happened, note
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.approvals import Happening
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Unauthenticated, Unknown
@@ -64,7 +71,6 @@ from hoopx_broker.terms.targets import Target
 
 # The largest call carries a reason and a comment.
 MAX_BODY = 64 * 1024
-_CHUNK = 256 * 1024
 
 _json = msgspec.json.Encoder().encode
 _Shape = TypeVar("_Shape")
@@ -83,8 +89,10 @@ class House(Struct, frozen=True):
     people: People
     leases: Leases
     loyalty: Loyalty
+    arrivals: Arrivals
     courier: Courier
     neighbours: Neighbours
+    keeping: Keeping
     search: Search
 
 
@@ -123,17 +131,23 @@ class Api:
             self._route("/v1/requests/{id}/{verdict}", Api._vote, "POST"),
             self._route("/v1/leases", Api._leases),
             self._route("/v1/leases/revoke", Api._revoke_leases, "POST"),
+            self._route("/v1/events", Api._events),
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
             self._route("/v1/sessions/{id}/tail", Api._tail),
             self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
+            self._route("/v1/audit/holds", Api._holds),
+            self._route("/v1/audit/holds", Api._hold, "POST"),
+            self._route("/v1/audit/holds/{id}/release", Api._release, "POST"),
+            self._route("/v1/audit/gc", Api._gc, "POST"),
         ]
 
     def _route(self, path: str, call: Call, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
             identity = await self._house.gate.identify(_presented(request))
             identity = request.state.identity = self._house.loyalty.learn(identity)
+            await self._house.arrivals.see(identity, "api")
             said = await call(self, request, identity.who)
             return said if isinstance(said, Response) else Response(_json(said), media_type="application/json")
 
@@ -152,6 +166,7 @@ class Api:
         """What should have been done and is not, counted. No reason to restart the broker, hence `ok`.
 
         `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
+        `events_not_noted` have happened, and are tried again; `recordings_waiting` are not in their store yet.
         """
         leases = await self._house.services.keeper.count_troubled()
         notices = await self._house.courier.count_left()
@@ -163,6 +178,8 @@ class Api:
                 "leases_not_revoked": leases,
                 "notices_late": notices.late,
                 "notices_given_up": notices.given_up,
+                "events_not_noted": self._services.chronicle.owed,
+                "recordings_waiting": await self._house.keeping.spool.count_waiting(),
             }
         )
 
@@ -262,66 +279,55 @@ class Api:
     async def _revoke_leases(self, request: Request, who: Principal) -> dict[str, list[LeaseRevoked]]:
         return await self._house.leases.revoke(who, await self._body(request, RevokeLeases))
 
+    # What happened.
+
+    async def _events(self, request: Request, who: Principal) -> EventsListed:
+        return await events_seen(self._services, self._house.store, who, request.query_params)
+
     # Sessions.
 
     async def _sessions(self, request: Request, who: Principal) -> SessionsFound:
         return await self._house.search.listed(who, request.query_params)
 
-    async def _session(self, request: Request, who: Principal) -> Any:
+    async def _session(self, request: Request, who: Principal) -> SessionView:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
         if not may_view(self._services, who, view.target, owner_of(view)):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
-        return view
+        return msgspec.structs.replace(view, recording=await self._house.keeping.recordings.view(view.id))
 
     async def _recording(self, request: Request, who: Principal) -> Response:
-        how = request.query_params.get("how", "recording")
-        path, _ = await self._read_of(request, who, how if how in ("show", "export") else "recording")
-        return StreamingResponse(_file(path), media_type="application/octet-stream")
+        view = await self._session(request, who)
+        how = _how(request)
+        chunks = await self._house.keeping.recordings.open(view.id, _number(request, "start", sys.maxsize))
+        await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, how))
+        return StreamingResponse(chunks, media_type="application/octet-stream")
 
     async def _tail(self, request: Request, who: Principal) -> Response:
-        path, view = await self._read_of(request, who, "tail")
+        """As `daemon/tailing.py` gives it."""
+        view = await self._session(request, who)
+        recordings, session = self._house.keeping.recordings, SessionId(view.id)
 
         async def is_over() -> bool:
-            return (await self._services.stored.get(SessionId(view.id))).state != "open"
+            return (await self._services.stored.get(session)).state != "open"
 
-        given = tailing.pieces(path, is_over, request.is_disconnected)
+        here = path_of(self._services.recordings, session) if view.state == "open" else None
+        if here is not None and here.exists():
+            given = tailing.growing(here, is_over, request.is_disconnected)
+        else:
+            given = tailing.whole(await recordings.open(session))
+        await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, "tail"))
         return StreamingResponse(given, media_type="application/octet-stream")
-
-    async def _read_of(self, request: Request, who: Principal, how: str) -> tuple[Path, SessionView]:
-        """Where the recording is that `who` may read. That they do is written down before they see a byte of it."""
-        view = await self._session(request, who)
-        path = path_of(self._services.recordings, view.id)
-        if not path.exists():
-            raise await self._not_on_this_disk(SessionId(view.id))
-        seen = happened(
-            self._services.clock(),
-            "session.viewed",
-            by=who.user,
-            on_behalf_of=who.on_behalf_of or "",
-            target=view.target,
-            session=view.id,
-            how=how,
-        )
-        await self._house.store.run(lambda connection: note(connection, seen))
-        return path, view
-
-    async def _not_on_this_disk(self, session: SessionId) -> Unknown:
-        broker = await self._services.stored.whereabouts(session)
-        if broker is None or broker.home == self._house.neighbours.home:
-            return Unknown(f"the recording of `{session}` is not here", "ask whoever runs the broker")
-        return Unknown(
-            f"the recording of `{session}` is on the disk of the broker at `{broker.url}`",
-            f"ask that one: `hoopx --broker {broker.url}`; whoever runs it finds it among its recordings",
-        )
 
     async def _kill(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
         self._check_may_kill(who, view)
         why, live = f"`{spoken(who.user, who.on_behalf_of)}` ended it", self._house.sessions.by_id(view.id)
-        if live is None and view.state == "open":
-            return await self._house.neighbours.end_elsewhere(SessionId(view.id), why)
-        if live is None:
+        if live is None and view.state != "open":
             raise BadInput(f"session `{view.id}` is over already", "`hoopx sessions ls` shows the open ones")
+        # It ends even where that cannot be written down now.
+        self._services.chronicle.note_surely(session_events.killed(self._services.clock(), who, view))
+        if live is None:
+            return await self._house.neighbours.end_elsewhere(SessionId(view.id), why)
         await live.end(why)
         return await self._services.stored.get(SessionId(view.id))
 
@@ -335,6 +341,22 @@ class Api:
         if not may_view(self._services, who, view.target, owner):
             raise Unknown(f"there is no session `{view.id}`", "`hoopx sessions ls` lists those that you may see")
         raise Denied(f"you may not end session `{view.id}`", "ask its owner, or whoever may end sessions on its target")
+
+    # Keeping recordings.
+
+    async def _holds(self, request: Request, who: Principal) -> dict[str, list[HoldView]]:
+        query = request.query_params
+        return await self._house.keeping.held(who, query.get("session", ""), released=query.get("all") == "true")
+
+    async def _hold(self, request: Request, who: Principal) -> HoldView:
+        return await self._house.keeping.hold(who, await self._body(request, HoldFor))
+
+    async def _release(self, request: Request, who: Principal) -> HoldView:
+        asked = await self._body(request, Release)
+        return await self._house.keeping.release(who, request.path_params["id"], asked)
+
+    async def _gc(self, request: Request, who: Principal) -> Collection:
+        return await self._house.keeping.collect(who, await self._body(request, Gc))
 
 
 def _presented(request: Request) -> Presented:
@@ -351,6 +373,15 @@ def refusal(error: HoopxError) -> bytes:
     return _json({"error": Refusal.of(error)})
 
 
+def _how(request: Request) -> session_events.How:
+    """What a recording is read for, by the caller's own word."""
+    said = request.query_params.get("how", "recording")
+    for known in get_args(session_events.How):
+        if said == known:
+            return known  # type: ignore[no-any-return]
+    raise BadInput(f"`{said}` is no way to look at a recording", "upgrade hoopx")
+
+
 def _number(request: Request, name: str, most: int) -> int:
     return number(request.query_params, name, most)
 
@@ -365,12 +396,6 @@ async def _read(request: Request, shape: type[_Shape]) -> _Shape:
         return msgspec.json.decode(bytes(data) or b"{}", type=shape)
     except msgspec.MsgspecError as error:
         raise BadInput(f"the request is malformed: {error}", "upgrade hoopx") from error
-
-
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from msgspec import Struct
 
 from hoopx_broker.daemon.problems import Problems
+from hoopx_broker.terms.secret import Secret
 
 # A file of ten thousand targets has about this many values; a few aliases of aliases have billions.
 MAX_VALUES = 200_000
@@ -38,6 +40,19 @@ def read_marked(text: str, problems: Problems) -> Marked | None:
         problems.note(0, "", "is empty", "start from the sample in docs/configuration.md")
         return None
     return _Walk(problems).walk(node, node.start_mark.line + 1, "", 0)
+
+
+def leaves(marked: Marked) -> Iterator[tuple[str, Secret]]:
+    """Each single value of a document by its dotted key; what is empty counts as one."""
+    match marked.value:
+        case dict() as mapping if mapping:
+            for each in mapping.values():
+                yield from leaves(each)
+        case list() as items if items:
+            for each in items:
+                yield from leaves(each)
+        case value:
+            yield marked.key, Secret(repr(value))
 
 
 def _line_of(error: yaml.YAMLError) -> int:

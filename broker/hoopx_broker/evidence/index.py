@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
 
 from hoopx_broker.evidence.marks import Gathering
-from hoopx_broker.recording.format import Reader, path_of
+from hoopx_broker.evidence.readings import Readings
+from hoopx_broker.recording.failures import Locked
+from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.marks import Mark, Marks, State, Told
@@ -112,27 +114,32 @@ class Drained(Struct, frozen=True):
     denied: int
 
 
-class Shelf(Struct, frozen=True):
-    """Where the recordings of this broker are. `encrypted`: they are written so that it cannot read them itself."""
-
-    directory: Path
-    home: str
-    encrypted: bool = False
-
-
 class Index:
-    """Gathers of the sessions that are open here, and rebuilds of those that are over."""
+    """Gathers of the sessions that are open here, and rebuilds of those of `home` that are over.
 
-    def __init__(self, marks: Marks, shelf: Shelf, report: Callable[[str, BaseException], None]) -> None:
+    `keeps_words` is false where recordings are encrypted.
+    """
+
+    def __init__(
+        self,
+        marks: Marks,
+        readings: Readings,
+        home: str,
+        report: Callable[[str, BaseException], None],
+        *,
+        keeps_words: bool = True,
+    ) -> None:
         self._marks = marks
-        self._shelf = shelf
+        self._readings = readings
+        self._home = home
         self._report = report
+        self._keeps_words = keeps_words
         self._traces: dict[SessionId, Trace] = {}
         self._flushing = asyncio.Lock()
 
     def begin(self, opened: Opened, recorder: Recorder) -> Trace:
         """Of a session whose row is there."""
-        trace = Trace(opened, recorder, keeps_words=not self._shelf.encrypted)
+        trace = Trace(opened, recorder, keeps_words=self._keeps_words)
         self._traces[trace.session] = trace
         return trace
 
@@ -182,18 +189,19 @@ class Index:
     async def rebuild(self) -> int:
         """Make the marks of all sessions that are over and have none, or not all; gives how many there were."""
         done = 0
-        while found := await self._marks.unmarked(self._shelf.home, _AT_ONCE):
+        while found := await self._marks.unmarked(self._home, _AT_ONCE):
             for session in found:
-                await self._marks.add([await asyncio.to_thread(self._read, session)])
+                await self._marks.add([await self._read(session)])
                 done += 1
         return done
 
-    def _read(self, session: SessionId) -> Told:
-        path = path_of(self._shelf.directory, session)
+    async def _read(self, session: SessionId) -> Told:
+        work = partial(read_told, session, keeps_words=self._keeps_words)
         try:
-            with path.open("rb", buffering=1 << 20) as file:
-                return read_told(session, file, keeps_words=not self._shelf.encrypted)
-        except (OSError, HoopxError):
+            return await self._readings.read(session, work)
+        except Locked:
+            return Told(session, marked=State.UNREADABLE, is_wordless=True)
+        except HoopxError:
             return Told(session, marked=State.UNREADABLE)
 
 

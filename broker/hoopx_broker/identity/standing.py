@@ -12,8 +12,11 @@ from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.jws import NotAccepted
 from hoopx_broker.identity.memberships import Memberships
 from hoopx_broker.identity.shared_groups import SharedGroups
+from hoopx_broker.storage import events
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.audit import Event
+from hoopx_broker.terms.people import Principal
 
 # Seconds that an ended login is remembered: longer than tokens and refresh tokens that begin with a login live.
 KEEP_LOGINS = 60 * 86_400.0
@@ -84,20 +87,35 @@ class Standing:
         """The users that are out, in the order of their names."""
         return sorted((each for each in self._held.values() if each.kind == "user"), key=lambda each: each.name)
 
-    async def revoke(self, revocation: Revocation) -> None:
-        """From now on, and after a restart too: stored first."""
-        await self._store.run(lambda connection: _write(connection, revocation))
+    async def revoke(self, revocation: Revocation, by: Principal | None = None) -> None:
+        """From now on, and after a restart too: stored first. `by` whom, where somebody did it here."""
+
+        def work(connection: Connection) -> None:
+            is_news = revocation.kind != "login" or not _is_known(connection, revocation)
+            _write(connection, revocation)
+            if is_news:  # whoever has a token of a login could end it again and again, and fill the log
+                events.note(connection, _ended(revocation, by))
+
+        await self._store.run(work)
         self._hold(revocation)
         self._tell()
 
-    async def restore(self, user: str) -> bool:
+    async def restore(self, user: str, by: Principal | None = None) -> bool:
         """Let a user in again, by logins that begin from now on; False where they were not out."""
         found = self._held.get(("user", "", user))
         if found is None:
             return False
         # Tokens count whole seconds: one of this very second may be the fresh one.
-        former = replace(found, kind="former", at=float(int(self._clock()) - 1))
-        await self._store.run(lambda connection: _restore(connection, former))
+        now = self._clock()
+        former = replace(found, kind="former", at=float(int(now) - 1))
+        who = events.by(by) if by is not None else {}
+        event = events.happened(now, "identity.restored", **who, user=user)
+
+        def work(connection: Connection) -> None:
+            _restore(connection, former)
+            events.note(connection, event)
+
+        await self._store.run(work)
         self._hold(former)
         self._held = {key: held for key, held in self._held.items() if key != ("user", "", user)}
         return True
@@ -177,4 +195,21 @@ def _log_out(
     connection.execute("INSERT INTO identity_logouts (issuer, jti, expires_at) VALUES (?, ?, ?)", values)
     for revocation in revocations:
         _write(connection, revocation)
+    # What one logout token ends is one login, or all of one subject, under several names.
+    events.note(connection, _ended(replace(revocations[0], at=now), None))
     return True
+
+
+def _is_known(connection: Connection, revocation: Revocation) -> bool:
+    asked = "SELECT 1 FROM identity_revocations WHERE kind = ? AND issuer = ? AND name = ?"
+    named = (revocation.kind, revocation.issuer, revocation.name)
+    return connection.execute(asked, named).fetchone() is not None
+
+
+def _ended(revocation: Revocation, by: Principal | None) -> Event:
+    who = events.by(by) if by is not None else {}
+    if revocation.kind == "user":
+        facts = {"user": revocation.name, "reason": revocation.reason}
+        return events.happened(revocation.at, "identity.revoked", **who, **facts)
+    facts = {"issuer": revocation.issuer, revocation.kind: revocation.name, "why": revocation.reason}
+    return events.happened(revocation.at, "login.ended", **who, how="issuer", **facts)

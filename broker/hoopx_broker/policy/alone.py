@@ -12,7 +12,7 @@ from hoopx_broker.policy.engine import Answer
 from hoopx_broker.policy.entities import column_of, ground
 from hoopx_broker.policy.inquiry import Inquiry, SessionAction
 from hoopx_broker.policy.load import Policies
-from hoopx_broker.policy.obligations import added_up
+from hoopx_broker.policy.obligations import added_up, least
 from hoopx_broker.policy.rules import Rule
 from hoopx_broker.policy.shadow import effect
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction
@@ -52,7 +52,9 @@ class Alone:
 
         ruling = self._rule(who, target, circumstances, answers)
         if isinstance(ruling, Allow):
-            return structs.replace(ruling, obligations=added_up(self._policies.rules[name] for name in ruling.rules))
+            rules = [self._policies.rules[name] for name in ruling.rules]
+            record = least(rule.record for rule in rules)
+            return structs.replace(ruling, obligations=added_up(rules), record=record)
         return ruling
 
     def extending(self, who: Principal, target: Target, circumstances: Circumstances) -> Ruling:
@@ -131,16 +133,21 @@ class Alone:
     def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return self._about_session("lease.revoke", who, target, owner)
 
-    def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
+    def may_hold(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return self._about_session("audit.hold", who, target, owner)
+
+    def may_collect(self, who: Principal, target: Target) -> Ruling:
         try:
-            answers = self._inquiry.identity(action, who, user)
-            refused = next((answer for answer in answers if not answer.allowed), None)
-            if refused is None:
-                return Allow(_rules(answers))
-            rule = refused.rules[0] if refused.rules else "default"
-            return Deny(f"no rule permits `{action}` on `{user}`", rule, "ask whoever may do it")
+            answers = self._inquiry.collecting(who, target)
+            return self._refusal(target, answers) or Allow(_rules(answers))
         except Exception:
             return _SURPRISE  # fails closed, as `_rule` does
+
+    def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
+        return _plain(f"`{action}` on `{user}`", lambda: self._inquiry.identity(action, who, user))
+
+    def may_view_log(self, who: Principal) -> Ruling:
+        return _plain("`audit.view`", lambda: self._inquiry.log(who))
 
     def _about_session(self, action: SessionAction, who: Principal, target: Target, owner: Owner) -> Ruling:
         try:
@@ -218,6 +225,19 @@ class Alone:
         actions = {answer.question.action for answer in refused}
         conditions = meant(together(rule.conditions for rule in rules.values()), actions)
         return Ask("; ".join(reasons), tuple(sorted(rules)), approvers, conditions=conditions)
+
+
+def _plain(what: str, inquire: Callable[[], list[Answer]]) -> Ruling:
+    """Of what is permitted or not, and people are never asked about."""
+    try:
+        answers = inquire()
+        refused = next((answer for answer in answers if not answer.allowed), None)
+        if refused is None:
+            return Allow(_rules(answers))
+        rule = refused.rules[0] if refused.rules else "default"
+        return Deny(f"no rule permits {what}", rule, "ask whoever may do it")
+    except Exception:
+        return _SURPRISE  # fails closed, as `_rule` does
 
 
 def _under(consent: Consent) -> Circumstances:

@@ -16,6 +16,7 @@ from hoopx_broker.policy.problems import Problem
 from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.catalog import Catalog
+from hoopx_broker.terms.entries import Detail
 from hoopx_broker.terms.facts import Volatility
 from hoopx_broker.terms.people import Owner, Principal, PrincipalKind
 from hoopx_broker.terms.targets import ColumnName, Target, TargetKind, UpstreamTls
@@ -96,7 +97,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
 
     `conditions` is exactly what a request must fulfil beside having its `approvers` agree, `shadow` exactly what rules
     in shadow would have done: ``deny by `x` ``, or empty. `obligations` is exactly what a session's credential is bound
-    to, files by their names.
+    to, files by their names, `record` how much of rows its recording keeps.
     """
 
     decision: Literal["allow", "deny", "ask"]
@@ -106,6 +107,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     masks: tuple[str, ...] | None = None
     shadow: str | None = None
     obligations: dict[str, tuple[str, ...]] | None = None
+    record: Detail | None = None
 
 
 # Whose session or lease: a user's name, or `{user: bot, on_behalf_of: ann}`.
@@ -124,8 +126,11 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     kill: Whose | None = None
     view_lease: Whose | None = None
     revoke_lease: Whose | None = None
+    hold: Whose | None = None
+    gc: bool = False
     revoke: str | None = None
     restore: str | None = None
+    view_log: bool = False
     reveal: tuple[str, ...] = ()
     circumstances: With = field(name="with", default_factory=With)
 
@@ -184,14 +189,17 @@ def _case(item: Any) -> Case:
         case.expect.conditions.conditions()
         if case.expect.decision != "ask":
             raise ValueError("`conditions` are of what people are asked: `expect: {decision: ask, …}`")
-    if not case.on.target and case.revoke is None and case.restore is None:
+    if not case.on.target and case.revoke is None and case.restore is None and not case.view_log:
         raise ValueError("say on what: `on: {target: prod-db}`")
-    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.revoke, case.restore)
-    said = [case.connect, case.extend, bool(case.reveal), *(name is not None for name in named)]
+    named = (case.sql, case.view, case.kill, case.view_lease, case.revoke_lease, case.hold, case.revoke, case.restore)
+    flags = (case.connect, case.extend, case.gc, case.view_log, bool(case.reveal))
+    said = [*flags, *(name is not None for name in named)]
     if said.count(True) != 1:
         raise ValueError(
             "say exactly one of `connect: true`, `extend: true`, `sql: …`, `view: OWNER`, `kill: OWNER`, "
-            "`view_lease: OWNER`, `revoke_lease: OWNER`, `revoke: USER`, `restore: USER`, `reveal: [CLASS]`"
+            "`view_lease: OWNER`, `revoke_lease: OWNER`, `hold: OWNER`, `gc: true`, `revoke: USER`, `restore: USER`, "
+            "`view_log: true`, "
+            "`reveal: [CLASS]`"
         )
     return case
 

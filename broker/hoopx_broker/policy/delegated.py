@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import UNSET, structs
 
 from hoopx_broker.conditions.together import strictest, together
-from hoopx_broker.policy.obligations import at_odds, of_both
+from hoopx_broker.policy.obligations import at_odds, least, of_both
 from hoopx_broker.seams.judge import Circumstances, Consent, IdentityAction, Judge
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.people import Owner, Principal
@@ -103,8 +103,17 @@ class Delegating:
     def may_revoke_lease(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_revoke_lease(one, target, owner))
 
+    def may_hold(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_hold(one, target, owner))
+
+    def may_collect(self, who: Principal, target: Target) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_collect(one, target))
+
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         return _of_both(who, lambda one: self._alone.may_change_identity(action, one, user))
+
+    def may_view_log(self, who: Principal) -> Ruling:
+        return _of_both(who, lambda one: self._alone.may_view_log(one))
 
 
 def _granted(who: Principal, circumstances: Circumstances, rule: RuleUnder) -> Ruling:
@@ -145,7 +154,8 @@ def _allowed(who: Principal, agent: Allow, human: Allow) -> Allow | Deny:
         reason = f"the rules that permit it bind `{who.user}` and `{who.on_behalf_of}` to different {told}"
         return Deny(reason, "judge", "whoever keeps the policies binds both alike, or one of them only")
     bound = of_both(agent.obligations, human.obligations)
-    return Allow(tuple(sorted({*agent.rules, *human.rules})), agent.masks | human.masks, obligations=bound)
+    rules, record = tuple(sorted({*agent.rules, *human.rules})), least((agent.record, human.record))
+    return Allow(rules, agent.masks | human.masks, obligations=bound, record=record)
 
 
 def _refused(name: str, ruling: Deny) -> Deny:

@@ -59,6 +59,14 @@ def person(user: str) -> dict[str, Any]:
     return _entity("Person", user, {"name": user}, [])
 
 
+LOG = Resource("Log", "audit", "log")
+
+
+def log() -> dict[str, Any]:
+    """What happened at this broker, as one thing: whoever may look at it may look at all of it."""
+    return _entity(LOG.type, LOG.id, {}, [])
+
+
 def _inside(kind: str, target: Target, *names: str) -> Resource:
     dotted = ".".join(_part(name) for name in names)
     return Resource(kind, f"{target.name}/{dotted}", dotted)

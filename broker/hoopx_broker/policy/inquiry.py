@@ -9,11 +9,13 @@ from typing import Any, Literal
 from hoopx_broker.policy.clocks import clock_entities
 from hoopx_broker.policy.engine import Answer, Asking, ask
 from hoopx_broker.policy.entities import (
+    LOG,
     bound,
     class_of,
     classes,
     column_of,
     ground,
+    log,
     named,
     person,
     person_of,
@@ -40,7 +42,7 @@ from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.targets import ColumnName, Target
 
 # What is asked of a target and of whose it is.
-SessionAction = Literal["session.view", "session.kill", "lease.view", "lease.revoke"]
+SessionAction = Literal["session.view", "session.kill", "lease.view", "lease.revoke", "audit.hold"]
 
 # Values of a prepared statement that rules are shown, in characters: of a document that is stored, the size of a book.
 MAX_PARAMETERS = 1_000_000
@@ -141,10 +143,21 @@ class Inquiry:
         asking = Asking(Question(action, target_of(target)), context)
         return ask(self._policies, who.user, ground(who, target), [], [asking])
 
+    def collecting(self, who: Principal, target: Target) -> list[Answer]:
+        """May recordings of sessions there be deleted when they are over their time?"""
+        asking = Asking(Question("audit.gc", target_of(target)), "{}")
+        return ask(self._policies, who.user, ground(who, target), [], [asking])
+
     def identity(self, action: IdentityAction, who: Principal, user: str) -> list[Answer]:
         context = '{"own": true}' if user in (who.user, who.on_behalf_of) else '{"own": false}'
         asking = Asking(Question(action, person_of(user)), context)
         return ask(self._policies, who.user, json.dumps([user_of(who)]), [person(user)], [asking])
+
+    def log(self, who: Principal) -> list[Answer]:
+        """May `who` look at what happened at this broker?"""
+        return ask(
+            self._policies, who.user, json.dumps([user_of(who)]), [log()], [Asking(Question("audit.view", LOG), "{}")]
+        )
 
     def _named(self, target: Target, facts: Sequence[StatementFacts]) -> list[dict[str, Any]]:
         """Entities for the tables, columns and functions that these statements name or reach."""

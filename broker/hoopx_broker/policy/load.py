@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from hoopx_broker.conditions.windows import zone_of
 from hoopx_broker.policy import speech
-from hoopx_broker.policy.obligations import obligations_of
+from hoopx_broker.policy.obligations import obligations_of, record_of
 from hoopx_broker.policy.problems import BadPolicies, Problem
 from hoopx_broker.policy.rules import Rule, rule_of
 from hoopx_broker.policy.shipped import directory as shipped_directory
@@ -211,8 +211,9 @@ def _bind(rules: dict[str, Rule], parsed: dict[str, Any], directory: Path, probl
     documents: dict[str, str] = {}
     for id_, policy in parsed.items():
         bound, wrong = obligations_of(rules[id_], policy, directory, documents)
-        rules[id_] = replace(rules[id_], obligations=bound)
-        problems.extend(wrong)
+        record, unclear = record_of(rules[id_], policy)
+        rules[id_] = replace(rules[id_], obligations=bound, record=record)
+        problems.extend([*wrong, *unclear])
     return documents
 
 

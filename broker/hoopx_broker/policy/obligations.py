@@ -1,4 +1,4 @@
-"""Obligations: what a permit binds a session's credential to, by its annotations `@aws_policy` and `@profile`."""
+"""What a permit binds a session to: its credential by `@aws_policy` and `@profile`, its recording by `@record`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any
 
 from hoopx_broker.policy import speech
 from hoopx_broker.policy.problems import Problem
-from hoopx_broker.policy.rules import AWS_POLICY, OBLIGATIONS, PROFILE, Rule
+from hoopx_broker.policy.rules import AWS_POLICY, OBLIGATIONS, PROFILE, RECORD, Rule
+from hoopx_broker.terms.entries import Detail
 from hoopx_broker.terms.iam import MAX_DOCUMENT, POLICY_ARN, document
 from hoopx_broker.terms.leases import TARGETS_OWN
 
 Bound = dict[str, tuple[str, ...]]
+
+# From the most to the least.
+DETAILS: tuple[Detail, ...] = ("full", "digest", "shape")
 
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE_HINT = "it is the ARN of a managed policy, or a JSON file of this directory: `aws/s3-read.json`"
@@ -34,6 +38,26 @@ def obligations_of(
         except ValueError as error:
             problems.append(Problem(rule.source.file, rule.source.line_of(f"@{name}"), str(error)))
     return bound, problems
+
+
+def record_of(rule: Rule, policy: Mapping[str, Any]) -> tuple[Detail, list[Problem]]:
+    """How much of rows the rule has recorded, and what is wrong with how it says so."""
+    annotations = policy.get("annotations", {})
+    if RECORD not in annotations:
+        return "full", []
+    text = annotations[RECORD] or ""
+    try:
+        _demand_permit_to_connect(RECORD, policy)
+        if text not in DETAILS:
+            raise ValueError(f'`@{RECORD}("{text}")` is not known; it is `full`, `digest` or `shape`')
+    except ValueError as error:
+        return "full", [Problem(rule.source.file, rule.source.line_of(f"@{RECORD}"), str(error))]
+    return DETAILS[DETAILS.index(text)], []
+
+
+def least(details: Iterable[Detail]) -> Detail:
+    """Several rules: the least that any of them says."""
+    return DETAILS[max((DETAILS.index(each) for each in details), default=0)]
 
 
 def added_up(rules: Iterable[Rule]) -> Bound:
@@ -65,9 +89,9 @@ def named(bound: Bound, documents: Mapping[str, str]) -> Bound:
 def _demand_permit_to_connect(name: str, policy: Mapping[str, Any]) -> None:
     actions = speech.actions(dict(policy))
     if policy["effect"] != "permit":
-        raise ValueError(f"`@{name}` belongs on a `permit`: a `forbid` gives no credential")
+        raise ValueError(f"`@{name}` belongs on a `permit`: a `forbid` opens no session")
     if actions is not None and "connect" not in actions:
-        raise ValueError(f'`@{name}` belongs on a permit for `action == Action::"connect"`: sessions have credentials')
+        raise ValueError(f'`@{name}` belongs on a permit for `action == Action::"connect"`: it is about sessions')
 
 
 def _values(name: str, text: str, directory: Path, documents: dict[str, str]) -> tuple[str, ...]:

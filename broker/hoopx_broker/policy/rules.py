@@ -12,11 +12,14 @@ from hoopx_broker.policy.asking import ASKING, asked_of_people
 from hoopx_broker.policy.sources import Source
 from hoopx_broker.policy.vocabulary import OF_PEOPLE
 from hoopx_broker.terms.approvals import Conditions
+from hoopx_broker.terms.entries import Detail
 
 # What binds the credential of a session that a permit allows.
 AWS_POLICY, PROFILE = "aws_policy", "profile"
 OBLIGATIONS = frozenset({AWS_POLICY, PROFILE})
-ANNOTATIONS = frozenset({"id", "message", "hint", "mode", *ASKING, *OBLIGATIONS})
+# How much of rows the recording of such a session keeps.
+RECORD = "record"
+ANNOTATIONS = frozenset({"id", "message", "hint", "mode", RECORD, *ASKING, *OBLIGATIONS})
 MODES = ("enforce", "shadow")
 # What is asked without the time, and where nothing records what a rule in shadow would have done.
 _TIMELESS = frozenset({"reveal", *OF_PEOPLE})
@@ -30,6 +33,8 @@ class Rule(Struct, frozen=True):
 
     `obligations` is what the credential of a session that it permits is bound to, by annotation: whole policies of AWS.
 
+    `record` is how much of rows and COPY data the recording of such a session keeps.
+
     A rule in shadow decides nothing: what it would have done is recorded.
     """
 
@@ -42,6 +47,7 @@ class Rule(Struct, frozen=True):
     is_shadow: bool = False
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     conditions: Conditions = Conditions()
+    record: Detail = "full"
 
 
 def rule_of(source: Source, policy: dict[str, Any]) -> tuple[Rule | None, list[tuple[str, str]]]:

@@ -89,10 +89,12 @@ def _answer(question: Decided) -> str:
 
 def _ruling(ruling: Ruling) -> str:
     match ruling:
-        case Allow(_, masks, _, obligations):
+        case Allow(_, masks, _, obligations, record):
             hidden = ", ".join(str(column) for column in sorted(masks))
             bound = "; ".join(f"{name} {', '.join(values)}" for name, values in sorted(obligations.items()))
-            return "ruling: allow" + (f", hiding {hidden}" if hidden else "") + (f", bound to {bound}" if bound else "")
+            kept = "" if record == "full" else f", recording the {record} of rows"
+            hides, binds = f", hiding {hidden}" if hidden else "", f", bound to {bound}" if bound else ""
+            return f"ruling: allow{hides}{binds}{kept}"
         case Deny(reason, rule, hint):
             return f"ruling: deny by `{rule}`: {reason}" + (f" ({hint})" if hint else "")
         case Ask(reason, rules, approvers):

@@ -90,10 +90,19 @@ def _try(judge: CedarJudge, case: Case) -> _Outcome:
         whose = owner(case.revoke_lease)
         answers = [answer for one in everybody for answer in inquiry.session("lease.revoke", one, target, whose)]
         return _outcome(judge.may_revoke_lease(who, target, whose), answers)
+    if case.hold is not None:
+        whose = owner(case.hold)
+        answers = [answer for one in everybody for answer in inquiry.session("audit.hold", one, target, whose)]
+        return _outcome(judge.may_hold(who, target, whose), answers)
+    if case.gc:
+        answers = [answer for one in everybody for answer in inquiry.collecting(one, target)]
+        return _outcome(judge.may_collect(who, target), answers)
     if (user := case.revoke or case.restore) is not None:
         action: IdentityAction = "identity.revoke" if case.revoke is not None else "identity.restore"
         answers = [answer for one in everybody for answer in inquiry.identity(action, one, user)]
         return _outcome(judge.may_change_identity(action, who, user), answers)
+    if case.view_log:
+        return _outcome(judge.may_view_log(who), [answer for one in everybody for answer in inquiry.log(one)])
     reading = read((case.sql or "").encode())
     if isinstance(reading, Unreadable):
         return _outcome(Deny(reading.reason, "parse"), [])
@@ -141,6 +150,8 @@ def _faults(case: Case, outcome: _Outcome) -> list[str]:
         faults += _unlike(case.name, expect.conditions.conditions(), ruling.conditions)
     if expect.obligations is not None and outcome.bound != _sorted(expect.obligations):
         faults.append(f"{case.name}: expected obligations {expect.obligations}, came out {outcome.bound}")
+    if isinstance(ruling, Allow) and expect.record not in (None, ruling.record):
+        faults.append(f"{case.name}: expected record `{expect.record}`, came out `{ruling.record}`")
     if isinstance(ruling, Allow) and expect.masks is not None:
         hidden = {str(column) for column in ruling.masks}
         if hidden != set(expect.masks):

@@ -25,13 +25,25 @@ ASKED: dict[str, tuple[str, ...]] = {
     "session.kill": ("Target",),
     "lease.view": ("Target",),
     "lease.revoke": ("Target",),
+    "audit.hold": ("Target",),
+    "audit.gc": ("Target",),
 }
 # What is done to tables and databases as wholes, or answered of a column without a statement.
 _NOT_OF_COLUMNS = frozenset(ASKED) - {"read", "insert", "update"}
 # What lasts for a while, and what people do to people and their sessions, which is neither that nor a statement.
 _LASTING = frozenset({"connect", "extend", "reveal"})
 OF_PEOPLE = frozenset(
-    {"session.view", "session.kill", "lease.view", "lease.revoke", "identity.revoke", "identity.restore"}
+    {
+        "session.view",
+        "session.kill",
+        "lease.view",
+        "lease.revoke",
+        "identity.revoke",
+        "identity.restore",
+        "audit.hold",
+        "audit.gc",
+        "audit.view",
+    }
 )
 _OF_STATEMENTS = frozenset({*ASKED, "query", "write"}) - _LASTING - OF_PEOPLE
 

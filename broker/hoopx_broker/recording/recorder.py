@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -80,7 +81,7 @@ class Recorder:
         *,
         encrypt_to: Sequence[str] = (),
         committer: Committer | None = None,
-    ) -> Recorder:
+    ) -> Self:
         """Begin the recording of `opened.session`. `clock` gives seconds; a steady one is best (`time.monotonic`).
 
         With age recipients in `encrypt_to`, only their keys read it again.
@@ -97,7 +98,7 @@ class Recorder:
         clock: Callable[[], float],
         lock: Lock | None,
         committer: Committer | None = None,
-    ) -> Recorder:
+    ) -> Self:
         """As `create`, encrypted by `lock`, which serves this recording and no other."""
         recorder = cls(path, opened, key, clock, lock)
         try:

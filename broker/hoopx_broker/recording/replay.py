@@ -73,6 +73,10 @@ def jsonl(told: Iterable[Moment]) -> Iterator[str]:
                 columns[entry.stream] = entry
             case StreamClosed():
                 columns.pop(entry.stream, None)
+            case Rows(length=length) | CopyData(length=length) if length:
+                del fields["data"]
+                if entry.sha256:
+                    fields["sha256"] = entry.sha256.hex()
             case Rows():
                 known = columns.get(entry.stream)
                 cells = decoded(known if known and known.n == entry.n else None, entry)
@@ -124,6 +128,10 @@ class Narrator:
                 yield from _shadow(entry.shadow)
             case Columns():
                 self._tables[entry.stream] = Table(entry.n, entry)
+            case Rows(length=length) if length:
+                yield f"{where} #{entry.n} {entry.count} rows, {_less(entry)}"
+            case CopyData(length=length) if length:
+                yield f"{where} #{entry.n} copy {inert(entry.direction)}, {_less(entry)}"
             case Rows():
                 yield from (_SAID + line for line in self._table(entry).lines(entry.data))
             case CopyData():
@@ -172,6 +180,12 @@ _OfStream = (
     | Notice
     | StreamClosed
 )
+
+
+def _less(entry: Rows | CopyData) -> str:
+    """What a recording tells that keeps less than the client saw."""
+    digest = f", SHA-256 {entry.sha256.hex()}" if entry.sha256 else ""
+    return f"{entry.length} bytes that policy keeps out of recordings{digest}"
 
 
 def _place(entry: Opened) -> str:

@@ -90,6 +90,15 @@ class Judge(Protocol):
     def may_change_identity(self, action: IdentityAction, who: Principal, user: str) -> Ruling:
         """May `who` shut out the user of this name, or let them in again?"""
 
+    def may_view_log(self, who: Principal) -> Ruling:
+        """May `who` see what happened at this broker: who logged in, opened, approved, changed and looked at what?"""
+
+    def may_hold(self, who: Principal, target: Target, owner: Owner) -> Ruling:
+        """May `who` set or release a legal hold on the recording of a session that `owner` had on `target`?"""
+
+    def may_collect(self, who: Principal, target: Target) -> Ruling:
+        """May `who` have recordings of sessions on `target` deleted when they are over their time?"""
+
     def may_kill_session(self, who: Principal, target: Target, owner: Owner) -> Ruling:
         """May `who` end a session that `owner` has on `target`?"""
 

@@ -13,10 +13,11 @@ from msgspec import Struct
 from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
+from hoopx_broker.session.attempt import Applicant
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.loyalty import lost_by_renewal
-from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.presence import unless_left, until_the_end
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
 from hoopx_broker.tunnel.crew import Crew

@@ -17,6 +17,7 @@ from hoopx_broker.recording.committer import Failed, Settled
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.leasing import moment
+from hoopx_broker.session.reduction import reduced
 from hoopx_broker.session.tenure import Tenure
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
@@ -119,6 +120,8 @@ class LiveSession(ABC):
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Raises `RecordingFailed`; the session ends then."""
+        if self._parts.opened.record != "full":
+            entries = reduced(entries, self._parts.opened.record)
         try:
             self._parts.recorder.write(entries)
             self._parts.recorded(entries)

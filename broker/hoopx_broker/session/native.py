@@ -10,16 +10,17 @@ from msgspec import Struct
 
 from hoopx_broker.api.messages import Waiting
 from hoopx_broker.approvals.refusals import people_of
+from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Pass, Passes, is_pass
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.approving import how_to_approve
+from hoopx_broker.session.attempt import Applicant
 from hoopx_broker.session.backend import LINGER_SECONDS
 from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.leasing import moment
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.opening import Applicant
 from hoopx_broker.session.permits import SessionDenied
 from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.shared import Purpose, SharedSessions
@@ -67,6 +68,7 @@ class Native(Struct, frozen=True):
     passes: Passes
     sessions: SharedSessions
     loyalty: Loyalty
+    arrivals: Arrivals
     streams: Streams
     crew: Crew
     targets: Mapping[str, Target]
@@ -227,6 +229,7 @@ class NativeClient(asyncio.Protocol):
         if identity.who.user != guest.user:
             hint = "connect as the user that `hoopx whoami` shows"
             raise Unwelcome("28000", "this token is not one of the user that the client names", hint)
+        await self._needs.arrivals.see(identity, "pass" if pass_ else "native", pass_[:16])
         return identity, pass_, shown
 
     def _of_pass(self, guest: Introduction, word: Secret) -> Pass:

@@ -11,10 +11,10 @@ from msgspec import Struct
 from hoopx_broker import __version__
 from hoopx_broker.api.messages import AskToExtend, AskToUnmask, Open, RequestView
 from hoopx_broker.credentials.conclusion import Conclusion
-from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.memberships import human_of, listed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session import approving, leasing
+from hoopx_broker.session.attempt import Applicant, Attempt
 from hoopx_broker.session.called_off import CalledOff
 from hoopx_broker.session.database_session import DatabaseSession
 from hoopx_broker.session.databases import Databases
@@ -31,20 +31,7 @@ from hoopx_broker.terms.errors import Denied, HoopxError
 from hoopx_broker.terms.ids import LeaseId, RequestId, SessionId, new_lease_id, new_session_id
 from hoopx_broker.terms.leases import AwsKeys, Credential, DatabaseLogin, Lease, Order, SshCertificate, name_of
 from hoopx_broker.terms.people import Principal
-from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.targets import Target
-
-
-class Applicant(Struct, frozen=True):
-    """Who asks, and from where. `token` is what they showed, for credential sources that want to see it themselves."""
-
-    identity: Identity
-    peer: str
-    token: Secret | None = None
-
-    @property
-    def who(self) -> Principal:
-        return self.identity.who
 
 
 class _Draft(Struct, frozen=True):
@@ -73,9 +60,18 @@ class Opening:
     async def open(self, ask: Open, applicant: Applicant, on_waiting: OnWaiting, notify: Notify) -> LiveSession:
         """Raises a `HoopxError` that says which step failed; nothing is left behind then."""
         target = target_for(self._services, applicant.who, ask.target)
-        permission = await permit(self._services, ask, applicant.who, target, on_waiting)
+        attempt = Attempt(self._services, ask, applicant, target)
+        try:
+            attempt.permission = await permit(self._services, ask, applicant.who, target, on_waiting)
+            return await self._open(attempt, attempt.permission, notify)
+        except HoopxError as error:
+            await attempt.failed(error)
+            raise
+
+    async def _open(self, attempt: Attempt, permission: Permission, notify: Notify) -> LiveSession:
+        applicant, target = attempt.applicant, attempt.target
         _check_standing(self._services, applicant)
-        opened = self._describe(applicant, target, permission)
+        opened = attempt.opened = self._describe(applicant, target, permission)
         order = _order(applicant, opened, target, permission)
         with self.called_off.heeding(order.lease):
             lease, credential = await self._services.keeper.lease(order)
@@ -119,6 +115,7 @@ class Opening:
             account=target.account,
             obligations=permission.obligations,
             glass=request.glass if request else False,
+            record=permission.record,
         )
 
     async def _begin(self, draft: _Draft, credential: Credential) -> LiveSession:

@@ -12,6 +12,7 @@ from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.services import Services
+from hoopx_broker.terms.entries import Detail
 from hoopx_broker.terms.errors import BadInput, Denied, HoopxError, Refused, StillPending
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.people import Principal
@@ -26,12 +27,13 @@ OnWaiting = Callable[[Waiting], None]
 
 
 class SessionDenied(Denied):
-    """A rule forbids the session. `headline` names the rule, and the reason stands apart."""
+    """A rule forbids the session. `headline` names the `rule`, and the reason stands apart."""
 
     def __init__(self, ruling: Deny, what: str) -> None:
         super().__init__(denial(ruling, what), ruling.hint)
         self.headline = f"rule `{ruling.rule}` forbids {what}"
         self.reason = ruling.reason
+        self.rule = ruling.rule
 
 
 class Permission(Struct, frozen=True):
@@ -50,6 +52,7 @@ class Permission(Struct, frozen=True):
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     approvals: frozenset[str] = frozenset()
     spends: Matter | None = None
+    record: Detail = "full"
 
 
 async def permit(services: Services, ask: Open, who: Principal, target: Target, on_waiting: OnWaiting) -> Permission:
@@ -66,6 +69,7 @@ async def permit(services: Services, ask: Open, who: Principal, target: Target, 
                 circumstances.duration,
                 shadow=ruling.shadow,
                 obligations=ruling.obligations,
+                record=ruling.record,
             )
         case Deny():
             raise SessionDenied(ruling, f"a session on `{target.name}`")
@@ -114,8 +118,9 @@ async def _permit_by_people(
     if not isinstance(again, Allow):
         raise Denied(f"the approval `{request.id}` does not satisfy every rule: {again.reason}", "ask again")
     return Permission(
-        again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups, matter
-    )
+        again.rules, request.reason, request.ticket, seconds, request, again.shadow, again.obligations, groups, matter,
+        again.record,
+    )  # fmt: skip
 
 
 def _of_key(no: HoopxError) -> HoopxError:
@@ -135,8 +140,9 @@ async def _permit_by_glass(
         raise Denied(f"breaking the glass does not satisfy every rule: {again.reason}", "ask for an approval")
     request = await services.desk.break_glass(matter, who, ruling, **said)
     return Permission(
-        again.rules, now.reason, now.ticket, now.duration, request, again.shadow, again.obligations, groups
-    )
+        again.rules, now.reason, now.ticket, now.duration, request, again.shadow, again.obligations, groups,
+        record=again.record,
+    )  # fmt: skip
 
 
 def permit_again(

@@ -11,10 +11,12 @@ from msgspec import Struct
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
+from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.evidence.index import Index
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
+from hoopx_broker.recording.room import Room
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.seams.judge import Judge as Policy
 from hoopx_broker.session.reader import StatementReader
@@ -37,6 +39,7 @@ class Services(Struct, frozen=True):
     stored: stored.Sessions
     recordings: Path
     evidence: EvidenceKey
+    chronicle: Chronicle
     index: Index
     standing: Standing
     crew: Crew
@@ -44,6 +47,7 @@ class Services(Struct, frozen=True):
     steady: Callable[[], float]  # seconds that never go back, for the times inside a recording
     encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
     committer: Committer | None = None  # where nothing is sent before the disk has what it tells of
+    room: Room = Room()  # for recordings, in the directory where they are written
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from hoopx_broker.api.messages import Open, Waiting
 from hoopx_broker.identity.passes import Passes
+from hoopx_broker.session.attempt import Applicant
 from hoopx_broker.session.database_session import MAX_STREAMS
 from hoopx_broker.session.live import LiveSession
-from hoopx_broker.session.opening import Applicant, Opening
+from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.presence import unless_left, until_the_end
 from hoopx_broker.terms.errors import Denied, Unreachable
 from hoopx_broker.terms.people import Principal

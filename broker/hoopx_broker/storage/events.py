@@ -10,6 +10,7 @@ from hoopx_broker.storage.connection import Connection
 from hoopx_broker.terms.audit import Event
 from hoopx_broker.terms.errors import HoopxError
 from hoopx_broker.terms.ids import new_event_id
+from hoopx_broker.terms.people import Principal
 
 NOTED = "events.noted"  # told when there are events that are no leaves yet
 
@@ -22,10 +23,18 @@ class EventTooLarge(HoopxError):
 
 
 def happened(at: float, type_: str, **known: Any) -> Event:
-    """An event with an id of its own. `known` are fields of `Event`; every other name becomes one of its facts."""
+    """An event with an id of its own. `known` are fields of `Event`; every other name becomes one of its facts.
+
+    What is empty is left out; what is false, or zero, is not.
+    """
     fields = {name: value for name, value in known.items() if name in Event.__struct_fields__}
-    facts = {name: value for name, value in known.items() if name not in fields}
+    facts = {name: value for name, value in known.items() if name not in fields and value not in ("", ())}
     return Event(id=new_event_id(), at=at, type=type_, facts=facts, **fields)
+
+
+def by(who: Principal) -> dict[str, str]:
+    """Who did it, as fields of an event."""
+    return {"by": who.user, "on_behalf_of": who.on_behalf_of or ""}
 
 
 def note(connection: Connection, event: Event) -> None:
@@ -50,3 +59,9 @@ def note(connection: Connection, event: Event) -> None:
         ),
     )
     connection.tell(NOTED)
+
+
+def is_noted(connection: Connection, type_: str, session: str) -> bool:
+    """Has this happened to this session?"""
+    asked = "SELECT 1 FROM events WHERE session = ? AND session <> '' AND type = ?"
+    return connection.execute(asked, (session, type_)).fetchone() is not None

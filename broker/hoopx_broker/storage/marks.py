@@ -67,15 +67,13 @@ class Marks:
         rows = await self._store.run(lambda connection: connection.execute(query, (home, limit)).fetchall())
         return tuple(SessionId(session) for (session,) in rows)
 
-    async def forget(self, session: SessionId) -> None:
-        """Its recording was deleted by right: nothing of what was said in it stays behind."""
 
-        def work(connection: Connection) -> None:
-            whose = "owner = (SELECT sessions.owner FROM sessions WHERE sessions.id = :id)"
-            connection.execute(f"DELETE FROM session_marks WHERE {whose} AND session = :id", {"id": session})
-            connection.execute("UPDATE sessions SET marked = 3 WHERE id = ?", (session,))
-
-        await self._store.run(work)
+def forget(connection: Connection, session: str) -> None:
+    """Its recording is deleted by right: what was said in it is found no more. What its row tells stays."""
+    whose = "owner = (SELECT sessions.owner FROM sessions WHERE sessions.id = :id)"
+    said = "kind IN ('word', 'table', 'effect')"
+    connection.execute(f"DELETE FROM session_marks WHERE {whose} AND session = :id AND {said}", {"id": session})
+    connection.execute("UPDATE sessions SET marked = 1, wordless = 0 WHERE id = ?", (session,))
 
 
 def _portions(told: Iterable[Told]) -> Iterable[list[Told]]:
@@ -96,6 +94,8 @@ def _portions(told: Iterable[Told]) -> Iterable[list[Told]]:
 
 def _write(connection: Connection, few: list[Told]) -> None:
     for one in few:
+        if _is_forgotten(connection, one.session):
+            continue
         for mark in one.marks:
             connection.execute(
                 "INSERT INTO session_marks (owner, kind, mark, opened_at, session)"
@@ -115,3 +115,9 @@ def _write(connection: Connection, few: list[Told]) -> None:
                 "id": one.session,
             },
         )
+
+
+def _is_forgotten(connection: Connection, session: SessionId) -> bool:
+    """Its recording may have been read while it was being deleted."""
+    query = "SELECT 1 FROM recordings WHERE session = ? AND state IN ('deleting', 'deleted')"
+    return connection.execute(query, (session,)).fetchone() is not None

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from hoopx_broker.api.messages import SessionView, Unmasked
-from hoopx_broker.storage import brokers
+from hoopx_broker.storage import brokers, events, session_events
 from hoopx_broker.storage.brokers import LEFT, Broker, check_here
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.audit import Event
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.errors import BackendFailed, BadInput, Unknown
 from hoopx_broker.terms.ids import SessionId
@@ -86,15 +87,28 @@ class Sessions:
 
         await self._store.run(work)
 
-    async def finish(self, session: SessionId, end: str, ended_at: float, statements: int, denied: int) -> SessionView:
-        """The end of an open session; a session that has ended already stays as it is. Raises `Unknown`."""
+    async def finish(
+        self,
+        session: SessionId,
+        end: str,
+        ended_at: float,
+        statements: int,
+        denied: int,
+        sealed: Event | None = None,
+    ) -> SessionView:
+        """The end of an open session; a session that has ended already stays as it is. Raises `Unknown`.
+
+        `sealed` tells of the seal of its recording. Whoever is not the first to end it leaves that to the repair.
+        """
 
         def work(connection: Connection) -> SessionView:
-            connection.execute(
+            ended = connection.execute(
                 "UPDATE sessions SET state = 'ended', why_ended = ?, ended_at = ?, statements = ?, denied = ?"
                 " WHERE id = ? AND state = 'open'",
                 (end, ended_at, statements, denied, session),
             )
+            if sealed is not None and ended.rowcount == 1:
+                events.note(connection, sealed)
             _end_unmaskings(connection, session, ended_at)
             connection.tell(ENDED, session)
             return _find(connection, session)
@@ -118,18 +132,38 @@ class Sessions:
 
         return await self._store.run(work)
 
-    async def unsealed(self, home: str) -> tuple[SessionId, ...]:
-        """Unfinished ones whose recordings lie where this broker stands, and are to be sealed."""
+    async def unsealed(self, home: str) -> tuple[tuple[SessionId, str], ...]:
+        """Unfinished ones whose recordings lie where this broker stands, and are to be sealed; with their targets."""
         query = (
-            "SELECT id FROM sessions WHERE unsealed = 1"
+            "SELECT id, target FROM sessions WHERE unsealed = 1"
             " AND (broker = '' OR broker IN (SELECT id FROM brokers WHERE home = ?)) ORDER BY opened_at"
         )
         rows = await self._store.run(lambda connection: connection.execute(query, (home,)).fetchall())
-        return tuple(SessionId(session) for (session,) in rows)
+        return tuple((SessionId(session), target) for session, target in rows)
 
-    async def sealed(self, session: SessionId) -> None:
-        query = "UPDATE sessions SET unsealed = 0 WHERE id = ?"
-        await self._store.run(lambda connection: connection.execute(query, (session,)).close())
+    async def unproved(self, home: str) -> tuple[tuple[SessionId, str], ...]:
+        """Those that are over, of recordings here, whose seal is in no event yet; with their targets, the oldest first.
+
+        Of a time before there were events, or of a broker that was cut off between the one and the other.
+        """
+        query = (
+            "SELECT id, target FROM sessions WHERE state <> 'open' AND unsealed = 0"
+            " AND (broker = '' OR broker IN (SELECT id FROM brokers WHERE home = ?))"
+            " AND NOT EXISTS (SELECT 1 FROM events WHERE events.session = sessions.id AND events.session <> ''"
+            " AND events.type IN ('session.sealed', 'recording.broken')) ORDER BY opened_at"
+        )
+        rows = await self._store.run(lambda connection: connection.execute(query, (home,)).fetchall())
+        return tuple((SessionId(session), target) for session, target in rows)
+
+    async def sealed(self, event: Event) -> None:
+        """The recording of an unfinished session is sealed, or broken: told once, however often it is found so."""
+
+        def work(connection: Connection) -> None:
+            connection.execute("UPDATE sessions SET unsealed = 0 WHERE id = ?", (event.session,))
+            if not events.is_noted(connection, event.type, event.session):
+                events.note(connection, event)
+
+        await self._store.run(work)
 
     async def whereabouts(self, session: SessionId) -> Broker | None:
         """The broker that has it, or had it; None for sessions of a time when there was one. Raises `Unknown`."""
@@ -217,6 +251,7 @@ def _insert(connection: Connection, opened: Opened, broker: str, wordless: int) 
             wordless,
         ),
     )
+    events.note(connection, session_events.opened(opened))
 
 
 def _owner(connection: Connection, opened: Opened) -> int:

@@ -39,3 +39,8 @@ def new_request_id() -> RequestId:
 def new_event_id() -> str:
     """`e_` and 26 characters, 130 bits of chance: the hash of a leaf that holds it tells nothing of the leaf."""
     return _fresh("e_", 26)
+
+
+def new_hold_id() -> str:
+    """`h_` and 10 characters: typed by people, guarded by policy rather than by being secret."""
+    return _fresh("h_", 10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from hoopx_broker.terms.approvals import Conditions
+from hoopx_broker.terms.entries import Detail
 from hoopx_broker.terms.facts import NOTHING, Fault, Touched
 from hoopx_broker.terms.targets import ColumnName
 
@@ -15,13 +16,15 @@ from hoopx_broker.terms.targets import ColumnName
 class Allow(Struct, frozen=True, tag="allow"):
     """Permitted by `rules`; `masks` are the classified columns whose values stay hidden, with their class.
 
-    `obligations` is what those rules bind the session's credential to, by the names of their annotations.
+    `obligations` is what those rules bind the session's credential to, by the names of their annotations, and
+    `record` how much of rows its recording keeps.
     """
 
     rules: tuple[str, ...] = ()
     masks: dict[ColumnName, str] = field(default_factory=dict)
     shadow: str = ""
     obligations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    record: Detail = "full"
 
 
 class Deny(Struct, frozen=True, tag="deny"):

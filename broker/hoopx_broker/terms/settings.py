@@ -206,7 +206,8 @@ class EvidenceConfig(Struct, frozen=True):
 class BrokerConfig(Struct, frozen=True):
     """All paths absolute; secrets resolved; every reference holds. Each of `accounts` has the names of one person.
 
-    `recordings` is the directory in which they are written: for good, or until a store has them.
+    `recordings` is the directory in which they are written: for good, or until a store has them. `sha256` is of the
+    file itself, and `written` has what it says by dotted names of keys, any of which may be a secret.
     """
 
     host: str
@@ -223,6 +224,8 @@ class BrokerConfig(Struct, frozen=True):
     source: Path = field(default_factory=Path)
     notify: tuple[Notify, ...] = ()
     evidence: EvidenceConfig = EvidenceConfig()
+    sha256: str = ""
+    written: dict[str, Secret] = field(default_factory=dict)
 
     @property
     def keys(self) -> Path:

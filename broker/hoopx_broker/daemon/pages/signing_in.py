@@ -135,7 +135,7 @@ class SigningIn(Struct, frozen=True):
     async def log_out(self, request: Request) -> Response:
         form, visit = await self.own_form(request), await self.visit(request)
         if visit is not None and is_form_of(visit, form.get("form", "")):
-            await self.visits.end(request.cookies[VISIT])
+            await self.visits.log_out(request.cookies[VISIT], visit)
         elif visit is not None:
             raise Trouble("This page is of an earlier login. Log out on a fresh one.", 409)
         response = self.paper.page("Logged out", _LOGGED_OUT, wide=False)

@@ -9,8 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hoopx_broker.identity.embedded.refusals import OAuthError
+from hoopx_broker.storage import events
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.audit import Event
 
 IDLE_LIFE = 86_400.0  # seconds; who comes every day does not log in every day
 LOGIN_LIFE = 7 * 86_400.0  # seconds; and everybody logs in once a week
@@ -43,9 +45,16 @@ class Logins:
         self._clock = clock
         self._on_end = on_end
 
-    async def begin(self, login: Login, refresh: str) -> None:
+    async def begin(self, login: Login, refresh: str | None, event: Event) -> None:
+        """Somebody signed in, as `event` tells; with a refresh token, or without."""
         now = self._clock()
-        await self._store.run(lambda connection: _keep(connection, _hash(refresh), login, now))
+
+        def work(connection: Connection) -> None:
+            if refresh is not None:
+                _keep(connection, _hash(refresh), login, now)
+            events.note(connection, event)
+
+        await self._store.run(work)
 
     async def check(self, refresh: str, key: str | None) -> Login:
         """Its login. Raises `OAuthError` for a token that is not known, or bound to another key; spends nothing."""

@@ -13,8 +13,11 @@ from hoopx_broker.identity.embedded.people import Person
 from hoopx_broker.identity.embedded.refusals import OAuthError
 from hoopx_broker.identity.embedded.signing import SigningKeys
 from hoopx_broker.identity.embedded.upstream.guests import Guests, marked
+from hoopx_broker.identity.identity import Identity
 from hoopx_broker.identity.identity import Login as SignedIn
+from hoopx_broker.identity.login_events import accepted
 from hoopx_broker.storage.store import Store
+from hoopx_broker.terms.audit import Event
 from hoopx_broker.terms.people import Principal
 
 ACCESS_LIFE = 900  # seconds; a token cannot be called back, so what was taken from somebody ends soon
@@ -71,10 +74,17 @@ class Tokens:
         if person.through is not None:
             login = replace(login, user=marked(person.name), ends_at=self._guests.ends_at(person))
         refresh = self.word() if "offline_access" in scope.split() else None
+        await self.logins.begin(login, refresh, self._signed_in(person, login))
         if refresh is not None:
-            await self.logins.begin(login, refresh)
             self._guests.keep(login.family, person, login.ends_at)
         return await self._of_person(person, login, refresh, key, nonce)
+
+    def _signed_in(self, person: Person, login: Login) -> Event:
+        """By the same name as the login has when a token of it is used."""
+        who = Principal(person.name, "human", issuer=self._url, subject=person.name)
+        began = SignedIn(self._url, person.name, int(login.signed_in_at), login.family)
+        identity = Identity(who, began, self._clock(), login.ends_at, client=login.client)
+        return accepted(identity, self._clock(), "sign-in")
 
     async def again(
         self, refresh: str, client: str, find: Callable[[Login], Awaitable[Person | None]], key: str | None = None

@@ -16,8 +16,10 @@ from msgspec import Struct
 
 from hoopx_broker.api import compact
 from hoopx_broker.identity.identity import Identity
+from hoopx_broker.identity.login_events import accepted, login_name
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.identity.visiting.trips import Draft
+from hoopx_broker.storage import events
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.store import Store
 
@@ -56,6 +58,7 @@ class Visits:
         visit = Visit(identity, min(identity.expires_at, now + LIFE), _form(cookie), draft)
         person = f"{identity.login.issuer} {identity.login.subject or identity.who.user}"
         row = (_hash(cookie), person, _text(identity), draft.at, draft.comment, now, visit.expires_at)
+        event = accepted(identity, now, "page")
 
         def work(connection: Connection) -> None:
             connection.execute("DELETE FROM page_visits WHERE expires_at <= ? OR cookie = ?", (now, _hash(before)))
@@ -65,6 +68,7 @@ class Visits:
             connection.execute(f"DELETE FROM page_visits WHERE person = ? AND cookie NOT IN ({marks})", (person, *keep))
             columns = "cookie, person, identity, back_to, comment, began_at, expires_at"
             connection.execute(f"INSERT INTO page_visits ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            events.note(connection, event)
 
         await self._store.run(work)
         return cookie, visit
@@ -94,6 +98,19 @@ class Visits:
 
     async def end(self, cookie: str) -> None:
         await self._do("DELETE FROM page_visits WHERE cookie = ?", cookie)
+
+    async def log_out(self, cookie: str, visit: Visit) -> None:
+        """As whoever is at it wishes."""
+        name, login = _hash(cookie), login_name(visit.identity)
+        event = events.happened(
+            self._clock(), "login.ended", **events.by(visit.identity.who), how="page", login=login, why="logged out"
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute("DELETE FROM page_visits WHERE cookie = ?", (name,)).rowcount == 1:
+                events.note(connection, event)
+
+        await self._store.run(work)
 
     async def _do(self, sql: str, cookie: str) -> None:
         name = _hash(cookie)

@@ -18,6 +18,8 @@ CREATE TABLE events (
 CREATE INDEX events_waiting ON events (number) WHERE leaf IS NULL;
 CREATE INDEX events_by_session ON events (session, type) WHERE session <> '';
 CREATE INDEX events_by_time ON events (at);
+CREATE INDEX events_by_type ON events (type, number);
+CREATE INDEX events_of_logins ON events ("user", at) WHERE type = 'login.accepted';
 
 CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
 WHEN OLD.leaf IS NOT NULL OR NEW.leaf IS NULL OR NEW.number <> OLD.number OR NEW.id <> OLD.id OR NEW.event <> OLD.event

@@ -1,0 +1,35 @@
+"""`hoopx sessions verify` on a machine with nothing but the file and the key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.bundle_scene import ORIGIN, WITNESS, exported
+from tests.unit.recording_scene import KEY
+
+
+def hoopx(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hoopx_cli", "sessions", "verify", "-o", "json", *arguments]
+    environment = {"HOME": str(home), "HOOPX_BROKER": "https://127.0.0.1:1"}
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_stranger_proves_an_exported_file_with_the_key_and_the_witness_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    file = home / "evidence.hoopx"
+    file.write_bytes(exported(tmp_path / "broker"))
+    found = hoopx(home, str(file), "--key", KEY.verifier, "--witness", str(WITNESS))
+    assert found.returncode == 0, found.stderr
+    log = json.loads(found.stdout)["log"]
+    assert (log["origin"], log["index"], log["size"], log["signed_by"]) == (ORIGIN, 2, 5, KEY.verifier)
+    assert log["cosigned"] == [{"witness": WITNESS.name, "at": 1_700_000_003}]
+    content = bytearray(file.read_bytes())
+    content[40] ^= 1
+    file.write_bytes(content)
+    broken = hoopx(home, str(file), "--key", KEY.verifier)
+    assert broken.returncode == 2
+    assert "the proof part: its hash does not come out" in broken.stderr
