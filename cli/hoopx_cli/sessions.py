@@ -6,29 +6,26 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from msgspec.structs import asdict
 
-from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
+from hoopx_broker.api.messages import SessionView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import asked_time, seconds_of
-from hoopx_cli.following import Growing, Window
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
-if TYPE_CHECKING:  # what proves and what tells is loaded by the command that does it
+if TYPE_CHECKING:  # what proves is loaded by the command that proves
     from hoopx_broker.recording.bundle import Logged
-    from hoopx_broker.recording.replay import Moment, Narrator
-
-T = TypeVar("T")
+    from hoopx_broker.recording.locks import AgeIdentity
 
 app = group("Example: hoopx sessions ls")
 sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
@@ -38,8 +35,13 @@ SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id, as
 IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
 
 
+IdentityFile = Annotated[
+    str, typer.Option("--identity", metavar="FILE", help="An age identity file, for a recording that is encrypted.")
+]
+
+
 _UNSEARCHED = {
-    "encrypted": "{0} cannot be searched by --text: their recordings are encrypted, and no words of them are kept",
+    "encrypted": "{0} cannot be searched: their recordings are encrypted, and no words of them are kept",
     "elsewhere": "{0} would have to be read to know, and their recordings are with another broker: ask that one",
     "unreadable": "{0} would have to be read to know, and their recordings cannot be read",
     "slow": "{0} would have to be read to know, and are too long for that: look into them by `hoopx sessions show`",
@@ -110,33 +112,24 @@ def ls(
 
 
 @sessions.command(cls=BrokerCommand)
-def show(context: typer.Context, id_: SessionId) -> None:
-    """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q
+def show(
+    context: typer.Context,
+    session: IdOrFile,
+    statements: Annotated[bool, typer.Option("--statements", help="Each statement, with what became of it.")] = False,
+    identity: IdentityFile = "",
+) -> None:
+    """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q --statements
 
-    Show one session: who, where, why, how long, and how it ended.
+    Show one session: who, for whom and why, who agreed, what was done, how it ended, where its recording is. With
+    --statements each statement instead, with its ruling, rule, rows and time.
     """
     kit = kit_of(context)
-    found = kit.api.session(id_)
-    if kit.out.form is Form.JSON:
-        kit.out.json(found)
-        return
-    kit.out.fields(
-        [
-            ("session", found.id),
-            ("user", spoken(found.user, found.on_behalf_of)),
-            ("target", found.target),
-            ("state", found.state),
-            ("opened", moment(found.opened_at)),
-            ("ended", moment(found.ended_at)),
-            ("end", found.end),
-            ("reason", found.reason),
-            ("ticket", found.ticket),
-            ("statements", str(found.statements)),
-            ("denied", str(found.denied)),
-            ("unmasked", "\n".join(map(_seen_raw, found.unmasked))),
-            ("recording", _whereabouts(found.recording)),
-        ]
-    )
+    # Reading recordings takes cryptography.
+    from hoopx_cli.session_show import Asked, show, show_statements
+
+    view = None if _is_path(session) else kit.api.session(session)
+    asked = Asked(view, _opened(kit, session, "show"), age_identity(identity))
+    (show_statements if statements else show)(kit, asked)
 
 
 @sessions.command(cls=BrokerCommand)
@@ -177,6 +170,7 @@ def tail(
     recording: IdOrFile,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the session lasts.")] = False,
     last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=0, help="Begin with the last N entries.")] = 20,
+    identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions tail s_4k2m8q0xyz4k2m8q -f
 
@@ -184,37 +178,12 @@ def tail(
     alone.
     """
     kit = kit_of(context)
-    from hoopx_broker.recording.replay import Narrator, jsonl, moments
-
     if follow and _is_path(recording):
         raise BadInput("a file does not grow", "follow a session by its id")
-    if kit.out.form is Form.JSON:
-        _tail(kit, recording, lambda file: jsonl(moments(file)), Window[str](last, kit.out.data), on=follow)
-        return
-    narrator = Narrator()
-    window: Window[Moment] = Window(
-        last, lambda told: _each_line(kit, narrator.tell(*told)), lambda told: _pass(narrator, told)
-    )
-    _tail(kit, recording, moments, window, on=follow)
+    from hoopx_cli.session_tail import growing, tail
 
-
-def _tail(kit: Kit, recording: str, told_in: Callable[[BinaryIO], Iterator[T]], window: Window[T], *, on: bool) -> None:
-    """With `on`, until the session is over."""
-    with ExitStack() as stack:
-        if on:
-            pieces = stack.enter_context(closing(kit.api.tail(recording)))
-            file = Growing(pieces, window.open).as_file()
-        else:
-            file = stack.enter_context(_opened(kit, recording))
-        for told in told_in(file):
-            window.take(told)
-        window.open()
-
-
-def _pass(narrator: Narrator, told: Moment) -> None:
-    """What is not shown, but has a say in how rows are shown that come later."""
-    if type(told[1]).__name__ in ("Columns", "StreamClosed"):
-        list(narrator.tell(*told))
+    who = age_identity(identity)
+    tail(kit, (lambda hear: growing(kit, recording, hear)) if follow else (lambda _: _bare(kit, recording)), who, last)
 
 
 @sessions.command(cls=BrokerCommand)
@@ -346,11 +315,6 @@ def _row(session: SessionView) -> tuple[str, ...]:
     )
 
 
-def _seen_raw(unmasked: Unmasked) -> str:
-    ended = f" to {moment(unmasked.ended_at)}" if unmasked.ended_at else ", still"
-    return f"{', '.join(unmasked.classes)} from {moment(unmasked.began_at)}{ended}, request {unmasked.request}"
-
-
 def _each_line(kit: Kit, lines: Iterator[str]) -> None:
     """The recording room made these lines inert."""
     for line in lines:
@@ -363,8 +327,15 @@ def _key_of_broker(kit: Kit) -> str:
     return public
 
 
+def age_identity(named: str) -> AgeIdentity | None:
+    """Who reads what is encrypted; None where nobody was named."""
+    from hoopx_broker.recording.locks import AgeIdentity
+
+    return AgeIdentity.load(Path(named)) if named else None
+
+
 @contextmanager
-def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
+def _opened(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
     """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
     path = Path(named)
     if _is_path(named):
@@ -377,9 +348,19 @@ def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
             yield file
         return
     with tempfile.TemporaryFile() as kept:
-        kit.api.recording(named, kept.write)
+        kit.api.recording(named, kept.write, how)
         kept.seek(0)
         yield kept
+
+
+@contextmanager
+def _bare(kit: Kit, named: str) -> Iterator[BinaryIO]:
+    """Behind the proof part."""
+    from hoopx_broker.recording.bundle import read_part
+
+    with _opened(kit, named, "tail") as file:
+        read_part(file)
+        yield file
 
 
 def _is_path(named: str) -> bool:
@@ -399,15 +380,3 @@ def _sink(kit: Kit, to: str) -> Iterator[Callable[[bytes], object]]:
         raise BadInput(f"`{to}` cannot be made: {(error.strerror or '').lower()}", "give --to a new file") from None
     with os.fdopen(handle, "wb") as file:
         yield file.write
-
-
-def _whereabouts(recording: RecordingView | None) -> str:
-    if recording is None:
-        return ""
-    if recording.state == "deleted":
-        when = moment(recording.deleted_at)
-        return f"deleted {when} by {recording.deleted_by}: the time of the class `{recording.retention}` was over"
-    until = f"until {moment(recording.kept_until)}" if recording.kept_until else "for good"
-    held = ", and held beyond that" if recording.held else ""
-    where = f"{recording.state}, {recording.store}; kept {until} (`{recording.retention}`){held}"
-    return f"{where}\n{recording.error}" if recording.error else where
