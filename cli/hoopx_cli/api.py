@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +34,7 @@ from hoopx_broker.api.messages import (
     Revoke,
     RevokedView,
     RevokeLeases,
+    SessionsFound,
     SessionView,
     TargetView,
     Vote,
@@ -56,6 +57,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 # A long poll ends by itself after this, before proxies on the way lose patience.
 LONGEST_POLL_SECONDS = 25
 _CHUNK = 256 * 1024
+_PAGE = 500  # sessions that the broker gives at once
 # Where the issuer inside the broker is.
 ISSUER = "/oidc"
 
@@ -78,10 +80,6 @@ class _LeasesRevoked(Struct, frozen=True):
 
 class _Holds(Struct, frozen=True):
     holds: list[HoldView]
-
-
-class _Sessions(Struct, frozen=True):
-    sessions: list[SessionView]
 
 
 class Api:
@@ -155,9 +153,23 @@ class Api:
         """`verdict` is approve, deny or cancel."""
         return self._ask("POST", f"/v1/requests/{quote(id_, safe='')}/{verdict}", RequestView, Vote(comment))
 
-    def sessions(self, user: str = "", target: str = "", state: str = "", limit: int = 0) -> list[SessionView]:
-        query = _query(user=user, target=target, state=state, limit=str(limit) if limit else "")
-        return self._ask("GET", "/v1/sessions" + query, _Sessions).sessions
+    def sessions(self, limit: int, **wanted: str) -> SessionsFound:
+        """At most `limit`, asked for page by page. `wanted` are the filters of `GET /v1/sessions`, empty ones left out.
+
+        What could not be searched is counted over all pages.
+        """
+        found: list[SessionView] = []
+        unsearched: dict[str, int] = {}
+        after = ""
+        while True:
+            query = _query(**wanted, limit=str(min(limit - len(found), _PAGE)), after=after)
+            page = self._ask("GET", "/v1/sessions" + query, SessionsFound)
+            found += page.sessions
+            for why, number in page.unsearched.items():
+                unsearched[why] = unsearched.get(why, 0) + number
+            after = page.next
+            if not after or len(found) >= limit:
+                return SessionsFound(tuple(found), after, unsearched)
 
     def session(self, id_: str) -> SessionView:
         return self._ask("GET", f"/v1/sessions/{quote(id_, safe='')}", SessionView)
@@ -165,14 +177,26 @@ class Api:
     def kill(self, id_: str) -> None:
         self._ask("POST", f"/v1/sessions/{quote(id_, safe='')}/kill", object)
 
-    def recording(self, id_: str, sink: Callable[[bytes], object]) -> None:
-        """Pass the recording file on, piece by piece: it may be larger than memory."""
-        path = f"/v1/sessions/{quote(id_, safe='')}/recording"
+    def recording(self, id_: str, sink: Callable[[bytes], object], how: str = "") -> None:
+        """Pass the recording file on, piece by piece: it may be larger than memory. `how` is what it is read for."""
+        path = f"/v1/sessions/{quote(id_, safe='')}/recording" + _query(how=how)
         with self._answer("GET", path, b"", signed=True) as answer:
             while chunk := self._read(answer, _CHUNK):
                 sink(chunk)
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
+
+    def tail(self, id_: str) -> Generator[bytes, None, None]:
+        """The recording as it grows, until its session is over. An empty piece: so far this is all."""
+        with self._answer("GET", f"/v1/sessions/{quote(id_, safe='')}/tail", b"", signed=True) as answer:
+            while head := self._read(answer, 4):
+                size = int.from_bytes(head, "big")
+                if len(head) < 4 or size > _CHUNK:
+                    raise Unreachable("the recording broke off on its way", "try again")
+                piece = self._read(answer, size) if size else b""
+                if len(piece) < size:
+                    raise Unreachable("the recording broke off on its way", "try again")
+                yield piece
 
     def events(self, **wanted: str) -> EventsListed:
         """`wanted`: user, target, type, session, since, until and limit; after, known and wait to follow."""

@@ -1,4 +1,4 @@
-"""`hoopx sessions ls/show/replay/verify/export/kill`."""
+"""`hoopx sessions ls/show/tail/replay/verify/export/kill`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 from msgspec.structs import asdict
 
-from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
+from hoopx_broker.api.messages import SessionView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.durations import seconds_of
+from hoopx_cli.durations import asked_time, seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
@@ -40,6 +40,14 @@ IdentityFile = Annotated[
 ]
 
 
+_UNSEARCHED = {
+    "encrypted": "{0} cannot be searched: their recordings are encrypted, and no words of them are kept",
+    "elsewhere": "{0} would have to be read to know, and their recordings are with another broker: ask that one",
+    "unreadable": "{0} would have to be read to know, and their recordings cannot be read",
+    "slow": "{0} would have to be read to know, and are too long for that: look into them by `hoopx sessions show`",
+}
+
+
 class ExportForm(Enum):
     """What `export` writes."""
 
@@ -50,17 +58,48 @@ class ExportForm(Enum):
 @sessions.command(cls=BrokerCommand)
 def ls(
     context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="USER", help="Only this user's, and those of their agents.")] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those with this target.")] = "",
-    state: Annotated[str, typer.Option(metavar="STATE", help="Only those that are open, ended or unfinished.")] = "",
+    user: Annotated[str, typer.Option(metavar="USER", help="Of this user, and of their agents.")] = "",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="With this target.")] = "",
+    state: Annotated[str, typer.Option(metavar="STATE", help="That are open, ended or unfinished.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="Opened since: 2h or 7d ago, or 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Opened until then.")] = "",
+    table: Annotated[str, typer.Option(metavar="TABLE", help="That touched it: customers, public.customers.")] = "",
+    effect: Annotated[str, typer.Option(metavar="EFFECT", help="With such a statement: read, update, ddl, …")] = "",
+    rule: Annotated[str, typer.Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
+    denied: Annotated[bool, typer.Option("--denied", help="In which something was denied.")] = False,
+    ticket: Annotated[str, typer.Option(metavar="TICKET", help="For this ticket.")] = "",
+    text: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its statements.")] = "",
+    reason: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its reason.")] = "",
+    approved_by: Annotated[str, typer.Option(metavar="USER", help="To which this person agreed.")] = "",
+    request: Annotated[str, typer.Option(metavar="ID", help="In which this request played a part.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
 ) -> None:
-    """Example: hoopx sessions ls --target prod-db --state open
+    """Example: hoopx sessions ls --target prod-db --table customers --since 7d
 
-    List sessions that you may see, the newest first.
+    List sessions that you may see, the newest first. Of several filters all must hold.
     """
     kit = kit_of(context)
-    found = kit.api.sessions(user, target, state, limit)
+    now = time.time()
+    answer = kit.api.sessions(
+        limit,
+        user=user,
+        target=target,
+        state=state,
+        since=asked_time(since, "--since", now),
+        until=asked_time(until, "--until", now),
+        table=table,
+        effect=effect,
+        rule=rule,
+        denied="true" if denied else "",
+        ticket=ticket,
+        text=text,
+        reason=reason,
+        approved_by=approved_by,
+        request=request,
+    )
+    found = answer.sessions
+    for why, number in sorted(answer.unsearched.items()):
+        kit.out.insist(_UNSEARCHED.get(why, f"{{0}} could not be searched: {why}").format(_counted(number)))
     names.keep(kit.settings.home, "sessions", (one.id for one in found))
     if kit.out.form is Form.JSON:
         kit.out.json(found)
@@ -73,33 +112,24 @@ def ls(
 
 
 @sessions.command(cls=BrokerCommand)
-def show(context: typer.Context, id_: SessionId) -> None:
-    """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q
+def show(
+    context: typer.Context,
+    session: IdOrFile,
+    statements: Annotated[bool, typer.Option("--statements", help="Each statement, with what became of it.")] = False,
+    identity: IdentityFile = "",
+) -> None:
+    """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q --statements
 
-    Show one session: who, where, why, how long, and how it ended.
+    Show one session: who, for whom and why, who agreed, what was done, how it ended, where its recording is. With
+    --statements each statement instead, with its ruling, rule, rows and time.
     """
     kit = kit_of(context)
-    found = kit.api.session(id_)
-    if kit.out.form is Form.JSON:
-        kit.out.json(found)
-        return
-    kit.out.fields(
-        [
-            ("session", found.id),
-            ("user", spoken(found.user, found.on_behalf_of)),
-            ("target", found.target),
-            ("state", found.state),
-            ("opened", moment(found.opened_at)),
-            ("ended", moment(found.ended_at)),
-            ("end", found.end),
-            ("reason", found.reason),
-            ("ticket", found.ticket),
-            ("statements", str(found.statements)),
-            ("denied", str(found.denied)),
-            ("unmasked", "\n".join(map(_seen_raw, found.unmasked))),
-            ("recording", _whereabouts(found.recording)),
-        ]
-    )
+    # Reading recordings takes cryptography.
+    from hoopx_cli.session_show import Asked, show, show_statements
+
+    view = None if _is_path(session) else kit.api.session(session)
+    asked = Asked(view, _opened(kit, session, "show"), age_identity(identity))
+    (show_statements if statements else show)(kit, asked)
 
 
 @sessions.command(cls=BrokerCommand)
@@ -133,6 +163,28 @@ def replay(
                 time.sleep(min(max(seconds - before, 0) / speed, longest))
             before = seconds
             _each_line(kit, narrator.tell(seconds, entry))
+
+
+@sessions.command(cls=BrokerCommand)
+def tail(
+    context: typer.Context,
+    recording: IdOrFile,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the session lasts.")] = False,
+    last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=0, help="Begin with the last N entries.")] = 20,
+    identity: IdentityFile = "",
+) -> None:
+    """Example: hoopx sessions tail s_4k2m8q0xyz4k2m8q -f
+
+    Show the last entries of a recording, and with -f all that come, until the session is over. Ctrl-C ends the watching
+    alone.
+    """
+    kit = kit_of(context)
+    if follow and _is_path(recording):
+        raise BadInput("a file does not grow", "follow a session by its id")
+    from hoopx_cli.session_tail import growing, tail
+
+    who = age_identity(identity)
+    tail(kit, (lambda hear: growing(kit, recording, hear)) if follow else (lambda _: _bare(kit, recording)), who, last)
 
 
 @sessions.command(cls=BrokerCommand)
@@ -226,6 +278,10 @@ def kill(context: typer.Context, id_: SessionId) -> None:
     kit.out.say(f"session {id_} is being ended")
 
 
+def _counted(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"
+
+
 def _in_log(logged: Logged | None) -> Iterator[tuple[str, str]]:
     """What is proved beyond the seal, or that nothing is."""
     if logged is None:
@@ -262,11 +318,6 @@ def _row(session: SessionView) -> tuple[str, ...]:
     )
 
 
-def _seen_raw(unmasked: Unmasked) -> str:
-    ended = f" to {moment(unmasked.ended_at)}" if unmasked.ended_at else ", still"
-    return f"{', '.join(unmasked.classes)} from {moment(unmasked.began_at)}{ended}, request {unmasked.request}"
-
-
 def _each_line(kit: Kit, lines: Iterator[str]) -> None:
     """The recording room made these lines inert."""
     for line in lines:
@@ -287,7 +338,7 @@ def age_identity(named: str) -> AgeIdentity | None:
 
 
 @contextmanager
-def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
+def _opened(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
     """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
     path = Path(named)
     if _is_path(named):
@@ -300,9 +351,19 @@ def _opened(kit: Kit, named: str) -> Iterator[BinaryIO]:
             yield file
         return
     with tempfile.TemporaryFile() as kept:
-        kit.api.recording(named, kept.write)
+        kit.api.recording(named, kept.write, how)
         kept.seek(0)
         yield kept
+
+
+@contextmanager
+def _bare(kit: Kit, named: str) -> Iterator[BinaryIO]:
+    """Behind the proof part."""
+    from hoopx_broker.recording.bundle import read_part
+
+    with _opened(kit, named, "tail") as file:
+        read_part(file)
+        yield file
 
 
 def _is_path(named: str) -> bool:
@@ -322,15 +383,3 @@ def _sink(kit: Kit, to: str) -> Iterator[Callable[[bytes], object]]:
         raise BadInput(f"`{to}` cannot be made: {(error.strerror or '').lower()}", "give --to a new file") from None
     with os.fdopen(handle, "wb") as file:
         yield file.write
-
-
-def _whereabouts(recording: RecordingView | None) -> str:
-    if recording is None:
-        return ""
-    if recording.state == "deleted":
-        when = moment(recording.deleted_at)
-        return f"deleted {when} by {recording.deleted_by}: the time of the class `{recording.retention}` was over"
-    until = f"until {moment(recording.kept_until)}" if recording.kept_until else "for good"
-    held = ", and held beyond that" if recording.held else ""
-    where = f"{recording.state}, {recording.store}; kept {until} (`{recording.retention}`){held}"
-    return f"{where}\n{recording.error}" if recording.error else where

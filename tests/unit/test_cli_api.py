@@ -125,7 +125,7 @@ def test_an_order_is_sent_as_json(double: HttpDouble, tmp_path: Path) -> None:
 
 def test_lists_are_asked_with_their_filters_only(double: HttpDouble, tmp_path: Path) -> None:
     double.says({"sessions": [SessionView("s_1", "ann", "prod-db", "open", 1)]})
-    assert asking(double, tmp_path).sessions(target="a&b=c", limit=5)[0].id == "s_1"
+    assert asking(double, tmp_path).sessions(5, target="a&b=c").sessions[0].id == "s_1"
     assert double.heard[0][1] == "/v1/sessions?target=a%26b%3Dc&limit=5"
 
 

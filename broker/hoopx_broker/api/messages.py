@@ -381,6 +381,18 @@ class Unmasked(Struct, frozen=True):
     ended_at: float = 0
 
 
+class SessionsFound(Struct, frozen=True):
+    """A page of sessions, the newest first. `next` asks for what comes after it; empty where nothing does.
+
+    `unsearched` counts sessions that may be meant too and could not be looked into, by why: `encrypted`, `elsewhere`
+    (their recordings are at another broker), `unreadable`, `slow`. The first page counts those that are encrypted.
+    """
+
+    sessions: tuple[SessionView, ...]
+    next: str = ""
+    unsearched: dict[str, int] = {}
+
+
 class RecordingView(Struct, frozen=True):
     """Where the recording of a session is that is over, and how long it stays.
 

@@ -60,8 +60,19 @@ async def room_of(settings: BrokerConfig, store: EvidenceStore) -> Room:
     return room
 
 
+def recordings_of(settings: BrokerConfig, state: Store, store: EvidenceStore, home: str) -> Recordings:
+    retention = Retention(settings.evidence.retention, settings.targets)
+    return Recordings(state, store, settings.recordings, home, retention)
+
+
 def keeping_of(
-    settings: BrokerConfig, services: Services, state: Store, store: EvidenceStore, presence: Presence, home: str
+    settings: BrokerConfig,
+    services: Services,
+    state: Store,
+    store: EvidenceStore,
+    presence: Presence,
+    home: str,
+    recordings: Recordings,
 ) -> Keeping:
     """The queue is still to be run."""
     directory = settings.recordings
@@ -78,5 +89,4 @@ def keeping_of(
         random=random.random,
     )
     collector = Collector(state, store, directory, retention, home=home, clock=services.clock, steady=services.steady)
-    recordings = Recordings(state, store, directory, home, retention)
     return Keeping(services, recordings, spool, Holds(state, services.clock), collector)

@@ -25,7 +25,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
-from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, room_of
+from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
@@ -37,11 +37,14 @@ from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
+from hoopx_broker.daemon.searching import Search
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.chronicle import Chronicle
+from hoopx_broker.evidence.index import Index
 from hoopx_broker.evidence.log import Log
+from hoopx_broker.evidence.readings import Readings
 from hoopx_broker.evidence.sequencer import Who
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
@@ -69,7 +72,9 @@ from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.records import key_id
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage import brokers
+from hoopx_broker.storage.finding import Finding
 from hoopx_broker.storage.hold import Hold, take_over
+from hoopx_broker.storage.marks import Marks
 from hoopx_broker.storage.sessions import Sessions as StoredSessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput, HoopxError
@@ -166,7 +171,9 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours, story, keeping, chronicle = await _services(settings, sessions, place, stack, hold)
+    services, store, neighbours, story, keeping, chronicle, readings = await _services(
+        settings, sessions, place, stack, hold
+    )
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
@@ -184,6 +191,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     services.crew.start(courier.run(), "notices")
     if notifiers:
         services.crew.start(notify.keep_time(services.desk), "requests")
+    search = Search(services, Finding(store), services.index, readings)
     api = web.Api(
         web.House(
             services,
@@ -200,6 +208,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             neighbours,
             keeping,
             chronicle,
+            search,
         )
     )
     tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
@@ -224,7 +233,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours, Story, Keeping, Log]:
+) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
     evidence = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(place.public_url))
@@ -255,6 +264,10 @@ async def _services(
         partings={"postgres": PostgresParting()},
         broker=lambda: presence.id,
     )
+    recordings = recordings_of(settings, store, evidence_store, home.id)
+    readings = Readings(recordings.open)
+    stack.callback(readings.close)
+    index = Index(Marks(store), readings, home.id, _task_failed, keeps_words=not settings.evidence.encrypt_to)
     services = Services(
         targets=settings.targets,
         judge=lambda: judge,
@@ -268,9 +281,10 @@ async def _services(
             accounts=settings.accounts,
         ),
         reader=reader,
-        stored=StoredSessions(store, lambda: presence.id),
+        stored=StoredSessions(store, lambda: presence.id, keeps_words=not settings.evidence.encrypt_to),
         recordings=settings.recordings,
         evidence=evidence,
+        index=index,
         chronicle=Chronicle(store, crew, time.time),
         standing=await Standing.load(store, time.time),
         crew=crew,
@@ -282,12 +296,13 @@ async def _services(
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
-    keeping = keeping_of(settings, services, store, evidence_store, presence, home.id)
+    keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
     crew.start(keeper.run(), "leases")
+    crew.start(index.run(), "index")
     crew.start(keeping.spool.run(), "recordings")
     chronicle = Log(store, evidence_store, Who(evidence, lambda: presence.id, host_of(place.public_url), time.time))
     crew.start(chronicle.run(), "log")
-    return services, store, neighbours, story, keeping, chronicle
+    return services, store, neighbours, story, keeping, chronicle, readings
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:

@@ -35,11 +35,13 @@ from hoopx_broker.api.messages import (
     Revoke,
     RevokedView,
     RevokeLeases,
+    SessionsFound,
     SessionView,
     TargetView,
     Vote,
     WhoAmI,
 )
+from hoopx_broker.daemon import tailing
 from hoopx_broker.daemon.events import EventsListed, events_seen
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.leases import MAX_LISTED as MAX_LISTED_LEASES
@@ -49,11 +51,13 @@ from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.daemon.publishing import Publishing
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
+from hoopx_broker.daemon.searching import Search
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.log import Log
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
+from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session import session_events
 from hoopx_broker.session.live import Sessions
@@ -69,8 +73,6 @@ from hoopx_broker.terms.targets import Target
 
 # The largest call carries a reason and a comment.
 MAX_BODY = 64 * 1024
-MAX_LISTED = 500
-MAX_LOOKED_THROUGH = 1_000
 
 _json = msgspec.json.Encoder().encode
 _Shape = TypeVar("_Shape")
@@ -94,6 +96,7 @@ class House(Struct, frozen=True):
     neighbours: Neighbours
     keeping: Keeping
     log: Log
+    search: Search
 
 
 class Api:
@@ -135,6 +138,7 @@ class Api:
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
+            self._route("/v1/sessions/{id}/tail", Api._tail),
             self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
             self._route("/v1/audit/holds", Api._holds),
             self._route("/v1/audit/holds", Api._hold, "POST"),
@@ -294,16 +298,8 @@ class Api:
 
     # Sessions.
 
-    async def _sessions(self, request: Request, who: Principal) -> dict[str, Any]:
-        query = request.query_params
-        limit = _number(request, "limit", MAX_LISTED) or 50
-        # The newest of all are looked through: those that others had must not push one's own off the list.
-        views = await self._services.stored.list(
-            user=query.get("user"), target=query.get("target"), state=query.get("state"), limit=MAX_LOOKED_THROUGH
-        )
-        whose = {(view.target, owner_of(view)) for view in views}
-        visible = {pair for pair in whose if may_view(self._services, who, *pair)}
-        return {"sessions": [view for view in views if (view.target, owner_of(view)) in visible][:limit]}
+    async def _sessions(self, request: Request, who: Principal) -> SessionsFound:
+        return await self._house.search.listed(who, request.query_params)
 
     async def _session(self, request: Request, who: Principal) -> SessionView:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))
@@ -317,6 +313,22 @@ class Api:
         chunks = await self._house.keeping.recordings.open(view.id, _number(request, "start", sys.maxsize))
         await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, how))
         return StreamingResponse(chunks, media_type="application/octet-stream")
+
+    async def _tail(self, request: Request, who: Principal) -> Response:
+        """As `daemon/tailing.py` gives it."""
+        view = await self._session(request, who)
+        recordings, session = self._house.keeping.recordings, SessionId(view.id)
+
+        async def is_over() -> bool:
+            return (await self._services.stored.get(session)).state != "open"
+
+        here = path_of(self._services.recordings, session) if view.state == "open" else None
+        if here is not None and here.exists():
+            given = tailing.growing(here, is_over, request.is_disconnected)
+        else:
+            given = tailing.whole(await recordings.open(session))
+        await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, "tail"))
+        return StreamingResponse(given, media_type="application/octet-stream")
 
     async def _kill(self, request: Request, who: Principal) -> Any:
         view = await self._services.stored.get(SessionId(request.path_params["id"]))

@@ -16,6 +16,7 @@ from hoopx_broker.evidence.retention import Retention
 from hoopx_broker.evidence.shelf import Shelved
 from hoopx_broker.recording.format import path_of
 from hoopx_broker.seams.store import EvidenceStore, NotStored
+from hoopx_broker.storage import marks
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.events import happened, note
 from hoopx_broker.storage.store import Store
@@ -162,6 +163,7 @@ class Collector:
         if until is None or until > now:
             return "its time is not over"
         shelf.begin_deleting(connection, one.session)
+        marks.forget(connection, one.session)
         facts = {"retention": one.class_, "kept_until": until, "sealed_at": one.sealed_at, "bytes": one.size}
         place = {"store": one.store or self._store.where, "version": one.version, "sha256": one.sha256}
         about = {"by": who.user, "on_behalf_of": who.on_behalf_of or "", "session": one.session, "target": one.target}

@@ -28,6 +28,7 @@ from hoopx_broker.terms.targets import Target
 from hoopx_broker.tunnel.crew import Crew
 
 Notify = Callable[[Event | Keys], None]
+Recorded = Callable[[Sequence[Entry]], None]
 
 
 class Parts(Struct, frozen=True):
@@ -38,6 +39,7 @@ class Parts(Struct, frozen=True):
     target: Target
     lease: LeaseId
     recorder: Recorder
+    recorded: Recorded = lambda _: None  # hears of entries that are in the recording
 
 
 class Surface(Struct, frozen=True):
@@ -122,6 +124,7 @@ class LiveSession(ABC):
             entries = reduced(entries, self._parts.opened.record)
         try:
             self._parts.recorder.write(entries)
+            self._parts.recorded(entries)
         except RecordingFailed:
             self.end_soon("the session could not be recorded")
             raise

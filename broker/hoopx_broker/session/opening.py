@@ -147,11 +147,13 @@ class Opening:
         """Recorded, then found by others."""
         services, applicant = self._services, draft.applicant
         opened = msgspec.structs.replace(draft.opened, backend_user=name_of(credential))
-        recorder = await begin_record(services, opened)
+        recorder, trace = await begin_record(services, opened)
         try:
-            recorder.write(_story(draft))
+            story = _story(draft)
+            recorder.write(story)
+            trace.hear(story)
             await recorder.settled()
-            parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder)
+            parts = Parts(applicant.identity, opened, draft.target, LeaseId(opened.lease), recorder, trace.hear)
             session = make(parts, Surface(services.crew, self._finish, draft.notify))
             session.tenure = self._tenure(session, draft)
             await self._spend(draft)

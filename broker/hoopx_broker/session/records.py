@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hoopx_broker.evidence.index import Trace
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.room import Spooled
 from hoopx_broker.session.services import Services
@@ -17,7 +18,7 @@ from hoopx_broker.terms.ids import SessionId
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0  # seconds, doubled each time
 
 
-async def begin_record(services: Services, opened: Opened) -> Recorder:
+async def begin_record(services: Services, opened: Opened) -> tuple[Recorder, Trace]:
     """First the row, then the file: after a crash in between, the next start looks for files by their rows."""
     recorder: Recorder | None = None
     services.room.check()
@@ -32,10 +33,11 @@ async def begin_record(services: Services, opened: Opened) -> Recorder:
             committer=services.committer,
         )
         recorder = made.within(services.room)
+        trace = services.index.begin(opened, recorder)
     except BaseException:
         await close_record(services, opened, recorder, "it did not open")
         raise
-    return recorder
+    return recorder, trace
 
 
 async def close_record(services: Services, opened: Opened, recorder: Recorder | None, reason: str) -> None:
@@ -47,6 +49,7 @@ async def close_record(services: Services, opened: Opened, recorder: Recorder | 
             sealed = await _sealed(services, opened, recorder, reason)
     except HoopxError as error:
         services.crew.report("recording", error)
+    await services.index.finish(SessionId(opened.session))
     ending = _Ending(services, SessionId(opened.session), reason, services.clock(), statements, denied, sealed)
     try:
         await ending.write()

@@ -12,6 +12,7 @@ from hoopx_broker.api.messages import SessionView
 from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.evidence.chronicle import Chronicle
+from hoopx_broker.evidence.index import Index
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.recording.committer import Committer
 from hoopx_broker.recording.keys import EvidenceKey
@@ -39,6 +40,7 @@ class Services(Struct, frozen=True):
     recordings: Path
     evidence: EvidenceKey
     chronicle: Chronicle
+    index: Index
     standing: Standing
     crew: Crew
     clock: Callable[[], float]

@@ -42,17 +42,18 @@ END_ASKED = "sessions.end"  # told with the id of one that is to end
 class Sessions:
     """Added when opened, finished once when ended; those that a crash left open are found at the next start."""
 
-    def __init__(self, store: Store, broker: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, store: Store, broker: Callable[[], str] = lambda: "", *, keeps_words: bool = True) -> None:
         self._store = store
         self._broker = broker
+        self._keeps_words = keeps_words
 
     async def add(self, opened: Opened) -> None:
         """Store a session by the same facts as its recording begins with.
 
         Raises `StateFailed` where others take this broker for gone.
         """
-        broker = self._broker()
-        await self._store.run(lambda connection: _insert(connection, opened, broker))
+        broker, wordless = self._broker(), int(not self._keeps_words)
+        await self._store.run(lambda connection: _insert(connection, opened, broker, wordless))
 
     async def prolong(self, session: SessionId, expires_at: float) -> None:
         """An open session goes on until then."""
@@ -225,15 +226,15 @@ class Sessions:
         return await self._store.run(lambda connection: _views(connection, query, values))
 
 
-def _insert(connection: Connection, opened: Opened, broker: str) -> None:
+def _insert(connection: Connection, opened: Opened, broker: str, wordless: int) -> None:
     check_here(connection, broker)
     lease = connection.execute("SELECT state FROM leases WHERE id = ?", (opened.lease,)).fetchone()
     if lease is not None and lease[0] in ("ending", "ended"):
         raise BackendFailed("its lease was revoked before the session began", "open a new session")
     connection.execute(
         "INSERT INTO sessions"
-        ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease, broker)'
-        " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?)",
+        ' (id, "user", on_behalf_of, target, state, opened_at, expires_at, reason, ticket, request, lease, broker,'
+        " owner, wordless) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             opened.session,
             opened.principal.user,
@@ -246,9 +247,22 @@ def _insert(connection: Connection, opened: Opened, broker: str) -> None:
             opened.request,
             opened.lease,
             broker,
+            _owner(connection, opened),
+            wordless,
         ),
     )
     events.note(connection, session_events.opened(opened))
+
+
+def _owner(connection: Connection, opened: Opened) -> int:
+    """The number under which they have sessions there, from now on if not already."""
+    whose = (opened.target, opened.principal.user, opened.principal.on_behalf_of or "")
+    known = 'SELECT number FROM session_owners WHERE target = ? AND "user" = ? AND on_behalf_of = ?'
+    row = connection.execute(known, whose).fetchone()
+    if row is None:
+        connection.execute('INSERT INTO session_owners (target, "user", on_behalf_of) VALUES (?, ?, ?)', whose)
+        row = connection.execute(known, whose).fetchone()
+    return int(row[0])
 
 
 def _find(connection: Connection, session: str) -> SessionView:
@@ -256,6 +270,13 @@ def _find(connection: Connection, session: str) -> SessionView:
     if not found:
         raise Unknown(f"there is no session `{session}`", "`hoopx sessions ls` lists them")
     return found[0]
+
+
+def views(connection: Connection, ids: Sequence[str]) -> tuple[SessionView, ...]:
+    """These sessions, in this order."""
+    query = f"SELECT {_COLUMNS} FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))"
+    found = {view.id: view for view in _views(connection, query, {"ids": msgspec.json.encode(ids).decode()})}
+    return tuple(found[id_] for id_ in ids if id_ in found)
 
 
 def _views(connection: Connection, query: str, values: dict[str, Any]) -> tuple[SessionView, ...]:
