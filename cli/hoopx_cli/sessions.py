@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -110,29 +109,29 @@ def replay(
         float, typer.Option(metavar="FACTOR", min=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
     ] = 1,
     idle: Annotated[str, typer.Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
+    at: Annotated[str, typer.Option("--at", metavar="DURATION", help="Begin so long after the opening: 1m30s.")] = "",
+    statement: Annotated[
+        str, typer.Option(metavar="N", help="Begin with the statement that is shown with this number: 17, t_1#17.")
+    ] = "",
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions replay s_4k2m8q0xyz4k2m8q --speed 4
 
-    Show what happened in a session, as the client saw it. Into a pipe or file everything comes at once;
-    with `-o json` as one JSON object for each entry.
+    Show what happened in a session, as the client saw it. On a terminal keys pause it, step, seek and change its
+    speed. With --speed 0, into a pipe or file everything comes at once; with `-o json` as one JSON object an entry.
     """
     kit = kit_of(context)
+    # Reading recordings takes cryptography.
     from hoopx_broker.recording.bundle import read_part
-    from hoopx_broker.recording.replay import Narrator, jsonl, moments
+    from hoopx_cli.replay_screen import Wanted, replay_file
 
-    longest, who = seconds_of(idle, "--idle"), age_identity(identity)
+    if at and statement:
+        raise BadInput("--at and --statement both say where to begin", "give one of them")
+    begin = float(seconds_of(at, "--at")) if at else None
+    wanted = Wanted(begin, statement, speed, seconds_of(idle, "--idle"), age_identity(identity))
     with _opened(kit, recording) as file:
         read_part(file)
-        if kit.out.form is Form.JSON:
-            _each_line(kit, jsonl(moments(file, who)))
-            return
-        narrator, before = Narrator(), 0.0
-        for seconds, entry in moments(file, who):
-            if speed and kit.out.is_terminal:
-                time.sleep(min(max(seconds - before, 0) / speed, longest))
-            before = seconds
-            _each_line(kit, narrator.tell(seconds, entry))
+        replay_file(kit, file, wanted)
 
 
 @sessions.command(cls=BrokerCommand)
