@@ -66,6 +66,7 @@ class Player:
         self._narrator = Narrator(place.results)
         self._reading: Reading = self.tape.read(place)
         self._lines: Iterator[Told] = iter(())
+        self._is_telling = False
         self._coming = next(self._reading, None)
         self._fed = 0
         self._at(place.seconds, place.statements)
@@ -88,6 +89,8 @@ class Player:
     @property
     def patience(self) -> float | None:
         """Seconds until something happens by itself; None where nothing does."""
+        if self._is_telling:
+            return 0.0
         if self.is_paused or self._coming is None:
             return None
         return max(self._pause(self._coming) - self._waited, 0.0)
@@ -121,6 +124,7 @@ class Player:
         self.is_paused = True
         if self._coming is not None:
             self._tell(self._coming)
+            self._take_lines()
 
     def go_to(self, seconds: float) -> None:
         """Stand at a moment: what happened until then has been told."""
@@ -159,6 +163,7 @@ class Player:
         self.back = 0
         while self._coming is not None and is_before(self._coming):
             self._tell(self._coming)
+        self._take_lines()
 
     def _recall(self, seconds: float | None, statement: int | None) -> None:
         """Go back to the last screens that were kept before there, or to the beginning."""
@@ -182,6 +187,7 @@ class Player:
             if isinstance(played.entry, StreamClosed):
                 self.terminals.pop(played.entry.stream, None)
             self._lines = _pieces(self._narrator.tell(played.seconds, played.entry), played.entry)
+            self._is_telling = True
             if not isinstance(played.entry, Notice):
                 self.front = ""
         self._coming = next(self._reading, None)
@@ -211,6 +217,7 @@ class Player:
         for _ in range(AT_ONCE):
             line = next(self._lines, None)
             if line is None:
+                self._is_telling = False
                 return
             self.story.append(line)
 

@@ -39,7 +39,7 @@ def laid(line: str, columns: int) -> Iterator[str]:
     if line.startswith(SAID):
         head = SAID if columns >= _NARROW else "│ "
         line, mark = line[len(SAID) :], head.replace("│", "┆")
-    elif line.startswith("    "):
+    elif line.startswith("  "):
         text = line.lstrip(" ")
         head = " " * (len(line) - len(text)) if columns >= _NARROW else "  "
         line, mark = text, head + "  "

@@ -40,7 +40,7 @@ def cut(text: str, room: int) -> str:
     safe = inert(text)
     if width(safe) <= room:
         return safe
-    return fitting(safe, max(room - 1, 0))[0] + _ELLIPSIS[: max(room, 0)]
+    return (fitting(safe, room - 1)[0] if room > 1 else "") + _ELLIPSIS[: max(room, 0)]
 
 
 def wrapped(text: str, room: int) -> Iterator[str]:
