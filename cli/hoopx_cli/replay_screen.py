@@ -32,7 +32,7 @@ _HUNG_UP = 129
 
 
 class Wanted(Struct, frozen=True):
-    """`begin` is in seconds after the opening, `statement` the name of one; `longest` bounds every pause, in seconds."""
+    """`begin` is seconds after the opening, `statement` the name of one; `longest` bounds every pause, in seconds."""
 
     begin: float | None
     statement: str

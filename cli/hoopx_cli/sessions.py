@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -16,9 +15,10 @@ from msgspec.structs import asdict
 from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
-from hoopx_cli import names
+from hoopx_cli import exports, names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import seconds_of
+from hoopx_cli.exports import ExportForm
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
@@ -37,13 +37,6 @@ IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id
 IdentityFile = Annotated[
     str, typer.Option("--identity", metavar="FILE", help="An age identity file, for a recording that is encrypted.")
 ]
-
-
-class ExportForm(Enum):
-    """What `export` writes."""
-
-    RECORDING = "recording"
-    JSONL = "jsonl"
 
 
 @sessions.command(cls=BrokerCommand)
@@ -189,18 +182,20 @@ def export(
     id_: IdOrFile,
     to: Annotated[str, typer.Option(metavar="FILE", help="A new file; else standard output.")] = "",
     form: Annotated[
-        ExportForm, typer.Option("--format", help="`recording` can be verified; `jsonl` is for programs.")
+        ExportForm,
+        typer.Option("--format", help="`recording` can be verified; the others are for programs, sheets and players."),
     ] = ExportForm.RECORDING,
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions export s_4k2m8q0xyz4k2m8q --to evidence.hoopx
 
-    Take a recording out: as it is, for `hoopx sessions verify`, or as one JSON object a line.
+    Take a recording out: as it is, for `hoopx sessions verify`; as one JSON object an entry; as CSV with a row a
+    statement; as an asciicast, for players of terminals; or as OCSF events, for what collects those.
     """
     kit = kit_of(context)
     if form is ExportForm.RECORDING and not to and kit.out.is_terminal:
         raise BadInput("a recording is not for a terminal", "give --to FILE, or --format jsonl")
-    from hoopx_broker.recording.replay import jsonl, moments
+    from hoopx_broker.recording.bundle import read_part
 
     who = age_identity(identity)
     with _opened(kit, id_) as file, _sink(kit, to) as write:
@@ -208,8 +203,9 @@ def export(
             while chunk := file.read(1 << 18):
                 write(chunk)
         else:
-            for line in jsonl(moments(file, who)):
-                write(f"{line}\n".encode())
+            read_part(file)
+            for line in exports.lines(file, form, who):
+                write(line.encode("utf-8", "backslashreplace"))
     if to:
         kit.out.say(f"written to {to}")
 

@@ -9,6 +9,8 @@ from hoopx_broker.terms.unseen import is_unseen
 
 # A sequence that is not over by then is none.
 _MAX_SEQUENCE = 128
+# Nobody reads more at once, and a size that was made up must not take memory.
+MAX_COLUMNS, MAX_ROWS = 500, 200
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 _CSI = re.compile(r"(?:\x1b\[|\x9b)([<=>?]?)([0-9:;]*)([ -/]*)([@-~])")
@@ -118,3 +120,11 @@ def _seen(text: str) -> str:
     if text.isascii():
         return text
     return "".join(_REPLACED if not char.isascii() and is_unseen(char) else char for char in text)
+
+
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Columns and rows of an `r` event, None for what is none."""
+    columns, x, rows = data[:16].partition(b"x")
+    if not (x and columns.isdigit() and rows.isdigit() and int(columns) and int(rows)):
+        return None
+    return min(int(columns), MAX_COLUMNS), min(int(rows), MAX_ROWS)

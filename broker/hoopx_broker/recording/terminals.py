@@ -14,14 +14,12 @@ from msgspec import Struct
 from pyte.graphics import FG_BG_256
 
 from hoopx_broker.recording.inert import inert, width
-from hoopx_broker.recording.sequences import Sieve
+from hoopx_broker.recording.sequences import Sieve, size_of
 from hoopx_broker.terms.entries import Terminal
 from hoopx_broker.terms.unseen import MAX_STACK
 
 # Where nothing was recorded of its size.
 COLUMNS, ROWS = 80, 24
-# Nobody reads more at once, and a size that was made up must not take memory.
-MAX_COLUMNS, MAX_ROWS = 500, 200
 _NOTHING_SEEN = "\N{REPLACEMENT CHARACTER}"
 _OTHER_SCREENS = frozenset({47, 1047, 1049})
 _BASIC = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
@@ -107,14 +105,6 @@ class Shown:
         made._stream = _Stream(made._screen)
         made.fed = self.fed
         return made
-
-
-def size_of(data: bytes) -> tuple[int, int] | None:
-    """Columns and rows of an `r` event, None for what is none."""
-    columns, x, rows = data[:16].partition(b"x")
-    if not (x and columns.isdigit() and rows.isdigit() and int(columns) and int(rows)):
-        return None
-    return min(int(columns), MAX_COLUMNS), min(int(rows), MAX_ROWS)
 
 
 class _Screen(pyte.Screen):
