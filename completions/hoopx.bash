@@ -29,7 +29,7 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
@@ -58,10 +58,11 @@ _hoopx() {
     'requests review') words='' options='--accept --account --broker --ca --comment --help -o --object --output -q --quiet -v --verbose' kind='requests' ;;
     'approve') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose --watch -y --yes' kind='requests' ;;
     'deny') words='' options='--account --broker --ca --comment --help -o --output -q --quiet -v --verbose -y --yes' kind='requests' ;;
-    'sessions') words='ls show replay verify export kill' options='--help' kind='' ;;
-    'sessions ls') words='' options='--account --broker --ca --help --limit -o --output -q --quiet --state --target --user -v --verbose' kind='' ;;
-    'sessions show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
-    'sessions replay') words='' options='--account --broker --ca --help --identity --idle -o --output -q --quiet --speed -v --verbose' kind='sessions' ;;
+    'sessions') words='ls show replay tail verify export kill' options='--help' kind='' ;;
+    'sessions ls') words='' options='--account --approved-by --broker --ca --denied --effect --help --limit -o --output -q --quiet --reason --request --rule --since --state --table --target --text --ticket --until --user -v --verbose' kind='' ;;
+    'sessions show') words='' options='--account --broker --ca --help --identity -o --output -q --quiet --statements -v --verbose' kind='sessions' ;;
+    'sessions replay') words='' options='--account --at --broker --ca --help --identity --idle -o --output -q --quiet --speed --statement -v --verbose' kind='sessions' ;;
+    'sessions tail') words='' options='--account --broker --ca -f --follow --help --identity --last -n -o --output -q --quiet -v --verbose' kind='' ;;
     'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
     'sessions export') words='' options='--account --broker --ca --format --help --identity -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;

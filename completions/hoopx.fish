@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -317,19 +317,30 @@ complete -c hoopx -n "__hoopx_at 'deny'" -s v
 complete -c hoopx -n "__hoopx_at 'deny'" -l verbose
 complete -c hoopx -n "__hoopx_at 'deny'" -s y
 complete -c hoopx -n "__hoopx_at 'deny'" -l yes
-complete -c hoopx -f -n "__hoopx_at 'sessions'" -a "ls show replay verify export kill"
+complete -c hoopx -f -n "__hoopx_at 'sessions'" -a "ls show replay tail verify export kill"
 complete -c hoopx -n "__hoopx_at 'sessions'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l approved-by
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l denied
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l effect
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l limit
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l output
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l reason
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l request -x -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l rule
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l since
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l state
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l table
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l target -x -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l text
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ticket
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l until
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l user
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l verbose
@@ -338,14 +349,17 @@ complete -c hoopx -n "__hoopx_at 'sessions show'" -l account -x -a "(__hoopx_nam
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l output
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l statements
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions replay'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l at
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
@@ -356,8 +370,24 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l output
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -s q
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l quiet
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l speed
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l statement
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -s v
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l broker
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -s f
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l follow
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l identity
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l last
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -s n
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -s o
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l output
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -s q
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -s v
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'sessions verify'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker

@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from hoopx_broker.api.messages import (
+    UNPROVED,
     About,
     AskFor,
     AskToExtend,
@@ -179,12 +180,19 @@ class Api:
 
     def recording(self, id_: str, sink: Callable[[bytes], object], how: str = "") -> None:
         """Pass the recording file on, piece by piece: it may be larger than memory. `how` is what it is read for."""
-        path = f"/v1/sessions/{quote(id_, safe='')}/recording" + _query(how=how)
+        self._file(f"/v1/sessions/{quote(id_, safe='')}/recording" + _query(how=how), sink)
+
+    def evidence(self, id_: str, sink: Callable[[bytes], object], how: str) -> str:
+        """As `recording`, behind the proof that the log has it. Gives why that is missing, or nothing."""
+        return unquote(self._file(f"/v1/sessions/{quote(id_, safe='')}/evidence" + _query(how=how), sink))
+
+    def _file(self, path: str, sink: Callable[[bytes], object]) -> str:
         with self._answer("GET", path, b"", signed=True) as answer:
             while chunk := self._read(answer, _CHUNK):
                 sink(chunk)
             if answer.length:
                 raise Unreachable("the recording broke off on its way", "try again")
+            return answer.getheader(UNPROVED, "")
 
     def tail(self, id_: str) -> Generator[bytes, None, None]:
         """The recording as it grows, until its session is over. An empty piece: so far this is all."""

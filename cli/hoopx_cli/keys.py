@@ -18,6 +18,8 @@ class Key(Enum):
 
     UP = "up"
     DOWN = "down"
+    LEFT = "left"
+    RIGHT = "right"
     PAGE_UP = "page-up"
     PAGE_DOWN = "page-down"
     HOME = "home"
@@ -55,7 +57,7 @@ _CONTROLS = {
     "\x15": Key.ERASE_LINE,
     "\x0c": Key.REDRAW,
 }
-_ARROWS = {"A": Key.UP, "B": Key.DOWN, "H": Key.HOME, "F": Key.END}
+_ARROWS = {"A": Key.UP, "B": Key.DOWN, "C": Key.RIGHT, "D": Key.LEFT, "H": Key.HOME, "F": Key.END}
 # As xterm, the console of Linux, rxvt and tmux send them.
 _SEQUENCES = {
     **{f"{lead}{end}": key for lead in "[O" for end, key in _ARROWS.items()},

@@ -25,10 +25,14 @@ class Style(Enum):
 
 
 class Line(Struct, frozen=True):
-    """One line of a screen; its text is inert and fits."""
+    """One line of a screen; its text is inert and fits.
+
+    With `runs` its pieces look each in their own way: their text, and the parameters of the sequence that makes it so.
+    """
 
     text: str = ""
     style: Style = Style.PLAIN
+    runs: tuple[tuple[str, str], ...] = ()
 
 
 def cut(text: str, room: int) -> str:
@@ -36,7 +40,7 @@ def cut(text: str, room: int) -> str:
     safe = inert(text)
     if width(safe) <= room:
         return safe
-    return _fitting(safe, max(room - 1, 0))[0] + _ELLIPSIS[: max(room, 0)]
+    return (fitting(safe, room - 1)[0] if room > 1 else "") + _ELLIPSIS[: max(room, 0)]
 
 
 def wrapped(text: str, room: int) -> Iterator[str]:
@@ -44,7 +48,7 @@ def wrapped(text: str, room: int) -> Iterator[str]:
     for line in inert_lines(text):
         rest = line
         while width(rest) > room:
-            piece, rest = _fitting(rest, room)
+            piece, rest = fitting(rest, room)
             head, blank, tail = piece.rpartition(" ")
             if blank and head.strip() and not rest.startswith(" "):
                 piece, rest = head, tail + rest
@@ -58,14 +62,14 @@ def exactly(text: str, room: int) -> Iterator[str]:
     for line in inert_lines(text):
         mark, rest = "│", line
         while True:
-            piece, rest = _fitting(rest, room - 2)
+            piece, rest = fitting(rest, room - 2)
             yield f"{mark} {piece}"
             if not rest:
                 break
             mark = "┆"
 
 
-def _fitting(text: str, room: int) -> tuple[str, str]:
+def fitting(text: str, room: int) -> tuple[str, str]:
     """As much as fits, at least one character, and the rest. Marks stay with their letter."""
     used = 0
     for at, char in enumerate(text):

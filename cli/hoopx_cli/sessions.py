@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -17,9 +16,10 @@ from msgspec.structs import asdict
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
-from hoopx_cli import names
+from hoopx_cli import exports, names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.durations import asked_time, seconds_of
+from hoopx_cli.exports import ExportForm
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
@@ -46,13 +46,6 @@ _UNSEARCHED = {
     "unreadable": "{0} would have to be read to know, and their recordings cannot be read",
     "slow": "{0} would have to be read to know, and are too long for that: look into them by `hoopx sessions show`",
 }
-
-
-class ExportForm(Enum):
-    """What `export` writes."""
-
-    RECORDING = "recording"
-    JSONL = "jsonl"
 
 
 @sessions.command(cls=BrokerCommand)
@@ -140,29 +133,29 @@ def replay(
         float, typer.Option(metavar="FACTOR", min=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
     ] = 1,
     idle: Annotated[str, typer.Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
+    at: Annotated[str, typer.Option("--at", metavar="DURATION", help="Begin so long after the opening: 1m30s.")] = "",
+    statement: Annotated[
+        str, typer.Option(metavar="N", help="Begin with the statement that is shown with this number: 17, t_1#17.")
+    ] = "",
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions replay s_4k2m8q0xyz4k2m8q --speed 4
 
-    Show what happened in a session, as the client saw it. Into a pipe or file everything comes at once;
-    with `-o json` as one JSON object for each entry.
+    Show what happened in a session, as the client saw it. On a terminal keys pause it, step, seek and change its
+    speed. With --speed 0, into a pipe or file everything comes at once; with `-o json` as one JSON object an entry.
     """
     kit = kit_of(context)
+    # Reading recordings takes cryptography.
     from hoopx_broker.recording.bundle import read_part
-    from hoopx_broker.recording.replay import Narrator, jsonl, moments
+    from hoopx_cli.replay_screen import Wanted, replay_file
 
-    longest, who = seconds_of(idle, "--idle"), age_identity(identity)
-    with _opened(kit, recording) as file:
+    if at and statement:
+        raise BadInput("--at and --statement both say where to begin", "give one of them")
+    begin = float(seconds_of(at, "--at")) if at else None
+    wanted = Wanted(begin, statement, speed, seconds_of(idle, "--idle"), age_identity(identity))
+    with _opened(kit, recording, "replay") as file:
         read_part(file)
-        if kit.out.form is Form.JSON:
-            _each_line(kit, jsonl(moments(file, who)))
-            return
-        narrator, before = Narrator(), 0.0
-        for seconds, entry in moments(file, who):
-            if speed and kit.out.is_terminal:
-                time.sleep(min(max(seconds - before, 0) / speed, longest))
-            before = seconds
-            _each_line(kit, narrator.tell(seconds, entry))
+        replay_file(kit, file, wanted)
 
 
 @sessions.command(cls=BrokerCommand)
@@ -211,7 +204,7 @@ def verify(
 
     witnesses = tuple(map(parse_witness, witness or ()))
     public = key or _key_of_broker(kit)
-    with _opened(kit, recording) as file:
+    with _opened(kit, recording, "verify") as file:
         verified = verify_file(file, public, witnesses)
     proof, logged = verified.recording, verified.logged
     if not _is_path(recording) and proof.session != recording:
@@ -242,27 +235,31 @@ def export(
     id_: IdOrFile,
     to: Annotated[str, typer.Option(metavar="FILE", help="A new file; else standard output.")] = "",
     form: Annotated[
-        ExportForm, typer.Option("--format", help="`recording` can be verified; `jsonl` is for programs.")
+        ExportForm,
+        typer.Option("--format", help="`recording` can be verified; the others are for programs, sheets and players."),
     ] = ExportForm.RECORDING,
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions export s_4k2m8q0xyz4k2m8q --to evidence.hoopx
 
-    Take a recording out: as it is, for `hoopx sessions verify`, or as one JSON object a line.
+    Take a recording out: with the proof that the broker's log has it, for `hoopx sessions verify`; as one JSON object
+    an entry; as CSV with a row a statement; as an asciicast, for players of terminals; or as OCSF events, for what
+    collects those.
     """
     kit = kit_of(context)
     if form is ExportForm.RECORDING and not to and kit.out.is_terminal:
         raise BadInput("a recording is not for a terminal", "give --to FILE, or --format jsonl")
-    from hoopx_broker.recording.replay import jsonl, moments
+    from hoopx_broker.recording.bundle import read_part
 
     who = age_identity(identity)
-    with _opened(kit, id_) as file, _sink(kit, to) as write:
+    with _opened(kit, id_, "export") as file, _sink(kit, to) as write:
         if form is ExportForm.RECORDING:
             while chunk := file.read(1 << 18):
                 write(chunk)
         else:
-            for line in jsonl(moments(file, who)):
-                write(f"{line}\n".encode())
+            read_part(file)
+            for line in exports.lines(file, form, who):
+                write(line.encode("utf-8", "backslashreplace"))
     if to:
         kit.out.say(f"written to {to}")
 
@@ -351,7 +348,12 @@ def _opened(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
             yield file
         return
     with tempfile.TemporaryFile() as kept:
-        kit.api.recording(named, kept.write, how)
+        if how in ("export", "verify"):
+            unproved = kit.api.evidence(named, kept.write, how)
+            if unproved:
+                kit.out.say(f"without a proof of the log: {unproved}")
+        else:
+            kit.api.recording(named, kept.write, how)
         kept.seek(0)
         yield kept
 

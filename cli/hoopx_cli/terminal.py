@@ -125,8 +125,9 @@ class Terminal:
         self.enter()
 
     def _styled(self, line: Line) -> str:
-        code = line.style.value
-        return f"\x1b[{code}m{line.text}\x1b[0m" if code and self._has_colour else line.text
+        if not self._has_colour:
+            return line.text
+        return "".join(map(_in_style, line.runs or ((line.text, line.style.value),)))
 
 
 @contextmanager
@@ -146,6 +147,11 @@ def whole_terminal(write: Callable[[str], None], *, has_colour: bool) -> Iterato
         for number, handler in before.items():
             signal.signal(number, handler)
         terminal.close()
+
+
+def _in_style(run: tuple[str, str]) -> str:
+    text, code = run
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def _rest(line: Line, columns: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ def test_one_flipped_byte_is_found_wherever_it_is(stage: Stage, recorded: str, t
         copy.write_bytes(broken)
         outcome = stage.hoopx("sessions", "verify", str(copy), "--key", key)
         assert outcome.code not in (0, 1), f"byte {place}: {outcome}"
+
+
+def test_an_exported_recording_is_proved_to_be_in_the_log_by_the_file_and_the_key_alone(
+    stage: Stage, recorded: str, tmp_path: Path
+) -> None:
+    copy, key = _exported(stage, recorded, tmp_path)
+    assert copy.read_bytes().startswith(b"hoopx evidence 1\n")
+    said = stage.hoopx("sessions", "verify", str(copy), "--key", key, "-o", "json").fine()
+    proved = json.loads(said.out)
+    assert proved["session"] == recorded
+    assert 0 <= proved["log"]["index"] < proved["log"]["size"]
+    assert proved["log"]["signed_by"] == key
+    read = stage.hoopx("sessions", "export", str(copy), "--format", "jsonl").fine().out
+    assert json.loads(read.splitlines()[0])["session"] == recorded
 
 
 def test_a_recording_cut_short_is_found(stage: Stage, recorded: str, tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ def sealed_event(recording: bytes, key: EvidenceKey = KEY, **other: object) -> b
     """The leaf of a recording."""
     proof = prove(io.BytesIO(recording), key.verifier)
     key_id = Verifier.parse(key.verifier).key_id.hex()
-    facts = {name: getattr(proof, name) for name in ("root", "entries", "bytes", "unfinished")} | {"key": key_id}
+    facts = {name: getattr(proof, name) for name in ("root", "entries", "blocks", "bytes", "unfinished", "format")} | {
+        "key": key_id
+    }
     event = happened(1_700_000_002.0, SEALED, session=proof.session, **facts)
     return msgspec.json.encode(msgspec.structs.replace(event, **other) if other else event, order="sorted")
 

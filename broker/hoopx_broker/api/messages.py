@@ -503,6 +503,9 @@ class EventView(Struct, frozen=True):
     event: Happened
 
 
+UNPROVED = "Hoopx-Unproved"  # header of `GET /v1/sessions/ID/evidence`: why there is no proof, percent-encoded
+
+
 class EventsListed(Struct, frozen=True):
     """`GET /v1/events`: the newest last. Ask on `after` the number `settled`, and with `known` for what is newer."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, get_args
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from hoopx_broker.api.messages import (
+    UNPROVED,
     About,
     AskFor,
     AskToExtend,
@@ -49,6 +51,7 @@ from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.neighbours import Neighbours
 from hoopx_broker.daemon.people import People
 from hoopx_broker.daemon.presented import presented
+from hoopx_broker.daemon.proving import after, proof_part
 from hoopx_broker.daemon.publishing import Publishing
 from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.daemon.searching import Search
@@ -138,6 +141,7 @@ class Api:
             self._route("/v1/sessions", Api._sessions),
             self._route("/v1/sessions/{id}", Api._session),
             self._route("/v1/sessions/{id}/recording", Api._recording),
+            self._route("/v1/sessions/{id}/evidence", Api._evidence),
             self._route("/v1/sessions/{id}/tail", Api._tail),
             self._route("/v1/sessions/{id}/kill", Api._kill, "POST"),
             self._route("/v1/audit/holds", Api._holds),
@@ -313,6 +317,15 @@ class Api:
         chunks = await self._house.keeping.recordings.open(view.id, _number(request, "start", sys.maxsize))
         await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, how))
         return StreamingResponse(chunks, media_type="application/octet-stream")
+
+    async def _evidence(self, request: Request, who: Principal) -> Response:
+        """The recording behind the proof that the log has it; bare, with the reason in a header, where it has not."""
+        view = await self._session(request, who)
+        first, unproved = await proof_part(self._house.log, view)
+        chunks = await self._house.keeping.recordings.open(view.id, 0)
+        await self._services.chronicle.note(session_events.viewed(self._services.clock(), who, view, _how(request)))
+        headers = {UNPROVED: quote(unproved)} if unproved else {}
+        return StreamingResponse(after(first, chunks), headers=headers, media_type="application/octet-stream")
 
     async def _tail(self, request: Request, who: Principal) -> Response:
         """As `daemon/tailing.py` gives it."""

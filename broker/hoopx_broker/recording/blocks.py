@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from copy import copy
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -77,6 +78,12 @@ class Blocks:
         self.offset = len(HEADER)
         self.is_sealed = False
         self._read = stream.read
+
+    def at(self, chain: Chain, offset: int) -> Blocks:
+        """Others over the same file, which must be sought to `offset`: `chain` is how it stands there."""
+        other = copy(self)
+        other.chain, other.offset, other.is_sealed = copy(chain), offset, False
+        return other
 
     def next(self) -> Block | None:
         """None at the end of the file; raises `BrokenEvidence`."""

@@ -155,7 +155,7 @@ def _check_same(event: Event, proof: Proof) -> None:
     """The log is about this very recording, to the last byte."""
     if event.session != proof.session:
         raise BrokenPart(f"it is about the session `{event.session}`, the recording is of `{proof.session}`")
-    for name in ("root", "entries", "bytes", "unfinished"):
+    for name in ("root", "entries", "blocks", "bytes", "unfinished", "format"):
         told, found = event.facts.get(name), getattr(proof, name)
         if told != found or type(told) is not type(found):
             raise BrokenPart(f"the log has {name} {told!r} of this session, the recording {found!r}")

@@ -42,6 +42,15 @@ class Reader:
             self._stream.seek(self._reading.offset)
         yield from self._reading
 
+    def paused(self) -> Reader:
+        """A reader that goes on from the last entry, over the same stream, as often as it is paused again itself.
+
+        Only one reader reads at a time. It begins with the whole block of that entry where there are blocks.
+        """
+        kept = Reader(self._stream, self._identity)
+        kept._reading = self._reading.paused() if self._reading else None
+        return kept
+
     def _begin(self) -> version1.Reading | version2.Reading:
         match self._stream.read(_FIRST_LINE_SIZE):
             case version1.HEADER:

@@ -14,6 +14,7 @@ from hoopx_broker.recording.cells import BINARY, UnreadableRow, form_of, message
 from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.inert import inert, inert_bytes, inert_lines
 from hoopx_broker.recording.locks import AgeIdentity
+from hoopx_broker.recording.sequences import Sieve
 from hoopx_broker.recording.tables import MAX_CELL, Table, decoded
 from hoopx_broker.terms.entries import (
     Approval,
@@ -41,7 +42,7 @@ Moment = tuple[float, Entry]
 
 _INDENT = " " * 12
 # What follows this bar was said by a client or a server; a recorded text cannot pass itself off as another entry.
-_SAID = _INDENT + "│ "
+SAID = _INDENT + "│ "
 
 
 def moments(stream: BinaryIO, identity: AgeIdentity | None = None) -> Iterator[Moment]:
@@ -60,13 +61,14 @@ def lines(told: Iterable[Moment]) -> Iterator[str]:
         yield from narrator.tell(seconds, entry)
 
 
-def jsonl(told: Iterable[Moment]) -> Iterator[str]:
+def jsonl(told: Iterable[Moment], first: int = 1, results: Iterable[Columns] = ()) -> Iterator[str]:
     """One JSON object an entry, pure ASCII: `seq`, `seconds`, `type` and the fields of the entry.
 
-    Result rows are lists of texts (null for NULL); other bytes are base64.
+    Result rows are lists of texts (null for NULL); other bytes are base64. `first` is the number of the first entry,
+    and `results` are under way there.
     """
-    columns: dict[str, Columns] = {}
-    for seq, (seconds, entry) in enumerate(told, 1):
+    columns = {each.stream: each for each in results}
+    for seq, (seconds, entry) in enumerate(told, first):
         fields: dict[str, Any] = msgspec.to_builtins(entry)
         match entry:
             case Columns():
@@ -91,8 +93,10 @@ def jsonl(told: Iterable[Moment]) -> Iterator[str]:
 class Narrator:
     """Tells one recording, entry by entry; remembers the current result of each stream, to line up its rows."""
 
-    def __init__(self) -> None:
-        self._tables: dict[str, Table] = {}
+    def __init__(self, results: Iterable[Columns] = ()) -> None:
+        """`results` are those that are under way where the telling begins."""
+        self._tables = {each.stream: Table(each.n, each) for each in results}
+        self._terminals: dict[str, Sieve] = {}
 
     def tell(self, seconds: float, entry: Entry) -> Iterator[str]:
         """The lines of one entry. No line holds anything that a terminal would obey."""
@@ -133,13 +137,12 @@ class Narrator:
             case CopyData(length=length) if length:
                 yield f"{where} #{entry.n} copy {inert(entry.direction)}, {_less(entry)}"
             case Rows():
-                yield from (_SAID + line for line in self._table(entry).lines(entry.data))
+                yield from (SAID + line for line in self._table(entry).lines(entry.data))
             case CopyData():
                 yield f"{where} #{entry.n} copy {inert(entry.direction)}, {len(entry.data)} bytes"
-                yield from (_SAID + line for line in _copied(entry.data))
+                yield from (SAID + line for line in _copied(entry.data))
             case Terminal():
-                yield f"{where} #{entry.n} terminal {inert(entry.event)}, {len(entry.data)} bytes"
-                yield from (_SAID + inert_bytes(line) for line in entry.data.split(b"\n"))
+                yield from self._terminal(where, entry)
             case Finished():
                 yield from self._finished(where, entry)
             case Failed():
@@ -148,6 +151,7 @@ class Narrator:
                 yield f"{where} {_complaint(entry)}"
             case StreamClosed():
                 self._tables.pop(entry.stream, None)
+                self._terminals.pop(entry.stream, None)
                 yield f"{where} disconnected" + (f": {inert(entry.reason)}" if entry.reason else "")
             case _:
                 assert_never(entry)
@@ -159,10 +163,24 @@ class Narrator:
             table = self._tables[entry.stream] = Table(entry.n, None)
         return table
 
+    def _terminal(self, where: str, entry: Terminal) -> Iterator[str]:
+        """The text alone: what moves a cursor or paints makes no sense in lines that stay."""
+        match entry.event:
+            case "o":
+                sieve = self._terminals.setdefault(entry.stream, Sieve())
+                shown = sieve.text(entry.data).replace("\r\n", "\n")
+                yield from (SAID + line for line in inert_lines(shown.strip("\n")) if line)
+            case "i":
+                yield f"{where} #{entry.n} typed {inert_bytes(entry.data)}"
+            case "r":
+                yield f"{where} #{entry.n} window of {inert_bytes(entry.data)}"
+            case _:
+                yield f"{where} #{entry.n} {inert(entry.event)}, {len(entry.data)} bytes"
+
     def _finished(self, where: str, entry: Finished) -> Iterator[str]:
         table = self._tables.get(entry.stream)
         if table is not None and table.n == entry.n and not table.headed:
-            yield from (_SAID + line for line in table.heading())
+            yield from (SAID + line for line in table.heading())
         count = f" ({entry.rows} row{'' if entry.rows == 1 else 's'})" if entry.rows else ""
         yield f"{where} #{entry.n} done: {inert(entry.tag) or 'no tag'}{count}"
 
@@ -262,7 +280,7 @@ def _approval(where: str, message: str, approval: Approval) -> Iterator[str]:
         "until": _date(approval.until) if approval.until else "",
     }
     yield from (f"{_INDENT}{name}: {value}" for name, value in told.items() if value)
-    yield from (_SAID + line for line in inert_lines(approval.statement) if approval.statement)
+    yield from (SAID + line for line in inert_lines(approval.statement) if approval.statement)
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:
@@ -279,7 +297,7 @@ def _statement(where: str, entry: Statement) -> Iterator[str]:
     yield from _shadow(entry.shadow)
     if entry.masked:
         yield f"{_INDENT}masked: {_listed(entry.masked)}"
-    yield from (_SAID + line for line in inert_lines(entry.text))
+    yield from (SAID + line for line in inert_lines(entry.text))
 
 
 def _shadow(told: str) -> Iterator[str]:

@@ -65,6 +65,12 @@ class Reading:
         self.last: type[Entry] | None = None
         self._stream = stream
 
+    def paused(self) -> Reading:
+        """One that goes on from here."""
+        kept = copy(self)
+        kept.chain = copy(self.chain)
+        return kept
+
     def __iter__(self) -> Iterator[Recorded]:
         chain = self.chain
         while framed := self._next():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import BinaryIO
 
 import msgspec
@@ -21,6 +22,8 @@ _FULL = 4 << 20
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Recorded]).decode
 _decode_one = msgspec.msgpack.Decoder(Recorded).decode
+# How a reading stands before a block: the chain, the offset, the time of the end, and what kind of entry was last.
+_Before = tuple[Chain, int, int, type[Entry] | None]
 _CLOSING: frozenset[type[Entry]] = frozenset({Ended, Seal})
 
 
@@ -83,9 +86,11 @@ class Reading:
         self._blocks = Blocks(stream)
         self._opener = Opener(identity)
         self._ended_us = 0
+        self._told = 0  # the number of the last entry that was given away
         self.chain = self._blocks.chain
         self.before_seal: Chain | None = None
         self.last: type[Entry] | None = None
+        self._before: _Before = (copy(self.chain), self._blocks.offset, self._ended_us, self.last)
 
     @property
     def offset(self) -> int:
@@ -99,9 +104,18 @@ class Reading:
     def session(self) -> str:
         return self.head.session if self.head else ""
 
+    def paused(self) -> Reading:
+        """One that goes on behind the last entry that was given away, with the block that holds it."""
+        kept = copy(self)
+        chain, kept._ended_us, kept.last = self._before[0], *self._before[2:]
+        kept._blocks = self._blocks.at(chain, self._before[1])
+        kept.chain = kept._blocks.chain
+        return kept
+
     def __iter__(self) -> Iterator[Recorded]:
         chain = self.chain
         while True:
+            self._before = (copy(chain), self._blocks.offset, self._ended_us, self.last)
             before = chain.root, chain.blocks, chain.count
             block = self._blocks.next()
             if block is None:
@@ -113,7 +127,10 @@ class Reading:
             if self.last is Seal:
                 self.before_seal = Chain(*before, self._ended_us)
                 self._blocks.is_sealed = True
-            yield from found
+            for recorded in found:
+                if recorded.seq > self._told:
+                    self._told = recorded.seq
+                    yield recorded
 
     def _checked(self, block: Block, count: int, found: list[Recorded]) -> list[Recorded]:
         for at, recorded in enumerate(found):

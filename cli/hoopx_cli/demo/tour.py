@@ -170,7 +170,9 @@ class _Tour:
         forged = self._ann.does("sessions", "verify", file.name, "--key", key)
         self._tell.output(forged.stdout)
         self._demand(forged.returncode != 0, "the changed file was believed")
-        self._tell.checked("the proof needs the file and a public key, nothing else; one bit breaks it")
+        self._tell.checked(
+            "the proof needs the file and a public key, nothing else; one bit breaks it; the log has it too"
+        )
 
     def _gone(self) -> None:
         self._tell.scene("Nothing outlives its session", "the roles that the broker minted, looked up in the database")
