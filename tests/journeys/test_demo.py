@@ -29,7 +29,8 @@ SHOWN = (
     r"request r_\w+ is approved",
     r"rule `agents-analytics-only` forbids",
     r"claude on behalf of ann",
-    r"recording: whole and unchanged",
+    r"recording: +whole and unchanged",
+    r"log: +leaf \d+ of \d+",
     r"its hash does not follow",
     r"\(0 rows\)",
 )

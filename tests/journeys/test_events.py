@@ -49,7 +49,8 @@ def test_what_people_did_stands_in_order_and_says_who_what_and_when(scene: Stage
 def test_what_admins_do_stands_there_too(scene: Stage) -> None:
     scene.hoopx("admin", "revoke", "bob", "--reason", "drill", who="sam").fine()
     scene.hoopx("admin", "restore", "bob", who="sam").fine()
-    facts = [(each["type"], each["by"], each["facts"]["user"]) for each in events(scene, "--user", "sam")[1:]]
+    told = [each for each in events(scene, "--user", "sam") if each["type"].startswith("identity.")]
+    facts = [(each["type"], each["by"], each["facts"]["user"]) for each in told]
     assert facts == [("identity.revoked", "sam", "bob"), ("identity.restored", "sam", "bob")]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.journeys.stage import Stage
 
 TARGET = "shop-prod"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "verify.md"
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_a_whole_recording_in_the_place_of_another_is_found(own_stage: Stage) ->
     one.write_bytes(other.read_bytes())
     outcome = own_stage.hoopx("sessions", "verify", one.stem)
     assert outcome.code != 0
-    assert f"`{other.stem}`, not of `{one.stem}`" in outcome.err
+    assert f"it is about the session `{one.stem}`, the recording is of `{other.stem}`" in outcome.err
     own_stage.hoopx("sessions", "verify", other.stem).fine()
 
 
@@ -83,6 +86,10 @@ def test_an_exported_recording_is_proved_to_be_in_the_log_by_the_file_and_the_ke
     assert proved["session"] == recorded
     assert 0 <= proved["log"]["index"] < proved["log"]["size"]
     assert proved["log"]["signed_by"] == key
+    taken = taken_apart(copy)
+    assert taken[0] == taken[1]
+    bare = stage.hoopx("sessions", "verify", str(copy.with_name("recording.hoopx")), "--key", key, "-o", "json").fine()
+    assert json.loads(bare.out) == proved | {"log": None}
     read = stage.hoopx("sessions", "export", str(copy), "--format", "jsonl").fine().out
     assert json.loads(read.splitlines()[0])["session"] == recorded
 
@@ -99,6 +106,15 @@ def test_others_may_not_watch_but_auditors_may(stage: Stage, recorded: str) -> N
         assert (stranger.code, stranger.out) in ((2, ""), (10, ""))
         stage.hoopx("sessions", *command, who="olga").fine()
     assert recorded not in stage.hoopx("sessions", "ls", "-o", "json", who="bob").out
+
+
+def taken_apart(copy: Path) -> list[str]:
+    """What the commands of docs/verify.md print of the file."""
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    lines = commands.replace("evidence.hoopx", copy.name).splitlines()
+    script = "\n".join(f"{line.partition('  #')[0]}; echo" for line in lines)
+    done = subprocess.run(["sh", "-c", script], cwd=copy.parent, capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def _exported(stage: Stage, session: str, directory: Path) -> tuple[Path, str]:
