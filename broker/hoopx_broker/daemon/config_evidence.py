@@ -14,9 +14,7 @@ from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
 from hoopx_broker.recording.locks import check_recipient
-from hoopx_broker.terms.errors import BadInput
-from hoopx_broker.terms.settings import EvidenceConfig, StorePlace, Witness
-from hoopx_broker.tlog.notes import Verifier
+from hoopx_broker.terms.settings import EvidenceConfig, StorePlace
 
 DEFAULT_PLACE = "file:recordings"
 DEFAULT_SPOOL = "spool"
@@ -43,8 +41,6 @@ def read_evidence(top: Section, home: Path, shared: Mapping[str, Any]) -> tuple[
     config = EvidenceConfig(
         durability=section.parsed_or("durability", _durability, "process"),
         encrypt_to=section.texts_or("encrypt_to", (), _age_recipient),
-        key=section.secret_or_none("key"),
-        witnesses=_witnesses(section),
         retention=_retention(section.section_or_none("retention")),
         store=store,
         spool_limit=section.parsed_or("spool_limit", _spool_limit, DEFAULT_SPOOL_LIMIT),
@@ -126,21 +122,6 @@ def _age_recipient(text: str) -> str:
     except BadInput as error:  # a slip in a character, or the package that encrypts is not installed
         raise Wrong(f"cannot be encrypted to: {error.message}", error.hint) from None
     return text
-
-
-def _witnesses(section: Section) -> tuple[Witness, ...]:
-    found: list[Witness] = []
-    for each in section.items("witnesses") if section.asks("witnesses") else ():
-        found.append(Witness(each.parsed("url", values.public_url), each.parsed("key", _vkey)))
-        each.close()
-    return tuple(found)
-
-
-def _vkey(text: str) -> str:
-    try:
-        return str(Verifier.parse(text))
-    except BadInput as error:
-        raise Wrong(error.message, error.hint) from None
 
 
 def _retention(section: Section | None) -> dict[str, int]:

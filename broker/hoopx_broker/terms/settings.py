@@ -167,13 +167,6 @@ class Notify(Struct, frozen=True):
     fresh: int = 12 * 3600
 
 
-class Witness(Struct, frozen=True):
-    """Who cosigns checkpoints of the log: where it is asked (C2SP tlog-witness), and its verifier key."""
-
-    url: str
-    key: str
-
-
 class StorePlace(Struct, frozen=True):
     """A store of evidence that is not a directory: `scheme` names its plugin, `place` is what follows the colon."""
 
@@ -187,16 +180,13 @@ class StorePlace(Struct, frozen=True):
 class EvidenceConfig(Struct, frozen=True):
     """How recordings are written and kept. `encrypt_to` holds age recipients; without any, they are in the clear.
 
-    `key` is the private evidence key where brokers share one; None for one of this broker's own. `retention` says for
-    each class how many seconds a recording is kept at least; the class of targets that name none is `default`, and a
+    `retention` says for each class how many seconds a recording is kept at least; the class of targets that name none is `default`, and a
     class that is not there is kept for good. With a `store`, recordings are in the spool until it has them, which may
     hold `spool_limit` bytes; `options` are the store's own.
     """
 
     durability: Literal["process", "disk"] = "process"
     encrypt_to: tuple[str, ...] = ()
-    key: Secret | None = None
-    witnesses: tuple[Witness, ...] = ()
     retention: dict[str, int] = {}
     store: StorePlace | None = None
     spool_limit: int = 20 << 30
