@@ -14,6 +14,7 @@ from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
 from hoopx_broker.recording.locks import check_recipient
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.settings import EvidenceConfig, StorePlace
 
 DEFAULT_PLACE = "file:recordings"

@@ -115,7 +115,11 @@ class Sequencer:
 
     def _say(self, why: str) -> None:
         if why != self.idle and why:
-            _log.info("log.not_signed_here", why=why, hint="brokers on one state share `evidence.key`")
+            _log.info(
+                "log.not_signed_here",
+                why=why,
+                hint="to let it sign too, copy `keys/evidence.key` from the broker that does",
+            )
         self.idle = why
 
     # What was there before.

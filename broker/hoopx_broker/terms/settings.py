@@ -180,9 +180,9 @@ class StorePlace(Struct, frozen=True):
 class EvidenceConfig(Struct, frozen=True):
     """How recordings are written and kept. `encrypt_to` holds age recipients; without any, they are in the clear.
 
-    `retention` says for each class how many seconds a recording is kept at least; the class of targets that name none is `default`, and a
-    class that is not there is kept for good. With a `store`, recordings are in the spool until it has them, which may
-    hold `spool_limit` bytes; `options` are the store's own.
+    `retention` says for each class how many seconds a recording is kept at least; the class of targets that name none
+    is `default`, and a class that is not there is kept for good. With a `store`, recordings are in the spool until it
+    has them, which may hold `spool_limit` bytes; `options` are the store's own.
     """
 
     durability: Literal["process", "disk"] = "process"
