@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -547,7 +547,7 @@ complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s q
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l quiet
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
-complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain"
+complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain replay"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -s o
@@ -589,6 +589,28 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l their-groups
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l ticket
 complete -c hoopx -n "__hoopx_at 'policy explain'" -s v
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l verbose
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l against
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l broker
+complete -c hoopx -n "__hoopx_at 'policy replay'" -s c
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l ca
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l classify
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l config
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l exit-code
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l help
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l identity
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l label
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l limit
+complete -c hoopx -n "__hoopx_at 'policy replay'" -s o
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l output
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l policies
+complete -c hoopx -n "__hoopx_at 'policy replay'" -s q
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l quiet
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l since
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l target -x -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l user
+complete -c hoopx -n "__hoopx_at 'policy replay'" -s v
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'admin'" -a "revoke restore revoked"
 complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"

@@ -1,4 +1,4 @@
-"""`hoopx policy check`, `test` and `explain`: policies looked at without a broker."""
+"""`hoopx policy check`, `test`, `explain` and `replay`: policies looked at without a broker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 import typer
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.errors import BadInput, ExitCode
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.rulings import Allow
 from hoopx_broker.terms.targets import Target
 from hoopx_cli import scene
 from hoopx_cli.broker import demanding_extra
-from hoopx_cli.commands import HoopxCommand, group
+from hoopx_cli.commands import BrokerCommand, HoopxCommand, group
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form
@@ -159,6 +159,58 @@ def explain(
         if "recorded" in recorded:
             kit.out.say(_as_recorded(recorded["recorded"]))
         kit.out.text(render(explanation))
+
+
+@policy.command(cls=BrokerCommand)
+def replay(
+    context: typer.Context,
+    sessions: Annotated[
+        list[str] | None, typer.Argument(metavar="[SESSION|FILE]...", help="Recorded sessions.", show_default=False)
+    ] = None,
+    policies: Annotated[str, typer.Option(metavar="DIRECTORY", help="The policies to judge by.")] = "",
+    against: Annotated[
+        str, typer.Option(metavar="DIRECTORY", help="Compare with these policies, not with what was recorded.")
+    ] = "",
+    user: Annotated[str, typer.Option(metavar="USER", help="Sessions of this user, from the broker.")] = "",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="Sessions with this target, from the broker.")] = "",
+    since: Annotated[str, typer.Option(metavar="DURATION", help="Sessions opened no longer ago, as 7d.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many of those.")] = 50,
+    config: Annotated[
+        str, typer.Option("--config", "-c", metavar="FILE", help="A hoopx.yaml with the labels and classes of targets.")
+    ] = "",
+    label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
+    classify: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
+    ] = None,
+    identity: Annotated[
+        str, typer.Option("--identity", metavar="FILE", help="An age identity file, for recordings that are encrypted.")
+    ] = "",
+    exit_code: Annotated[
+        int, typer.Option("--exit-code", metavar="N", min=0, max=125, help="Leave with N where something differs.")
+    ] = int(ExitCode.USAGE),
+) -> int:
+    """Example: hoopx policy replay --since 7d --target prod-db --policies policies --config hoopx.yaml
+
+    Judge recorded sessions by changed policies, and list what would come out otherwise: the opening, each statement,
+    the masks. It leaves with 2 where something does, or with --exit-code. Names are resolved without the target's
+    catalog: what only that could tell is counted apart, and alone makes no difference.
+    """
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_cli import policy_replay_run
+    wanted = policy_replay_run.Wanted(
+        sessions=tuple(sessions or ()),
+        policies=_directory(policies),
+        against=Path(against) if against else None,
+        user=user,
+        target=target,
+        since=seconds_of(since, "--since") if since else 0,
+        limit=limit,
+        config=Path(config) if config else None,
+        place=scene.target_of("", label or [], classify or []),
+        identity=identity,
+    )
+    return exit_code if policy_replay_run.run(kit, wanted) else 0
 
 
 def _demand_one(sql: str, statement: str, *, opening: bool) -> None:

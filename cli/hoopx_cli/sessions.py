@@ -121,7 +121,7 @@ def show(
     from hoopx_cli.session_show import Asked, show, show_statements
 
     view = None if _is_path(session) else kit.api.session(session)
-    asked = Asked(view, _opened(kit, session, "show"), age_identity(identity))
+    asked = Asked(view, opened_recording(kit, session, "show"), age_identity(identity))
     (show_statements if statements else show)(kit, asked)
 
 
@@ -153,7 +153,7 @@ def replay(
         raise BadInput("--at and --statement both say where to begin", "give one of them")
     begin = float(seconds_of(at, "--at")) if at else None
     wanted = Wanted(begin, statement, speed, seconds_of(idle, "--idle"), age_identity(identity))
-    with _opened(kit, recording, "replay") as file:
+    with opened_recording(kit, recording, "replay") as file:
         read_part(file)
         replay_file(kit, file, wanted)
 
@@ -204,7 +204,7 @@ def verify(
 
     witnesses = tuple(map(parse_witness, witness or ()))
     public = key or _key_of_broker(kit)
-    with _opened(kit, recording, "verify") as file:
+    with opened_recording(kit, recording, "verify") as file:
         verified = verify_file(file, public, witnesses)
     proof, logged = verified.recording, verified.logged
     if not _is_path(recording) and proof.session != recording:
@@ -252,7 +252,7 @@ def export(
     from hoopx_broker.recording.bundle import read_part
 
     who = age_identity(identity)
-    with _opened(kit, id_, "export") as file, _sink(kit, to) as write:
+    with opened_recording(kit, id_, "export") as file, _sink(kit, to) as write:
         if form is ExportForm.RECORDING:
             while chunk := file.read(1 << 18):
                 write(chunk)
@@ -335,7 +335,7 @@ def age_identity(named: str) -> AgeIdentity | None:
 
 
 @contextmanager
-def _opened(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
+def opened_recording(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
     """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
     path = Path(named)
     if _is_path(named):
@@ -363,7 +363,7 @@ def _bare(kit: Kit, named: str) -> Iterator[BinaryIO]:
     """Behind the proof part."""
     from hoopx_broker.recording.bundle import read_part
 
-    with _opened(kit, named, "tail") as file:
+    with opened_recording(kit, named, "tail") as file:
         read_part(file)
         yield file
 

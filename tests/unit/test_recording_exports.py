@@ -62,7 +62,7 @@ def test_each_statement_is_put_together_from_its_entries() -> None:
     assert (found[3].ruling, found[3].request, found[3].ended_at) == ("ask", "r_0123456789", 0)
     assert (found[4].statement, found[4].text) == (3, "update customers set name = $1 where id = $2")
     assert found[4].parameters == ("Bob", "\\x00000007", None)
-    assert (found[4].affected, found[5].tag) == (1, "COPY 2")
+    assert (found[4].statement, found[5].tag) == (3, "COPY 2")
 
 
 def test_ends_find_their_statement_in_pipelines_and_in_several_parts() -> None:
@@ -138,7 +138,7 @@ def test_no_cell_ends_its_row_or_commands_a_terminal() -> None:
     lines = "".join(sheet(HOSTILE_STORY))
     assert all(char.isprintable() or char in "\r\n" for char in lines)
     found = list(csv.reader(io.StringIO(lines, newline="")))
-    assert {len(row) for row in found} == {20}
+    assert {len(row) for row in found} == {22}
     assert all(line.startswith('"') for line in sheet(HOSTILE_STORY))
     tricky = '","","' + '"\r\n"x'
     assert rows(timed(OPENED, Statement("t", 1, tricky, "allow")))[0]["text"] == tricky.replace("\r\n", "\n")

@@ -30,6 +30,11 @@ _ACTIVITIES = {
     "SHOW": (1, "Read"), "UPDATE": (2, "Update"), "MERGE": (2, "Update"), "INSERT": (6, "Create"), "COPY": (5, "Write"),
     "DELETE": (7, "Delete"), "TRUNCATE": (7, "Delete"),
 }  # fmt: skip
+# By what policy was asked about, the gravest first in the order of a statement's effects.
+_EFFECTS = {
+    "delete": (7, "Delete"), "truncate": (7, "Delete"), "insert": (6, "Create"), "update": (2, "Update"),
+    "copy": (5, "Write"),
+}  # fmt: skip
 _INFORMATIONAL, _LOW, _MEDIUM = (1, "Informational"), (2, "Low"), (3, "Medium")
 _SUCCESS, _FAILURE, _UNKNOWN = (1, "Success"), (2, "Failure"), (0, "Unknown")
 _RULINGS = {  # action and disposition of the profile `security_control`
@@ -91,6 +96,8 @@ class _Teller:
         event = self._event(_DATASTORE, _activity(ran), ran.at, severity, status) | self._place()
         query = {"query_string": ran.text if ran.has_text else f"(the text of #{ran.statement})"}
         event["query_info"] = query | {"uid": f"{ran.stream}#{ran.n}"}
+        if ran.tables:
+            event["table"] = {"name": ran.tables[0], "uid": ran.tables[0]}
         if ran.parameters:
             event["query_info"]["data"] = {"parameters": list(ran.parameters)}
         if ran.ended_at:
@@ -100,7 +107,8 @@ class _Teller:
             event |= {"status_code": ran.code or "denied", "status_detail": ran.error or ran.reason}
         event["unmapped"] = self._unmapped(
             stream=ran.stream, rows=ran.rows, affected=ran.affected, tag=ran.tag, masked=list(ran.masked),
-            request=ran.request, prepared=ran.statement, reason=ran.reason,
+            effects=list(ran.effects), tables=list(ran.tables), request=ran.request, prepared=ran.statement,
+            reason=ran.reason,
         )  # fmt: skip
         return event | self._ruled(ran.ruling, ran.rules)
 
@@ -191,6 +199,9 @@ class _Teller:
 
 
 def _activity(ran: Ran) -> tuple[int, str]:
+    told = next((_EFFECTS[effect] for effect in ran.effects if effect in _EFFECTS), None)
+    if told is not None:
+        return told
     words = (ran.tag or ran.text).split(None, 1)
     word = words[0].upper() if words else ""
     return _ACTIVITIES.get(word, _OTHER)

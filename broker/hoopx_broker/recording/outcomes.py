@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hoopx_broker.recording.cells import form_of, shown
 from hoopx_broker.recording.replay import Moment
-from hoopx_broker.terms.entries import Ended, Entry, Executed, Failed, Finished, Opened, Statement, StreamClosed
+from hoopx_broker.terms.entries import Ended, Entry, Executed, Failed, Finished, Notice, Opened, Statement, StreamClosed
 
 # What waits for its end, and what may be run again, is kept within these; beyond, a row is written before its end is
 # known, or names the statement that has its text. Nothing is left out.
@@ -21,8 +21,9 @@ class Ran(Struct):
     """A statement as it was sent, or one run of what was prepared: `statement` is the number of that then, else 0.
 
     `at` and `ended_at` are seconds since the Unix epoch, `ended_at` 0 where no end is known. `tag` is the server's;
-    `rows` came back. `ruling` is empty for a run, whose ruling is that of what was prepared. `has_text` is false where
-    only the entry of `statement` has the text.
+    `rows` came back, `affected` is what the tag counts. `ruling` is empty for a run, whose ruling is that of what was
+    prepared. `effects` and `tables` are what policy was asked about. `has_text` is false where only the entry of
+    `statement` has the text. `is_prepared` where it was seen to be run so, `asked` where people were asked about it.
     """
 
     stream: str
@@ -40,18 +41,17 @@ class Ran(Struct):
     ended_at: float = 0
     tag: str = ""
     rows: int = 0
+    affected: int = 0
+    effects: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    is_prepared: bool = False
+    asked: bool = False
     code: str = ""
     error: str = ""
 
     @property
     def seconds(self) -> float | None:
         return max(self.ended_at - self.at, 0.0) if self.ended_at else None
-
-    @property
-    def affected(self) -> int | None:
-        """What the server's tag counts, as `UPDATE 3` does."""
-        last = self.tag.rpartition(" ")[2]
-        return int(last) if last.isascii() and last.isdigit() else None
 
 
 def statements(told: Iterable[Moment]) -> Iterator[Ran]:
@@ -69,6 +69,7 @@ class Fold:
         self.opened_at = 0.0
         self._open: dict[tuple[str, int], Ran] = {}
         self._answered: dict[str, int] = {}  # by stream, the one that has ended: an end may come in several parts
+        self._asked: set[str] = set()  # streams in which people were asked about what comes next
         self._texts: dict[tuple[str, int], str] = {}
         self._size = 0
 
@@ -84,10 +85,14 @@ class Fold:
             case Executed():
                 yield from self._others(entry.stream, entry.n)
                 text = self._texts.get((entry.stream, entry.statement))
+                if (prepared := self._open.get((entry.stream, entry.statement))) is not None:
+                    prepared.is_prepared = True
                 yield from self._begin(_run(entry, at, text))
             case Finished() | Failed():
                 yield from self._others(entry.stream, entry.n)
                 self._end(entry, at)
+            case Notice(approval=approval) if approval is not None and entry.stream and approval.event == "asked":
+                self._asked.add(entry.stream)
             case StreamClosed():
                 yield from self._all(entry.stream)
                 self._forget(entry.stream)
@@ -104,6 +109,8 @@ class Fold:
     def _begin(self, ran: Ran) -> Iterator[Ran]:
         if len(self._open) >= MAX_OPEN:
             yield self._open.pop(next(iter(self._open)))
+        ran.asked = bool(ran.request) or ran.stream in self._asked
+        self._asked.discard(ran.stream)
         self._open[ran.stream, ran.n] = ran
 
     def _end(self, entry: Finished | Failed, at: float) -> None:
@@ -112,6 +119,7 @@ class Fold:
         if isinstance(entry, Finished):
             ran.tag = "; ".join(filter(None, (ran.tag, entry.tag)))
             ran.rows += entry.rows
+            ran.affected += entry.affected
         else:
             ran.code, ran.error = entry.code, f"{entry.severity}: {entry.message}"
         self._answered[entry.stream] = entry.n
@@ -142,7 +150,7 @@ class Fold:
 def _sent(entry: Statement, at: float) -> Ran:
     return Ran(
         entry.stream, entry.n, at, entry.text, ruling=entry.ruling, rules=entry.rules, reason=entry.reason,
-        masked=entry.masked, request=entry.request or "",
+        masked=entry.masked, effects=entry.effects, tables=entry.tables, request=entry.request or "",
     )  # fmt: skip
 
 

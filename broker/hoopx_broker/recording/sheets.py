@@ -15,7 +15,7 @@ from hoopx_broker.terms.entries import Opened
 
 HEADS = (
     "time", "session", "user", "on_behalf_of", "target", "stream", "n", "prepared", "ruling", "rules", "reason",
-    "masked", "request", "text", "parameters", "rows", "affected", "outcome", "seconds", "error",
+    "masked", "effects", "tables", "request", "text", "parameters", "rows", "affected", "outcome", "seconds", "error",
 )  # fmt: skip
 # With these a spreadsheet begins a formula, also in full width and behind blanks.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -41,11 +41,12 @@ def _cells(opened: Opened | None, ran: Ran) -> Iterator[str]:
     yield (who.on_behalf_of or "") if who else ""
     yield opened.target if opened else ""
     yield from (ran.stream, str(ran.n), str(ran.statement or ""))
-    yield from (ran.ruling, ", ".join(ran.rules), ran.reason, ", ".join(ran.masked), ran.request)
+    yield from (ran.ruling, ", ".join(ran.rules), ran.reason, ", ".join(ran.masked))
+    yield from (", ".join(ran.effects), ", ".join(ran.tables), ran.request)
     yield ran.text if ran.has_text else f"(the text of #{ran.statement})" if ran.statement else ""
     yield json.dumps(ran.parameters, ensure_ascii=False) if ran.parameters else ""
     yield str(ran.rows)
-    yield "" if ran.affected is None else str(ran.affected)
+    yield str(ran.affected)
     yield ran.tag
     yield "" if ran.seconds is None else f"{ran.seconds:.6f}"
     yield f"{ran.code} {ran.error}".strip()
