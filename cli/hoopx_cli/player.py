@@ -107,17 +107,15 @@ class Player:
 
     def elapse(self, seconds: float) -> None:
         """So much time has passed."""
-        self._take_lines()
+        lines = self._take_lines()
         if self.is_paused:
             return
         self._waited += seconds
-        for _ in range(AT_ONCE):
-            if self._coming is None or self._waited < (pause := self._pause(self._coming)):
-                return
+        while lines < AT_ONCE and self._coming is not None and self._waited >= (pause := self._pause(self._coming)):
             left = self._waited - pause
             self._tell(self._coming)
-            self._waited = left if pause else 0.0
-            self._take_lines()
+            self._waited = left
+            lines += 1 + self._take_lines()
 
     def step(self) -> None:
         """Tell the next entry, and pause."""
@@ -213,13 +211,15 @@ class Player:
         here = self._reading.here()
         self._kept.append(_Kept(here, self._coming, self._seconds, self.statement, terminals, self.front))
 
-    def _take_lines(self) -> None:
-        for _ in range(AT_ONCE):
+    def _take_lines(self) -> int:
+        """Of the entry that is being told, as many lines as are taken up at once."""
+        for taken in range(AT_ONCE):
             line = next(self._lines, None)
             if line is None:
                 self._is_telling = False
-                return
+                return taken
             self.story.append(line)
+        return AT_ONCE
 
     def _finish_lines(self) -> None:
         self.story.extend(self._lines)
