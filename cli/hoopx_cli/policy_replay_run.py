@@ -49,7 +49,7 @@ def run(kit: Kit, wanted: Wanted) -> bool:
     for named in _named(kit, wanted):
         kit.out.status(f"judging {named}")
         tally.sessions += 1
-        with opened_recording(kit, named) as file:
+        with opened_recording(kit, named, "replay") as file:
             read_part(file)
             for judged in judge_session(bench, file, moments(file, who)):
                 tally.take(judged)
