@@ -58,16 +58,17 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     if asked.read:
         began = time.process_time()
-        found = read(asked.read[0], Path(asked.read[1]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
-        _say(f"{found} {peak} {time.process_time() - began:.2f}")
+        count = read(asked.read[0], Path(asked.read[1]))
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+        _say(f"{count} {most} {time.process_time() - began:.2f}")
         return 0
     with tempfile.TemporaryDirectory(prefix="large-", dir=Path.cwd()) as place:
         path = make(Path(place), asked.mib)
         size = path.stat().st_size / 1e6
         for way in ("verify", "replay", "jsonl"):
             command = [sys.executable, "-m", "tests.tampering.large", "--read", way, str(path)]
-            found, peak, seconds = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            found, peak, seconds = told.split()
             _say(f"{way}: {found} of {size:.0f} MB, peak {peak} MiB, {size / float(seconds):.0f} MB/s of CPU time")
             if int(peak) > MOST_MIB:
                 _say(f"that is more than {MOST_MIB} MiB")
