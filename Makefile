@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test laws peers-postgres regress check linters fuzz canaries races kills lock clean environment
+.PHONY: help demo test laws peers-postgres regress check linters fuzz canaries races kills tamper lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -22,6 +22,7 @@ help:
 	@echo 'make laws    the laws held to ten times as many examples as make test takes (HOOPX_DEPTH=100 for more)'
 	@echo 'make races   everybody at once at requests for approval, 100000 times (ARGS="--seed 7 --state postgres")'
 	@echo 'make kills   the data path killed under load 1000 times, held to the server'"'"'s own log (ARGS="--rounds 5000 --seed 7")'
+	@echo 'make tamper  evidence changed at random 100000 times, and a gigabyte of it read in little memory (ARGS="--seed 7")'
 	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
 	@echo 'make compiled   the loops over rows, compiled in place by mypyc (needs a C compiler)'
 	@echo 'make wheels  a wheel for every platform and a compiled one for this, in dist/'
@@ -75,6 +76,10 @@ races: environment
 
 kills: environment
 	@.ci/in-memory $(VENV)/python -m tests.kills $(ARGS)
+
+tamper: environment
+	@.ci/in-memory $(VENV)/python -m tests.tampering $(ARGS)
+	@$(VENV)/python -m tests.tampering.large
 
 # uv resolves for every platform and Python version at once, which pip cannot.
 # It reads no pip configuration, so pip's own index is handed on.

@@ -1,0 +1,40 @@
+"""A sample of `make tamper`, and whether it would notice a verifier that does not look."""
+
+from __future__ import annotations
+
+import pytest
+
+from hoopx_broker.recording import bundle
+from hoopx_broker.recording.failures import BrokenEvidence
+from tests.tampering import lane
+from tests.tampering.lane import LawBroken, Subject
+
+
+@pytest.fixture(scope="module")
+def subjects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Subject, ...]:
+    return lane.subjects(tmp_path_factory.mktemp("tampering"))
+
+
+def test_whatever_is_changed_is_found_and_named_where_it_is(subjects: tuple[Subject, ...]) -> None:
+    found = lane.run(subjects, 2_000, 7)
+    assert sum(found.values()) > 1_900
+
+
+def test_a_part_that_is_not_compared_with_its_hash_is_noticed(
+    subjects: tuple[Subject, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "_check_same", lambda *_: None)
+    monkeypatch.setattr(bundle, "_check_included", lambda *_: None)
+    with pytest.raises(LawBroken, match="seed 7"):
+        lane.run(tuple(each for each in subjects if each.is_export), 20_000, 7)
+
+
+def test_a_wrong_place_is_noticed(subjects: tuple[Subject, ...]) -> None:
+    def careless(content: bytes) -> bundle.Verified:
+        try:
+            return lane.verified(content)
+        except BrokenEvidence as broken:
+            raise BrokenEvidence(broken.entry + 1, broken.reason) from None
+
+    with pytest.raises(LawBroken, match="is the first bad one"):
+        lane.run(subjects, 10, 7, careless)
