@@ -15,7 +15,7 @@ TARGET = "shop-prod"
 
 
 def test_a_session_that_has_run_its_time_ends(stage: Stage) -> None:
-    outcome = stage.hoopx("exec", TARGET, "--for", "2s", "--", *clients.lingering("SELECT 1"))
+    outcome = stage.hoopx("exec", TARGET, "--for", "6s", "--", *clients.lingering("SELECT 1"))
     assert outcome.code != 0
     assert outcome.out == "1\n"
     stage.nothing_remains()

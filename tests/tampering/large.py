@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
         _say(f"{count} {most} {time.process_time() - began:.2f}")
         return 0
-    with tempfile.TemporaryDirectory(prefix="large-", dir=Path.cwd()) as place:
+    with tempfile.TemporaryDirectory(prefix="large-") as place:
         path = make(Path(place), asked.mib)
         size = path.stat().st_size / 1e6
         for way in ("verify", "replay", "jsonl"):
