@@ -76,6 +76,18 @@ async def drop_role(
 
     Safe to repeat: where it fails in between, the role can at least not log in.
     """
+    try:
+        await _drop(connection, role, heirs, login, turn, pause)
+    except errors.UndefinedObject:
+        await connection.execute(postgres_admin.LIMITS)
+        # Where several brokers were told to revoke it, another one may have been first.
+        if await _exists(connection, role):
+            raise
+
+
+async def _drop(
+    connection: Connection, role: Barred, heirs: Sequence[str], login: Login, turn: Turn, pause: Pause
+) -> None:
     await _hand_over_in_turn(connection, role.name, heirs, turn)
     for database in await _elsewhere(connection, role):
         async with login(database) as there:
@@ -83,6 +95,11 @@ async def drop_role(
     # Whoever was in the middle of logging in when the role was barred shows up only now.
     await _cut(connection, role.oid, pause)
     await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role.name)))
+
+
+async def _exists(connection: Connection, role: Barred) -> bool:
+    asked = "SELECT 1 FROM pg_catalog.pg_roles WHERE oid = %s OR rolname = %s"
+    return await (await connection.execute(asked, [role.oid, role.name])).fetchone() is not None
 
 
 async def _cut(connection: Connection, oid: int, pause: Pause) -> None:

@@ -12,7 +12,10 @@ import pytest
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, SessionId
 from hoopx_broker.terms.leases import Lease, Order
-from hoopx_plugins.postgres_role import role_name
+from hoopx_broker.terms.targets import Target
+from hoopx_plugins.postgres_drop import Barred
+from hoopx_plugins.postgres_role import PostgresRoleIssuer, role_name
+from hoopx_plugins.postgres_server import Server
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.unit.minting import ADMINISTRATORS, ANN, Scene, lease_of, scene_with
@@ -81,6 +84,21 @@ def test_what_it_made_stays_and_belongs_to_its_group(making: Scene) -> None:
     # A function may only belong to who may create in its schema, unless a superuser gives it away.
     by_superuser = making.admin == making.server.superuser
     assert making.superuser(owners) == [("app_read" if by_superuser else "app_write",)]
+    assert not making.exists(order)
+
+
+def test_a_role_that_another_broker_drops_meanwhile_is_gone_all_the_same(making: Scene) -> None:
+    order, issued = making.issue(roles=("app_write",), read_only=False)
+    with closing(making.log_in(issued)) as connection:
+        connection.execute("CREATE TABLE kept (id int)")
+    lease, rival = lease_of(order, issued), PostgresRoleIssuer()
+
+    class Overtaken(PostgresRoleIssuer):
+        async def _drop(self, server: Server, target: Target, role: Barred) -> None:
+            await rival.revoke(lease, target)
+            await super()._drop(server, target, role)
+
+    asyncio.run(Overtaken().revoke(lease, order.target))
     assert not making.exists(order)
 
 
