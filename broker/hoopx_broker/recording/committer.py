@@ -35,7 +35,7 @@ def sync(fd: int) -> None:
 def make_durable_directory(directory: Path) -> None:
     """It is there, and stays. Raises `OSError`. To be called where nobody waits."""
     ensure_private_directory(directory)
-    _sync_directory(directory.parent, sync)
+    sync_directory(directory.parent)
 
 
 class Committer:
@@ -159,7 +159,7 @@ class Durable:
         """In a thread. Raises `OSError`."""
         sync(self._fd)
         if self._unnamed is not None:
-            _sync_directory(self._unnamed, sync)
+            sync_directory(self._unnamed, sync)
             self._unnamed = None
 
     def end(self, wrong: str) -> None:
@@ -182,7 +182,8 @@ class Durable:
             failed(self._wrong)
 
 
-def _sync_directory(directory: Path, sync: Sync) -> None:
+def sync_directory(directory: Path, sync: Sync = sync) -> None:
+    """The names in it."""
     fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         sync(fd)

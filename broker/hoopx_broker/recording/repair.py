@@ -12,6 +12,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from hoopx_broker.recording import blocks, version1
+from hoopx_broker.recording.committer import sync, sync_directory
 from hoopx_broker.recording.failures import Locked, RecordingFailed, TornEnd
 from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.keys import EvidenceKey
@@ -47,6 +48,7 @@ def repair(path: Path, key: EvidenceKey) -> Repaired:
 
     Only an incomplete end counts as torn, and its bytes are kept beside the recording (`….torn-<offset>`).
     Anything else that is wrong is evidence of something else: `BrokenEvidence`, and the file stays as it is.
+    What it gives is on the disk, at every level of durability: the log is told of this seal and no other.
     Raises `RecordingFailed` where the file cannot be used, or is still being written.
     """
     try:
@@ -133,6 +135,9 @@ def _repair(path: Path, file: BinaryIO, key: EvidenceKey) -> Repaired:
         ending = _ending(found, ended, key)
         _append(file, found.offset, ending)
         size += len(ending)
+    # One that is sealed already, too: whoever sealed it may have been cut off before its fsync.
+    sync(file.fileno())
+    sync_directory(path.parent)
     return Repaired(
         found.session,
         found.statements,
@@ -151,7 +156,7 @@ def _cut(path: Path, file: BinaryIO, offset: int) -> int:
     tail = file.read()  # less than one entry or block, or the reader had gone on
     if tail:
         with contextlib.suppress(FileExistsError):  # this repair was itself cut short once
-            os.close(create_whole(path.with_suffix(f".torn-{offset}"), tail, through_power_cuts=False))
+            os.close(create_whole(path.with_suffix(f".torn-{offset}"), tail, through_power_cuts=True))
         os.ftruncate(file.fileno(), offset)
     return len(tail)
 
