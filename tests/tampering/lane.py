@@ -14,7 +14,7 @@ from hoopx_broker.recording.bundle import Verified, head, verify_file
 from hoopx_broker.recording.failures import BrokenEvidence
 from tests.tampering import damage
 from tests.unit.blocks_scene import BATCHES, lock, record_2
-from tests.unit.bundle_scene import proved, sealed_event
+from tests.unit.bundle_scene import FIRST, THIEF, proved, sealed_event
 from tests.unit.recording_scene import KEY, OPENED, record_1
 
 OTHER = structs.replace(OPENED, session="s_fedcba9876543210")
@@ -36,11 +36,12 @@ class Subject(Struct, frozen=True):
     starts: list[int]
     entries: list[int]
     last: int
+    sound: tuple[bytes, ...]  # what verifies as well: the same recording, proved otherwise
     is_export: bool
 
     def first_bad(self, changed: bytes) -> int:
         """The entry that is to be named: that of the first byte which is not as it was."""
-        at = _alike(self.whole, changed)
+        at = alike(self.whole, changed)
         if at >= len(self.whole):
             return self.last + 1
         place = self._part(at)
@@ -50,7 +51,7 @@ class Subject(Struct, frozen=True):
 
     def last_bad(self, changed: bytes) -> int:
         """Where what is foreign is over: a beginning that another file has too is sound as far as it goes."""
-        same = _alike(self.whole[::-1], changed[::-1])
+        same = alike(self.whole[::-1], changed[::-1])
         return self.entries[min(len(self.entries) - 1, self._part(max(0, len(self.whole) - same - 1)) + 1)]
 
     def _part(self, at: int) -> int:
@@ -70,8 +71,8 @@ def subjects(directory: Path) -> tuple[Subject, ...]:
         each
         for name, (whole, other) in bare.items()
         for each in (
-            _subject(name, whole, other, 0),
-            _subject(f"export of {name}", _exported(whole) + whole, _exported(other) + other, len(_exported(whole))),
+            subject(name, whole, other, 0),
+            subject(f"export of {name}", _exported(whole) + whole, _exported(other) + other, len(_exported(whole))),
         )
     )
 
@@ -90,8 +91,18 @@ def check(subject: Subject, changed: bytes, verify: Verify, *, is_foreign: bool)
     raise LawBroken("it verifies")
 
 
+def _check_sound(whole: bytes, verify: Verify) -> None:
+    try:
+        verify(whole)
+    except BrokenEvidence as broken:
+        raise LawBroken(f"nothing was changed, and it says: {broken}") from None
+
+
 def run(subjects: tuple[Subject, ...], cases: int, seed: int, verify: Verify | None = None) -> dict[str, int]:
-    """Gives how many changes were found, by what was done. Raises `LawBroken` with what leads there again."""
+    """Gives how many changes were found, by what was done. Raises `LawBroken` with what leads there again.
+
+    In each case something that is whole is verified first.
+    """
     found: dict[str, int] = {}
     for number in range(cases):
         chance = random.Random(f"{seed}:{number}")
@@ -100,6 +111,7 @@ def run(subjects: tuple[Subject, ...], cases: int, seed: int, verify: Verify | N
         if changed == subject.whole:
             continue
         try:
+            _check_sound(chance.choice(subject.sound), verify or verified)
             check(subject, changed, verify or verified, is_foreign=act in damage.FOREIGN)
         except LawBroken as broken:
             raise LawBroken(f"seed {seed}, case {number}, {act.__name__} of {subject.name}: {broken}") from None
@@ -122,14 +134,24 @@ def _exported(recording: bytes) -> bytes:
     return _leaves[recording]
 
 
-def _subject(name: str, whole: bytes, other: bytes, offset: int) -> Subject:
+def _proved_otherwise(recording: bytes) -> tuple[bytes, ...]:
+    """By another log, and by a checkpoint that somebody else signed too."""
+    leaf = sealed_event(recording)
+    others = proved(leaf, origin="broker.test/hoopx/89abcdef"), proved(leaf, (THIEF, FIRST))
+    return tuple(head(leaf, proof) + recording for proof in others)
+
+
+def subject(name: str, whole: bytes, other: bytes, offset: int) -> Subject:
+    """Its recording begins at `offset`."""
     verified(whole)
     verified(other)
+    recording = whole[offset:]
+    sound = (whole, *(_proved_otherwise(recording) if offset else ()))
     places = list(_places(whole[offset:]))
     lead = [(0, 0)] if offset else []
     starts, entries = zip(*lead, *((start + offset, entry) for start, entry in places), strict=True)
     last = places[-1][1]
-    return Subject(name, whole, other, list(starts), list(entries), last, bool(offset))
+    return Subject(name, whole, other, list(starts), list(entries), last, sound, bool(offset))
 
 
 def _places(recording: bytes) -> Iterator[tuple[int, int]]:
@@ -148,7 +170,7 @@ def _places(recording: bytes) -> Iterator[tuple[int, int]]:
         at += 9 + int.from_bytes(recording[at : at + 4], "big") + _HASH
 
 
-def _alike(one: bytes, other: bytes) -> int:
+def alike(one: bytes, other: bytes) -> int:
     """How many bytes from the beginning on are the same."""
     low, high = 0, min(len(one), len(other))
     while low < high:

@@ -82,6 +82,16 @@ def _leaf(folder: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"ann@example.com", b"eve@example.com", 1))
 
 
+def _unreadable_leaf(folder: Path) -> None:
+    """A leaf that is no text: nothing may stumble over it."""
+    path = folder / "recordings/log/tile/entries/000"
+    path.write_bytes(path.read_bytes().replace(b"ann@example.com", b"ann\xff\xfexample.com"[:15], 1))
+
+
+def _longer(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"more")
+
+
 def _older_log(folder: Path) -> None:
     shutil.rmtree(folder / "recordings/log")
     shutil.copytree(folder / "old-log", folder / "recordings/log")
@@ -89,6 +99,10 @@ def _older_log(folder: Path) -> None:
 
 ATTACKS: list[tuple[str, Callable[[Path], object], str, str]] = [
     ("a leaf in its bundle", _leaf, "leaf", "leaf 7 of the log was changed"),
+    ("a leaf is no text", _unreadable_leaf, "unreadable leaf", "leaf 7 of the log is no event"),
+    ("a leaf is no text, and was another", _unreadable_leaf, "leaf", "leaf 7 of the log was changed"),
+    ("a tile is longer", lambda f: _longer(f / "recordings/log/tile/0/000"), "tile", "8196"),
+    ("a narrow tile is longer", lambda f: _longer(f / "recordings/log/tile/1/000.p/1"), "tile", "000.p/1"),
     ("a tile", lambda f: _flip(f / "recordings/log/tile/0/000", 40), "tile", "its hash 1 is not"),
     ("a tile is gone", lambda f: (f / "recordings/log/tile/0/000").unlink(), "tile", "is missing"),
     ("a bundle is gone", lambda f: (f / "recordings/log/tile/entries/000").unlink(), "bundle", "is missing"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from hoopx_broker.recording.bundle import BrokenPart, head, verify_file
+from hoopx_broker.recording.bundle import HEADER, BrokenPart, head, verify_file
 from hoopx_broker.recording.failures import BrokenEvidence
 from hoopx_broker.tlog.notes import Signer, Verifier, sign_by
 from hoopx_broker.tlog.rotation import Rotation, rotate
@@ -51,6 +52,15 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
     for size in range(0, len(whole), 11):
         with pytest.raises(BrokenEvidence):
             check(whole[:size])
+
+
+@pytest.mark.parametrize(
+    "part", [b"\xff", b'{"leaf":"\xff","proof":""}', b'{"leaf":"","proof":' + b"[" * 100_000, b'{"leaf":"\\ud800"}']
+)
+def test_a_proof_part_that_is_no_json_is_said_to_be_none_whatever_its_hash_says(part: bytes) -> None:
+    framed = HEADER + len(part).to_bytes(4, "big") + part
+    with pytest.raises(BrokenPart, match="cannot be read"):
+        check(framed + sha256(framed).digest())
 
 
 def test_the_proof_of_another_recording_or_with_other_facts_is_refused(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from hoopx_broker.evidence.audit import Finding
 from hoopx_broker.recording import bundle
 from hoopx_broker.recording.failures import BrokenEvidence
-from tests.tampering import lane
+from tests.tampering import directory, lane
 from tests.tampering.lane import LawBroken, Subject
 
 
@@ -16,8 +19,8 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Subject, ...]:
 
 
 def test_whatever_is_changed_is_found_and_named_where_it_is(subjects: tuple[Subject, ...]) -> None:
-    found = lane.run(subjects, 2_000, 7)
-    assert sum(found.values()) > 1_900
+    found = lane.run(subjects, 1_000, 7)
+    assert sum(found.values()) > 950
 
 
 def test_a_part_that_is_not_compared_with_its_hash_is_noticed(
@@ -38,3 +41,13 @@ def test_a_wrong_place_is_noticed(subjects: tuple[Subject, ...]) -> None:
 
     with pytest.raises(LawBroken, match="is the first bad one"):
         lane.run(subjects, 10, 7, careless)
+
+
+def test_whatever_is_changed_in_a_directory_is_found_and_named(tmp_path: Path) -> None:
+    made = directory.made(tmp_path)
+    assert sum(directory.run(made, 100, 7).values()) > 80
+    told = iter([[], *[[Finding("tile", "`log/tile/0/7` is missing")]] * 100])
+    with pytest.raises(LawBroken, match="seed 7, case"):
+        directory.run(made, 100, 7, lambda _: next(told))
+    with pytest.raises(LawBroken, match="it verifies"):
+        directory.run(made, 100, 7, lambda _: [])

@@ -134,8 +134,8 @@ async def _check_bundle(files: LogFiles, bundle: Bundle, log: LogSeen, found: Fi
     for index, leaf in enumerate(leaves, bundle.start):
         try:
             _learn(log, msgspec.json.decode(leaf, type=Event))
-        except msgspec.MsgspecError:
-            found.add("leaf", f"leaf {index} of the log is no event")
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            found.add("unreadable leaf", f"leaf {index} of the log is no event")
 
 
 def _learn(log: LogSeen, event: Event) -> None:

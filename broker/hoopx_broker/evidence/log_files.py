@@ -33,13 +33,13 @@ class LogFiles:
 
     async def tile(self, tile: Tile) -> bytes:
         """Raises `NotStored`. Of a partial one that a full one has replaced, the beginning of that."""
-        content = await self._widest(tile.path, tile_path(tile.level, tile.n), tile.width)
-        return content[: tile.width * HASH_SIZE]
+        content, is_wider = await self._widest(tile.path, tile_path(tile.level, tile.n), tile.width)
+        return content[: tile.width * HASH_SIZE] if is_wider else content
 
     async def bundle(self, bundle: Bundle) -> bytes:
         """As `tile`."""
-        content = await self._widest(bundle.path, entries_path(bundle.n), bundle.width)
-        return content if bundle.width == WIDTH else pack_entries(unpack_entries(content)[: bundle.width])
+        content, is_wider = await self._widest(bundle.path, entries_path(bundle.n), bundle.width)
+        return pack_entries(unpack_entries(content)[: bundle.width]) if is_wider else content
 
     async def tiles(self, wanted: Iterable[Tile]) -> dict[Tile, bytes]:
         """As `tile`, several at once."""
@@ -73,13 +73,14 @@ class LogFiles:
     async def _named(self, tile: Tile) -> tuple[Tile, bytes]:
         return tile, await self.tile(tile)
 
-    async def _widest(self, path: str, full: str, width: int) -> bytes:
+    async def _widest(self, path: str, full: str, width: int) -> tuple[bytes, bool]:
+        """What is there by that name, whole, whatever was added to it; or the full one, which holds more."""
         try:
-            return await self._get(PREFIX + path)
+            return await self._get(PREFIX + path), False
         except NotStored:
             if width == WIDTH:
                 raise
-            return await self._get(PREFIX + full)
+            return await self._get(PREFIX + full), True
 
     async def _get(self, name: str) -> bytes:
         return b"".join([chunk async for chunk in self._store.get(name, 0, _MAX_OBJECT)])

@@ -95,7 +95,7 @@ def read_part(stream: BinaryIO) -> Part | None:
         raise BrokenPart("its hash does not come out: it was changed, or the file was cut")
     try:
         part = msgspec.json.decode(content, type=Part)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BrokenPart(f"it cannot be read: {error}") from error
     if msgspec.json.encode(part) != content:
         raise BrokenPart("it is not in the one form that it may have")
