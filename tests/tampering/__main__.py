@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
             return 1
     for act, count in sorted(found.items()):
         _say(f"{count:8} {act}")
-    _say(f"each was found, and named where it is, {time.monotonic() - began:.0f} s")
+    _say(f"each was found and named where it is, and nothing else was, {time.monotonic() - began:.0f} s")
     return 0
 
 

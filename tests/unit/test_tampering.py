@@ -1,4 +1,4 @@
-"""A sample of `make tamper`, and whether it would notice a verifier that does not look."""
+"""A sample of `make tamper`, and whether it would notice a verifier that does not look, or a reader that takes all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hoopx_broker.evidence.audit import Finding
 from hoopx_broker.recording import bundle
 from hoopx_broker.recording.failures import BrokenEvidence
-from tests.tampering import directory, lane
+from tests.tampering import directory, lane, large
 from tests.tampering.lane import LawBroken, Subject
 
 
@@ -51,3 +51,9 @@ def test_whatever_is_changed_in_a_directory_is_found_and_named(tmp_path: Path) -
         directory.run(made, 100, 7, lambda _: next(told))
     with pytest.raises(LawBroken, match="it verifies"):
         directory.run(made, 100, 7, lambda _: [])
+
+
+def test_a_large_recording_is_read_piece_by_piece(tmp_path: Path) -> None:
+    path = large.of_noise(tmp_path, 64)
+    for way in ("verify", "replay"):
+        assert large.measured(way, path)[1] < 64, f"MiB at the most, to {way}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from hoopx_broker.terms.unseen import MAX_STACK, is_unseen
 
+_NO_ASCII = re.compile(r"[^\x00-\x7f]")
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -30,7 +32,12 @@ def width(text: str) -> int:
     """How many columns of a terminal `text` (already inert) takes."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    return len(text) + sum(map(_more, _NO_ASCII.findall(text)))
+
+
+def _more(c: str) -> int:
+    """Than one column; a mark that is set upon another takes none."""
+    return -1 if unicodedata.combining(c) else unicodedata.east_asian_width(c) in "WF"
 
 
 def _visible(c: str) -> str:
