@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hoopx_broker.recording.whole import create_whole, ensure_private_directory
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.tlog.notes import ED25519, Verifier, is_name, sign
+from hoopx_broker.tlog.notes import ED25519, Signer, Verifier, is_name, sign
 
 _OPEN_TO_OTHERS = 0o077
 _SEED_SIZE = 32
@@ -35,6 +35,11 @@ class EvidenceKey:
 
     def __repr__(self) -> str:
         return f"<evidence key {self.verifier}>"
+
+    @property
+    def signer(self) -> Signer:
+        """For notes that several keys sign."""
+        return Signer(self.name, self._private)
 
     def sign(self, text: str) -> str:
         """A C2SP signed note over `text`, which ends in a newline."""
@@ -71,13 +76,14 @@ class EvidenceKey:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & _OPEN_TO_OTHERS:
                 raise BadInput(f"the evidence key `{path}` is open to others", f"run `chmod 600 {path}`")
-            return cls._from_text(Secret(file.read(_MAX_FILE).decode(errors="replace")), path)
+            return cls.parse(Secret(file.read(_MAX_FILE).decode(errors="replace")), str(path))
 
     @classmethod
-    def _from_text(cls, text: Secret, path: Path) -> EvidenceKey:
+    def parse(cls, text: Secret, source: str) -> EvidenceKey:
+        """The private key that is written in `text`, which came from `source`. Raises `BadInput`."""
         parts = text.reveal().strip().removeprefix(_PRIVATE).split("+", 2)
         unreadable = BadInput(
-            f"`{path}` is not an evidence key", "restore it; a new key would not prove old recordings"
+            f"`{source}` is not an evidence key", "restore it; a new key would not prove old recordings"
         )
         try:
             name, key_id, encoded = parts

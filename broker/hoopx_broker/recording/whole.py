@@ -30,7 +30,7 @@ def create_whole(path: Path, content: bytes, *, through_power_cuts: bool) -> int
             os.fsync(fd)
         os.link(nameless, path)
         if through_power_cuts:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
     except BaseException:
         os.close(fd)
         raise
@@ -39,7 +39,8 @@ def create_whole(path: Path, content: bytes, *, through_power_cuts: bool) -> int
     return fd
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Names that were given in it outlive a power cut."""
     fd = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -51,6 +51,23 @@ def open_rotation(note: str) -> Rotation:
     if text != rotation.text() or set(signers) != {old, new} or old == new:
         raise BadNote("a rotation note is signed by the old key and by the new one, and they differ")
     return rotation
+
+
+def notes_to(key: Verifier, notes: Iterable[str], origin: str | None = None) -> tuple[str, ...]:
+    """Those of `notes` (of one log, where `origin` says which) by which `key` came to sign, the oldest first.
+
+    The others are of keys that never signed: a rotation was begun and another one was made. Raises `BadNote`.
+    """
+    by_new: dict[Verifier, tuple[Verifier, str]] = {}
+    for note in notes:
+        rotation = open_rotation(note)
+        if origin is None or rotation.origin == origin:
+            by_new[rotation.new] = (rotation.old, note)
+    found: list[str] = []
+    while key in by_new:
+        key, note = by_new.pop(key)
+        found.append(note)
+    return tuple(reversed(found))
 
 
 def chain_of_keys(pinned: Verifier, notes: Sequence[str], origin: str) -> list[Verifier]:
