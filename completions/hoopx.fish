@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -674,6 +674,7 @@ complete -c hoopx -n "__hoopx_at 'broker migrate'" -s q
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s v
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'broker keys'" -a "rotate"
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l config
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l help
@@ -683,6 +684,16 @@ complete -c hoopx -n "__hoopx_at 'broker keys'" -s q
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s c
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l help
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s o
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l output
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s q
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l quiet
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l to
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s v
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
 complete -c hoopx -n "__hoopx_at 'completion'" -l help
 complete -c hoopx -n "__hoopx_at 'completion'" -s o

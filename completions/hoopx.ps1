@@ -57,7 +57,8 @@ $script:HoopxWords = @{
     'broker run' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '--standby', '-v', '--verbose')
     'broker check' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker migrate' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
-    'broker keys' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'broker keys' = @('rotate', '-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
+    'broker keys rotate' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
     'completion' = @('bash', 'zsh', 'fish', 'powershell', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
 }
 $script:HoopxKinds = @{

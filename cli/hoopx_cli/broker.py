@@ -1,19 +1,19 @@
-"""`hoopx broker run`, `check` and `keys`: the service, where its part of the package is installed."""
+"""`hoopx broker run`, `check`, `migrate` and `keys`: the service, where its part of the package is installed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import HoopxCommand, group
+from hoopx_cli.commands import HoopxCommand, HoopxCommandGroup, group
 from hoopx_cli.kit import Kit, kit_of
-from hoopx_cli.output import Form
+from hoopx_cli.output import Form, moment
 
 app = group("Example: hoopx broker run --config hoopx.yaml")
 broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service that stands between people and targets.")
@@ -21,6 +21,8 @@ app.add_typer(broker, name="broker")
 
 Standby = Annotated[bool, typer.Option("--standby", help="Wait until no other broker uses the state; then take over.")]
 Config = Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
+
+To = Annotated[str, typer.Option("--to", metavar="FILE", help="A new file for a key that brokers share.")]
 
 
 @broker.command(cls=HoopxCommand)
@@ -76,24 +78,60 @@ def migrate(context: typer.Context, config: Config = "") -> None:
         kit.out.say(f"{settings.state} is up to date: {steps[-1]}")
 
 
-@broker.command(cls=HoopxCommand)
-def keys(context: typer.Context, config: Config = "") -> None:
-    """Example: hoopx broker keys --config hoopx.yaml
+keys_app = group(
+    "Example: hoopx broker keys --config hoopx.yaml\n\n"
+    "Print the public key that recordings are verified with (`hoopx sessions verify FILE --key KEY`), and those that "
+    "it replaced. It may be given to anyone. A broker that has none yet gets its key now.",
+    HoopxCommandGroup,
+)
+broker.add_typer(keys_app, name="keys")
 
-    Print the public key that recordings are verified with (`hoopx sessions verify FILE --key KEY`). It may be given
-    to anyone. A broker that has none yet gets its key now.
+
+@keys_app.callback(invoke_without_command=True, no_args_is_help=False)
+def keys(context: typer.Context, config: Config = "") -> None:
+    """The help stands at the group."""
+    if context.invoked_subcommand is not None:
+        return
+    kit = kit_of(context)
+    with demanding_extra():
+        from hoopx_broker.daemon.config import load
+        from hoopx_broker.daemon.keyring import keyring_of
+    ring = keyring_of(load(_path(kit, config), kit.environ))
+    if kit.out.form is Form.JSON:
+        older = [{"evidence_key": str(each.old), "rotated_at": each.at} for each in reversed(ring.rotations)]
+        kit.out.json({"evidence_key": ring.key.verifier, "older": older})
+        return
+    kit.out.text(ring.key.verifier)
+    for each in reversed(ring.rotations):
+        kit.out.say(f"before {moment(each.at)}: {each.old}")
+
+
+@keys_app.command(cls=HoopxCommand)
+def rotate(context: typer.Context, config: Config = "", to: To = "") -> None:
+    """Example: hoopx broker keys rotate --config hoopx.yaml
+
+    Replace the evidence key while the broker is stopped. The new public key is printed. The old private key is gone
+    then; whoever knows the old public key gets to the new one by a note that both signed.
     """
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.config import load
-        from hoopx_broker.recording.keys import EvidenceKey
-    settings = load(_path(kit, config), kit.environ)
-    host = urlsplit(settings.public_url).hostname or "hoopx"
-    key = EvidenceKey.load_or_create(settings.keys / "evidence.key", host)
+        from hoopx_broker.daemon.keyring import replace_key
+    # It may stand before the command too.
+    given = config or (context.parent.params.get("config", "") if context.parent else "")
+    settings = load(_path(kit, given), kit.environ)
+    old, new = replace_key(settings, Path(to).absolute() if to else None, int(time.time()))
     if kit.out.form is Form.JSON:
-        kit.out.json({"evidence_key": key.verifier})
+        kit.out.json({"evidence_key": new.verifier, "replaced": old.verifier})
     else:
-        kit.out.text(key.verifier)
+        kit.out.text(new.verifier)
+    first = f"Put what is in `{to}` where `evidence.key` refers to, delete that file, and start" if to else "Start"
+    kit.out.say(
+        f"{first} this broker{' before the others' if to else ''}: its log goes on with the new key.\n"
+        "Give the new public key to those who verify. Files exported from now on are verified with either key;\n"
+        "those exported before need the old one, so keep it with them:\n"
+        f"{old.verifier}"
+    )
 
 
 @contextmanager

@@ -126,6 +126,13 @@ class HoopxGroup(WithExample, TyperGroup):
             formatter.write_dl([(name, _summary(command)) for name, command in self.commands.items()])
 
 
+class HoopxCommandGroup(HoopxGroup):
+    """A group that does something by itself too, with `-o`, `-q` and `-v`."""
+
+    def __init__(self, *args: Any, params: list[Any] | None = None, **attrs: Any) -> None:
+        super().__init__(*args, params=[*(params or []), *_output_options()], **attrs)
+
+
 class LazyGroup(HoopxGroup):
     """The root: a command's module is imported when that command runs."""
 

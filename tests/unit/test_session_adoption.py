@@ -15,7 +15,8 @@ from hoopx_broker.storage.happened import Wanted, newest
 from hoopx_broker.storage.sessions import Sessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.ids import SessionId
-from tests.unit.recording_scene import KEY, OPENED
+from hoopx_broker.tlog.notes import Verifier
+from tests.unit.recording_scene import KEY, OPENED, OTHER_KEY
 
 
 class _Parts(Struct):
@@ -25,6 +26,7 @@ class _Parts(Struct):
     recordings: Path
     evidence: Any = KEY
     clock: Any = lambda: 1_700_000_000.0
+    older_keys: Any = ()
 
 
 def test_a_seal_is_noted_once_although_its_broker_died_before_it_could(tmp_path: Path) -> None:
@@ -51,6 +53,28 @@ def test_a_seal_is_noted_once_although_its_broker_died_before_it_could(tmp_path:
             await store.close()
 
     asyncio.run(scene())
+
+
+def test_a_seal_by_the_key_before_is_noted_with_that_key_and_one_by_a_stranger_is_not(tmp_path: Path) -> None:
+    async def scene(older: tuple[Verifier, ...], folder: Path) -> dict[str, object]:
+        store = await Store.open(folder / "state.db")
+        try:
+            parts = _Parts(Sessions(store), folder, OTHER_KEY, older_keys=older)
+            await parts.stored.add(OPENED)
+            Recorder.create(folder, OPENED, KEY, lambda: 0.0).seal("bye")
+            await seal_left(cast(Services, parts), SessionId(OPENED.session), OPENED.target)
+            every = await newest(store, Wanted(session=OPENED.session), 10)
+            [told] = [each for each in every if each.event.type in ("session.sealed", "recording.broken")]
+            return {"type": told.event.type, **told.event.facts}
+        finally:
+            await store.close()
+
+    for name in ("known", "strange"):
+        (tmp_path / name).mkdir()
+    key = Verifier.parse(KEY.verifier)
+    known = asyncio.run(scene((key,), tmp_path / "known"))
+    assert (known["type"], known["key"]) == ("session.sealed", key.key_id.hex())
+    assert asyncio.run(scene((), tmp_path / "strange"))["type"] == "recording.broken"
 
 
 def test_a_recording_of_before_there_were_events_is_adopted_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -13,8 +13,10 @@ from hoopx_broker.daemon import values
 from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
+from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.locks import check_recipient
 from hoopx_broker.terms.errors import BadInput
+from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import EvidenceConfig, StorePlace
 
 DEFAULT_PLACE = "file:recordings"
@@ -42,6 +44,7 @@ def read_evidence(top: Section, home: Path, shared: Mapping[str, Any]) -> tuple[
     config = EvidenceConfig(
         durability=section.parsed_or("durability", _durability, "process"),
         encrypt_to=section.texts_or("encrypt_to", (), _age_recipient),
+        key=_key(section),
         retention=_retention(section.section_or_none("retention")),
         store=store,
         spool_limit=section.parsed_or("spool_limit", _spool_limit, DEFAULT_SPOOL_LIMIT),
@@ -123,6 +126,18 @@ def _age_recipient(text: str) -> str:
     except BadInput as error:  # a slip in a character, or the package that encrypts is not installed
         raise Wrong(f"cannot be encrypted to: {error.message}", error.hint) from None
     return text
+
+
+def _key(section: Section) -> Secret | None:
+    key = section.secret_or_none("key")
+    if key is None or key is HOLE:
+        return key
+    try:
+        EvidenceKey.parse(key, "evidence.key")
+    except BadInput:
+        section.note("key", "is not an evidence key", "give the one line of the file `keys/evidence.key`")
+        return cast(Secret, HOLE)
+    return key
 
 
 def _retention(section: Section | None) -> dict[str, int]:

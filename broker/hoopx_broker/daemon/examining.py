@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hoopx_broker.daemon import config
-from hoopx_broker.daemon.evidence import host_of, store_of
+from hoopx_broker.daemon.evidence import store_of
+from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.evidence.audit import Tell
 from hoopx_broker.evidence.auditing import Audited, audit
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.seen import seen_by
-from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.storage import log
 from hoopx_broker.storage.looking import look
 from hoopx_broker.terms.errors import BadInput, Unknown
@@ -29,12 +29,16 @@ def examine_copy(directory: Path, keys: Sequence[str], tell: Tell, since: str | 
 async def examine(
     path: Path, environ: Mapping[str, str], keys: Sequence[str], tell: Tell, since: str | None, quick: bool
 ) -> Audited:
-    """With the state at hand. Without `keys`, by this broker's own key, and for recordings those of its neighbours."""
+    """With the state at hand. Without `keys`, by this broker's own key, and for recordings those of its neighbours.
+
+    Between a rotation and the next start, the log is still signed by the key before.
+    """
     settings = await asyncio.to_thread(config.load, path, environ)
     home = settings.keys / "home"
     seen = await asyncio.to_thread(look, settings.state, seen_by(home.read_text().strip() if home.exists() else ""))
-    own = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(settings.public_url)).verifier
-    known = _parsed(keys or [own])
+    ring = await asyncio.to_thread(keyring_of, settings)
+    signs = next((str(key) for key in ring.older if seen.row and str(key) == seen.row.key), ring.key.verifier)
+    known = _parsed(keys or [signs])
     store = store_of(settings)
     try:
         return await audit(store, known, tell, seen=seen, since=since, quick=quick)

@@ -19,7 +19,8 @@ async def proof_part(log: Log, view: SessionView) -> tuple[bytes, str]:
         proof = await log.proof(view.id)
     except (Unknown, BackendFailed) as error:
         return b"", error.message
-    return head(proof.leaf, ProofFile(proof.index, proof.inclusion, proof.checkpoint)), ""
+    part = head(proof.leaf, ProofFile(proof.index, proof.inclusion, proof.checkpoint), proof.rotations)
+    return part, ""
 
 
 async def after(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

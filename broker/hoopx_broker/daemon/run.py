@@ -27,6 +27,7 @@ from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
 from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of
 from hoopx_broker.daemon.keeping import Keeping
+from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
 from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
@@ -63,7 +64,6 @@ from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.committer import Committer, make_durable_directory
-from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
@@ -236,7 +236,8 @@ async def _services(
 ) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
-    evidence = EvidenceKey.load_or_create(settings.keys / "evidence.key", host_of(place.public_url))
+    ring = keyring_of(settings)
+    evidence = ring.key
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     committer = _committer(settings, stack)
@@ -293,6 +294,7 @@ async def _services(
         encrypt_to=settings.evidence.encrypt_to,
         committer=committer,
         room=await room_of(settings, evidence_store),
+        older_keys=ring.older,
     )
     neighbours = Neighbours(services, sessions, presence, store, home.id)
     await neighbours.start()
@@ -300,7 +302,8 @@ async def _services(
     crew.start(keeper.run(), "leases")
     crew.start(index.run(), "index")
     crew.start(keeping.spool.run(), "recordings")
-    chronicle = Log(store, evidence_store, Who(evidence, lambda: presence.id, host_of(place.public_url), time.time))
+    who = Who(evidence, lambda: presence.id, host_of(place.public_url), time.time, ring.notes)
+    chronicle = Log(store, evidence_store, who)
     crew.start(chronicle.run(), "log")
     return services, store, neighbours, story, keeping, chronicle, readings
 

@@ -62,9 +62,18 @@ class LogSeen(Struct):
 
 
 async def check_log(
-    files: LogFiles, keys: Sequence[Verifier], found: Findings, seen: Seen | None, since: str | None, tell: Tell
+    files: LogFiles,
+    keys: Sequence[Verifier],
+    older: Sequence[Verifier],
+    found: Findings,
+    seen: Seen | None,
+    since: str | None,
+    tell: Tell,
 ) -> LogSeen | None:
-    """Every leaf, every tile, the signed root; None where there is no log to look at."""
+    """Every leaf, every tile, the signed root; None where there is no log to look at.
+
+    A checkpoint that somebody kept may be signed by an `older` key: it was not the store that kept it.
+    """
     head = await _head(files, keys, found, seen)
     if head is None:
         return None
@@ -78,7 +87,7 @@ async def check_log(
     await _check_tiles(files, log, found)
     if log.levels.root(head.size) != head.root:
         found.add("root", f"the {head.size} leaves do not give the root that the checkpoint signs")
-    _check_since(log, keys, since, found)
+    _check_since(log, older, since, found)
     return log
 
 

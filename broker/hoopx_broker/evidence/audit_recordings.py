@@ -9,6 +9,7 @@ from typing import Any
 
 from hoopx_broker.evidence.audit import Findings, LogSeen, Recorded, Tell
 from hoopx_broker.evidence.seen import Seen
+from hoopx_broker.evidence.trusted import Trusted
 from hoopx_broker.recording.failures import BrokenEvidence
 from hoopx_broker.recording.format import SUFFIX
 from hoopx_broker.recording.verify import Proof, prove
@@ -22,7 +23,7 @@ _BUFFER = 1 << 20
 
 async def check_recordings(
     store: EvidenceStore,
-    keys: Sequence[Verifier],
+    trusted: Trusted,
     log: LogSeen,
     found: Findings,
     seen: Seen | None,
@@ -34,7 +35,7 @@ async def check_recordings(
     for session, recorded in sorted(log.sessions.items()):
         _check_there(session, recorded, there, found, seen)
     for number, (session, stored) in enumerate(there.items(), 1):
-        await _check_one(store, keys, log, found, session, stored, quick)
+        await _check_one(store, trusted, log, found, session, stored, quick)
         if number % 100 == 0:
             tell(f"recordings: {number} of {len(there)}")
     return len(there)
@@ -59,7 +60,7 @@ def _check_there(
 
 async def _check_one(
     store: EvidenceStore,
-    keys: Sequence[Verifier],
+    trusted: Trusted,
     log: LogSeen,
     found: Findings,
     session: str,
@@ -76,7 +77,7 @@ async def _check_one(
             found.add("recording changed", f"`{stored.name}` has {stored.size} bytes; its seal is over {size}")
         return
     try:
-        proof = await _proved(store, keys, stored.name)
+        proof = await _proved(store, _keys_for(sealed, trusted), stored.name)
     except (BrokenEvidence, StoreFailed) as error:
         found.add("recording changed", f"`{stored.name}`: {error.message}")
         return
@@ -93,6 +94,13 @@ def _check_proof(proof: Proof, sealed: Event | None, log: LogSeen, found: Findin
         found.add("recording unknown", f"`{session}{SUFFIX}` is not in the log; it may be older than the log")
     elif proof.root != sealed.facts.get("root"):
         found.add("recording changed", f"`{session}{SUFFIX}` is not the one whose seal is in the log: its root differs")
+
+
+def _keys_for(sealed: Event | None, trusted: Trusted) -> Sequence[Verifier]:
+    """The one that the log names. What the log does not know of, an older key does not vouch for."""
+    if sealed is None:
+        return trusted.signers
+    return [key for key in trusted.sealers if key.key_id.hex() == sealed.facts.get("key")] or trusted.sealers
 
 
 async def _proved(store: EvidenceStore, keys: Sequence[Verifier], name: str) -> Proof:

@@ -10,6 +10,7 @@ from hoopx_broker.evidence.audit import Finding, Findings, LogSeen, Tell, check_
 from hoopx_broker.evidence.audit_recordings import check_recordings
 from hoopx_broker.evidence.log_files import LogFiles
 from hoopx_broker.evidence.seen import Seen
+from hoopx_broker.evidence.trusted import trusted_keys
 from hoopx_broker.seams.store import EvidenceStore
 from hoopx_broker.tlog.notes import Verifier
 
@@ -35,11 +36,13 @@ async def audit(
 ) -> Audited:
     """Raises `StoreFailed` where the store cannot be read at all."""
     found = Findings()
-    log = await check_log(LogFiles(store), keys, found, seen, since, tell)
+    files = LogFiles(store)
+    trusted = await trusted_keys(files, keys, found, seen)
+    log = await check_log(files, trusted.signers, trusted.sealers, found, seen, since, tell)
     if log is None:
         found.add("checkpoint", "there is no log here that any of these keys signed")
         return Audited("", 0, "", 0, found.all())
-    recordings = await check_recordings(store, keys, log, found, seen, quick, tell)
+    recordings = await check_recordings(store, trusted, log, found, seen, quick, tell)
     if seen is not None:
         _check_state(log, seen, found)
     head = log.checkpoint

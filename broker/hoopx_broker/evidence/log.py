@@ -40,12 +40,16 @@ _log = structlog.get_logger()
 
 
 class LeafProof(Struct, frozen=True):
-    """`leaf` stands at `index` in the log that the signed note `checkpoint` is of."""
+    """`leaf` stands at `index` in the log that the signed note `checkpoint` is of.
+
+    `rotations` are the notes by which the key that signed it came after those before it.
+    """
 
     leaf: bytes
     index: int
     inclusion: tuple[bytes, ...]
     checkpoint: str
+    rotations: tuple[str, ...] = ()
 
 
 class Health(Struct, frozen=True):
@@ -97,14 +101,18 @@ class Log:
             async with asyncio.timeout(WAIT_SECONDS):
                 while True:
                     grew.clear()
-                    row, found = await self._state.run(
-                        lambda connection: (log.read(connection), log.leaf_of(connection, session, SEALED))
+                    row, rotations, found = await self._state.run(
+                        lambda connection: (
+                            log.read(connection),
+                            log.rotations(connection),
+                            log.leaf_of(connection, session, SEALED),
+                        )
                     )
                     if found is None:
                         raise Unknown(f"the seal of session `{session}` is not in the log", _NO_SEAL)
                     index, leaf = found
                     if row is not None and index is not None and index < row.size:
-                        return await self._prove(row, index, leaf)
+                        return await self._prove(row, rotations, index, leaf)
                     self._hurry.set()
                     self._told.set()
                     await grew.wait()
@@ -178,7 +186,7 @@ class Log:
         await asyncio.sleep(seconds)
         self._told.set()
 
-    async def _prove(self, row: LogRow, index: int, leaf: bytes) -> LeafProof:
+    async def _prove(self, row: LogRow, rotations: tuple[str, ...], index: int, leaf: bytes) -> LeafProof:
         """Under a checkpoint that witnesses have seen, where they have seen one that covers it."""
         note = row.checkpoint
         if row.cosigned and parse(split_note(row.cosigned)[0]).size > index:
@@ -189,7 +197,7 @@ class Log:
             check_inclusion(leaf_hash(leaf), index, checkpoint.size, checkpoint.root, proof)
         except (BadProof, BadTile) as error:
             raise LogBroken(f"the log does not prove its leaf {index}: {error.message}", _VERIFY) from None
-        return LeafProof(leaf, index, proof, note)
+        return LeafProof(leaf, index, proof, note, rotations)
 
     async def _tile(self, tile: Tile) -> bytes:
         """Where the store lacks it, as on the disk of a broker that does not sign, it follows from the events."""

@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 from hoopx_broker.seams.store import EvidenceStore, NotStored, StoreFailed
 from hoopx_broker.terms.errors import BackendFailed
+from hoopx_broker.tlog.rotation import MAX_ROTATIONS
 from hoopx_broker.tlog.tiles import WIDTH, Bundle, Tile, entries_path, pack_entries, tile_path, unpack_entries
 from hoopx_broker.tlog.tree import HASH_SIZE
 
 PREFIX = "log/"
+KEYS = "log/keys/"
 CHECKPOINT = "log/checkpoint"
 
+_MAX_ROTATION = 64 * 1024  # two keys, a name and two signatures
 # A bundle holds 256 entries of at most 65535 bytes, each behind its length; a checkpoint some signatures.
 _MAX_OBJECT = WIDTH * (65_535 + 2)
 _AT_ONCE = 8  # puts and gets; an object store answers each in tens of milliseconds
@@ -61,6 +64,20 @@ class LogFiles:
     async def put_checkpoint(self, note: str) -> None:
         await self._store.put(CHECKPOINT, note.encode(), replace=True)
 
+    async def put_rotations(self, notes: Sequence[str]) -> None:
+        """The whole line of keys, for whoever has the store alone. Raises as `put`."""
+        await at_once([self._put(f"{KEYS}{number:04}", note.encode()) for number, note in enumerate(notes, 1)])
+
+    async def rotations(self) -> tuple[str, ...]:
+        """What was put there, the oldest first; raises `LogBroken` where that is no text, or has a gap."""
+        names = sorted([stored.name async for stored in self._store.list(KEYS)])
+        if len(names) > MAX_ROTATIONS or names != [f"{KEYS}{number:04}" for number in range(1, len(names) + 1)]:
+            raise LogBroken(f"`{KEYS}` in the store lacks rotation notes, or holds something else", _LOOK)
+        try:
+            return tuple([(await self._get(name, _MAX_ROTATION)).decode() for name in names])
+        except UnicodeDecodeError:
+            raise LogBroken(f"a rotation note in `{KEYS}` of the store is no text", _LOOK) from None
+
     async def paths(self) -> frozenset[str]:
         """Of all tiles and bundles that are there."""
         return frozenset([stored.name.removeprefix(PREFIX) async for stored in self._store.list(PREFIX + "tile/")])
@@ -82,8 +99,8 @@ class LogFiles:
                 raise
             return await self._get(PREFIX + full), True
 
-    async def _get(self, name: str) -> bytes:
-        return b"".join([chunk async for chunk in self._store.get(name, 0, _MAX_OBJECT)])
+    async def _get(self, name: str, most: int = _MAX_OBJECT) -> bytes:
+        return b"".join([chunk async for chunk in self._store.get(name, 0, most)])
 
     async def _put(self, name: str, content: bytes) -> None:
         try:

@@ -23,6 +23,7 @@ class Seen(Struct, frozen=True):
     """
 
     row: LogRow | None
+    rotations: tuple[str, ...]
     leaves: tuple[bytes, ...]
     open: frozenset[str]
     elsewhere: frozenset[str]
@@ -42,6 +43,7 @@ def seen_by(home: str) -> Callable[[Connection], Seen]:
             journal = error.message
         return Seen(
             log.read(connection),
+            log.rotations(connection),
             _leaves(connection),
             _open(connection),
             _elsewhere(connection, home),

@@ -27,6 +27,7 @@ from hoopx_broker.storage.store import Store
 from hoopx_broker.tlog.checkpoints import Checkpoint, open_checkpoint, parse
 from hoopx_broker.tlog.failures import BadNote, BadTile
 from hoopx_broker.tlog.notes import Verifier, split_note
+from hoopx_broker.tlog.rotation import chain_of_keys, notes_to, open_rotation
 from hoopx_broker.tlog.tiles import (
     WIDTH,
     Bundle,
@@ -56,11 +57,27 @@ class Who(Struct, frozen=True):
     broker: Callable[[], str]
     host: str
     clock: Callable[[], float]
-    older: tuple[Verifier, ...] = ()  # what it signed with before
+    rotations: tuple[str, ...] = ()  # the notes by which the key came after those before it
+
+    def heir_notes(self, row: LogRow) -> tuple[str, ...] | None:
+        """Those that lead from the key of the log to this one: none where it is the same, None where none do."""
+        own, last = Verifier.parse(self.key.verifier), Verifier.parse(row.key)
+        if own == last:
+            return ()
+        notes = notes_to(own, self.rotations, row.origin)
+        keys = chain_of_keys(own, notes, row.origin)
+        return notes[keys.index(last) :] if last in keys else None
+
+
+class Line(Struct, frozen=True):
+    """The rotation notes of the log: those that the state has, and those that its next checkpoint adds."""
+
+    before: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
     @property
-    def known(self) -> tuple[Verifier, ...]:
-        return (Verifier.parse(self.key.verifier), *self.older)
+    def all(self) -> tuple[str, ...]:
+        return self.before + self.new
 
 
 class Sequencer:
@@ -71,6 +88,7 @@ class Sequencer:
         self._files = files
         self._who = who
         self._edge: dict[Tile, bytes] = {}  # the tiles at the right edge, as they were last written or read
+        self._line = Line()
         self._taken_up: str | None = None  # by the broker's id: the store was compared with the state
         self.idle = ""
 
@@ -80,10 +98,11 @@ class Sequencer:
         Raises `StateFailed` and `StoreFailed`, which pass, and `LogBroken`, which does not by itself.
         """
         broker = self._who.broker()
-        row = await self._state.run(lambda connection: self._turn(connection, broker))
-        if row is None:
+        turn = await self._state.run(lambda connection: self._turn(connection, broker))
+        if turn is None:
             self._taken_up = None
             return False
+        row, self._line = turn
         if self._taken_up != broker:
             await self._take_up(row)
             self._taken_up = broker
@@ -96,16 +115,35 @@ class Sequencer:
 
     # Whose turn it is.
 
-    def _turn(self, connection: Connection, broker: str) -> LogRow | None:
+    def _turn(self, connection: Connection, broker: str) -> tuple[LogRow, Line] | None:
         row = log.read(connection) or self._begin(connection)
-        if row.key != self._who.key.verifier:
-            self._say(f"the log is signed with the key `{row.key}`, which this broker does not have")
+        before = log.rotations(connection)
+        new = self._who.heir_notes(row)
+        if new is None:
+            self._say(self._not_ours(row, before))
             return None
+        line = Line(before, new)
+        self._check_line(row, line)
         if not log.take_turn(connection, broker):
             self._say("another broker signs the log")
             return None
         self._say("")
-        return row
+        return row, line
+
+    def _not_ours(self, row: LogRow, notes: tuple[str, ...]) -> str:
+        own = Verifier.parse(self._who.key.verifier)
+        if any(open_rotation(note).old == own for note in notes):
+            return f"the log goes on with the key `{row.key}`, which came after this broker's"
+        return f"the log is signed with the key `{row.key}`, which this broker does not have"
+
+    def _check_line(self, row: LogRow, line: Line) -> None:
+        try:
+            if chain_of_keys(Verifier.parse(row.key), line.all, row.origin)[-1] != Verifier.parse(
+                self._who.key.verifier
+            ):
+                raise BadNote("they do not lead to the key that signs")
+        except BadNote as error:
+            raise LogBroken(f"the rotation notes in the state do not hold: {error.message}", _RESTORE) from None
 
     def _begin(self, connection: Connection) -> LogRow:
         row = log.begin(connection, f"{self._who.host}/hoopx/{secrets.token_hex(4)}", self._who.key.verifier)
@@ -136,6 +174,7 @@ class Sequencer:
         if lacking or lost:
             _log.warning("log.filled", tiles=len(lacking), bundles=len(lost), why="the store lacked them")
             await self._fill(row, lacking, lost)
+        await self._files.put_rotations(self._line.all)
         if row.checkpoint:
             await self._files.put_checkpoint(row.checkpoint)
 
@@ -212,7 +251,7 @@ class Sequencer:
     async def _sign(self, row: LogRow, broker: str) -> bool:
         """Tiles first, then the checkpoint over them, then the word to everybody."""
         size = min(await self._state.run(log.count), row.size + MOST)
-        if size <= row.size:
+        if size <= row.size and not self._line.new:
             return False
         start = row.size // WIDTH * WIDTH  # a bundle is always written from its beginning
         leaves = await self._leaves(start, size)
@@ -225,13 +264,21 @@ class Sequencer:
         }
         await self._files.put(bundles | {tile.path: content for tile, content in tiles.items()})
         text = Checkpoint(row.origin, size, root_hash(size, read)).text()
-        signed = await self._state.run(
-            lambda connection: log.sign(connection, broker, row, size, lambda: self._who.key.sign(text))
-        )
+        signed = await self._state.run(lambda connection: self._note_signed(connection, broker, row, size, text))
         self._edge = {tile: content for tile, content in (self._edge | tiles).items() if _is_last(tile, size)}
         await self._files.put_checkpoint(signed)
         await self._tidy(row.size, [*tiles, *new_bundles(row.size, size)])
         return True
+
+    def _note_signed(self, connection: Connection, broker: str, row: LogRow, size: int, text: str) -> str:
+        """With the first checkpoint of a new key, the log is handed over to it."""
+        signed = log.sign(connection, broker, row, size, lambda: self._who.key.sign(text))
+        if self._line.new:
+            log.hand_over(connection, self._who.key.verifier, self._line.new)
+        for rotation in map(open_rotation, self._line.new):
+            keys = {"from": rotation.old.key_id.hex(), "to": rotation.new.key_id.hex()}
+            note(connection, happened(self._who.clock(), "key.rotated", **keys, rotated_at=rotation.at))
+        return signed
 
     async def _checked_edge(self, row: LogRow, before: list[bytes], new: list[bytes], size: int) -> Read:
         """How to read the tree with what is new: only where the one it grows out of is the one that was signed."""
@@ -283,9 +330,9 @@ class Sequencer:
         return tile_reader(size, self._edge.__getitem__)
 
     def _root(self, row: LogRow) -> bytes:
-        """The root that was signed last: by a key that this broker knows, or somebody put it there."""
+        """The root that was signed last: by the key of the log, whose turn this broker's is or follows."""
         try:
-            checkpoint, _ = open_checkpoint(row.checkpoint, self._who.known, row.origin)
+            checkpoint, _ = open_checkpoint(row.checkpoint, [Verifier.parse(row.key)], row.origin)
         except BadNote as error:
             raise LogBroken(f"the checkpoint in the state does not hold: {error.message}", _RESTORE) from None
         if checkpoint.size != row.size:

@@ -25,6 +25,7 @@ from hoopx_broker.terms.errors import Unknown
 from hoopx_broker.terms.people import Owner, Principal
 from hoopx_broker.terms.rulings import Allow, Deny
 from hoopx_broker.terms.targets import Target
+from hoopx_broker.tlog.notes import Verifier
 from hoopx_broker.tunnel.crew import Crew
 
 
@@ -48,6 +49,7 @@ class Services(Struct, frozen=True):
     encrypt_to: tuple[str, ...] = ()  # the age recipients of recordings; none: they are in the clear
     committer: Committer | None = None  # where nothing is sent before the disk has what it tells of
     room: Room = Room()  # for recordings, in the directory where they are written
+    older_keys: tuple[Verifier, ...] = ()  # what sealed here before `evidence` did
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -119,6 +119,22 @@ def sign(connection: Connection, broker: str, before: LogRow, size: int, make: C
     connection.execute("UPDATE log SET size = ?, checkpoint = ?", (size, checkpoint))
     connection.tell(GREW, str(size))
     return checkpoint
+
+
+def rotations(connection: Connection) -> tuple[str, ...]:
+    """The notes by which the keys of the log followed one another, the oldest first; the last one leads to its key."""
+    rows = connection.execute("SELECT note FROM rotations ORDER BY number").fetchall()
+    return tuple(note for (note,) in rows)
+
+
+def hand_over(connection: Connection, key: str, notes: Sequence[str]) -> None:
+    """From now on `key` signs, to which `notes` lead from the one that did: in the transaction of its first checkpoint.
+
+    What witnesses cosigned under an older key is let go: whoever pinned the new one would not take it.
+    """
+    for number, note in enumerate(notes, len(rotations(connection)) + 1):
+        connection.execute("INSERT INTO rotations (number, note) VALUES (?, ?)", (number, note))
+    connection.execute("UPDATE log SET key = ?, cosigned = ''", (key,))
 
 
 def cosign(connection: Connection, broker: str, size: int, checkpoint: str) -> None:

@@ -180,6 +180,7 @@ class StorePlace(Struct, frozen=True):
 class EvidenceConfig(Struct, frozen=True):
     """How recordings are written and kept. `encrypt_to` holds age recipients; without any, they are in the clear.
 
+    `key` is the private evidence key where brokers share one; None for the one in this broker's own directory of keys.
     `retention` says for each class how many seconds a recording is kept at least; the class of targets that name none
     is `default`, and a class that is not there is kept for good. With a `store`, recordings are in the spool until it
     has them, which may hold `spool_limit` bytes; `options` are the store's own.
@@ -187,6 +188,7 @@ class EvidenceConfig(Struct, frozen=True):
 
     durability: Literal["process", "disk"] = "process"
     encrypt_to: tuple[str, ...] = ()
+    key: Secret | None = None
     retention: dict[str, int] = {}
     store: StorePlace | None = None
     spool_limit: int = 20 << 30
