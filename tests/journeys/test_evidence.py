@@ -117,6 +117,36 @@ def taken_apart(copy: Path) -> list[str]:
     return done.stdout.split()
 
 
+def test_a_key_is_replaced_and_all_evidence_is_proved_by_either(own_stage: Stage, tmp_path: Path) -> None:
+    stage, config = own_stage, ("--config", str(own_stage.config))
+    stage.psql(TARGET, "SELECT 'before'").fine()
+    [before] = [str(each["id"]) for each in stage.listed("sessions", "ls")]
+    kept, old = _exported(stage, before, tmp_path)
+    refused = stage.hoopx("broker", "keys", "rotate", *config)
+    assert (refused.code, refused.out) == (2, "")
+    assert "stop it first" in refused.err
+    stage.stop_broker()
+    new = stage.hoopx("broker", "keys", "rotate", *config).fine().out.strip()
+    told = json.loads(stage.hoopx("broker", "keys", *config, "-o", "json").fine().out)
+    assert (told["evidence_key"], [each["evidence_key"] for each in told["older"]]) == (new, [old])
+    stage.hoopx("audit", "verify", *config).fine()
+    stage.start_broker()
+    stage.psql(TARGET, "SELECT 'after'").fine()
+    ids = [str(each["id"]) for each in stage.listed("sessions", "ls")]
+    for session in ids:
+        copy = tmp_path / session
+        copy.mkdir()
+        file, key = _exported(stage, session, copy)
+        assert key == new
+        for each in (old, new):
+            stage.hoopx("sessions", "verify", str(file), "--key", each).fine()
+    stage.hoopx("sessions", "verify", str(kept), "--key", old).fine()
+    assert stage.hoopx("sessions", "verify", str(kept), "--key", new).code == 2
+    stage.hoopx("audit", "verify", *config).fine()
+    for each in (old, new):
+        stage.hoopx("audit", "verify", str(stage.home / "recordings"), "--key", each).fine()
+
+
 def _exported(stage: Stage, session: str, directory: Path) -> tuple[Path, str]:
     """The recording as a file, and the broker's public evidence key."""
     copy = directory / "copy.hoopx"

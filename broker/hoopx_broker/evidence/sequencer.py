@@ -156,7 +156,7 @@ class Sequencer:
             _log.info(
                 "log.not_signed_here",
                 why=why,
-                hint="to let it sign too, copy `keys/evidence.key` from the broker that does",
+                hint="brokers on one state share `evidence.key` (docs/state.md)",
             )
         self.idle = why
 
