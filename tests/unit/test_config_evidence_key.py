@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hoopx_broker.daemon.config import load
 from hoopx_broker.daemon.keyring import keyring_of, replace_key
 from hoopx_broker.daemon.problems import BadConfig
+from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.storage import log
+from hoopx_broker.storage.brokers import Place
+from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import BrokerConfig
+from hoopx_broker.terms.settings import BrokerConfig, StateUrl
 from tests.unit.log_stage import LogStage, played
 from tests.unit.test_config_state import REST
 
@@ -98,6 +104,29 @@ def _held_elsewhere(path: object) -> Iterator[None]:
         yield
         process.communicate("\n")
     assert process.returncode == 0
+
+
+def test_on_postgresql_a_key_is_not_replaced_while_any_broker_runs_with_it(tmp_path: Path, state_url: StateUrl) -> None:
+    settings = replace(configured(tmp_path), state=state_url)
+    key = keyring_of(settings).key
+
+    async def scene() -> None:
+        state = await Store.open(state_url)
+        try:
+            place = Place("another home", "https://b.broker.test", key.verifier)
+            await state.join(place, _nothing_to_end)
+            await LogStage(state, LocalStore(tmp_path / "recordings"), tmp_path / "recordings", key).signs()
+            with pytest.raises(BadInput, match=r"https://b\.broker\.test"):
+                await asyncio.to_thread(replace_key, settings, None, int(time.time()))
+        finally:
+            await state.close()
+
+    asyncio.run(scene())
+    assert replace_key(settings, None, int(time.time()))[0].verifier == key.verifier
+
+
+async def _nothing_to_end(_: str) -> None:
+    """What a broker without sessions does when it is cut off."""
 
 
 def test_a_key_that_signs_no_log_is_not_replaced(tmp_path: Path) -> None:
