@@ -10,9 +10,10 @@ import msgspec
 import pytest
 import zstandard
 
+from hoopx_broker.recording import codecs
 from hoopx_broker.recording.blocks import HEADER as HEADER_2
 from hoopx_broker.recording.blocks import MAX_CONTENT, MAX_ENTRIES, MAX_STORED
-from hoopx_broker.recording.codecs import dictionary
+from hoopx_broker.recording.codecs import dictionary, press, unpress
 from hoopx_broker.recording.failures import BrokenEvidence, Locked
 from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.locks import AgeIdentity, Lock
@@ -169,8 +170,25 @@ def test_an_encrypted_block_opens_at_its_own_place_alone(tmp_path: Path) -> None
     assert (blame_reader(moved, AGE).entry, "cannot be decrypted" in blame_reader(moved, AGE).reason) == (2, True)
     twice = rechained(whole, lambda p: [*p[:3], p[2], *p[4:]])
     assert (blame_reader(twice, AGE).entry, "cannot be decrypted" in blame_reader(twice, AGE).reason) == (3, True)
-    claims = rechained(whole, lambda p: [*p[:2], Piece(p[2].codec ^ 3, 1, p[2].payload), *p[3:]])
+    claims = rechained(whole, lambda p: [*p[:2], Piece(p[2].codec ^ 1, 1, p[2].payload), *p[3:]])
     assert "cannot be decrypted" in blame_reader(claims, AGE).reason
+
+
+# Content of how many bytes is pressed how.
+_CODECS = (
+    (255, codecs.PLAIN),
+    (256, codecs.ZSTD_WITH_DICTIONARY),
+    (8192, codecs.ZSTD_WITH_DICTIONARY),
+    (8193, codecs.ZSTD),
+)
+
+
+def test_small_blocks_stay_as_they_are_and_others_are_pressed() -> None:
+    for size, codec in _CODECS:
+        content = (b"SELECT name FROM people WHERE id = 7; " * 256)[:size]
+        told, pressed = press(content)
+        assert (told, unpress(told, pressed, size)) == (codec, content)
+        assert (len(pressed) < size) == (codec != codecs.PLAIN)
 
 
 def test_a_block_of_another_recording_under_the_same_key_does_not_open(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ ENCRYPTED = 0x80
 
 # The dictionary is part of version 2: it never changes, and what was pressed with it is not read without it.
 DICTIONARY_SHA256 = "aa8de3232bf76469dd70cdf293af3ae66a5b624d3d18bda183bc81103029d2c0"
-# Below, what a frame of zstd costs is more than it can save; above, a dictionary of some kilobytes helps no more.
-_SMALL = 48
+# Below, zstd would take as long as all else that is done for the block, and save some dozens of bytes: short
+# statements, parameters, answers of one row. Above `_LARGE`, a dictionary of some kilobytes helps no more.
+_SMALL = 256
 _LARGE = 8 << 10
 
 

@@ -46,7 +46,11 @@ class Scribe:
         if not entries:
             return []
         first, count = self.chain.count + 1, len(entries)
-        content = _encode([(first + n, t_us, entry) for n, entry in enumerate(entries)])
+        content = (
+            _encode([(first, t_us, entries[0])])
+            if count == 1
+            else _encode([(first + n, t_us, entry) for n, entry in enumerate(entries)])
+        )
         if count > 1 and (len(content) > _FULL or count > MAX_ENTRIES):
             return [*self.add(t_us, entries[: count // 2]), *self.add(t_us, entries[count // 2 :])]
         if len(content) > MAX_CONTENT:
