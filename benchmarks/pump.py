@@ -15,8 +15,9 @@ from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.court import Bench, Court
 from hoopx_broker.session.ground import Ground
-from hoopx_broker.session.pump import Pump, Surroundings
+from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.surroundings import Surroundings
 from hoopx_broker.terms.catalog import Catalog, Relation
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.ids import StreamId
@@ -106,15 +107,15 @@ def _pump(place: Path, reader: StatementReader) -> Pump:
 
 def _stand(pump: Pump) -> None:
     """In the place of a connection to a server."""
-    pump._connecting = True
+    pump._reaching.is_begun = True
     pump._backend._transport = cast(asyncio.Transport, _Nowhere())
 
 
 async def _first(pump: Pump, said: bytes, answer: bytes) -> None:
     """A statement that is new to the court: its ruling takes its time."""
     pump.client_says(said)
-    if pump._ruling is not None:
-        await pump._ruling
+    if pump._wait.task is not None:
+        await pump._wait.task
     pump.backend_says(answer)
 
 

@@ -16,8 +16,9 @@ from hoopx_broker.seams.judge import Judge
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import Bench, Court, Start
 from hoopx_broker.session.ground import Ground
-from hoopx_broker.session.pump import Pump, Surroundings
+from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.surroundings import Surroundings
 from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.terms.leases import DatabaseLogin

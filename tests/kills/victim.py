@@ -18,8 +18,9 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.catalog import CatalogReader
 from hoopx_broker.session.court import Bench, Court, Start
 from hoopx_broker.session.ground import Ground
-from hoopx_broker.session.pump import Pump, Surroundings
+from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.surroundings import Surroundings
 from hoopx_broker.terms.entries import Opened
 from hoopx_broker.terms.ids import new_stream_id
 from hoopx_broker.terms.leases import DatabaseLogin

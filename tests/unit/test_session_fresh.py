@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from hoopx_broker.session.catalog import CatalogReader
-from hoopx_broker.session.pump import Pump, Surroundings
+from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.reader import StatementReader
+from hoopx_broker.session.surroundings import Surroundings
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.ids import LeaseId, StreamId
 from hoopx_broker.terms.leases import Credential, DatabaseLogin

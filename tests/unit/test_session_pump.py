@@ -12,10 +12,11 @@ from msgspec import structs
 
 from hoopx_broker.masking.plan import OPEN, Plan
 from hoopx_broker.recording.failures import RecordingFailed
-from hoopx_broker.session import pump as room
+from hoopx_broker.session import reaching, wait
 from hoopx_broker.session.idle import IdleWatch
 from hoopx_broker.session.plea import Say
-from hoopx_broker.session.pump import Pump, Surroundings
+from hoopx_broker.session.pump import Pump
+from hoopx_broker.session.surroundings import Surroundings
 from hoopx_broker.terms.entries import Approval, Entry, Statement, StreamClosed
 from hoopx_broker.terms.errors import BackendFailed
 from hoopx_broker.terms.facts import FunctionName
@@ -379,7 +380,7 @@ def test_what_a_client_says_ahead_while_it_is_held_is_bounded() -> None:
         await scene.log_in()
         scene.bench.gate.clear()
         scene.pump.client_says(query("select 1"))
-        ahead = query("select 2 -- " + "x" * (room.AHEAD_BYTES // 2))
+        ahead = query("select 2 -- " + "x" * (wait.AHEAD_BYTES // 2))
         scene.pump.client_says(ahead)
         assert scene.link.is_read
         scene.pump.client_says(ahead)
@@ -499,7 +500,7 @@ def test_an_idle_server_is_not_told_to_cancel_anything() -> None:
 def test_a_server_that_stops_answering_in_the_login_is_given_up(
     monkeypatch: pytest.MonkeyPatch, greeting: bytes | None
 ) -> None:
-    monkeypatch.setattr(room, "LOGIN_SECONDS", 0.1)
+    monkeypatch.setattr(reaching, "LOGIN_SECONDS", 0.1)
 
     async def act(scene: Scene) -> None:
         scene.server.silent, scene.server.greeting = greeting is None, greeting or b""

@@ -12,8 +12,9 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session.catalog import CatalogReader, Fresh
 from hoopx_broker.session.court import Court
 from hoopx_broker.session.live import LiveSession, Parts, Surface
-from hoopx_broker.session.pump import ClientLink, Pump, Surroundings
+from hoopx_broker.session.pump import Pump
 from hoopx_broker.session.streams import Streams
+from hoopx_broker.session.surroundings import ClientLink, Surroundings
 from hoopx_broker.session.unmasked import Unmasked, begins, ends, noted, told
 from hoopx_broker.terms.entries import Unmask
 from hoopx_broker.terms.errors import Denied

@@ -6,71 +6,31 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, ParamSpec, Protocol, TypeVar, assert_never
-
-from msgspec import Struct
+from typing import Any, ParamSpec, TypeVar, assert_never
 
 from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.session import upstream
 from hoopx_broker.session.backend import Backend
-from hoopx_broker.session.catalog import Fresh
-from hoopx_broker.session.court import Hearing
 from hoopx_broker.session.idle import IdleWatch
-from hoopx_broker.session.unsettled import Settle, Unsettled
-from hoopx_broker.terms.entries import Approval, Entry
+from hoopx_broker.session.outgoing import Outgoing, unrecorded
+from hoopx_broker.session.reaching import Reaching
+from hoopx_broker.session.surroundings import ClientLink, Surroundings
+from hoopx_broker.session.wait import CALLED_OFF, Wait
+from hoopx_broker.terms.entries import Approval
 from hoopx_broker.terms.errors import HoopxError
-from hoopx_broker.terms.facts import Fault
 from hoopx_broker.terms.rulings import Deny
-from hoopx_broker.terms.targets import Target
-from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Cancel, Close, Effect, FindFunction, Judge, Note, Passage, Send, Side, StartTls
 from hoopx_broker.wire.postgres.engine import Engine, Phase
 from hoopx_broker.wire.postgres.frames import Frame, Framer
 
-# From the first byte to the server until it is ready for statements. A healthy one takes milliseconds; the longest
-# of PostgreSQL's own limits here, `authentication_timeout`, is a minute, but no person waits that long.
-LOGIN_SECONDS = 20.0
-
-# What a client may say ahead while a statement of it is held: what comes then is read on, so that its end is noticed.
-AHEAD_BYTES = 256 * 1024
-
 # What PostgreSQL itself says: `admin_shutdown`, and `idle_session_timeout`.
 SESSION_OVER, IDLE = "57P01", "57P05"
-
-_CALLED_OFF = Deny(
-    "it was called off while people were asked",
-    "judge",
-    fault=Fault("57014", "canceling statement due to user request"),
-)
 
 _FAILED = "hoopx failed, so nothing more is forwarded; ask whoever runs the broker for its log"
 
 _Words = ParamSpec("_Words")
 _Answer = TypeVar("_Answer")
-
-
-class ClientLink(Protocol):
-    """The tunnel's end of a stream."""
-
-    def send(self, data: bytes) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class Surroundings(Struct, frozen=True):
-    """What a stream needs of its session."""
-
-    target: Target
-    hearing: Hearing
-    crew: Crew
-    record: Callable[[Sequence[Entry]], None]
-    tell: Callable[[str, str], None]  # an event for the person at the session: kind, message
-    cancel: Callable[[bytes], Coroutine[Any, Any, None]]
-    left: Callable[[Pump], None]
-    fresh: Fresh | None = None  # asked before each connection
-    settle: Settle | None = None  # where what is recorded has to be on the disk before anything is sent
 
 
 class Pump:
@@ -90,24 +50,17 @@ class Pump:
         if tls:
             self._from_backend.expect_tls_answer()
         self._waiting: deque[Frame] = deque()
-        self._held = False
-        self._ahead = 0  # bytes that came while something was held
-        self._is_asking = self._is_called_off = False  # people are asked; and their answer is not wanted any more
+        self._wait = Wait()
         self._stalled = False
         self._backend_full = False
         self._closing: str | None = None
         self._closed = False
         self._backend = Backend(around.target, self)
-        self._connecting = False
-        self._logged_in = asyncio.Event()
+        self._reaching = Reaching(engine, self._backend, around, self._turn, self._perform)
         self._transactions = engine.transactions
-        self._notes: list[Entry] = []
-        self._to_client: list[bytes] = []
-        self._to_backend: list[bytes] = []
-        self._todo: list[StartTls | Cancel] = []
-        self._unsettled = Unsettled()
+        self._outgoing = Outgoing(around.record, around.settle, self._on_settled, self._on_lost)
+        self._unsettled = self._outgoing.unsettled
         self._client_full = False
-        self._ruling: asyncio.Task[None] | None = None
         self._shows_unmasked = False  # whether an answer under way may show what an approval alone reveals
         self._untold: list[str] = []
         limit = around.target.idle
@@ -124,10 +77,8 @@ class Pump:
     def client_says(self, data: bytes) -> None:
         if self._idle is not None:
             self._idle.heard()
-        if self._held:
-            self._ahead += len(data)
-            if self._ahead > AHEAD_BYTES:
-                self._client.pause()
+        if self._wait.is_on and self._wait.is_far_behind(len(data)):
+            self._client.pause()
         self._turn(self._take_from_client, data)
 
     def backend_says(self, data: bytes) -> None:
@@ -163,7 +114,7 @@ class Pump:
 
     def _is_busy(self) -> bool:
         """Something is under way that the client may rightly wait for."""
-        return self._engine.phase is not Phase.READY or not self._engine.is_quiet or self._held
+        return self._engine.phase is not Phase.READY or not self._engine.is_quiet or self._wait.is_on
 
     def _end_idle(self) -> None:
         target = self._around.target
@@ -188,7 +139,7 @@ class Pump:
 
     def _hear_client(self) -> None:
         """Read on from the client, unless something still waits."""
-        if not (self._held or self._stalled or self._backend_full or self._unsettled.is_full_of_requests):
+        if not (self._wait.is_on or self._stalled or self._backend_full or self._unsettled.is_full_of_requests):
             self._client.resume()
 
     def _hear_backend(self) -> None:
@@ -208,7 +159,7 @@ class Pump:
                 self._break(error)
             self._flush()
         except RecordingFailed as error:
-            self._fail_closed(_unrecorded(error))
+            self._fail_closed(unrecorded(error))
         except Exception as error:
             self._around.crew.report("stream", error)
             self._fail_closed(_FAILED)
@@ -224,11 +175,12 @@ class Pump:
             self._transactions = self._engine.transactions
             self._around.hearing.transaction_ended()
         if self._engine.phase is not Phase.LOGIN:
-            self._logged_in.set()
+            self._reaching.arrived()
         self._tell_untold()
         self._shows_unmasked = self._shows_unmasked and not self._engine.is_quiet
-        if self._is_asking and self._engine.is_skipping:  # a limit of time of the server's: it would not run any more
-            self._call_off()
+        # A limit of time of the server's: what people are asked about would not run any more.
+        if self._wait.is_asking and self._engine.is_skipping:
+            self._wait.call_off()
         self._go_on()
 
     def _abandon(self) -> None:
@@ -246,8 +198,8 @@ class Pump:
 
     async def cancel_query(self) -> None:
         """Stop what waits for people, and ask the server to stop what it does for this stream."""
-        if self._is_asking:
-            self._call_off()
+        if self._wait.is_asking:
+            self._wait.call_off()
         if not self._engine.server_key:
             return
         try:
@@ -255,17 +207,11 @@ class Pump:
         except (OSError, TimeoutError, EOFError) as error:
             self._around.tell("failed", f"the cancel request did not reach the server: {type(error).__name__}")
 
-    def _call_off(self) -> None:
-        """Nobody wants the answer of those who are asked any more."""
-        if self._ruling is not None and not self._is_called_off:
-            self._is_called_off = True
-            self._ruling.cancel()
-
     # From frames to effects.
 
     def _go_on(self) -> None:
         """Take what the client said, until something waits for a ruling, or for an answer that is under way."""
-        while self._waiting and not self._held and self._closing is None:
+        while self._waiting and not self._wait.is_on and self._closing is None:
             if not self._engine.takes(self._waiting[0]):
                 self._stalled = True
                 self._client.pause()
@@ -276,18 +222,19 @@ class Pump:
             self._hear_client()
 
     def _perform(self, effects: list[Effect]) -> None:
+        out = self._outgoing
         for effect in effects:
             match effect:
                 case Send(side, data):
-                    (self._to_client if side is Side.CLIENT else self._to_backend).append(data)
+                    (out.to_client if side is Side.CLIENT else out.to_backend).append(data)
                 case Note(entry):
-                    self._notes.append(entry)
+                    out.notes.append(entry)
                 case Judge():
                     self._rule(effect)
                 case FindFunction(oid):
                     self._hold(self._find_function(oid))
                 case StartTls() | Cancel():
-                    self._todo.append(effect)
+                    out.todo.append(effect)
                 case Close(reason):
                     self._closing = reason
                 case _:
@@ -302,8 +249,7 @@ class Pump:
 
     def _hold(self, answer: Coroutine[Any, Any, None]) -> None:
         """Take up nothing more of the client's until `answer` has gone on with what it waits for."""
-        self._held, self._ahead = True, 0
-        self._ruling = self._around.crew.start(answer, "ruling")
+        self._wait.begin(self._around.crew.start(answer, "ruling"))
 
     async def _find_function(self, oid: int) -> None:
         try:
@@ -319,9 +265,9 @@ class Pump:
         try:
             ruling = await self._around.hearing.rule(asked, self._say)
         except asyncio.CancelledError:
-            if not self._is_called_off or self._closing is not None:
+            if not self._wait.is_called_off or self._closing is not None:
                 raise
-            ruling = _CALLED_OFF
+            ruling = CALLED_OFF
         except Exception as error:
             ruling = self._unjudged(error)
         took_us = int((clock() - asked_at) * 1_000_000)
@@ -336,8 +282,7 @@ class Pump:
 
     def _release(self, step: Callable[[_Answer], None], answer: _Answer) -> None:
         """Go on with what was waited for."""
-        self._held, self._ruling = False, None
-        self._is_asking = self._is_called_off = False
+        self._wait.over()
         step(answer)
         self._go_on()
         self._hear_client()
@@ -355,7 +300,7 @@ class Pump:
 
     def _say(self, text: str, hint: str, approval: Approval | None = None, /) -> None:
         """Tell the client, and the person at the session, what its statement waits for."""
-        self._is_asking |= approval is not None and approval.event == "asked"
+        self._wait.is_asking |= approval is not None and approval.event == "asked"
         kind = "waiting" if approval is None or approval.event == "asked" else approval.event
         self._around.tell(kind, f"{text}; {hint}" if hint else text)
         self._turn(lambda: self._perform(self._engine.tell(text, hint, approval)))
@@ -368,23 +313,16 @@ class Pump:
 
     def _flush(self) -> None:
         """Record everything, then send everything."""
-        notes, self._notes = self._notes, []
-        to_client, self._to_client = b"".join(self._to_client), []
-        to_backend, self._to_backend = b"".join(self._to_backend), []
-        todo, self._todo = self._todo, []
-        if notes:
-            self._around.record(notes)
-        if (settle := self._around.settle) is not None and (notes or self._unsettled):
-            if self._unsettled.add(to_backend, to_client, todo, is_noted=bool(notes)):
-                settle(self._on_settled, self._on_lost)
+        sends = self._outgoing.recorded()
+        if sends is None:
             self._stop_hearing()
-            return
-        self._send(to_backend, to_client, todo)
+        else:
+            self._send(*sends)
 
     def _send(self, to_backend: bytes, to_client: bytes, todo: Sequence[StartTls | Cancel]) -> None:
         if to_backend:
             self._backend.send(to_backend)
-            self._connect()
+            self._reaching.begin()
         if to_client:
             self._client.send(to_client)
         for effect in todo:
@@ -415,12 +353,12 @@ class Pump:
 
     def _on_lost(self, error: RecordingFailed) -> None:
         if not self._closed:
-            self._fail_closed(_unrecorded(error))
+            self._fail_closed(unrecorded(error))
 
     async def _do(self, effect: StartTls | Cancel) -> None:
         match effect:
             case StartTls():
-                await self._start_tls()
+                await self._reaching.start_tls()
             case Cancel(key):
                 # The end of this connection tells the client that the server knows. A cancel that came later than the
                 # client's next statement would stop that one.
@@ -433,8 +371,7 @@ class Pump:
 
     def _fail_closed(self, reason: str) -> None:
         """What was to be sent is not; the peers hear the reason, where even that still works."""
-        unsent, self._notes, self._to_client, self._to_backend, self._todo = self._notes, [], [], [], []
-        self._unsettled.clear()
+        unsent = self._outgoing.drop()
         self._closing = reason
         # Whatever has just failed may fail again here, and must not keep the connections open.
         with suppress(Exception):
@@ -452,53 +389,10 @@ class Pump:
         if self._closed:
             return
         self._closed = True
-        self._logged_in.set()
+        self._reaching.arrived()
         if self._idle is not None:
             self._idle.close()
-        if self._ruling is not None:  # nobody is left to hear it
-            self._ruling.cancel()
+        self._wait.close()
         self._client.close()
         self._backend.close()
         self._around.left(self)
-
-    # The backend's connection.
-
-    def _connect(self) -> None:
-        if not self._connecting:
-            self._connecting = True
-            self._around.crew.start(self._open_backend(), "connect")
-
-    async def _open_backend(self) -> None:
-        target = self._around.target
-        place = f"{target.host}:{target.port}"
-        try:
-            if self._around.fresh is not None:
-                self._engine.log_in_with(await self._around.fresh())
-            await self._backend.open()
-        except Exception as error:
-            self._turn(self._lose, f"cannot connect to {place}", error)
-            return
-        try:
-            async with asyncio.timeout(LOGIN_SECONDS):
-                await self._logged_in.wait()
-        except TimeoutError:
-            self._turn(self._lose, f"{place} did not finish the login", TimeoutError(f"{LOGIN_SECONDS:.0f} s are over"))
-
-    async def _start_tls(self) -> None:
-        try:
-            binding = await self._backend.secure()
-        except Exception as error:
-            self._turn(self._lose, f"TLS with {self._around.target.host} failed", error)
-            return
-        self._turn(lambda: self._perform(self._engine.on_tls(binding)))
-
-    def _lose(self, what: str, error: Exception) -> None:
-        if not isinstance(error, OSError | HoopxError):  # neither the network's fault nor the credential source's
-            self._around.crew.report("connect", error)
-        why = str(error) or type(error).__name__
-        self._around.tell("failed", f"{what}: {why}")
-        self._perform(self._engine.fail(f"hoopx cannot reach `{self._around.target.name}`: {what}: {why}"))
-
-
-def _unrecorded(error: RecordingFailed) -> str:
-    return f"hoopx could not record this session, so nothing more is forwarded: {error.message}"
