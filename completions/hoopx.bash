@@ -63,7 +63,7 @@ _hoopx() {
     'sessions show') words='' options='--account --broker --ca --help --identity -o --output -q --quiet --statements -v --verbose' kind='sessions' ;;
     'sessions replay') words='' options='--account --at --broker --ca --help --identity --idle -o --output -q --quiet --speed --statement -v --verbose' kind='sessions' ;;
     'sessions tail') words='' options='--account --broker --ca -f --follow --help --identity --last -n -o --output -q --quiet -v --verbose' kind='' ;;
-    'sessions verify') words='' options='--account --broker --ca --help --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
+    'sessions verify') words='' options='--account --broker --ca --help --identity --key -o --output -q --quiet -v --verbose --witness' kind='sessions' ;;
     'sessions export') words='' options='--account --broker --ca --format --help --identity -o --output -q --quiet --to -v --verbose' kind='sessions' ;;
     'sessions kill') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='sessions' ;;
     'leases') words='ls revoke' options='--help' kind='' ;;

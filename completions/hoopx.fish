@@ -393,6 +393,7 @@ complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l key
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l output

@@ -1,4 +1,4 @@
-"""Find one statement in a recording, with who sent it and when."""
+"""Find one statement in a recording, bare or exported with its proof, with who sent it and when."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from hoopx_broker.recording.bundle import read_part
 from hoopx_broker.recording.cells import BINARY, form_of, shown
 from hoopx_broker.recording.locks import AgeIdentity
-from hoopx_broker.recording.replay import moments
+from hoopx_broker.recording.replay import Moment, moments
 from hoopx_broker.terms.entries import Entry, Executed, Opened, Statement
 from hoopx_broker.terms.errors import BadInput
 
@@ -33,8 +34,7 @@ class Found(Struct, frozen=True):
 
 def opening(file: BinaryIO, who: AgeIdentity | None = None) -> Opened:
     """How the session began. Raises `BrokenEvidence`, here and below, where the recording does not hold."""
-    file.seek(0)
-    for _, entry in moments(file, who):
+    for _, entry in _from_the_start(file, who):
         if isinstance(entry, Opened):
             return entry
     raise BadInput("the recording is empty", "name another one")
@@ -73,17 +73,22 @@ def _judged(file: BinaryIO, entry: Statement | Executed, at: float, who: AgeIden
 
 
 def _numbered(file: BinaryIO, number: int, who: AgeIdentity | None) -> Iterator[tuple[float, Statement | Executed]]:
-    file.seek(0)
-    for seconds, entry in moments(file, who):
+    for seconds, entry in _from_the_start(file, who):
         if isinstance(entry, Statement | Executed) and entry.n == number:
             yield seconds, entry
 
 
 def _of(file: BinaryIO, stream: str, who: AgeIdentity | None) -> Iterator[Entry]:
-    file.seek(0)
-    for _, entry in moments(file, who):
+    for _, entry in _from_the_start(file, who):
         if isinstance(entry, Statement | Executed) and entry.stream == stream:
             yield entry
+
+
+def _from_the_start(file: BinaryIO, who: AgeIdentity | None) -> Iterator[Moment]:
+    """Of the recording: in an exported file it begins behind the proof that the log has it."""
+    file.seek(0)
+    read_part(file)
+    return moments(file, who)
 
 
 def _text(value: bytes | None, form: int) -> str | None:

@@ -26,6 +26,7 @@ from hoopx_cli.output import Form, moment
 if TYPE_CHECKING:  # what proves is loaded by the command that proves
     from hoopx_broker.recording.bundle import Logged
     from hoopx_broker.recording.locks import AgeIdentity
+    from hoopx_broker.recording.verify import Proof
 
 app = group("Example: hoopx sessions ls")
 sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
@@ -190,12 +191,13 @@ def verify(
     witness: Annotated[
         list[str] | None, typer.Option(metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
     ] = None,
+    identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions verify s_4k2m8q0xyz4k2m8q.hoopx --key 'hoopx.example+1a2b3c4d+AQ…'
 
     Prove that a recording is whole and unchanged, and that it is in the broker's log if it was exported with that
     proof. A file and a key need no broker; without --key the broker is asked for its key, which proves nothing about
-    the broker itself.
+    the broker itself. An encrypted recording is proved without its key; --identity names its user and target.
     """
     kit = kit_of(context)
     from hoopx_broker.recording.bundle import verify_file
@@ -203,9 +205,9 @@ def verify(
     from hoopx_broker.tlog.cosignatures import parse_witness
 
     witnesses = tuple(map(parse_witness, witness or ()))
-    public = key or _key_of_broker(kit)
-    with opened_recording(kit, recording, "verify") as file:
-        verified = verify_file(file, public, witnesses)
+    public, who = key or _key_of_broker(kit), age_identity(identity)
+    with opened_recording(kit, recording, "verify", proof=True) as file:
+        verified = verify_file(file, public, witnesses, who)
     proof, logged = verified.recording, verified.logged
     if not _is_path(recording) and proof.session != recording:
         # Whole and sealed, but of another session: files were exchanged where the broker keeps them.
@@ -218,8 +220,7 @@ def verify(
         [
             ("recording", state),
             ("session", proof.session),
-            ("user", spoken(proof.user, proof.on_behalf_of)),
-            ("target", proof.target),
+            *_whose(proof),
             ("entries", str(proof.entries)),
             ("bytes", str(proof.bytes)),
             ("root", proof.root),
@@ -252,8 +253,9 @@ def export(
     from hoopx_broker.recording.bundle import read_part
 
     who = age_identity(identity)
-    with opened_recording(kit, id_, "export") as file, _sink(kit, to) as write:
-        if form is ExportForm.RECORDING:
+    whole = form is ExportForm.RECORDING
+    with opened_recording(kit, id_, "export", proof=whole) as file, _sink(kit, to) as write:
+        if whole:
             while chunk := file.read(1 << 18):
                 write(chunk)
         else:
@@ -277,6 +279,14 @@ def kill(context: typer.Context, id_: SessionId) -> None:
 
 def _counted(number: int) -> str:
     return "1 session" if number == 1 else f"{number} sessions"
+
+
+def _whose(proof: Proof) -> Iterator[tuple[str, str]]:
+    if proof.encrypted and not proof.user:
+        yield "user, target", "encrypted: `--identity FILE` names them, by whose key that is"
+        return
+    yield "user", spoken(proof.user, proof.on_behalf_of)
+    yield "target", proof.target
 
 
 def _in_log(logged: Logged | None) -> Iterator[tuple[str, str]]:
@@ -335,8 +345,11 @@ def age_identity(named: str) -> AgeIdentity | None:
 
 
 @contextmanager
-def opened_recording(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
-    """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read."""
+def opened_recording(kit: Kit, named: str, how: str = "", *, proof: bool = False) -> Iterator[BinaryIO]:
+    """A recording by the path of a file, or by its session's id from the broker, kept for as long as it is read.
+
+    With `proof` the broker is asked to put before it that the log has it; where it cannot, that is said.
+    """
     path = Path(named)
     if _is_path(named):
         try:
@@ -348,10 +361,10 @@ def opened_recording(kit: Kit, named: str, how: str = "") -> Iterator[BinaryIO]:
             yield file
         return
     with tempfile.TemporaryFile() as kept:
-        if how in ("export", "verify"):
+        if proof:
             unproved = kit.api.evidence(named, kept.write, how)
             if unproved:
-                kit.out.say(f"without a proof of the log: {unproved}")
+                kit.out.insist(f"without a proof of the log: {unproved}")
         else:
             kit.api.recording(named, kept.write, how)
         kept.seek(0)

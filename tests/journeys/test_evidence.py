@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.stage import Stage
+from hoopx_cli.demo.children import HOOPX
+from tests.journeys.stage import Stage, objects, running
+from tests.peers import clients
 
 TARGET = "shop-prod"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "verify.md"
@@ -47,8 +49,51 @@ def test_the_exported_file_proves_itself_with_nothing_but_a_public_key(
     stage: Stage, recorded: str, tmp_path: Path
 ) -> None:
     copy, key = _exported(stage, recorded, tmp_path)
-    offline = {"HOOPX_BROKER": "https://127.0.0.1:9", "HOOPX_TOKEN": ""}
-    stage.hoopx("sessions", "verify", str(copy), "--key", key, **offline).fine()
+    home = tmp_path / "stranger"
+    home.mkdir()
+    command = [str(HOOPX), "sessions", "verify", str(copy), "--key", key]
+    done = subprocess.run(command, env={"HOME": str(home)}, cwd=home, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "whole and unchanged" in done.stdout
+    assert re.search(r"^log: +leaf \d+ of \d+ of ", done.stdout, re.MULTILINE)
+
+
+def test_the_proof_of_one_session_does_not_stand_before_the_recording_of_another(
+    stage: Stage, recorded: str, tmp_path: Path
+) -> None:
+    copy, key = _exported(stage, recorded, tmp_path)
+    stage.psql(TARGET, "SELECT 'harmless'").fine()
+    (other, *_) = (session["id"] for session in stage.listed("sessions", "ls") if session["id"] != recorded)
+    (tmp_path / "other").mkdir()
+    there, _ = _exported(stage, other, tmp_path / "other")
+    one, another = copy.read_bytes(), there.read_bytes()
+    copy.write_bytes(one[: _part(one)] + another[_part(another) :])
+    outcome = stage.hoopx("sessions", "verify", str(copy), "--key", key)
+    assert outcome.code == 2
+    assert f"it is about the session `{recorded}`, the recording is of `{other}`" in outcome.err
+
+
+def test_a_session_that_is_not_over_is_exported_bare_and_even_quiet_says_so(stage: Stage, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.hoopx"
+    with running(stage, "exec", TARGET, "--", *clients.psql("SELECT 1"), "-c", "\\! sleep 60") as command:
+        command.says(r"1\n")
+        [session] = (each["id"] for each in stage.listed("sessions", "ls", "--state", "open"))
+        outcome = stage.hoopx("sessions", "export", session, "--to", str(copy), "-q").fine()
+        told = stage.hoopx("sessions", "export", session, "--format", "csv", "-q")
+    assert outcome.err.splitlines() == [
+        "without a proof of the log: the session is not over; its seal gets into the log when it is"
+    ]
+    assert copy.read_bytes().startswith(b"hoopx recording 2\n")
+    assert "proof" not in told.err
+
+
+def test_each_reading_is_noted_with_what_it_was_for(stage: Stage, recorded: str) -> None:
+    for command in ("replay", "verify", "show"):
+        stage.hoopx("sessions", command, recorded).fine()
+    stage.hoopx("sessions", "export", recorded, "--format", "jsonl").fine()
+    asked = ("audit", "events", "--session", recorded, "--type", "session.viewed", "-o", "json")
+    seen = objects(stage.hoopx(*asked, who="olga").fine().out)
+    assert [each["facts"]["how"] for each in seen] == ["replay", "verify", "show", "export"]
 
 
 def test_a_whole_recording_in_the_place_of_another_is_found(own_stage: Stage) -> None:
@@ -73,7 +118,8 @@ def test_one_flipped_byte_is_found_wherever_it_is(stage: Stage, recorded: str, t
         broken[place] ^= 0x01
         copy.write_bytes(broken)
         outcome = stage.hoopx("sessions", "verify", str(copy), "--key", key)
-        assert outcome.code not in (0, 1), f"byte {place}: {outcome}"
+        assert outcome.code == 2, f"byte {place}: {outcome}"
+        assert re.search(r"not a recording|the proof part|entry \d+", outcome.err), f"byte {place}: {outcome}"
 
 
 def test_an_exported_recording_is_proved_to_be_in_the_log_by_the_file_and_the_key_alone(
@@ -109,8 +155,8 @@ def test_others_may_not_watch_but_auditors_may(stage: Stage, recorded: str) -> N
 
 
 def taken_apart(copy: Path) -> list[str]:
-    """What the commands of docs/verify.md print of the file."""
-    (commands,) = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    """What the commands of docs/verify.md that take a file apart print of it."""
+    commands, _ = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     lines = commands.replace("evidence.hoopx", copy.name).splitlines()
     script = "\n".join(f"{line.partition('  #')[0]}; echo" for line in lines)
     done = subprocess.run(["sh", "-c", script], cwd=copy.parent, capture_output=True, text=True, check=True)
@@ -145,6 +191,9 @@ def test_a_key_is_replaced_and_all_evidence_is_proved_by_either(own_stage: Stage
     stage.hoopx("audit", "verify", *config).fine()
     for each in (old, new):
         stage.hoopx("audit", "verify", str(stage.home / "recordings"), "--key", each).fine()
+def _part(exported: bytes) -> int:
+    """Where the recording begins."""
+    return 21 + int.from_bytes(exported[17:21], "big") + 32
 
 
 def _exported(stage: Stage, session: str, directory: Path) -> tuple[Path, str]:

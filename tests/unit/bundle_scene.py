@@ -54,6 +54,10 @@ def proved(leaf: bytes, signers: Sequence[Signer] = (FIRST,), origin: str = ORIG
 
 
 def exported(directory: Path, signers: Sequence[Signer] = (FIRST,), rotations: tuple[str, ...] = ()) -> bytes:
-    recording = record(directory).read_bytes()
+    return bundled(record(directory).read_bytes(), signers, rotations)
+
+
+def bundled(recording: bytes, signers: Sequence[Signer] = (FIRST,), rotations: tuple[str, ...] = ()) -> bytes:
+    """What `export` gives of a recording that `KEY` sealed."""
     leaf = sealed_event(recording)
     return head(leaf, proved(leaf, signers), rotations) + recording

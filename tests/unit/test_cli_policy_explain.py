@@ -12,8 +12,10 @@ import pytest
 from hoopx_broker.policy.explain import explain
 from hoopx_broker.policy.scenery import catalog
 from hoopx_broker.policy.told import render
+from hoopx_broker.recording.bundle import head
 from hoopx_broker.terms.entries import Executed, Opened, Statement, StreamOpened
 from hoopx_broker.terms.people import Principal
+from tests.unit.bundle_scene import proved
 from tests.unit.cli_stage import HOOPX
 from tests.unit.policy_stage import ANN, NOW, shipped, target
 from tests.unit.recording_scene import chained
@@ -155,6 +157,14 @@ def test_what_cannot_be_explained_is_said(place: Path, arguments: tuple[str, ...
     done = hoopx(place, "policy", "explain", *arguments)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("asked", [("--statement", "3"), ("--statement", "t_2#1"), ("--connect",)])
+def test_an_exported_file_explains_what_its_bare_recording_does(place: Path, asked: tuple[str, ...]) -> None:
+    part = head(b"{}", proved(b"{}"))
+    (place / "exported.hoopx").write_bytes(part + (place / "r.hoopx").read_bytes())
+    of_file = explained(place, "--recording", "exported.hoopx", *asked)
+    assert of_file == explained(place, "--recording", "r.hoopx", *asked)
 
 
 def test_a_recording_that_was_changed_explains_nothing(place: Path) -> None:

@@ -53,7 +53,7 @@ def test_connect_shows_a_new_end_and_broken_glass_all_the_time(stage: Stage) -> 
     terminal = _at_terminal(stage, "connect", "prod-db", "--break-glass", "--reason", "fire")
     terminal.expect_exact("hoopx request prod-db --extend s_0000000000000000 --for 30m")
     terminal.expect("GLASS BROKEN · prod-db · 0 connections · 3 min left")
-    stage.double.say(Event("extended", "it goes on until noon", expires_at=now + 7290))
+    stage.double.say(Event("extended", "it goes on until noon", expires_at=time.time() + 7255))
     terminal.expect_exact("prod-db: it goes on until noon")
     terminal.expect("2 h left")
     terminal.sendintr()

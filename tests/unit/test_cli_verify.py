@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.bundle_scene import ORIGIN, WITNESS, exported
+from tests.unit.bundle_scene import ORIGIN, WITNESS, bundled, exported
 from tests.unit.recording_scene import KEY
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "recordings"
 
 
 def hoopx(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,3 +35,24 @@ def test_a_stranger_proves_an_exported_file_with_the_key_and_the_witness_alone(t
     broken = hoopx(home, str(file), "--key", KEY.verifier)
     assert broken.returncode == 2
     assert "the proof part: its hash does not come out" in broken.stderr
+
+
+def test_an_encrypted_recording_is_proved_by_who_cannot_read_it_and_named_by_who_can(tmp_path: Path) -> None:
+    file = tmp_path / "evidence.hoopx"
+    file.write_bytes(bundled((GOLDEN / "v2-encrypted.hoopx").read_bytes()))
+    told = []
+    for identity in ((), ("--identity", str(GOLDEN / "v2-identity.txt"))):
+        found = hoopx(tmp_path, str(file), "--key", KEY.verifier, *identity)
+        assert found.returncode == 0, found.stderr
+        told.append(json.loads(found.stdout))
+    without, read = told
+    assert (without["encrypted"], without["user"], without["target"]) == (True, "", "")
+    assert read["target"] == "prod-db"
+    assert without["log"]
+    assert read["log"] == without["log"]
+    changed = bytearray(file.read_bytes())
+    changed[-700] ^= 1
+    file.write_bytes(changed)
+    broken = hoopx(tmp_path, str(file), "--key", KEY.verifier)
+    assert (broken.returncode, broken.stdout) == (2, "")
+    assert "block" in broken.stderr

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.recording.failures import BrokenEvidence
+from hoopx_broker.recording.locks import AgeIdentity
 from hoopx_broker.recording.verify import Proof, prove
 from hoopx_broker.terms.audit import Event
 from hoopx_broker.tlog.checkpoints import Checkpoint, open_checkpoint
@@ -102,20 +103,25 @@ def read_part(stream: BinaryIO) -> Part | None:
     return part
 
 
-def verify_file(stream: BinaryIO, vkey: str, witnesses: tuple[Verifier, ...] = ()) -> Verified:
-    """Prove an exported file or a bare recording. Raises `BrokenEvidence` with what is broken, `BadInput` for a key."""
+def verify_file(
+    stream: BinaryIO, vkey: str, witnesses: tuple[Verifier, ...] = (), identity: AgeIdentity | None = None
+) -> Verified:
+    """Prove an exported file or a bare recording. Raises `BrokenEvidence` with what is broken, `BadInput` for a key.
+
+    An encrypted one is proved without its key as well; `identity` only lets it name user and target.
+    """
     pinned = Verifier.parse(vkey)
     part = read_part(stream)
     if part is None:
         if witnesses:
             raise BrokenPart("missing: a bare recording has no checkpoint that a witness could have cosigned")
-        return Verified(prove(stream, vkey), None)
+        return Verified(prove(stream, vkey, identity), None)
     event = _event(part.leaf)
     try:
         logged = _logged(part, event, pinned, witnesses)
     except (BadNote, BadProof) as error:
         raise BrokenPart(error.message) from error
-    proof = prove(stream, str(logged.sealed_by))
+    proof = prove(stream, str(logged.sealed_by), identity)
     _check_same(event, proof)
     return Verified(proof, logged)
 
