@@ -13,9 +13,9 @@ from msgspec import Struct
 from hoopx_broker.api.messages import RecordingView, SessionView, Unmasked
 from hoopx_broker.recording.bundle import read_part
 from hoopx_broker.recording.failures import TornEnd
-from hoopx_broker.recording.format import Reader, Recorded
 from hoopx_broker.recording.locks import AgeIdentity
-from hoopx_broker.recording.statements import Ran, statements
+from hoopx_broker.recording.outcomes import Fold, Ran
+from hoopx_broker.recording.replay import Moment, moments
 from hoopx_broker.recording.summary import Summary, summary
 from hoopx_broker.terms.entries import Approval, LeaseNote, Opened
 from hoopx_broker.terms.errors import BackendFailed, Unknown
@@ -43,6 +43,11 @@ class Asked(Struct, frozen=True):
     opened: AbstractContextManager[BinaryIO]
     identity: AgeIdentity | None
 
+    @property
+    def grows(self) -> bool:
+        """Its last entry may be half written. Anywhere else that is evidence which does not hold."""
+        return self.view is not None and self.view.state == "open"
+
 
 def show(kit: Kit, asked: Asked) -> None:
     """The summary. What the broker knows is told even where the recording is not to be had."""
@@ -51,39 +56,41 @@ def show(kit: Kit, asked: Asked) -> None:
         row = msgspec.to_builtins(asked.view) if asked.view is not None else {}
         kit.out.json(row | {"summary": summed} | ({"unread": why} if why else {}))
         return
-    kit.out.fields([*_of_row(asked.view), *(_of_recording(kit, summed) if summed is not None else ())])
+    first = _of_row(asked.view) if asked.view is not None else _of_file(summed)
+    told = [*first, *(_of_recording(summed) if summed is not None else ())]
+    kit.out.fields((name, _laid(value, kit.out.columns)) for name, value in told)
     if why:
         kit.out.insist(f"more stands in its recording, but {why}")
     elif summed is not None and summed.to:
-        kit.out.insist("its entries are encrypted: `--identity FILE` tells what was done, by whose key that is")
+        kit.out.insist("its entries are encrypted: with the file of one of these keys, `--identity FILE` tells them")
 
 
 def show_statements(kit: Kit, asked: Asked) -> None:
     """Each with what became of it; with `-o json` one object a line."""
     with asked.opened as file:
         read_part(file)
-        for ran in statements(*_begun(file, asked.identity)):
+        for ran, opened_at in _ran(file, asked):
             if kit.out.form is Form.JSON:
-                kit.out.json(ran)
+                kit.out.json(msgspec.to_builtins(ran) | {"seconds": ran.seconds})
                 continue
-            for line in _lines(ran):
+            for line in _lines(ran, opened_at):
                 kit.out.data(line)
 
 
-def _begun(file: BinaryIO, identity: AgeIdentity | None) -> tuple[Iterator[Recorded], float]:
-    """The entries behind the opening, and when that was."""
-    entries = _entries(file, identity)
-    for recorded in entries:
-        if isinstance(recorded.entry, Opened):
-            return entries, recorded.entry.opened_at
-    return entries, 0.0
+def _ran(file: BinaryIO, asked: Asked) -> Iterator[tuple[Ran, float]]:
+    """With when the session was opened."""
+    fold = Fold()
+    for seconds, entry in _told(file, asked):
+        yield from ((ran, fold.opened_at) for ran in fold.take(seconds, entry))
+    yield from ((ran, fold.opened_at) for ran in fold.rest())
 
 
-def _entries(file: BinaryIO, identity: AgeIdentity | None) -> Iterator[Recorded]:
+def _told(file: BinaryIO, asked: Asked) -> Iterator[Moment]:
     try:
-        yield from Reader(file, identity)
-    except TornEnd:  # it is being written
-        return
+        yield from moments(file, asked.identity)
+    except TornEnd:
+        if not asked.grows:
+            raise
 
 
 def _summed(asked: Asked) -> tuple[Summary | None, str]:
@@ -91,7 +98,7 @@ def _summed(asked: Asked) -> tuple[Summary | None, str]:
     try:
         with asked.opened as file:
             read_part(file)
-            return summary(file, asked.identity), ""
+            return summary(file, asked.identity, grows=asked.grows), ""
     except (Unknown, BackendFailed) as error:
         if asked.view is None:
             raise
@@ -101,9 +108,21 @@ def _summed(asked: Asked) -> tuple[Summary | None, str]:
 # The summary.
 
 
-def _of_row(view: SessionView | None) -> Iterator[tuple[str, str]]:
-    if view is None:
+def _of_file(summed: Summary | None) -> Iterator[tuple[str, str]]:
+    """What the broker would tell of a session, as its recording has it."""
+    if summed is None or summed.opened is None:
         return
+    opened = summed.opened
+    yield "session", opened.session
+    yield "user", spoken(opened.principal.user, opened.principal.on_behalf_of)
+    yield "target", opened.target
+    yield "opened", moment(opened.opened_at)
+    yield "end", summed.end
+    yield "reason", opened.reason
+    yield "ticket", opened.ticket
+
+
+def _of_row(view: SessionView) -> Iterator[tuple[str, str]]:
     yield "session", view.id
     yield "user", spoken(view.user, view.on_behalf_of)
     yield "target", view.target
@@ -119,14 +138,14 @@ def _of_row(view: SessionView | None) -> Iterator[tuple[str, str]]:
     yield "recording", _whereabouts(view.recording)
 
 
-def _of_recording(kit: Kit, summed: Summary) -> Iterator[tuple[str, str]]:
+def _of_recording(summed: Summary) -> Iterator[tuple[str, str]]:
     if (opened := summed.opened) is not None:
         yield from _of_opening(opened)
         yield "approvals", "\n".join(map(_approval, summed.approvals))
         yield "lease", "\n".join([_lease(opened), *map(_of_lease, summed.leases)]) if opened.lease else ""
         yield "done", _counts(summed)
         for name in ("tables", "effects", "rules", "masked"):
-            yield name, _names(kit, getattr(summed, name), summed.left_out.get(name, 0))
+            yield name, _names(getattr(summed, name), summed.left_out.get(name, 0))
     yield "encrypted", f"to {', '.join(summed.to)}" if summed.to else ""
     yield "sealed", _seal(summed)
 
@@ -176,15 +195,23 @@ def _many(number: int, what: str, more: str = "") -> str:
     return f"{number} {what}{'' if number == 1 else 's'}{f' {more}' if more else ''}"
 
 
-def _names(kit: Kit, counted: Mapping[str, int], left_out: int) -> str:
-    """The most used first, in lines that fit, each name whole."""
+def _names(counted: Mapping[str, int], left_out: int) -> str:
+    """The most used first."""
     names = sorted(counted, key=lambda name: (-counted[name], name))
     told = [f"{inert(name)} ({counted[name]})" for name in names[:NAMES]]
     if len(names) > NAMES or left_out:
         more = f"{len(names) - NAMES}{' and more' if left_out else ''}"
         told.append(f"and {more} others: `-o json` has them")
-    room = max((kit.out.columns or 100) - _LABEL, _NARROW)
-    return "\n".join(textwrap.wrap(", ".join(told), room, break_long_words=False, break_on_hyphens=False))
+    return ", ".join(told)
+
+
+def _laid(value: str, columns: int | None) -> str:
+    """In lines that fit a terminal, broken between words alone."""
+    if columns is None:
+        return value
+    room = max(columns - _LABEL, _NARROW)
+    lines = (textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) for line in value.split("\n"))
+    return "\n".join(part for parts in lines for part in parts or [""])
 
 
 def _seal(summed: Summary) -> str:
@@ -215,38 +242,35 @@ def _whereabouts(recording: RecordingView | None) -> str:
 # The statements.
 
 
-def _lines(ran: Ran) -> Iterator[str]:
-    head = f"{ran.seconds:+10.3f}s {inert(ran.stream)} #{ran.n}"
-    if ran.runs:
-        yield f"{head} runs #{ran.runs}{_parameters(ran.parameters)}{_outcome(ran)}"
+def _lines(ran: Ran, opened_at: float) -> Iterator[str]:
+    head = f"{ran.at - opened_at:+10.3f}s {inert(ran.stream)} #{ran.n}"
+    if ran.statement:
+        yield f"{head} runs #{ran.statement}{_parameters(ran.parameters)}{_outcome(ran)}"
     else:
         rules = f" by {', '.join(map(inert, ran.rules))}" if ran.rules else ""
         yield f"{head} {_RULINGS.get(ran.ruling, inert(ran.ruling))}{rules}{_outcome(ran)}"
     facts = {
         "reason": ran.reason,
-        "request": ran.request or "",
+        "request": ran.request,
         "ruling": f"after {spoken_time(ran.waited)}" if ran.waited >= 1 else "",
         "masked": ", ".join(ran.masked),
         "shadow": ran.shadow,
         "error": f"{ran.code} {ran.error}".strip(),
     }
     yield from (f"{_BELOW}{name}: {inert(value)}" for name, value in facts.items() if value)
-    yield from (_SAID + line for line in inert_lines(ran.text) if ran.text)
+    if ran.text:
+        yield from (_SAID + line for line in inert_lines(ran.text))
 
 
 def _outcome(ran: Ran) -> str:
     told = [f"{ran.copied} bytes copied"] if ran.copied else []
-    if ran.rows or any(tag.startswith("SELECT") for tag in ran.tags):
+    if ran.rows or ran.tag.startswith("SELECT"):
         told.append(_many(ran.rows, "row"))
     elif ran.affected:
         told.append(f"{ran.affected} affected")
-    if ran.took is not None:
-        told.append(_quick(ran.took))
+    if ran.seconds is not None:
+        told.append(f"{ran.seconds * 1000:.1f} ms" if ran.seconds < 1 else f"{ran.seconds:.2f} s")
     return f"; {', '.join(told)}" if told else ""
-
-
-def _quick(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def _parameters(values: Sequence[str | None]) -> str:

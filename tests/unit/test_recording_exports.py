@@ -100,6 +100,18 @@ def rows(story: list[Moment]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO("".join(sheet(story)), newline="")))
 
 
+def test_what_had_to_make_room_is_told_once_and_its_stream_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements_room, "MAX_OPEN", 2)
+    story: list[Entry] = [
+        Statement("t_1", 1, "select 1", "allow"),
+        Finished("t_1", 1, "SELECT 1", 1),
+        Statement("t_2", 1, "select 2", "allow"),
+        Statement("t_2", 2, "select 3", "allow"),  # the first of the other stream makes room for it
+        Statement("t_1", 2, "select 4", "allow"),
+    ]
+    assert sorted((each.stream, each.n) for each in ran(*story)) == [("t_1", 1), ("t_1", 2), ("t_2", 1), ("t_2", 2)]
+
+
 def test_a_sheet_has_a_row_for_each_statement() -> None:
     first, denied, *_ = rows(STORY)
     assert first["time"] == "2023-11-14T22:13:20.500Z"

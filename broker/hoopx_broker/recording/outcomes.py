@@ -9,7 +9,18 @@ from msgspec import Struct
 
 from hoopx_broker.recording.cells import form_of, shown
 from hoopx_broker.recording.replay import Moment
-from hoopx_broker.terms.entries import Ended, Entry, Executed, Failed, Finished, Notice, Opened, Statement, StreamClosed
+from hoopx_broker.terms.entries import (
+    CopyData,
+    Ended,
+    Entry,
+    Executed,
+    Failed,
+    Finished,
+    Notice,
+    Opened,
+    Statement,
+    StreamClosed,
+)
 
 # What waits for its end, and what may be run again, is kept within these; beyond, a row is written before its end is
 # known, or names the statement that has its text. Nothing is left out.
@@ -24,6 +35,7 @@ class Ran(Struct):
     `rows` came back, `affected` is what the tag counts. `ruling` is empty for a run, whose ruling is that of what was
     prepared. `effects` and `tables` are what policy was asked about. `has_text` is false where only the entry of
     `statement` has the text. `is_prepared` where it was seen to be run so, `asked` where people were asked about it.
+    `waited` is how many seconds its ruling took, people included, `copied` how many bytes of COPY data there were.
     """
 
     stream: str
@@ -48,6 +60,9 @@ class Ran(Struct):
     asked: bool = False
     code: str = ""
     error: str = ""
+    shadow: str = ""
+    waited: float = 0
+    copied: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -72,6 +87,7 @@ class Fold:
         self._asked: set[str] = set()  # streams in which people were asked about what comes next
         self._texts: dict[tuple[str, int], str] = {}
         self._size = 0
+        self._weight = 0  # of what is open
 
     def take(self, seconds: float, entry: Entry) -> Iterator[Ran]:
         at = self.opened_at + seconds
@@ -88,6 +104,9 @@ class Fold:
                 if (prepared := self._open.get((entry.stream, entry.statement))) is not None:
                     prepared.is_prepared = True
                 yield from self._begin(_run(entry, at, text))
+            case CopyData():
+                if (copying := self._open.get((entry.stream, entry.n))) is not None:
+                    copying.copied += entry.length or len(entry.data)
             case Finished() | Failed():
                 yield from self._others(entry.stream, entry.n)
                 self._end(entry, at)
@@ -107,8 +126,9 @@ class Fold:
             yield from self._all(stream)
 
     def _begin(self, ran: Ran) -> Iterator[Ran]:
-        if len(self._open) >= MAX_OPEN:
-            yield self._open.pop(next(iter(self._open)))
+        self._weight += _weight(ran)
+        while self._open and (len(self._open) >= MAX_OPEN or self._weight > MAX_TEXT):
+            yield self._taken(next(iter(self._open)))
         ran.asked = bool(ran.request) or ran.stream in self._asked
         self._asked.discard(ran.stream)
         self._open[ran.stream, ran.n] = ran
@@ -129,12 +149,18 @@ class Fold:
         done = self._answered.get(stream, n)
         if done != n:
             del self._answered[stream]
-            yield self._open.pop((stream, done))
+            if (stream, done) in self._open:  # or it had to make room
+                yield self._taken((stream, done))
 
     def _all(self, stream: str) -> Iterator[Ran]:
         self._answered.pop(stream, None)
         for key in [key for key in self._open if key[0] == stream]:
-            yield self._open.pop(key)
+            yield self._taken(key)
+
+    def _taken(self, key: tuple[str, int]) -> Ran:
+        ran = self._open.pop(key)
+        self._weight -= _weight(ran)
+        return ran
 
     def _remember(self, entry: Statement) -> None:
         self._texts[entry.stream, entry.n] = entry.text
@@ -151,6 +177,7 @@ def _sent(entry: Statement, at: float) -> Ran:
     return Ran(
         entry.stream, entry.n, at, entry.text, ruling=entry.ruling, rules=entry.rules, reason=entry.reason,
         masked=entry.masked, effects=entry.effects, tables=entry.tables, request=entry.request or "",
+        shadow=entry.shadow, waited=entry.took_us / 1e6,
     )  # fmt: skip
 
 
@@ -158,8 +185,12 @@ def _run(entry: Executed, at: float, text: str | None) -> Ran:
     values = tuple(shown(value, 0, form_of(entry.formats, place)) for place, value in enumerate(entry.parameters))
     return Ran(
         entry.stream, entry.n, at, text or "", has_text=text is not None, statement=entry.statement,
-        request=entry.request or "", parameters=values,
+        request=entry.request or "", parameters=values, shadow=entry.shadow, waited=entry.took_us / 1e6,
     )  # fmt: skip
+
+
+def _weight(ran: Ran) -> int:
+    return len(ran.text) + sum(len(value or "") for value in ran.parameters)
 
 
 def written(seconds: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
 from msgspec import Struct, field
@@ -74,23 +73,23 @@ class Summary(Struct):
     to: tuple[str, ...] = ()
 
 
-def summary(file: BinaryIO, identity: AgeIdentity | None = None) -> Summary:
+def summary(file: BinaryIO, identity: AgeIdentity | None = None, *, grows: bool = False) -> Summary:
     """Of a file that can be sought, from where it stands, an entry or block in memory at a time.
 
-    Raises `BrokenEvidence`, or `Locked` for an identity that does not open it. What is encrypted is summed up from
-    outside where there is no identity.
+    One that `grows` may end inside an entry. Raises `BrokenEvidence`, or `Locked` for an identity that does not open
+    it. What is encrypted is summed up from outside where there is no identity.
     """
     start = file.tell()
     try:
-        return _from_inside(file, identity)
+        return _from_inside(file, identity, grows)
     except Locked:
         if identity is not None:
             raise
     file.seek(start)
-    return _from_outside(file)
+    return _from_outside(file, grows)
 
 
-def _from_inside(file: BinaryIO, identity: AgeIdentity | None) -> Summary:
+def _from_inside(file: BinaryIO, identity: AgeIdentity | None, grows: bool) -> Summary:
     found, reader = Summary(), Reader(file, identity)
     try:
         for recorded in reader:
@@ -98,17 +97,21 @@ def _from_inside(file: BinaryIO, identity: AgeIdentity | None) -> Summary:
             _hear(found, recorded.entry)
             if isinstance(recorded.entry, Seal):
                 found.seal = _sealing(recorded.entry, reader.before_seal)
-    except TornEnd:  # it is being written
-        pass
+    except TornEnd:
+        if not grows:
+            raise
     found.format = reader.version
     return found
 
 
-def _from_outside(file: BinaryIO) -> Summary:
+def _from_outside(file: BinaryIO, grows: bool) -> Summary:
     file.read(len(blocks.HEADER))
     sweep = Sweep(file)
-    with suppress(TornEnd):
+    try:
         sweep.run()
+    except TornEnd:
+        if not grows:
+            raise
     found = Summary(format=2, to=sweep.head.recipients if sweep.head else ())
     if sweep.ended is not None:
         _hear(found, sweep.ended.entry)
