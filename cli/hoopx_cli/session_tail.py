@@ -20,14 +20,14 @@ T = TypeVar("T")
 Opener = Callable[[Callable[[], None]], AbstractContextManager[BinaryIO]]
 
 
-def tail(kit: Kit, opener: Opener, identity: AgeIdentity | None, last: int) -> None:
-    """The last entries of what is there, and all that come after."""
+def tail(kit: Kit, opener: Opener, identity: AgeIdentity | None, last: int, *, grows: bool) -> None:
+    """The last entries of what is there, and all that come after. One that `grows` may end inside an entry."""
     if kit.out.form is Form.JSON:
-        _show(kit, opener, lambda file: jsonl(moments(file, identity)), Window[str](last, kit.out.data))
+        _show(kit, opener, lambda file: jsonl(moments(file, identity)), Window[str](last, kit.out.data), grows=grows)
         return
     narrator = Narrator()
     window: Window[Moment] = Window(last, lambda told: _print(kit, narrator, told), lambda told: _pass(narrator, told))
-    _show(kit, opener, lambda file: moments(file, identity), window)
+    _show(kit, opener, lambda file: moments(file, identity), window, grows=grows)
 
 
 @contextmanager
@@ -49,12 +49,16 @@ def growing(kit: Kit, session: str, caught_up: Callable[[], None]) -> Iterator[B
         yield as_file(following)
 
 
-def _show(kit: Kit, opener: Opener, told_in: Callable[[BinaryIO], Iterator[T]], window: Window[T]) -> None:
+def _show(
+    kit: Kit, opener: Opener, told_in: Callable[[BinaryIO], Iterator[T]], window: Window[T], *, grows: bool
+) -> None:
     with opener(window.open) as file:
         try:
             for told in told_in(file):
                 window.take(told)
         except TornEnd:
+            if not grows:
+                raise
             kit.out.say("its last entry is not whole: it is being written, or its broker crashed")
         window.open()
 

@@ -178,7 +178,8 @@ def tail(
     from hoopx_cli.session_tail import growing, tail
 
     who = age_identity(identity)
-    tail(kit, (lambda hear: growing(kit, recording, hear)) if follow else (lambda _: _bare(kit, recording)), who, last)
+    opener = (lambda hear: growing(kit, recording, hear)) if follow else (lambda _: _bare(kit, recording))
+    tail(kit, opener, who, last, grows=not _is_path(recording))
 
 
 @sessions.command(cls=BrokerCommand)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
 from tests.journeys.stage import Stage
+from tests.peers.clients import lingering
 
 TARGET = "shop-prod"
 
@@ -42,3 +44,23 @@ def test_nobody_tails_a_session_that_they_may_not_see(stage: Stage, done: str) -
     outcome = stage.hoopx("sessions", "tail", done, "-f", who="bob")
     assert outcome.code == 2
     assert "there is no session" in outcome.err
+
+
+def test_a_statement_is_seen_while_its_session_is_open_and_watching_ends_alone(stage: Stage) -> None:
+    known = {session["id"] for session in stage.listed("sessions", "ls")}
+    client = stage.begin("exec", TARGET, "--", *lingering("SELECT 'Live' || 'Marmalade'"))
+    try:
+        client.says("LiveMarmalade")
+        [new] = [session for session in stage.listed("sessions", "ls") if session["id"] not in known]
+        watching = stage.begin("sessions", "tail", str(new["id"]), "-f", "-n", "1000")
+        try:
+            watching.says("'Live' [|][|] 'Marmalade'")
+            assert watching.end(signal.SIGINT).code == 130
+        finally:
+            watching.close()
+        assert str(new["id"]) in [session["id"] for session in stage.listed("sessions", "ls", "--state", "open")]
+        told = stage.hoopx("sessions", "show", str(new["id"])).fine().out
+        assert "not yet" in told
+        assert "LiveMarmalade" not in told
+    finally:
+        client.close()

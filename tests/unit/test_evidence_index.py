@@ -10,16 +10,17 @@ import msgspec
 import pytest
 
 from hoopx_broker.daemon.searching import Search, _asked, _Reading
-from hoopx_broker.evidence.index import MAX_WAITING, Index
+from hoopx_broker.evidence.index import MAX_WAITING, Index, read_told
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.marks import MAX_MARK, ROOM, Gathering, mark, marks_of, words
 from hoopx_broker.evidence.readings import Readings
 from hoopx_broker.evidence.recordings import Recordings
 from hoopx_broker.evidence.retention import Retention
 from hoopx_broker.recording.recorder import Recorder
+from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.events import happened
 from hoopx_broker.storage.finding import FIRST, Finding, Wanted
-from hoopx_broker.storage.marks import Mark, Marks
+from hoopx_broker.storage.marks import Mark, Marks, forget
 from hoopx_broker.storage.sessions import Sessions
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.entries import Entry, Statement
@@ -175,6 +176,31 @@ def test_after_a_crash_the_marks_are_made_from_the_recording(tmp_path: Path) -> 
         view = await s.sessions.get(SessionId("s_cut"))
         assert (view.statements, view.denied) == (2, 1)
         assert await s.index.rebuild() == 0
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.usefixtures("each_state")
+def test_what_was_said_in_a_deleted_recording_is_forgotten_for_good(tmp_path: Path) -> None:
+    async def scene(s: Scene) -> None:
+        await s.has("s_gone", said("select private_word", tables=("public.customers",)))
+        with (s.folder / "s_gone.hoopx").open("rb") as file:
+            late = read_told(SessionId("s_gone"), file)
+
+        def delete(connection: Connection) -> None:
+            connection.execute(
+                "INSERT INTO recordings (session, target, home, sealed_at, class, kept_until, state)"
+                " VALUES ('s_gone', 'prod-db', 'home', 1, 'default', 0, 'deleting')"
+            )
+            forget(connection, "s_gone")
+
+        await s.marks._store.run(delete)
+        (s.folder / "s_gone.hoopx").unlink()
+        await s.marks.add([late])  # it was being read meanwhile
+        assert await s.index.rebuild() == 0
+        assert await s.finds(word("private_word")) == []
+        assert await s.finds(mark("table", "customers")) == []
+        assert await s.finds(mark("ticket", "t-1")) == ["s_gone"], "its row stays"
 
     play(tmp_path, scene)
 
