@@ -191,6 +191,8 @@ def test_a_key_is_replaced_and_all_evidence_is_proved_by_either(own_stage: Stage
     stage.hoopx("audit", "verify", *config).fine()
     for each in (old, new):
         stage.hoopx("audit", "verify", str(stage.home / "recordings"), "--key", each).fine()
+
+
 def _part(exported: bytes) -> int:
     """Where the recording begins."""
     return 21 + int.from_bytes(exported[17:21], "big") + 32
