@@ -1,4 +1,4 @@
-"""A real witness: litewitness of filippo.io/torchwood, from the author of the specifications, with an agent that signs."""
+"""A real witness: litewitness of filippo.io/torchwood, from the author of the specifications, beside an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A double of a witness: `POST /add-checkpoint` as c2sp.org/tlog-witness has it, each MUST of the server's side checked.
+"""A double of a witness: `POST /add-checkpoint` as c2sp.org/tlog-witness has it, with each MUST of its server.
 
 It is no witness: it forgets everything when it ends.
 """
