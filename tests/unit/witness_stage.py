@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,6 +20,8 @@ from hoopx_broker.tlog.notes import Signer, sign_by
 from hoopx_broker.tlog.proofs import Hashes, consistency
 from hoopx_broker.tlog.tree import grown, leaf_hash, nothing, root_hash
 from tests.unit.log_stage import LogStage
+
+T = TypeVar("T")
 
 
 class Asked(Protocol):
@@ -71,11 +73,18 @@ class Asking:
             while (await self.log.health()).waiting or (await self.witnesses.health()).missing != missing:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    async def until_disputed(self) -> str:
+    async def until(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What `look` gives, once that is something."""
         async with asyncio.timeout(60):
-            while not (why := (await self.witnesses.health()).disputed):  # noqa: ASYNC110
+            while not (found := await look()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        return why
+        return found
+
+    async def until_disputed(self) -> str:
+        async def look() -> str:
+            return (await self.witnesses.health()).disputed
+
+        return await self.until(look)
 
     async def kept(self) -> tuple[CosignedRow, ...]:
         return await self.stage.state.run(listed)
