@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hoopx_broker.tlog.cosignatures import COSIGNATURE
 from hoopx_broker.tlog.notes import Verifier
@@ -39,7 +40,7 @@ class LiteWitness:
     def size(self, origin: str) -> int:
         return next((int(each["size"]) for each in self._logs() if each["origin"] == origin), 0)
 
-    def _logs(self) -> list[dict[str, object]]:
+    def _logs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._control("list-logs").splitlines()]
 
     def _control(self, command: str, *more: str) -> str:

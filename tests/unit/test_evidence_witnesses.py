@@ -18,6 +18,8 @@ from hoopx_broker.evidence import witnesses as rounds
 from hoopx_broker.evidence.sequencer import Sequencer
 from hoopx_broker.recording.keyring import open_keyring
 from hoopx_broker.storage import cosigned, log
+from hoopx_broker.storage.connection import Connection
+from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.happened import Wanted, newest
 from hoopx_broker.terms.audit import Event
 from hoopx_broker.tlog.checkpoints import parse
@@ -220,7 +222,12 @@ def test_only_the_broker_that_signs_the_log_asks(
         origin = (await asks.stage.row()).origin
         looks: list[None] = []
         read = log.read
-        monkeypatch.setattr(log, "read", lambda connection: (looks.append(None), read(connection))[1])
+
+        def counted(connection: Connection) -> log.LogRow | None:
+            looks.append(None)
+            return read(connection)
+
+        monkeypatch.setattr(log, "read", counted)
 
         async def ten() -> bool:
             return len(looks) > 9
@@ -246,7 +253,7 @@ def test_cosignatures_of_a_broker_that_lost_its_turn_are_not_kept(tmp_path: Path
     async def play() -> None:
         async with staged(tmp_path) as stage:
             row = await stage.signs()
-            with pytest.raises(log.NotOurTurn):
+            with pytest.raises(StateFailed):
                 await stage.state.run(
                     lambda connection: cosigned.add(connection, "another one", row, "— x AAAAAAAA\n", [])
                 )
