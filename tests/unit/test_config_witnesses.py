@@ -44,7 +44,7 @@ def test_witnesses_are_taken_as_they_stand(tmp_path: Path) -> None:
         (("- {key: witness, url: 'https://w.test'}",), 4, "this is not an Ed25519 verifier key"),
         ((f"- {{key: {WITNESS}, url: 'http://w.test'}}",), 4, "plain http is for a witness on this machine"),
         ((f"- {{key: {WITNESS}, url: 'https://ann:secret@w.test'}}",), 4, "holds more than a host and a path"),
-        ((f"- {{key: {WITNESS}}}",), 4, "`evidence.witnesses[0].url` is missing"),
+        ((f"- {{key: {WITNESS}}}",), 4, "evidence.witnesses[0].url: is missing"),
         ((f"- {{key: {WITNESS}, url: 'https://w.test', name: w}}",), 4, "is not a known key"),
         ((f"- {{key: {WITNESS}, url: 'https://w.test', ca: none.pem}}",), 4, "none.pem"),
         (
@@ -52,7 +52,7 @@ def test_witnesses_are_taken_as_they_stand(tmp_path: Path) -> None:
             5,
             "is that of another witness too",
         ),
-        (("[]",), 4, "is empty"),
+        (("[]",), 3, "is empty"),
     ],
 )
 def test_slips_are_told_by_their_line(tmp_path: Path, lines: tuple[str, ...], line: int, why: str) -> None:

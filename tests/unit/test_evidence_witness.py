@@ -174,7 +174,7 @@ def test_a_witness_that_is_slow_is_left(there: Receiver, monkeypatch: pytest.Mon
         return Answered(200, {}, good().encode())
 
     there.otherwise = waits
-    with pytest.raises(NotCosigned, match="did not answer within|cannot be reached: ReadTimeout"):
+    with pytest.raises(NotCosigned, match=r"did not answer within|cannot be reached: ReadTimeout"):
         asked(there)
     over.set()
 
