@@ -1,4 +1,4 @@
-"""A broker whose log a witness cosigns, from the telling of its key to the proof, by the commands of docs/evidence.md."""
+"""A broker whose log a witness cosigns, from telling it the key to the proof, by the commands of docs/evidence.md."""
 
 from __future__ import annotations
 
