@@ -75,8 +75,8 @@ _hoopx() {
     'audit release') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' kind='' ;;
     'audit holds') words='' options='--account --all --broker --ca --help -o --output -q --quiet --session -v --verbose' kind='' ;;
     'audit gc') words='' options='--account --broker --ca --dry-run --help -o --output -q --quiet -v --verbose' kind='' ;;
-    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose' kind='' ;;
-    'audit checkpoint') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
+    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose --witness' kind='' ;;
+    'audit checkpoint') words='' options='-c --config --cosigned --help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy') words='check test explain replay' options='--help' kind='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' kind='' ;;

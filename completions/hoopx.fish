@@ -539,8 +539,10 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l witness
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l cosigned
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output

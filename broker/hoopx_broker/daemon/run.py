@@ -25,7 +25,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
-from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of
+from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of, witnesses_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.daemon.leases import Leases
@@ -47,6 +47,7 @@ from hoopx_broker.evidence.index import Index
 from hoopx_broker.evidence.log import Log
 from hoopx_broker.evidence.readings import Readings
 from hoopx_broker.evidence.sequencer import Who
+from hoopx_broker.evidence.witnesses import Witnesses
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -171,7 +172,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours, story, keeping, chronicle, readings = await _services(
+    services, store, neighbours, story, keeping, chronicle, witnesses, readings = await _services(
         settings, sessions, place, stack, hold
     )
     embedded = await _embedded(settings, place, store, services.standing)
@@ -208,6 +209,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             neighbours,
             keeping,
             chronicle,
+            witnesses,
             search,
         )
     )
@@ -233,7 +235,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Readings]:
+) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Witnesses, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
     ring = keyring_of(settings)
@@ -304,8 +306,10 @@ async def _services(
     crew.start(keeping.spool.run(), "recordings")
     who = Who(evidence, lambda: presence.id, host_of(place.public_url), time.time, ring.notes)
     chronicle = Log(store, evidence_store, who)
+    witnesses = witnesses_of(settings, store, chronicle, lambda: presence.id, crew.report, stack)
     crew.start(chronicle.run(), "log")
-    return services, store, neighbours, story, keeping, chronicle, readings
+    crew.start(witnesses.run(), "witnesses")
+    return services, store, neighbours, story, keeping, chronicle, witnesses, readings
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:
