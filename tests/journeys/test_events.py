@@ -54,14 +54,6 @@ def test_what_people_did_stands_in_order_and_says_who_what_and_when(scene: Stage
     assert scene.hoopx("audit", "events", who="ann").code == 10
 
 
-def test_what_admins_do_stands_there_too(scene: Stage) -> None:
-    scene.hoopx("admin", "revoke", "bob", "--reason", "drill", who="sam").fine()
-    scene.hoopx("admin", "restore", "bob", who="sam").fine()
-    told = [each for each in events(scene, "--user", "sam") if each["type"].startswith("identity.")]
-    facts = [(each["type"], each["by"], each["facts"]["user"]) for each in told]
-    assert facts == [("identity.revoked", "sam", "bob"), ("identity.restored", "sam", "bob")]
-
-
 def test_a_flood_of_strangers_fills_neither_the_log_nor_the_state_nor_the_disk(scene: Stage) -> None:
     events(scene)  # the auditor's login is noted
     before, said = rows(scene), len(scene.broker_said())
