@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ls": ("hoopx_cli.targets", "List the targets that you may see."),
     "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
+    "status": ("hoopx_cli.background", "Show the sessions that are open in the background."),
+    "disconnect": ("hoopx_cli.background", "End sessions in the background."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
     "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
     "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),
