@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
     "status": ("hoopx_cli.background", "Show the sessions that are open in the background."),
     "disconnect": ("hoopx_cli.background", "End sessions in the background."),
+    "config": ("hoopx_cli.config", "Save connections in files of psql's, and take them out again."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
     "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
     "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),

@@ -24,6 +24,7 @@ from hoopx_cli.doors import Door, opened_door
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
 from hoopx_cli.output import Output, moment
+from hoopx_cli.pg_service import password_kept
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
@@ -192,6 +193,7 @@ async def _hold(outer: AsyncExitStack, entrance: Entrance, order: Open, door: Do
     await stack.enter_async_context(listening(place.socket, listener))
     out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
     access = place.access(opened.target, opened.session, opened.database, opened.expires_at)
+    stack.enter_context(password_kept(entrance.settings, access))
     return Held(session, listener, access, Ending(stack))
 
 

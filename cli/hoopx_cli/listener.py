@@ -212,7 +212,7 @@ class LocalClient(asyncio.Protocol):
     def far_ended(self, reason: str) -> None:
         """Cut off, it may have run what it was asked for, or not: nothing is ever asked for again by us."""
         self._has_ended = True
-        if reason == LOST and self._boundary.is_between:
+        if reason == LOST and self._startup and self._boundary.is_between:
             hint = "What ran may have taken effect, or not: look before you run it again. Connect again."
             self._answer(messages.error("FATAL", "08006", f"hoopx: {LOST}", hint=hint))
         self._transport.close()

@@ -50,6 +50,21 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def alone(folder: Path, name: str) -> Iterator[bool]:
+    """Whether nobody else has this name; as long as this lasts, nobody else gets it."""
+    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
 def _make_private(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, exist_ok=True)
