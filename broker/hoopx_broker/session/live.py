@@ -18,6 +18,7 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.leasing import moment
 from hoopx_broker.session.reduction import reduced
+from hoopx_broker.session.seat import Seat
 from hoopx_broker.session.tenure import Tenure
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
@@ -60,6 +61,7 @@ class LiveSession(ABC):
         self._notify = surface.notify
         self._ending: asyncio.Task[Conclusion] | None = None
         self.tenure: Tenure | None = None
+        self.seat: Seat | None = None  # of whoever opened it and may take it up again
         self.ends_at = parts.opened.expires_at
         self.end_reason = ""
         self.over = asyncio.Event()
@@ -98,6 +100,11 @@ class LiveSession(ABC):
     def classified(self) -> dict[str, str]:
         """What is known to hold which class of data."""
         return {}
+
+    @property
+    def waiting(self) -> int:
+        """How many statements wait for people."""
+        return 0
 
     @abstractmethod
     def renew(self, credential: Credential) -> None:
