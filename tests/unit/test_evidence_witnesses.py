@@ -143,6 +143,7 @@ async def _signs(folder: Path) -> None:
         await stage.signs()
 
 
+@pytest.mark.usefixtures("each_state")
 def test_what_only_one_of_two_cosigns_is_kept_beside_what_both_did(
     tmp_path: Path, witness: WitnessDouble, second: WitnessDouble
 ) -> None:
