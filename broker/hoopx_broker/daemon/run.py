@@ -39,6 +39,7 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.daemon.sparing import Sparing
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.evidence.arrivals import Arrivals
@@ -97,13 +98,14 @@ def serve(path: Path, *, standby: bool = False) -> None:
 
     With `standby`, once no other broker uses its state.
     """
-    log.start_logging()
+    sparing = log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings, path if standby else None))
+    uvloop.run(_serve(settings, path if standby else None, sparing))
 
 
-async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
+async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Sparing) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
+    asyncio.get_running_loop().set_exception_handler(log.of_loop)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -113,6 +115,7 @@ async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
     if standing_by:
         settings = await _as_it_is_now(settings, standing_by)
     async with AsyncExitStack() as stack:
+        stack.callback(asyncio.create_task(sparing.run()).cancel)
         await _start(settings, stack, hold)
         await stop.wait()
         _log.info("broker.stopping")
