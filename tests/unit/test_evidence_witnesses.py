@@ -332,10 +332,10 @@ def test_a_witness_that_forgot_is_told_of_once_and_gets_all_again(tmp_path: Path
     async def scene(asks: Asking) -> None:
         await grows(asks)
         row = await asks.stage.row()
-        older = witness._seen[row.origin]
+        older = witness.seen(row.origin)
         await grows(asks)
         for _ in range(2):
-            witness._seen[row.origin] = older
+            witness.has_seen(older)
             await grows(asks)
         [told] = await of_type(asks, "witness.went_back")
         assert (told.facts["known"], told.facts["witness"]) == (older.size, "double.test/w1")
