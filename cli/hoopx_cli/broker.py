@@ -126,7 +126,7 @@ def rotate(context: typer.Context, config: Config = "", to: To = "") -> None:
     else:
         kit.out.text(new.verifier)
     witnesses = (
-        "Before that, give the new key to the operators of the log's witnesses; afterwards, have them drop the old one.\n"
+        "Before that, give the new key to the operators of the log's witnesses; afterwards, have them drop the old.\n"
         if settings.evidence.witnesses
         else ""
     )
