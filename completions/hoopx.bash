@@ -45,7 +45,7 @@ _hoopx() {
     'ls') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' kind='' ;;
     'show') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'connect') words='' options='--account --break-glass --broker --ca --debug --for --help --key -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
-    'exec') words='' options='--account --break-glass --broker --ca --debug --for --help --key -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
+    'exec') words='' options='--account --break-glass --broker --ca --debug --events --for --help --key -o --output -q --quiet --reason --request --ticket --timeout -v --verbose --wait' kind='targets' ;;
     'credentials') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'agent') words='' options='--account --as --broker --ca --debug --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' kind='' ;;
     'classify') words='' options='--account --broker --ca --debug --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;

@@ -154,6 +154,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca
 complete -c hoopx -n "__hoopx_at 'exec'" -l debug
+complete -c hoopx -n "__hoopx_at 'exec'" -l events
 complete -c hoopx -n "__hoopx_at 'exec'" -l for
 complete -c hoopx -n "__hoopx_at 'exec'" -l help
 complete -c hoopx -n "__hoopx_at 'exec'" -l key
@@ -164,6 +165,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
 complete -c hoopx -n "__hoopx_at 'exec'" -l reason
 complete -c hoopx -n "__hoopx_at 'exec'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
+complete -c hoopx -n "__hoopx_at 'exec'" -l timeout
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait

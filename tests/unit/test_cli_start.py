@@ -130,7 +130,7 @@ def _broker(folder: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
             self.end_headers()
             self.wfile.write(b'{"targets": []}')
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
