@@ -6,7 +6,7 @@ import sys
 
 TYPE_CHECKING = False  # as in `typing`, whose import alone takes as long as Python's start
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from hoopx_broker.terms.errors import HoopxError
@@ -68,21 +68,26 @@ def _at_once(option: str) -> int:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code; every error becomes one line and a hint on stderr."""
-    import signal
-
     from hoopx_cli import output
 
     out = output.of_process(environ)
+    return sheltered(lambda: _invoke(arguments, environ, out), out, environ)
+
+
+def sheltered(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
+    """The exit code of `work`, whatever happens in it."""
+    import signal
+
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(arguments, environ, out)
+        return _outcome(work, out, environ)
     finally:
         _let_go()
 
 
-def _run(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -> int:
+def _outcome(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
     try:
-        return _invoke(arguments, environ, out)
+        return work()
     except KeyboardInterrupt:
         out.status("")
         return 130
