@@ -1,4 +1,4 @@
-"""Lines of recordings at the edge of a terminal: what goes on stands below its own beginning, behind the same bar."""
+"""Lines of recordings at the edge of a terminal: what goes on stands below, and shows that it goes on."""
 
 from __future__ import annotations
 
@@ -9,26 +9,38 @@ from hoopx_cli.inert import width
 from hoopx_cli.output import Output
 from hoopx_cli.screen import fitting
 
-_LEAD = re.compile(r" *(?:│ )?")
-MIN_ROOM = 20
+_BAR = re.compile(r" *│ ")  # before what was said in a session
+_NARROW = 60  # columns; below, what was said stands nearer to the edge
 
 
 def tell_folded(out: Output, line: str) -> None:
     """As it is where no terminal is: other programs break lines as they like."""
-    for piece in folded(line, out.columns):
+    columns = out.columns
+    for piece in [line] if columns is None or width(line) <= columns else laid(line, columns):
         out.data(piece)
 
 
-def folded(line: str, columns: int | None) -> Iterator[str]:
-    """`line`, which is inert, in pieces that fit; broken between words where that does not waste most of a line."""
-    if columns is None or width(line) <= columns:
-        yield line
-        return
-    lead = _LEAD.match(line)[0]  # type: ignore[index]  # it matches anything
-    room, rest = max(columns - width(lead), MIN_ROOM), line[len(lead) :]
-    while rest:
+def laid(line: str, columns: int) -> Iterator[str]:
+    """A line of a story, broken at the edge. What was said in the session stays behind its bar."""
+    head, mark = "", ""
+    if bar := _BAR.match(line):
+        head = bar[0] if columns >= _NARROW else "│ "
+        line, mark = line[len(bar[0]) :], head.replace("│", "┆")
+    elif line.startswith("  "):
+        text = line.lstrip(" ")
+        head = " " * (len(line) - len(text)) if columns >= _NARROW else "  "
+        line, mark = text, head + "  "
+    room = max(columns - max(len(head), len(mark)), 1)
+    for number, piece in enumerate(_broken(line, room)):
+        yield (mark if number else head) + piece
+
+
+def _broken(line: str, room: int) -> Iterator[str]:
+    rest = line
+    while width(rest) > room:
         piece, rest = fitting(rest, room)
-        if rest and not rest.startswith(" ") and (at := piece.rfind(" ")) > room // 3:
-            piece, rest = piece[:at], piece[at:] + rest
-        rest = rest.lstrip(" ")
-        yield lead + piece.rstrip(" ")
+        whole, blank, tail = piece.rpartition(" ")
+        if blank and whole.strip() and not rest.startswith(" "):
+            piece, rest = whole + blank, tail + rest
+        yield piece
+    yield rest

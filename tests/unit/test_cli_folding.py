@@ -1,32 +1,26 @@
-"""Lines of recordings fit into their terminal, whatever stands in them, and lose nothing but blanks at its edge."""
+"""Lines of recordings fit into their terminal, whatever stands in them, and nothing of them is lost at its edge."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as some
 
-from hoopx_cli.folding import folded
+from hoopx_cli.folding import laid
 from hoopx_cli.inert import inert, width
 
-SQL = "            │ SELECT count(*) FROM orders o JOIN customers c ON c.id = o.customer_id"
+SQL = "SELECT count(*) FROM orders o JOIN customers c ON c.id = o.customer_id"
 
 
-def test_what_goes_on_stands_behind_the_same_bar_and_between_words() -> None:
-    assert list(folded(SQL, 50)) == [
-        "            │ SELECT count(*) FROM orders o JOIN",
-        "            │ customers c ON c.id = o.customer_id",
-    ]
-    assert list(folded(SQL, None)) == [SQL]
-    assert list(folded(SQL, len(SQL))) == [SQL]
+def test_what_goes_on_stands_behind_its_bar_and_shows_that_it_goes_on() -> None:
+    for margin in ("            ", "    "):  # of a replay, and of a list of statements
+        first, second = laid(f"{margin}│ {SQL}", 60)
+        assert (first[: len(margin) + 2], second[: len(margin) + 2]) == (f"{margin}│ ", f"{margin}┆ ")
+        assert first[len(margin) + 2 :] + second[len(margin) + 2 :] == SQL
 
 
-def test_one_long_word_is_cut_and_wide_letters_count_twice() -> None:
-    assert list(folded("    " + "漢" * 30, 44)) == ["    " + "漢" * 20, "    " + "漢" * 10]
-    assert list(folded("x" * 50, 40)) == ["x" * 40, "x" * 10]
-
-
-@given(some.text(max_size=200).map(inert), some.integers(24, 80))
-def test_every_piece_fits_and_nothing_is_lost(text: str, columns: int) -> None:
-    pieces = list(folded("    " + text, columns))
+@given(some.text(max_size=200).map(inert), some.integers(24, 80), some.sampled_from(["    │ ", ""]))
+def test_every_piece_fits_and_nothing_is_lost(text: str, columns: int, head: str) -> None:
+    line = head + (text if head else text.lstrip())
+    pieces, margin = list(laid(line, columns)), len(head) if columns >= 60 else min(len(head), 2)
     assert all(width(each) <= columns for each in pieces)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert "".join(each[margin:] for each in pieces) == line[len(head) :]
