@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
     "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
+    "sql": ("hoopx_cli.sql", "Run SQL without a database client."),
     "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),
     "classify": ("hoopx_cli.classify", "Propose which columns of a target hold personal data."),
     "request": ("hoopx_cli.requests", "Ask for approval of a session."),
@@ -95,6 +96,17 @@ class YamlCommand(BrokerCommand):
 
     def shared(self) -> list[TyperOption]:
         return [*_broker_options(), _account_option(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
+
+
+class SqlCommand(BrokerCommand):
+    """A command whose data are rows."""
+
+    def shared(self) -> list[TyperOption]:
+        return [
+            *_broker_options(),
+            _account_option(),
+            *_output_options(Form.TABLE, Form.JSON, Form.JSONL, Form.CSV),
+        ]
 
 
 class CommandWithChild(BrokerCommand):

@@ -22,6 +22,10 @@ class Signals:
         if self._receiver is not None:
             self._receiver(number)
             return
+        self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """Come to an orderly end, whoever has signals handed to."""
         self.received = number
         self._task.cancel()
 
