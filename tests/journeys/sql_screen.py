@@ -12,7 +12,7 @@ import pyte
 from tests.journeys.stage import Stage
 from tests.peers.clients import HOOPX
 
-LIMIT = 60
+LIMIT = 30
 
 
 class Screen:
@@ -39,6 +39,17 @@ class Screen:
 
     def shows(self, *told: str) -> str:
         return self.read(lambda text: all(each in text for each in told))
+
+    def completes(self, *told: str) -> str:
+        """TAB, again and again: the names are read while one types, and nothing waits for them."""
+
+        def press_and_look(text: str) -> bool:
+            if all(each in text for each in told):
+                return True
+            self.type("\t")
+            return False
+
+        return self.read(press_and_look)
 
     def waits_at(self, prompt: str) -> str:
         """The cursor stands behind a prompt, with nothing typed."""

@@ -40,6 +40,10 @@ def open_in(text: str) -> str:
     return splitter.is_inside
 
 
+class Abandoned(Exception):
+    """What was typed is not wanted. No `KeyboardInterrupt`, which would end the event loop and not only the line."""
+
+
 class Prompt:
     def __init__(self, out: Output, home: Path, target: str, names: Names) -> None:
         self._out = out
@@ -58,10 +62,11 @@ class Prompt:
             color_depth=None if out.has_colour else ColorDepth.DEPTH_1_BIT,
             output=create_output(sys.stdout),
             reserve_space_for_menu=6,
+            interrupt_exception=Abandoned,
         )
 
     async def ask(self, state: str) -> str:
-        """What is typed. Raises `EOFError` at Ctrl-D, `KeyboardInterrupt` at Ctrl-C."""
+        """What is typed. Raises `EOFError` at Ctrl-D, `Abandoned` at Ctrl-C."""
         # Signals are ours; at the prompt Ctrl-C is a key.
         return await self._session.prompt_async(self._head(state), handle_sigint=False)
 

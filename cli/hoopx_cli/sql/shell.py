@@ -19,7 +19,7 @@ from hoopx_cli.sql import backslash, catalogue
 from hoopx_cli.sql.completion import Names
 from hoopx_cli.sql.happenings import Rows
 from hoopx_cli.sql.link import Link, LinkLost, why_lost
-from hoopx_cli.sql.prompt import LEAVING, Prompt
+from hoopx_cli.sql.prompt import LEAVING, Abandoned, Prompt
 from hoopx_cli.sql.statements import statements_in
 from hoopx_cli.sql.visit import Visit, Work
 
@@ -66,7 +66,7 @@ class _Shell:
                     typed = await _unless(self._over, self._prompt.ask(self._visit.link.state))
                 if not await self._do(typed):
                     return 0
-            except KeyboardInterrupt:
+            except Abandoned:
                 continue
             except EOFError:
                 return 0
