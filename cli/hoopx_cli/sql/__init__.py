@@ -55,6 +55,8 @@ def sql(
     check_ways(request, key, is_glass=break_glass)
     if keep_going and single:
         raise BadInput("--keep-going and --single-transaction exclude each other", "give one of them")
+    if text is None and sys.stdin is None:
+        raise BadInput("there is no SQL to run", "hoopx sql prod-db 'select 1'")
     is_prompt = text is None and sys.stdin.isatty() and sys.stdout.isatty()
     patience = seconds_of(wait or (PROMPT_WAIT if is_prompt else ""), "--wait")
     order = Open(target, reason, ticket, seconds_of(for_, "--for"), patience, request or None, break_glass, key)

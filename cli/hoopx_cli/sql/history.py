@@ -39,10 +39,11 @@ class PrivateHistory(History):
         super().__init__()
         self._path = home / FILE
         self.complaint = ""
+        self._found = self._kept()
 
     def load_history_strings(self) -> Iterable[str]:
         """The newest first."""
-        return reversed(self._kept())
+        return reversed(self._found)
 
     def store_string(self, string: str) -> None:
         if not is_kept(string):

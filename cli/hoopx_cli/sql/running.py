@@ -80,11 +80,13 @@ class Runner:
         try:
             with self._signals.handed_to(self._take), self._patient():
                 await self._follow(link, text, parameters, data, line)
+            if self._cancelling is not None:  # one that comes late would stop the next statement
+                await self._cancelling
         finally:
             progress.cancel()
             self._out.status("")
-            if self._cancelling is not None:  # one that comes late would stop the next statement
-                await self._cancelling
+            if self._cancelling is not None:
+                self._cancelling.cancel()
         if self.is_timing:
             self._out.say(f"Time: {(time.monotonic() - began) * 1000:.3f} ms")
         return Ran(self._code(), self._tag)

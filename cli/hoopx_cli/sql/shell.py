@@ -82,6 +82,8 @@ class _Shell:
             self._out.say(f"masked: {', '.join(opened.masked)}")
         if self._visit.session.is_glass:
             self._out.insist("GLASS BROKEN: this session is reviewed")
+        if complaint := self._prompt.history.complaint:
+            self._out.say(f"there is no history: {complaint}")
         self._out.say("statements end with `;` · \\? for help · Ctrl-D leaves")
 
     def _warn_of_the_end(self) -> None:

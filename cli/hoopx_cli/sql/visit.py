@@ -75,4 +75,4 @@ def script(rules: scripts.Rules, text: str | None) -> Work:
 
 def _given_data() -> Data | None:
     """What a COPY on the command line reads: a file or a pipe, never what somebody types."""
-    return None if sys.stdin.isatty() else pipes.chunks(sys.stdin.fileno())
+    return None if sys.stdin is None or sys.stdin.isatty() else pipes.chunks(sys.stdin.fileno())
