@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -57,7 +58,11 @@ def pay(kit: Kit, order: Open, work: Work) -> int:
             runner = Runner(kit.out, pipes.Outlet(sys.stdout.fileno()), signals, order.wait)
             return await work(Visit(kit.out, session, link, runner, signals))
 
-    return front.run(kit.out, main)
+    try:
+        return front.run(kit.out, main)
+    except BrokenPipeError:  # `| head` has seen enough, which is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def script(rules: scripts.Rules, text: str | None) -> Work:
