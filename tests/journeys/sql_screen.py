@@ -15,6 +15,17 @@ from tests.peers.clients import HOOPX
 LIMIT = 30
 
 
+class _Emulator(pyte.Screen):
+    """Answers where its cursor is, as terminals do."""
+
+    def __init__(self, columns: int, rows: int, answer: Callable[[str], object]) -> None:
+        self._answer = answer
+        super().__init__(columns, rows)
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
+
+
 class Screen:
     """So many columns and rows."""
 
@@ -23,8 +34,7 @@ class Screen:
         self.process: pexpect.spawn[bytes] = pexpect.spawn(
             str(HOOPX), arguments, env=whole, timeout=LIMIT, dimensions=(rows, columns)
         )
-        self._screen = pyte.Screen(columns, rows)
-        self._screen.write_process_input = lambda data: self.process.send(data)  # where is the cursor?
+        self._screen = _Emulator(columns, rows, self.process.send)
         self._stream = pyte.ByteStream(self._screen)
         self.heard = b""
 

@@ -146,6 +146,8 @@ def test_copy_takes_and_gives_data_as_it_is(stage: Stage) -> None:
 def test_what_is_no_sql_is_said_with_its_line(stage: Stage) -> None:
     seen = run(stage, stdin="select 1 as a;\n\\connect other\n")
     assert (seen.code, "line 2 of the script: `\\connect` is a command of psql" in seen.err) == (2, True)
+    seen = run(stage, stdin="select 'a\0b';")
+    assert (seen.code, "there is a NUL character in it" in seen.err) == (2, True)
     assert run(stage, "select 1", "--param", "1", "--params", "x").code == 2
     assert run(stage, "--keep-going", "-1", "select 1").code == 2
 

@@ -20,6 +20,8 @@ from hoopx_cli.sql.happenings import Failed, Happening
 
 # What has come and nobody has read yet: beyond it the broker, and by it the server, is made to wait.
 MAX_UNREAD = 256 * 1024
+# While data is sent for a COPY, only notices come, and they wait until it is through.
+MAX_NOTICES = 10_000
 # The broker logs in at the target meanwhile.
 START_SECONDS = 60
 CANCEL_SECONDS = 10
@@ -39,6 +41,7 @@ class Link:
         self._session = session
         self._framer = Framer(Side.BACKEND)
         self._heard: deque[bytes] = deque()
+        self._read: deque[Frame] = deque()
         self._unread = 0
         self._is_slowed = False
         self._news = asyncio.Event()
@@ -59,21 +62,22 @@ class Link:
             raise BackendFailed(f"`{self._target}` does not answer", "try again in a moment") from None
 
     async def run(self, text: str, parameters: Sequence[str | None] | None = None) -> AsyncIterator[Happening]:
-        """Send one statement and give what happens, to its end. Raises `LinkLost`."""
+        """Send one statement and give what happens, to its end. Raises `LinkLost`, or `BadInput` where it is no text."""
         self._send(wire.query(text) if parameters is None else wire.bound_query(text, parameters))
-        while True:
-            for frame in await self._frames():
-                if frame.kind == frames.READY:
-                    self.state = chr(frame.data[5])
-                    return
-                happening = wire.happening(frame)
-                if happening is not None:
-                    yield happening
+        while (frame := await self._frame()).kind != frames.READY:
+            happening = wire.happening(frame)
+            if happening is not None:
+                yield happening
+        self.state = chr(frame.data[5])
 
     async def copy(self, chunk: bytes) -> bool:
-        """Send data for a COPY as fast as it is taken; False where the server has spoken, and wants no more."""
+        """Send data for a COPY as fast as it is taken; False where it failed, and no more is wanted."""
         await self._room.wait()
-        if self._heard or self._ended is not None:
+        while self._heard:
+            self._read.extend(self._taken())
+        if len(self._read) > MAX_NOTICES:
+            raise BrokenPeer("the server does not stop talking while it is sent data")
+        if self._ended is not None or any(frame.kind == frames.ERROR for frame in self._read):
             return False
         self._send(wire.copy_data(chunk))
         return True
@@ -128,13 +132,22 @@ class Link:
     def _target(self) -> str:
         return self._session.opened.target
 
+    async def _frame(self) -> Frame:
+        """The next frame. Raises `LinkLost`."""
+        while not self._read:
+            self._read.extend(await self._frames())
+        return self._read.popleft()
+
     async def _frames(self) -> list[Frame]:
-        """Whole frames, as they come. Raises `LinkLost`."""
         while not self._heard:
             if self._ended is not None:
                 raise LinkLost(f"the connection to `{self._target}` is lost: {self._ended}", "connect again")
             self._news.clear()
             await self._news.wait()
+        return self._taken()
+
+    def _taken(self) -> list[Frame]:
+        """The frames that are whole by what was heard next."""
         data = self._heard.popleft()
         self._unread -= len(data)
         if self._is_slowed and self._unread <= MAX_UNREAD // 2 and self._stream is not None:
@@ -144,16 +157,16 @@ class Link:
 
     async def _until_ready(self) -> None:
         while True:
-            for frame in await self._frames():
-                match frame.kind:
-                    case frames.READY:
-                        return
-                    case frames.KEY_DATA:
-                        self._key = frame.data[5:]
-                    case frames.ERROR:
-                        raise self._refused(frame)
-                    case _:
-                        pass
+            frame = await self._frame()
+            match frame.kind:
+                case frames.READY:
+                    return
+                case frames.KEY_DATA:
+                    self._key = frame.data[5:]
+                case frames.ERROR:
+                    raise self._refused(frame)
+                case _:
+                    pass
 
     def _refused(self, frame: Frame) -> HoopxError:
         told = wire.happening(frame)

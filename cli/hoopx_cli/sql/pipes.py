@@ -26,7 +26,10 @@ class Outlet:
             if self._waits:
                 loop = asyncio.get_running_loop()
                 self._waits = await _ready(self._handle, loop.add_writer, loop.remove_writer)
-            rest = rest[os.write(self._handle, rest[:_PIECE] if self._waits else rest) :]
+            try:
+                rest = rest[os.write(self._handle, rest[:_PIECE] if self._waits else rest) :]
+            except BlockingIOError:  # whoever started us made it so, and another was faster
+                await asyncio.sleep(0)
 
 
 async def chunks(handle: int) -> AsyncIterator[bytes]:

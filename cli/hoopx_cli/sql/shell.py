@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from hoopx_broker.terms.errors import HoopxError
+from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_cli.durations import spoken
 from hoopx_cli.front import NEAR_SECONDS
 from hoopx_cli.output import moment
@@ -70,6 +70,8 @@ class _Shell:
                 continue
             except EOFError:
                 return 0
+            except BadInput as error:
+                self._out.error(error.message, error.hint)
             except SessionOver:
                 raise await why_lost(self._visit.session, LinkLost("the session is over")) from None
             except LinkLost as lost:

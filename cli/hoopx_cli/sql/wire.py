@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.wire.cursor import BrokenPeer, Cursor
 from hoopx_broker.wire.postgres import frames, messages
 from hoopx_broker.wire.postgres.frames import Frame, message
@@ -43,7 +44,8 @@ def startup(database: str) -> bytes:
 
 
 def query(text: str) -> bytes:
-    return messages.query(text.encode())
+    """Raises `BadInput`, as `bound_query` does, for what the protocol cannot carry."""
+    return messages.query(_carried(text))
 
 
 def bound_query(text: str, parameters: Sequence[str | None]) -> bytes:
@@ -51,7 +53,7 @@ def bound_query(text: str, parameters: Sequence[str | None]) -> bytes:
     values = b"".join(_parameter(each) for each in parameters)
     bind = b"\0\0\0\0" + len(parameters).to_bytes(2, "big") + values + b"\0\0"
     return (
-        messages.parse(b"", text.encode())
+        messages.parse(b"", _carried(text))
         + message(frames.BIND, bind)
         + messages.describe_portal(b"")
         + message(frames.EXECUTE, b"\0" + bytes(4))
@@ -94,10 +96,20 @@ def happening(frame: Frame) -> Happening | None:
             return None
 
 
+def _carried(text: str) -> bytes:
+    """A NUL would end a text, and what follows be read as something else."""
+    if "\0" in text:
+        raise BadInput("there is a NUL character in it, which no text of SQL can hold", "leave it out")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # an argument in another encoding
+        raise BadInput("what stands on the command line is not UTF-8", "write it as UTF-8") from None
+
+
 def _parameter(value: str | None) -> bytes:
     if value is None:
         return _SIZE.pack(-1)
-    text = value.encode()
+    text = _carried(value)
     return _SIZE.pack(len(text)) + text
 
 
