@@ -15,8 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hoopx_broker.evidence.audit import Finding
-from hoopx_broker.evidence.auditing import audit
+from hoopx_broker.evidence.auditing import Wanted, audit
+from hoopx_broker.evidence.findings import Finding
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.verify import verify
@@ -78,7 +78,7 @@ class Directory(Struct, frozen=True):
     kept: str
 
     def audited(self, files: Files) -> Sequence[Finding]:
-        return asyncio.run(audit(InMemory(files), KEYS, lambda _: None, since=self.kept)).findings
+        return asyncio.run(audit(InMemory(files), KEYS, lambda _: None, Wanted(since=self.kept))).findings
 
 
 def made(place: Path) -> Directory:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hoopx_broker.daemon import config
 from hoopx_broker.daemon.evidence import store_of
 from hoopx_broker.daemon.keyring import keyring_of
-from hoopx_broker.evidence.audit import Tell
-from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.auditing import Audited, Wanted, audit
+from hoopx_broker.evidence.findings import Tell
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.seen import seen_by
 from hoopx_broker.storage import log
@@ -23,7 +24,7 @@ def examine_copy(directory: Path, keys: Sequence[str], tell: Tell, since: str | 
     """Nothing but the directory and the keys is needed."""
     if not directory.is_dir():
         raise BadInput(f"`{directory}` is no directory", "name a copy of what `recordings` of the broker names")
-    return asyncio.run(audit(LocalStore(directory), _parsed(keys), tell, since=since, quick=quick))
+    return asyncio.run(audit(LocalStore(directory), _parsed(keys), tell, Wanted(since=since, quick=quick)))
 
 
 async def examine(
@@ -35,13 +36,15 @@ async def examine(
     """
     settings = await asyncio.to_thread(config.load, path, environ)
     home = settings.keys / "home"
-    seen = await asyncio.to_thread(look, settings.state, seen_by(home.read_text().strip() if home.exists() else ""))
+    work = seen_by(home.read_text().strip() if home.exists() else "")
+    row = await asyncio.to_thread(look, settings.state, log.read)
     ring = await asyncio.to_thread(keyring_of, settings)
-    signs = next((str(key) for key in ring.older if seen.row and str(key) == seen.row.key), ring.key.verifier)
-    known = _parsed(keys or [signs])
+    signs = next((str(key) for key in ring.older if row and str(key) == row.key), ring.key.verifier)
     store = store_of(settings)
+    spool = LocalStore(settings.recordings) if store.is_remote else None
+    wanted = Wanted(partial(look, settings.state, work), spool, since, quick)
     try:
-        return await audit(store, known, tell, seen=seen, since=since, quick=quick)
+        return await audit(store, _parsed(keys or [signs]), tell, wanted)
     finally:
         await store.close()
 
