@@ -177,6 +177,16 @@ def test_an_audit_needs_one_key_of_the_line_and_a_checkpoint_kept_before_still_c
     assert faults(played.folder, str(THIEF.verifier))
 
 
+def test_of_recordings_older_than_the_log_a_later_key_sealed_none(played: Played, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(played.folder, tmp_path / "copy"))
+    opened = replace(OPENED, session="s_000000000000000c", opened_at=NOW - 86_400)
+    newest, oldest = open_keyring(copy / "keys", "broker.test").key, played.keys[0]
+    Recorder.create(copy / "recordings", opened, newest, HandClock()).seal("over")
+    [said] = faults(copy, oldest)
+    assert said.endswith("is not in the log, and was sealed by a key that came after the log was begun")
+    assert faults(played.folder, oldest) == []
+
+
 def test_two_rotations_before_the_next_start_are_two_steps(tmp_path: Path) -> None:
     async def begins(stage: LogStage) -> None:
         await records(stage, BEFORE)
