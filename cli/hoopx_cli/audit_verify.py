@@ -98,8 +98,8 @@ class _Progress:
 
 def told(audited: Audited) -> Iterator[str]:
     """What was looked at, and what is known of it; that all is in order only where it is."""
-    verdict = "" if audited.findings else ": all in order"
-    yield f"{audited.leaves} leaves of {audited.origin} and {audited.recordings} recordings{verdict}"
+    end = "" if audited.findings else ": all in order"
+    yield f"{audited.leaves} leaves of {audited.origin} and {audited.recordings} recordings{end}"
     if audited.quick:
         yield "  quick: of sealed recordings only size, head and seal were looked at; what lies between was not read"
     counts = audited.counts

@@ -245,6 +245,8 @@ class Examination:
         row = seen.unlogged.get(self._session) if seen is not None else None
         if log.started_at is None:
             why = "and the log does not say when it was begun"
+        elif proof.ended_at > log.newest_at:
+            why = f"and ended at {_spoken(proof.ended_at)}, after all in it: was it copied later than the log?"
         elif not 0 < proof.ended_at < log.started_at:
             why = f"which was begun before it ended, at {_spoken(proof.ended_at)}"
         elif key not in self._bench.trusted.beginners(log.started_key):
