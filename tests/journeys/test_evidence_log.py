@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from tests.peers import clients
 from tests.peers.processes import eventually
 
 TARGET = "shop-prod"
+PAGE = (Path(__file__).parents[2] / "docs/evidence.md").read_text(encoding="utf-8")
 
 
 class Reader:
@@ -159,12 +162,15 @@ def test_the_audit_tells_what_is_there_while_sessions_run_and_names_what_was_cha
     stage: Stage, tmp_path: Path
 ) -> None:
     stage.psql(TARGET, "SELECT 'over'").fine()
-    config = ("--config", str(stage.config))
+    whole, quickly, _ = written("Check all of it", stage)
+    print_newest, since = written("Read the log", stage)
+    kept = tmp_path / "checkpoint.kept"
+    kept.write_text(stage.hoopx(*print_newest[:4]).fine().out)
     with running(stage, "exec", TARGET, "--", *clients.psql("SELECT 1"), "-c", "\\! sleep 60") as command:
         command.says(r"1\n")
-        told = stage.hoopx("audit", "verify", *config, "-v").fine()
-        quiet = stage.hoopx("audit", "verify", *config, "-q").fine()
-        counts = json.loads(stage.hoopx("audit", "verify", *config, "-o", "json").fine().out)["counts"]
+        told = stage.hoopx(*whole, "-v").fine()
+        quiet = stage.hoopx(*quickly, "-q").fine()
+        counts = json.loads(stage.hoopx(*since[:-1], str(kept), "-o", "json").fine().out)["counts"]
     assert told.out == quiet.out == quiet.err == ""
     first, *lines = told.err.splitlines()
     assert first.endswith("recordings: all in order")
@@ -175,13 +181,33 @@ def test_the_audit_tells_what_is_there_while_sessions_run_and_names_what_was_cha
     _names_what_was_changed(stage, tmp_path / "copy")
 
 
+def written(heading: str, stage: Stage, **places: str) -> list[list[str]]:
+    """The commands below a heading of docs/evidence.md, for this stage."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    known = {"hoopx.yaml": str(stage.config)} | places
+    lines = [shlex.split(line, comments=True) for line in commands.splitlines()]
+    assert all(line[0] == "hoopx" for line in lines)
+    return [[known.get(word, word) for word in line[1:]] for line in lines]
+
+
+def test_healthz_says_of_evidence_what_the_page_says_that_it_does(stage: Stage) -> None:
+    told = re.findall(
+        r"^\| `(\w+)` \|", PAGE.partition("## What `/healthz` says")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    said = httpx2.get(f"{stage.url}/healthz", verify=tls_of(stage), trust_env=False, timeout=60).json()
+    assert len(told) >= 5
+    assert set(told) <= set(said)
+    assert said["log_size"] > 0
+
+
 def _names_what_was_changed(stage: Stage, copy: Path) -> None:
     """In a copy, with the key and nothing else, on a machine that has no broker."""
     eventually(lambda: not stage.listed("sessions", "ls", "--state", "open"), "what ran is over")
     shutil.copytree(stage.home / "recordings", copy)
     [session, *_] = [each.stem for each in copy.glob("s_*.hoopx") if b"SELECT 'over'" in each.read_bytes()]
     key = stage.hoopx("broker", "keys", "--config", str(stage.config)).fine().out.strip().splitlines()[-1]
-    audit = ("audit", "verify", str(copy), "--key", key)
+    *_, audit = written("Check all of it", stage, **{"copied-recordings": str(copy), "$KEY": key})
     nowhere = {"HOOPX_BROKER": "https://127.0.0.1:9", "HOOPX_TOKEN": ""}
     stage.hoopx(*audit, **nowhere).fine()
     place = copy / f"{session}.hoopx"
