@@ -19,9 +19,11 @@ from hoopx_broker.recording.verify import verify
 from hoopx_broker.storage.events import happened, note
 from hoopx_broker.storage.looking import look
 from hoopx_broker.tlog.notes import Verifier
+from hoopx_broker.tlog.tiles import subtree_hash, unpack_entries
+from hoopx_broker.tlog.tree import leaf_hash
 from tests.unit.log_stage import NOW, LogStage, played
 from tests.unit.recording_scene import KEY, OPENED, HandClock
-from tests.unit.test_evidence_sequencer import behind_its_back
+from tests.unit.test_evidence_sequencer import REWRITTEN, behind_its_back
 
 KEYS = [Verifier.parse(KEY.verifier)]
 SESSIONS = [f"s_{number:016x}" for number in range(3)]
@@ -166,3 +168,17 @@ def test_events_changed_behind_the_brokers_back_are_found(whole: Path, tmp_path:
         [finding] = audited(copy).findings
         assert finding.kind == ("events", "events missing")[number]
         assert "20" in finding.what
+
+
+def test_a_leaf_that_is_rewritten_in_state_bundle_and_tiles_does_not_give_the_root_that_was_signed(
+    whole: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    _leaf(copy)
+    behind_its_back(copy, REWRITTEN, "UPDATE events SET \"user\" = 'eve@example.com' WHERE leaf = 7")
+    tile, bundle = copy / "recordings/log/tile/0/000", copy / "recordings/log/tile/entries/000"
+    hashes = [leaf_hash(leaf) for leaf in unpack_entries(bundle.read_bytes())]
+    tile.write_bytes(b"".join(hashes))
+    (copy / "recordings/log/tile/1/000.p/1").write_bytes(subtree_hash(hashes))
+    found = {finding.kind: finding.what for finding in audited(copy).findings}
+    assert found == {"root": "the 307 leaves do not give the root that the checkpoint signs"}
