@@ -23,7 +23,11 @@ if TYPE_CHECKING:  # with the state, it needs more than a laptop has
 
 Directory = Annotated[Path | None, typer.Argument(help="A copy of the store; else the one of the configuration.")]
 Keys = Annotated[list[str], typer.Option("--key", metavar="KEY", help="The evidence key; several may be given.")]
+Witnesses = Annotated[
+    list[str], typer.Option("--witness", metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
+]
 Since = Annotated[Path | None, typer.Option("--since", metavar="FILE", help="A checkpoint that was kept elsewhere.")]
+Cosigned = Annotated[bool, typer.Option("--cosigned", help="The newest of those with the most cosignatures.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Of sealed recordings, look at size, head and seal only.")]
 
 
@@ -32,6 +36,7 @@ def verify(
     context: typer.Context,
     directory: Directory = None,
     key: Keys = [],  # noqa: B006
+    witness: Witnesses = [],  # noqa: B006
     since: Since = None,
     quick: Quick = False,
     config: Config = "",
@@ -39,19 +44,20 @@ def verify(
     """Example: hoopx audit verify --config hoopx.yaml --since checkpoint.kept
 
     Check the whole log, every recording against it, and the state against both. Of each kind of fault the first is
-    named. With a directory and keys, a copy of a store is checked, and nothing else is needed. With --quick, nothing is
-    read of sealed recordings but what they begin and end with.
+    named. With a directory and keys, a copy of a store is checked, and nothing else is needed. Each witness must have
+    cosigned this very log, and not have stopped more than an hour before its last event. With --quick, nothing is read
+    of sealed recordings but what they begin and end with.
     """
     kit = kit_of(context)
     with demanding_extra():
-        from hoopx_broker.daemon.examining import examine, examine_copy
-    kept = _text(since) if since is not None else None
+        from hoopx_broker.daemon.examining import Wish, examine, examine_copy
+    wish = Wish(tuple(key), tuple(witness), _text(since) if since is not None else None, quick)
     if directory is not None:
         if not key:
             raise BadInput("a copy proves nothing without a key", "`hoopx broker keys` prints it: --key KEY")
-        audited = examine_copy(directory, key, _Progress(kit).tell, kept, quick)
+        audited = examine_copy(directory, wish, _Progress(kit).tell)
     else:
-        audited = asyncio.run(examine(_path(kit, config), kit.environ, key, _Progress(kit).tell, kept, quick))
+        audited = asyncio.run(examine(_path(kit, config), kit.environ, wish, _Progress(kit).tell))
     kit.out.status("")
     if kit.out.form is Form.JSON:
         kit.out.json(audited)
@@ -67,16 +73,16 @@ def verify(
 
 
 @audit.command(cls=HoopxCommand)
-def checkpoint(context: typer.Context, config: Config = "") -> None:
+def checkpoint(context: typer.Context, cosigned: Cosigned = False, config: Config = "") -> None:
     """Example: hoopx audit checkpoint --config hoopx.yaml > checkpoint.kept
 
-    Print the newest checkpoint of the log. Kept where the broker's operators cannot reach, it shows a cut or rewritten
-    log: `hoopx audit verify --since FILE`.
+    Print the newest checkpoint of the log, with the cosignatures of witnesses that it has by now. Kept where the
+    broker's operators cannot reach, it shows a cut or rewritten log: `hoopx audit verify --since FILE`.
     """
     kit: Kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.examining import newest
-    note = newest(_path(kit, config), kit.environ)
+    note = newest(_path(kit, config), kit.environ, cosigned_by_most=cosigned)
     if kit.out.form is Form.JSON:
         kit.out.json({"checkpoint": note})
     else:
@@ -114,6 +120,9 @@ def told(audited: Audited) -> Iterator[str]:
     )
     yield from (f"  {count} {what}" for count, what in lines if count)
     yield from (f"  {each.what}{_and_more(each)}" for each in audited.remarks)
+    if not audited.findings:
+        for one in audited.cosigned:
+            yield f"cosigned by {one.witness} at {moment(one.at)}, over {one.size} leaves"
 
 
 def _more(finding: Finding) -> str:

@@ -17,6 +17,8 @@ _TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS, _LEASES = "targets", "sessions", "req
 _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
+    "status": _TARGETS,
+    "disconnect": _TARGETS,
     "token": _TARGETS,
     "credentials": _TARGETS,
     "exec": _TARGETS,

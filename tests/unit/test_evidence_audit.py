@@ -57,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def audited(folder: Path, *, with_state: bool = True, since: str = "kept", quick: bool = False) -> Audited:
     state = partial(look, folder / "state.db", seen_by("")) if with_state else None
-    wanted = Wanted(state, since=(folder / since).read_text(), quick=quick)
+    wanted = Wanted(look=state, since=(folder / since).read_text(), quick=quick)
     return asyncio.run(audit(LocalStore(folder / "recordings"), KEYS, lambda _: None, wanted))
 
 

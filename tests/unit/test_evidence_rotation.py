@@ -96,7 +96,7 @@ def faults(folder: Path, *keys: str, with_state: bool = False, since: str | None
     state = partial(look, folder / "state.db", seen_by("")) if with_state else None
     parsed = tuple(map(Verifier.parse, keys))
     store = LocalStore(folder / "recordings")
-    found = asyncio.run(audit(store, parsed, lambda _: None, Wanted(state, since=since))).findings
+    found = asyncio.run(audit(store, parsed, lambda _: None, Wanted(look=state, since=since))).findings
     return [f"{each.kind}: {each.what}" for each in found]
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker.evidence.audit import check_behind, check_log, check_since, check_state, opened_note, stored_note
 from hoopx_broker.evidence.audit_recordings import Inquest
+from hoopx_broker.evidence.audit_witnesses import Witnessed, check_witnesses, stored_cosigned
 from hoopx_broker.evidence.examination import Bench, Counts, Suspect
 from hoopx_broker.evidence.findings import Finding, Findings, Tell
 from hoopx_broker.evidence.learned import LogSeen
@@ -26,6 +27,7 @@ class Audited(Struct, frozen=True):
     """`findings` is empty where all is as it must be. With `quick`, sealed recordings were not read between their ends.
 
     `recordings` are those that are there, `counts` what is known of them. `remarks` are no faults.
+    `cosigned` is of the witnesses that were asked for.
     """
 
     origin: str
@@ -36,11 +38,16 @@ class Audited(Struct, frozen=True):
     counts: Counts
     findings: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
+    cosigned: tuple[Witnessed, ...] = ()
 
 
 class Wanted(Struct, frozen=True):
-    """`look` reads the state, `spool` has what is still to go to the store, `since` is a checkpoint kept elsewhere."""
+    """`witnesses` must have cosigned. `look` reads the state, `spool` has what is still to go to the store.
 
+    `since` is a checkpoint that was kept elsewhere.
+    """
+
+    witnesses: tuple[Verifier, ...] = ()
     look: Look | None = None
     spool: EvidenceStore | None = None
     since: str | None = None
@@ -54,6 +61,8 @@ _ALL = Wanted()
 async def audit(store: EvidenceStore, keys: Sequence[Verifier], tell: Tell, wanted: Wanted = _ALL) -> Audited:
     """Raises `StoreFailed` where the store cannot be read at all. A broker may be at work meanwhile."""
     found, files = Findings(), LogFiles(store)
+    # What the store shows of the log is in the state before: in this order, the one is never ahead of the other.
+    cosigned = await stored_cosigned(files, found) if wanted.witnesses else []
     note, seen = await stored_note(files), await _seen(wanted)
     trusted = await trusted_keys(files, keys, found, seen)
     log = await check_log(files, opened_note(note, trusted.signers, found), trusted.signers, found, seen, tell)
@@ -64,6 +73,7 @@ async def audit(store: EvidenceStore, keys: Sequence[Verifier], tell: Tell, want
         check_since(log, trusted.sealers, wanted.since, found)
     if seen is not None:
         check_state(log, seen, found)
+    witnessed = check_witnesses(cosigned, trusted.signers, wanted.witnesses, log, seen, found)
     counts, shelves = Counts(), Shelves(store, wanted.spool)
     inquest = Inquest(Bench(shelves, trusted, counts, found, Progress(tell), wanted.now, wanted.quick))
     suspects, recordings = await inquest.all(log, seen)
@@ -82,6 +92,7 @@ async def audit(store: EvidenceStore, keys: Sequence[Verifier], tell: Tell, want
         counts,
         found.all(),
         found.remarks(),
+        witnessed,
     )
 
 

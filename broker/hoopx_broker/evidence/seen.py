@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.approvals.journal import JournalBroken, check_journal
-from hoopx_broker.storage import log
+from hoopx_broker.storage import cosigned, log
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.log import LogRow
 from hoopx_broker.terms.audit import Event
@@ -41,6 +41,7 @@ class Link(Struct, frozen=True):
 
 class Seen(Struct, frozen=True):
     """`leaves` are the hashes of all events that have places in the log, one behind the other, zeros for a gap.
+    `cosigned` has the checkpoints that witnesses cosigned.
 
     `columns` says which event is filed under something else than it says. `open` are the sessions that run, or that
     a crash left to be sealed; `pending` those whose seal is noted and not signed yet, with its root. `unlogged` are
@@ -50,6 +51,7 @@ class Seen(Struct, frozen=True):
     """
 
     row: LogRow | None
+    cosigned: tuple[str, ...]
     rotations: tuple[str, ...]
     leaves: bytes
     columns: str
@@ -85,6 +87,7 @@ def seen_by(home: str) -> Callable[[Connection], Seen]:
         pending, waiting = _unsigned(connection, row.size if row else 0)
         return Seen(
             row,
+            tuple(each.note for each in cosigned.listed(connection)),
             log.rotations(connection),
             leaves,
             columns,
