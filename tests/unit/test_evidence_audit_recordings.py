@@ -98,7 +98,7 @@ def plants(folder: Path, at: float, session: str = NEW) -> None:
 
 def begins_the_log_again(folder: Path) -> None:
     goes_on(folder, happened(NOW + DAY, "log.started", origin="broker.test/hoopx/00000000"))
-    plants(folder, NOW + 60)
+    plants(folder, NOW + 10)
 
 
 def replaced(folder: Path, sql: str = "select 2") -> None:
@@ -167,7 +167,8 @@ held = happened(NOW + 30, "recording.held", session=PROVED, hold="h_1", reason="
 stored = happened(NOW + 30, "recording.stored", session=PROVED, store="s3://a/b", kept_until=NOW + DAY)
 
 ATTACKS: dict[str, tuple[Attack, bool, str, str]] = {
-    "planted, of after the beginning": (lambda f: plants(f, NOW + 60), False, "recording unknown", "before it ended"),
+    "planted, of after the beginning": (lambda f: plants(f, NOW + 10), False, "recording unknown", "before it ended"),
+    "planted, of after all in the log": (lambda f: plants(f, NOW + DAY), False, "recording unknown", "after all in it"),
     "planted, under a second beginning": (begins_the_log_again, False, "recording unknown", "before it ended"),
     "planted as old, the state knows better": (
         lambda f: plants(f, NOW - DAY), True, "recording unknown", f"`{NEW}` is not in the log, nor in the state",
