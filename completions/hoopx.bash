@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'status'|'disconnect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'status'|'disconnect'|'config'|'config psql'|'config ssh'|'config kube'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect status disconnect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -47,6 +47,10 @@ _hoopx() {
     'connect') words='' options='--account --background --break-glass --broker --ca --for --help --key -o --output --port --print -q --quiet --reason --request --socket --ticket -v --verbose --wait' kind='targets' ;;
     'status') words='' options='--account --broker --ca --help -o --output --print -q --quiet -v --verbose' kind='targets' ;;
     'disconnect') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
+    'config') words='psql ssh kube' options='--help' kind='' ;;
+    'config psql') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose --yes' kind='' ;;
+    'config ssh') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose' kind='' ;;
+    'config kube') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose' kind='' ;;
     'exec') words='' options='--account --break-glass --broker --ca --for --help --key -o --output -q --quiet --reason --request --ticket -v --verbose --wait' kind='targets' ;;
     'credentials') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='targets' ;;
     'agent') words='' options='--account --as --broker --ca --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' kind='' ;;

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -163,6 +163,42 @@ complete -c hoopx -n "__hoopx_at 'disconnect'" -s q
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l quiet
 complete -c hoopx -n "__hoopx_at 'disconnect'" -s v
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'config'" -a "psql ssh kube"
+complete -c hoopx -n "__hoopx_at 'config'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config psql'" -l broker
+complete -c hoopx -n "__hoopx_at 'config psql'" -l ca
+complete -c hoopx -n "__hoopx_at 'config psql'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -s o
+complete -c hoopx -n "__hoopx_at 'config psql'" -l output
+complete -c hoopx -n "__hoopx_at 'config psql'" -s q
+complete -c hoopx -n "__hoopx_at 'config psql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config psql'" -l undo
+complete -c hoopx -n "__hoopx_at 'config psql'" -s v
+complete -c hoopx -n "__hoopx_at 'config psql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config psql'" -l yes
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l broker
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l ca
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l help
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s o
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l output
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s q
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l undo
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s v
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config kube'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config kube'" -l broker
+complete -c hoopx -n "__hoopx_at 'config kube'" -l ca
+complete -c hoopx -n "__hoopx_at 'config kube'" -l help
+complete -c hoopx -n "__hoopx_at 'config kube'" -s o
+complete -c hoopx -n "__hoopx_at 'config kube'" -l output
+complete -c hoopx -n "__hoopx_at 'config kube'" -s q
+complete -c hoopx -n "__hoopx_at 'config kube'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config kube'" -l undo
+complete -c hoopx -n "__hoopx_at 'config kube'" -s v
+complete -c hoopx -n "__hoopx_at 'config kube'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -31,12 +32,14 @@ from hoopx_cli import trust
 from hoopx_cli.credential import Credential
 from hoopx_cli.settings import Settings
 from tests.journeys.stage import CAST, Running, Stage, playing, running
+from tests.journeys.test_login import log_in
 from tests.peers import clients
 from tests.peers.cable import Cable, cable_to
 from tests.peers.postgres import Postgres
 from tests.peers.processes import closed_port, eventually
 
 Heard = TypeVar("Heard", Opened, Ended)
+PAGE = Path(__file__).parents[2] / "docs/connect.md"
 TARGET = "shop-prod"
 DSN = r"postgresql://\S+"
 
@@ -165,6 +168,30 @@ def test_config_says_what_it_cannot_do(stage: Stage) -> None:
         outcome = stage.hoopx("config", kind)
         assert outcome.code == 2
         assert "nothing was written" in outcome.err
+
+
+def test_a_logout_ends_what_was_opened_by_it(stage: Stage) -> None:
+    log_in(stage)
+    stage.hoopx("connect", TARGET, "--background", who="lena").fine()
+    [report] = json.loads(stage.hoopx("status", "-o", "json", who="lena").fine().out)
+    assert report["account"]
+    assert f"the session with `{TARGET}` is over" in stage.hoopx("logout", who="lena").fine().err
+    assert stage.hoopx("status", "-o", "json", who="lena").fine().out == "[]\n"
+    stage.nothing_remains()
+
+
+def test_the_examples_of_the_page_run(stage: Stage, ended: None) -> None:
+    """In their order. What stays in front is left by Ctrl-C once it is open."""
+    text = PAGE.read_text().replace("prod-db", "shop-prod").replace("stage-db", "shop-dev")
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        if block.startswith("hoopx connect"):
+            with running(stage, *shlex.split(block)[1:]) as command:
+                command.says("is open until")
+                assert command.end(signal.SIGINT).code == 130
+        else:
+            done = clients.run(["sh", "-ec", block], stage.environment("ann"))
+            assert done.code == 0, (block, done.out, done.err)
+    stage.nothing_remains()
 
 
 @pytest.fixture
