@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -23,6 +22,7 @@ import pytest
 from hoopx_broker.api.messages import Refusal, Waiting
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli import backgrounds, rundir
+from hoopx_cli.backgrounds import Report
 from tests.peers import second_user as others
 from tests.peers.processes import eventually
 from tests.unit.cli_broker_double import TOKEN, opened
@@ -40,18 +40,15 @@ def stage(playing: Stage) -> Iterator[Stage]:
     playing.double.answers = lambda order: [opened(order.target)]
     playing.double.hangups = 0
     yield playing
-    playing.run("disconnect", "--all")
+    backgrounds.end_those(playing.home / "hoopx", lambda _: True)
 
 
 def _run(stage: Stage) -> Path:
     return stage.home / "hoopx" / "run"
 
 
-def _status(stage: Stage, *arguments: str) -> list[dict[str, Any]]:
-    done = stage.run("status", *arguments, "-o", "json")
-    assert done.returncode == 0, done.stderr
-    reports: list[dict[str, Any]] = json.loads(done.stdout)
-    return reports
+def _status(stage: Stage) -> list[Report]:
+    return backgrounds.all_of(stage.home / "hoopx")
 
 
 def test_it_stays_open_when_its_terminal_is_closed_and_ends_by_disconnect(stage: Stage) -> None:
@@ -66,8 +63,9 @@ def test_it_stays_open_when_its_terminal_is_closed_and_ends_by_disconnect(stage:
     url = done.stdout.strip()
     with psycopg.connect(url) as connection:
         assert connection.execute("hello").fetchone() == ("hello",)
-    [report] = _status(stage)
+    [report] = json.loads(stage.run("status", "-o", "json").stdout)
     assert (report["target"], report["state"], report["session"]) == ("prod-db", "open", "s_0000000000000000")
+    assert "forms" not in report, "no password unless it is asked for"
     assert stage.run("status", "prod-db", "--print", "url").stdout.strip() == url
     seen = Path(f"/proc/{report['pid']}/cmdline").read_bytes()
     assert b"background_host" in seen
@@ -100,10 +98,10 @@ def test_several_open_all_or_none(stage: Stage) -> None:
     assert (stage.double.hangups, _status(stage)) == (1, [])
     stage.double.answers = lambda order: [opened(order.target)]
     assert stage.run("connect", "one", "two", "--background").returncode == 0
-    assert [each["target"] for each in _status(stage)] == ["one", "two"]
-    assert len({each["address"] for each in _status(stage)}) == 2
-    stage.run("disconnect", "one")
-    assert [each["target"] for each in _status(stage)] == ["two"], "the other stays"
+    assert [each.target for each in _status(stage)] == ["one", "two"]
+    assert len({each.address for each in _status(stage)}) == 2
+    backgrounds.end_those(stage.home / "hoopx", lambda report: report.target == "one")
+    assert [each.target for each in _status(stage)] == ["two"], "the other stays"
 
 
 def test_two_of_one_target_are_one_and_an_error(stage: Stage) -> None:
@@ -120,11 +118,11 @@ def test_two_of_one_target_are_one_and_an_error(stage: Stage) -> None:
 def test_what_a_killed_one_left_is_cleared_away(stage: Stage) -> None:
     stage.run("connect", "prod-db", "--background")
     [report] = _status(stage)
-    os.kill(report["pid"], signal.SIGKILL)
+    os.kill(report.pid, signal.SIGKILL)
     eventually(lambda: _status(stage) == [], "it is not listed any more")
     assert not list(_run(stage).glob("bg-*"))
     assert stage.run("connect", "prod-db", "--background").returncode == 0
-    assert _status(stage)[0]["address"] == report["address"], "the port is remembered"
+    assert _status(stage)[0].address == report.address, "the port is remembered"
 
 
 def test_the_end_of_the_session_ends_it(stage: Stage) -> None:
@@ -141,7 +139,7 @@ def test_an_approval_is_waited_for_in_front_and_ctrl_c_leaves_nothing(stage: Sta
     with stage.begun("connect", "prod-db", "--background") as process:
         assert process.stderr is not None
         assert "needs approval" in process.stderr.readline()
-        assert [each["state"] for each in _status(stage)] == ["opening"]
+        assert [each.state for each in _status(stage)] == ["opening"]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     assert _status(stage) == []
