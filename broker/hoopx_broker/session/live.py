@@ -146,17 +146,24 @@ class LiveSession(ABC):
         self._parts.recorder.settle(settled, fail)
 
     async def settled(self) -> None:
-        """As `Recorder.settled`."""
-        await self._parts.recorder.settled()
+        """As `Recorder.settled`; where it fails, the session ends."""
+        try:
+            await self._parts.recorder.settled()
+        except RecordingFailed:
+            self.end_soon("the session could not be recorded")
+            raise
 
     def tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))
 
-    def prolong(self, ends_at: float, entry: Entry) -> None:
+    async def prolong(self, ends_at: float, entry: Entry) -> None:
         """Go on until then. Written, then done. A session that ends goes on ending. Raises `RecordingFailed`."""
         if self.is_ending or self.tenure is None or ends_at <= self.ends_at:
             return
         self.record([entry])
+        await self.settled()
+        if self.is_ending:
+            return
         self.ends_at = ends_at
         self.tenure.prolong(ends_at)
         self.tell_of_end(f"this session goes on until {moment(ends_at)}")
