@@ -25,6 +25,8 @@ end
 complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
+complete -c hoopx -n "__hoopx_at ''" -l debug
+complete -c hoopx -n "__hoopx_at 'demo'" -l debug
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
 complete -c hoopx -n "__hoopx_at 'demo'" -l keep
 complete -c hoopx -n "__hoopx_at 'demo'" -s o
@@ -36,6 +38,7 @@ complete -c hoopx -n "__hoopx_at 'demo'" -l verbose
 complete -c hoopx -n "__hoopx_at 'login'" -l broker
 complete -c hoopx -n "__hoopx_at 'login'" -l browser
 complete -c hoopx -n "__hoopx_at 'login'" -l ca
+complete -c hoopx -n "__hoopx_at 'login'" -l debug
 complete -c hoopx -n "__hoopx_at 'login'" -l help
 complete -c hoopx -n "__hoopx_at 'login'" -l issuer
 complete -c hoopx -n "__hoopx_at 'login'" -l no-browser
@@ -49,6 +52,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l account -x -a "(__hoopx_names acco
 complete -c hoopx -n "__hoopx_at 'logout'" -l all
 complete -c hoopx -n "__hoopx_at 'logout'" -l broker
 complete -c hoopx -n "__hoopx_at 'logout'" -l ca
+complete -c hoopx -n "__hoopx_at 'logout'" -l debug
 complete -c hoopx -n "__hoopx_at 'logout'" -l help
 complete -c hoopx -n "__hoopx_at 'logout'" -s o
 complete -c hoopx -n "__hoopx_at 'logout'" -l output
@@ -59,6 +63,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l verbose
 complete -c hoopx -n "__hoopx_at 'whoami'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'whoami'" -l broker
 complete -c hoopx -n "__hoopx_at 'whoami'" -l ca
+complete -c hoopx -n "__hoopx_at 'whoami'" -l debug
 complete -c hoopx -n "__hoopx_at 'whoami'" -l help
 complete -c hoopx -n "__hoopx_at 'whoami'" -s o
 complete -c hoopx -n "__hoopx_at 'whoami'" -l output
@@ -68,6 +73,7 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'accounts'" -a "ls use"
 complete -c hoopx -n "__hoopx_at 'accounts'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -s o
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l output
@@ -78,6 +84,7 @@ complete -c hoopx -n "__hoopx_at 'accounts ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'accounts use'" -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l broker
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l ca
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts use'" -s o
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l output
@@ -89,6 +96,7 @@ complete -c hoopx -f -n "__hoopx_at 'token'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'token'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'token'" -l broker
 complete -c hoopx -n "__hoopx_at 'token'" -l ca
+complete -c hoopx -n "__hoopx_at 'token'" -l debug
 complete -c hoopx -n "__hoopx_at 'token'" -l help
 complete -c hoopx -n "__hoopx_at 'token'" -s o
 complete -c hoopx -n "__hoopx_at 'token'" -l output
@@ -99,6 +107,7 @@ complete -c hoopx -n "__hoopx_at 'token'" -l verbose
 complete -c hoopx -n "__hoopx_at 'ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'ls'" -l help
 complete -c hoopx -n "__hoopx_at 'ls'" -s o
 complete -c hoopx -n "__hoopx_at 'ls'" -l output
@@ -110,6 +119,7 @@ complete -c hoopx -f -n "__hoopx_at 'show'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'show'" -l broker
 complete -c hoopx -n "__hoopx_at 'show'" -l ca
+complete -c hoopx -n "__hoopx_at 'show'" -l debug
 complete -c hoopx -n "__hoopx_at 'show'" -l help
 complete -c hoopx -n "__hoopx_at 'show'" -s o
 complete -c hoopx -n "__hoopx_at 'show'" -l output
@@ -123,6 +133,7 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l background
 complete -c hoopx -n "__hoopx_at 'connect'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca
+complete -c hoopx -n "__hoopx_at 'connect'" -l debug
 complete -c hoopx -n "__hoopx_at 'connect'" -l for
 complete -c hoopx -n "__hoopx_at 'connect'" -l help
 complete -c hoopx -n "__hoopx_at 'connect'" -l key
@@ -143,6 +154,7 @@ complete -c hoopx -f -n "__hoopx_at 'status'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'status'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'status'" -l broker
 complete -c hoopx -n "__hoopx_at 'status'" -l ca
+complete -c hoopx -n "__hoopx_at 'status'" -l debug
 complete -c hoopx -n "__hoopx_at 'status'" -l help
 complete -c hoopx -n "__hoopx_at 'status'" -s o
 complete -c hoopx -n "__hoopx_at 'status'" -l output
@@ -156,6 +168,7 @@ complete -c hoopx -n "__hoopx_at 'disconnect'" -l account -x -a "(__hoopx_names 
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l all
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l broker
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l ca
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l debug
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l help
 complete -c hoopx -n "__hoopx_at 'disconnect'" -s o
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l output
@@ -168,6 +181,7 @@ complete -c hoopx -n "__hoopx_at 'config'" -l help
 complete -c hoopx -n "__hoopx_at 'config psql'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config psql'" -l broker
 complete -c hoopx -n "__hoopx_at 'config psql'" -l ca
+complete -c hoopx -n "__hoopx_at 'config psql'" -l debug
 complete -c hoopx -n "__hoopx_at 'config psql'" -l help
 complete -c hoopx -n "__hoopx_at 'config psql'" -s o
 complete -c hoopx -n "__hoopx_at 'config psql'" -l output
@@ -180,6 +194,7 @@ complete -c hoopx -n "__hoopx_at 'config psql'" -l yes
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l broker
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l ca
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l debug
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l help
 complete -c hoopx -n "__hoopx_at 'config ssh'" -s o
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l output
@@ -191,6 +206,7 @@ complete -c hoopx -n "__hoopx_at 'config ssh'" -l verbose
 complete -c hoopx -n "__hoopx_at 'config kube'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config kube'" -l broker
 complete -c hoopx -n "__hoopx_at 'config kube'" -l ca
+complete -c hoopx -n "__hoopx_at 'config kube'" -l debug
 complete -c hoopx -n "__hoopx_at 'config kube'" -l help
 complete -c hoopx -n "__hoopx_at 'config kube'" -s o
 complete -c hoopx -n "__hoopx_at 'config kube'" -l output
@@ -204,6 +220,8 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accoun
 complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca
+complete -c hoopx -n "__hoopx_at 'exec'" -l debug
+complete -c hoopx -n "__hoopx_at 'exec'" -l events
 complete -c hoopx -n "__hoopx_at 'exec'" -l for
 complete -c hoopx -n "__hoopx_at 'exec'" -l help
 complete -c hoopx -n "__hoopx_at 'exec'" -l key
@@ -214,6 +232,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
 complete -c hoopx -n "__hoopx_at 'exec'" -l reason
 complete -c hoopx -n "__hoopx_at 'exec'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
+complete -c hoopx -n "__hoopx_at 'exec'" -l timeout
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait
@@ -221,6 +240,7 @@ complete -c hoopx -f -n "__hoopx_at 'credentials'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l broker
 complete -c hoopx -n "__hoopx_at 'credentials'" -l ca
+complete -c hoopx -n "__hoopx_at 'credentials'" -l debug
 complete -c hoopx -n "__hoopx_at 'credentials'" -l help
 complete -c hoopx -n "__hoopx_at 'credentials'" -s o
 complete -c hoopx -n "__hoopx_at 'credentials'" -l output
@@ -232,6 +252,7 @@ complete -c hoopx -n "__hoopx_at 'agent'" -l account -x -a "(__hoopx_names accou
 complete -c hoopx -n "__hoopx_at 'agent'" -l as
 complete -c hoopx -n "__hoopx_at 'agent'" -l broker
 complete -c hoopx -n "__hoopx_at 'agent'" -l ca
+complete -c hoopx -n "__hoopx_at 'agent'" -l debug
 complete -c hoopx -n "__hoopx_at 'agent'" -l for
 complete -c hoopx -n "__hoopx_at 'agent'" -l help
 complete -c hoopx -n "__hoopx_at 'agent'" -l idle
@@ -250,6 +271,7 @@ complete -c hoopx -f -n "__hoopx_at 'classify'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l broker
 complete -c hoopx -n "__hoopx_at 'classify'" -l ca
+complete -c hoopx -n "__hoopx_at 'classify'" -l debug
 complete -c hoopx -n "__hoopx_at 'classify'" -l for
 complete -c hoopx -n "__hoopx_at 'classify'" -l help
 complete -c hoopx -n "__hoopx_at 'classify'" -s o
@@ -269,6 +291,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'request'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca
+complete -c hoopx -n "__hoopx_at 'request'" -l debug
 complete -c hoopx -n "__hoopx_at 'request'" -l extend -x -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'request'" -l for
 complete -c hoopx -n "__hoopx_at 'request'" -l help
@@ -288,6 +311,7 @@ complete -c hoopx -n "__hoopx_at 'requests'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l limit
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l mine
@@ -306,6 +330,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests
 complete -c hoopx -n "__hoopx_at 'requests show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests show'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests show'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests show'" -l help
 complete -c hoopx -n "__hoopx_at 'requests show'" -s o
 complete -c hoopx -n "__hoopx_at 'requests show'" -l output
@@ -317,6 +342,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests wait'" -a "(__hoopx_names requests
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l help
 complete -c hoopx -n "__hoopx_at 'requests wait'" -s o
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l output
@@ -329,6 +355,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests cancel'" -a "(__hoopx_names reques
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l help
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -s o
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l output
@@ -342,6 +369,7 @@ complete -c hoopx -n "__hoopx_at 'requests review'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'requests review'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests review'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests review'" -l comment
+complete -c hoopx -n "__hoopx_at 'requests review'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests review'" -l help
 complete -c hoopx -n "__hoopx_at 'requests review'" -s o
 complete -c hoopx -n "__hoopx_at 'requests review'" -l object
@@ -355,6 +383,7 @@ complete -c hoopx -n "__hoopx_at 'approve'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'approve'" -l broker
 complete -c hoopx -n "__hoopx_at 'approve'" -l ca
 complete -c hoopx -n "__hoopx_at 'approve'" -l comment
+complete -c hoopx -n "__hoopx_at 'approve'" -l debug
 complete -c hoopx -n "__hoopx_at 'approve'" -l help
 complete -c hoopx -n "__hoopx_at 'approve'" -s o
 complete -c hoopx -n "__hoopx_at 'approve'" -l output
@@ -370,6 +399,7 @@ complete -c hoopx -n "__hoopx_at 'deny'" -l account -x -a "(__hoopx_names accoun
 complete -c hoopx -n "__hoopx_at 'deny'" -l broker
 complete -c hoopx -n "__hoopx_at 'deny'" -l ca
 complete -c hoopx -n "__hoopx_at 'deny'" -l comment
+complete -c hoopx -n "__hoopx_at 'deny'" -l debug
 complete -c hoopx -n "__hoopx_at 'deny'" -l help
 complete -c hoopx -n "__hoopx_at 'deny'" -s o
 complete -c hoopx -n "__hoopx_at 'deny'" -l output
@@ -385,6 +415,7 @@ complete -c hoopx -n "__hoopx_at 'sessions ls'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l approved-by
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l denied
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l effect
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
@@ -410,6 +441,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions show'" -a "(__hoopx_names sessions
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s o
@@ -424,6 +456,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l at
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l idle
@@ -438,6 +471,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l verbose
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -s f
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l follow
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l help
@@ -454,6 +488,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions verify'" -a "(__hoopx_names sessio
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l key
@@ -468,6 +503,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessio
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l format
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l identity
@@ -482,6 +518,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions kill'" -a "(__hoopx_names sessions
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l output
@@ -495,6 +532,7 @@ complete -c hoopx -n "__hoopx_at 'leases ls'" -l account -x -a "(__hoopx_names a
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l all
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l help
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l limit
 complete -c hoopx -n "__hoopx_at 'leases ls'" -s o
@@ -512,6 +550,7 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l account -x -a "(__hoopx_nam
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l all
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l broker
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s o
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l output
@@ -528,6 +567,7 @@ complete -c hoopx -n "__hoopx_at 'audit'" -l help
 complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit events'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit events'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit events'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit events'" -s f
 complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
 complete -c hoopx -n "__hoopx_at 'audit events'" -l help
@@ -547,6 +587,7 @@ complete -c hoopx -n "__hoopx_at 'audit events'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l help
 complete -c hoopx -n "__hoopx_at 'audit hold'" -s o
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l output
@@ -558,6 +599,7 @@ complete -c hoopx -n "__hoopx_at 'audit hold'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit release'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit release'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit release'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit release'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit release'" -l help
 complete -c hoopx -n "__hoopx_at 'audit release'" -s o
 complete -c hoopx -n "__hoopx_at 'audit release'" -l output
@@ -570,6 +612,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l all
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l help
 complete -c hoopx -n "__hoopx_at 'audit holds'" -s o
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l output
@@ -581,6 +624,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l dry-run
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l help
 complete -c hoopx -n "__hoopx_at 'audit gc'" -s o
@@ -591,6 +635,7 @@ complete -c hoopx -n "__hoopx_at 'audit gc'" -s v
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
@@ -605,6 +650,7 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -l witness
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l cosigned
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
@@ -614,6 +660,7 @@ complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain replay"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
+complete -c hoopx -n "__hoopx_at 'policy check'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -s o
 complete -c hoopx -n "__hoopx_at 'policy check'" -l output
@@ -621,6 +668,7 @@ complete -c hoopx -n "__hoopx_at 'policy check'" -s q
 complete -c hoopx -n "__hoopx_at 'policy check'" -l quiet
 complete -c hoopx -n "__hoopx_at 'policy check'" -s v
 complete -c hoopx -n "__hoopx_at 'policy check'" -l verbose
+complete -c hoopx -n "__hoopx_at 'policy test'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy test'" -l help
 complete -c hoopx -n "__hoopx_at 'policy test'" -s o
 complete -c hoopx -n "__hoopx_at 'policy test'" -l output
@@ -633,6 +681,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l as
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l at
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l connect
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l extend
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l for
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
@@ -661,6 +710,7 @@ complete -c hoopx -n "__hoopx_at 'policy replay'" -s c
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l ca
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l classify
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l config
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l exit-code
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l help
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l identity
@@ -681,6 +731,7 @@ complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -s o
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l output
@@ -692,6 +743,7 @@ complete -c hoopx -n "__hoopx_at 'admin revoke'" -l verbose
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l help
 complete -c hoopx -n "__hoopx_at 'admin restore'" -s o
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l output
@@ -702,6 +754,7 @@ complete -c hoopx -n "__hoopx_at 'admin restore'" -l verbose
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -s o
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l output
@@ -713,6 +766,7 @@ complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c
 complete -c hoopx -n "__hoopx_at 'broker run'" -l config
+complete -c hoopx -n "__hoopx_at 'broker run'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker run'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s o
 complete -c hoopx -n "__hoopx_at 'broker run'" -l output
@@ -723,6 +777,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c
 complete -c hoopx -n "__hoopx_at 'broker check'" -l config
+complete -c hoopx -n "__hoopx_at 'broker check'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker check'" -l help
 complete -c hoopx -n "__hoopx_at 'broker check'" -s o
 complete -c hoopx -n "__hoopx_at 'broker check'" -l output
@@ -732,6 +787,7 @@ complete -c hoopx -n "__hoopx_at 'broker check'" -s v
 complete -c hoopx -n "__hoopx_at 'broker check'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s c
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s o
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l output
@@ -742,6 +798,7 @@ complete -c hoopx -n "__hoopx_at 'broker migrate'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'broker keys'" -a "rotate"
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s o
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l output
@@ -751,6 +808,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s o
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l output
@@ -760,6 +818,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l to
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
+complete -c hoopx -n "__hoopx_at 'completion'" -l debug
 complete -c hoopx -n "__hoopx_at 'completion'" -l help
 complete -c hoopx -n "__hoopx_at 'completion'" -s o
 complete -c hoopx -n "__hoopx_at 'completion'" -l output

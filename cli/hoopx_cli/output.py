@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from io import TextIOBase
@@ -14,6 +16,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.inert import inert, inert_lines, width
 from hoopx_cli.screen import cut
 
@@ -39,6 +42,7 @@ class Output:
         self.form = Form.TABLE
         self.is_quiet = False
         self.is_verbose = False
+        self.shows_traces = False
         self.is_live = stderr.isatty() and environ.get("TERM") != "dumb"
         self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
         self.has_colour = stdout.isatty() and self.takes_colour
@@ -47,7 +51,8 @@ class Output:
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
-        print(text, file=self._stdout, flush=True)
+        with _writing():
+            print(text, file=self._stdout, flush=True)
 
     def text(self, block: str) -> None:
         """Lines of text from elsewhere."""
@@ -66,9 +71,10 @@ class Output:
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
-        self._stdout.flush()
-        self._stdout.buffer.write(chunk)
-        self._stdout.buffer.flush()
+        with _writing():
+            self._stdout.flush()
+            self._stdout.buffer.write(chunk)
+            self._stdout.buffer.flush()
 
     def paint(self, codes: str) -> None:
         """A screen drawn by ourselves, escape codes and all; what the terminal cannot show leaves a mark as wide."""
@@ -187,6 +193,18 @@ class Output:
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A full disk behind standard output is no bug of ours. Raises `BadInput`; a reader that left stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
+            raise
+        why = (error.strerror or "").lower()
+        raise BadInput(f"standard output cannot be written: {why}", "what it has got so far is not all") from None
 
 
 def of_process(environ: Mapping[str, str]) -> Output:
