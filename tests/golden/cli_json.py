@@ -145,7 +145,7 @@ class Replayed(Struct):
 
 
 class Happened(Event, frozen=True, kw_only=True):
-    """Something that happened; without what is empty. `leaf` is its index in the log, null while it waits."""
+    """Something that happened; what is empty is left out. `leaf` is its index in the log, null while it waits."""
 
     leaf: int | None
 
@@ -290,11 +290,11 @@ EVENTS = (Waiting, Approved, SessionOpened, Ready, Ended)
 
 _HEAD = """# What commands print as JSON
 
-With `-o json` a command prints on standard output the JSON below and nothing else. Fields may be added, also to objects
-inside, so ignore those that you do not know; none changes its name, type or meaning. Times are seconds since the Unix epoch.
-Characters that could act on a terminal are escaped. A command that leaves with an error prints none, unless
-[its section](cli.md) says so: the line on standard error and the exit code are what tells. This page is made of the types
-in the code, and a test holds commands to it.
+With `-o json` a command prints on standard output the JSON below and nothing else. Fields may be added, also to
+objects inside, so ignore those that you do not know; none changes its name, type or meaning. Times are seconds since
+the Unix epoch. Characters that could act on a terminal are escaped. A command that leaves with an error prints none,
+unless [its section](cli.md) says so: the line on standard error and the exit code are what tells. This page is made
+of the types in the code, and a test holds commands to it.
 """
 
 
@@ -302,7 +302,7 @@ def conforms(printed: Printed, value: Any) -> None:
     """Raises where an object is not of the type, lacks a field, or has one that is not documented."""
     read: object = msgspec.convert(value, printed.type, strict=True)
     if not printed.is_open:
-        again = msgspec.to_builtins(read)
+        again = msgspec.json.decode(msgspec.json.encode(read))
         assert again == value, (again, value)
 
 
@@ -367,7 +367,7 @@ def _may_miss(struct: inspect.StructType, each: inspect.Field) -> bool:
     is_unset = isinstance(each.type, inspect.UnionType) and any(
         isinstance(one, inspect.CustomType) and one.cls is UnsetType for one in each.type.types
     )
-    return is_unset or each.default is UNSET or (struct.cls is Happened and not each.required)
+    return is_unset or (struct.cls.__struct_config__.omit_defaults and not each.required)
 
 
 def _spelled(kind: inspect.Type, known: dict[str, inspect.StructType]) -> str:
