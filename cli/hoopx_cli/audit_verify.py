@@ -15,7 +15,9 @@ from hoopx_cli.commands import HoopxCommand
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
-Directory = Annotated[Path | None, typer.Argument(help="A copy of the store; else the one of the configuration.")]
+Directory = Annotated[
+    Path | None, typer.Argument(metavar="[DIRECTORY]", help="A copy of the store; else the one of the configuration.")
+]
 Keys = Annotated[list[str], typer.Option("--key", metavar="KEY", help="The evidence key; several may be given.")]
 Witnesses = Annotated[
     list[str], typer.Option("--witness", metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
