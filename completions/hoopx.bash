@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'status'|'disconnect'|'config'|'config psql'|'config ssh'|'config kube'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'status'|'disconnect'|'config'|'config psql'|'config ssh'|'config kube'|'exec'|'credentials'|'sql'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version --debug' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect status disconnect config exec credentials sql agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version --debug' kind='' ;;
     'demo') words='' options='--debug --help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --debug --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --debug --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -53,6 +53,7 @@ _hoopx() {
     'config kube') words='' options='--account --broker --ca --debug --help -o --output -q --quiet --undo -v --verbose' kind='' ;;
     'exec') words='' options='--account --break-glass --broker --ca --debug --events --for --help --key -o --output -q --quiet --reason --request --ticket --timeout -v --verbose --wait' kind='targets' ;;
     'credentials') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' kind='targets' ;;
+    'sql') words='' options='-1 --account --break-glass --broker --ca --debug --for --help --keep-going --key -o --output --param --params -q --quiet --reason --request --single-transaction --ticket -v --verbose --wait' kind='targets' ;;
     'agent') words='' options='--account --as --broker --ca --debug --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' kind='' ;;
     'classify') words='' options='--account --broker --ca --debug --for --help -o --output -q --quiet --reason --request --sample --schema --ticket -v --verbose --wait' kind='targets' ;;
     'request') words='' options='--account --break-glass --broker --ca --debug --extend --for --help --key -o --output -q --quiet --reason --ticket --unmask -v --verbose --wait' kind='targets' ;;

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'sql' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials sql agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at ''" -l debug
@@ -248,6 +248,30 @@ complete -c hoopx -n "__hoopx_at 'credentials'" -s q
 complete -c hoopx -n "__hoopx_at 'credentials'" -l quiet
 complete -c hoopx -n "__hoopx_at 'credentials'" -s v
 complete -c hoopx -n "__hoopx_at 'credentials'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sql'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'sql'" -s 1
+complete -c hoopx -n "__hoopx_at 'sql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l break-glass
+complete -c hoopx -n "__hoopx_at 'sql'" -l broker
+complete -c hoopx -n "__hoopx_at 'sql'" -l ca
+complete -c hoopx -n "__hoopx_at 'sql'" -l debug
+complete -c hoopx -n "__hoopx_at 'sql'" -l for
+complete -c hoopx -n "__hoopx_at 'sql'" -l help
+complete -c hoopx -n "__hoopx_at 'sql'" -l keep-going
+complete -c hoopx -n "__hoopx_at 'sql'" -l key
+complete -c hoopx -n "__hoopx_at 'sql'" -s o
+complete -c hoopx -n "__hoopx_at 'sql'" -l output
+complete -c hoopx -n "__hoopx_at 'sql'" -l param
+complete -c hoopx -n "__hoopx_at 'sql'" -l params
+complete -c hoopx -n "__hoopx_at 'sql'" -s q
+complete -c hoopx -n "__hoopx_at 'sql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sql'" -l reason
+complete -c hoopx -n "__hoopx_at 'sql'" -l request -x -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l single-transaction
+complete -c hoopx -n "__hoopx_at 'sql'" -l ticket
+complete -c hoopx -n "__hoopx_at 'sql'" -s v
+complete -c hoopx -n "__hoopx_at 'sql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sql'" -l wait
 complete -c hoopx -n "__hoopx_at 'agent'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'agent'" -l as
 complete -c hoopx -n "__hoopx_at 'agent'" -l broker

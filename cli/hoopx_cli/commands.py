@@ -70,6 +70,17 @@ class YamlCommand(BrokerCommand):
         return [*_broker_options(), _account_option(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
 
 
+class SqlCommand(BrokerCommand):
+    """A command whose data are rows."""
+
+    def shared(self) -> list[TyperOption]:
+        return [
+            *_broker_options(),
+            _account_option(),
+            *_output_options(Form.TABLE, Form.JSON, Form.JSONL, Form.CSV),
+        ]
+
+
 class CommandWithChild(BrokerCommand):
     """A command whose line may hold another one behind `--`, which is taken as it is."""
 

@@ -22,6 +22,7 @@ _KINDS = {
     "token": _TARGETS,
     "credentials": _TARGETS,
     "exec": _TARGETS,
+    "sql": _TARGETS,
     "classify": _TARGETS,
     "request": _TARGETS,
     "approve": _REQUESTS,

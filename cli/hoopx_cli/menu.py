@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("hoopx_cli.config", "Save connections in files of psql's, and take them out again."),
     "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
     "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
+    "sql": ("hoopx_cli.sql", "Run SQL without a database client."),
     "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),
     "classify": ("hoopx_cli.classify", "Propose which columns of a target hold personal data."),
     "request": ("hoopx_cli.requests", "Ask for approval of a session."),

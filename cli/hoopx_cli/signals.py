@@ -26,6 +26,10 @@ class Signals:
             return
         if number in _PASSING:
             return
+        self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """Come to an orderly end, whoever has signals handed to."""
         self.received = number
         self._task.cancel()
 

@@ -12,6 +12,7 @@ from hoopx_broker.daemon import config
 from hoopx_broker.daemon.evidence import store_of
 from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.evidence.audit import Tell
+from hoopx_broker.evidence.audit_witnesses import Wanted
 from hoopx_broker.evidence.auditing import Audited, audit
 from hoopx_broker.evidence.cosigned import best_note, newest_note
 from hoopx_broker.evidence.local import LocalStore
@@ -54,16 +55,22 @@ async def examine(path: Path, environ: Mapping[str, str], wish: Wish, tell: Tell
     known = _parsed(wish.keys or [signs])
     store = store_of(settings)
     try:
-        return await _audit(store, known, wish, tell, seen)
+        witnesses = tuple(parse_witness(each.key) for each in settings.evidence.witnesses)
+        return await _audit(store, known, wish, tell, seen, witnesses)
     finally:
         await store.close()
 
 
 async def _audit(
-    store: EvidenceStore, keys: Sequence[Verifier], wish: Wish, tell: Tell, seen: Seen | None = None
+    store: EvidenceStore,
+    keys: Sequence[Verifier],
+    wish: Wish,
+    tell: Tell,
+    seen: Seen | None = None,
+    known: tuple[Verifier, ...] = (),
 ) -> Audited:
-    witnesses = tuple(map(parse_witness, wish.witnesses))
-    return await audit(store, keys, tell, witnesses=witnesses, seen=seen, since=wish.since, quick=wish.quick)
+    wanted = Wanted(tuple(map(parse_witness, wish.witnesses)), known)
+    return await audit(store, keys, tell, witnesses=wanted, seen=seen, since=wish.since, quick=wish.quick)
 
 
 def newest(path: Path, environ: Mapping[str, str], *, cosigned_by_most: bool = False) -> str:
