@@ -245,7 +245,7 @@ PRINTED: dict[str, list[Printed] | str] = {
     "config ssh": _NOTHING,
     "config kube": _NOTHING,
     "exec": "Standard output is the command's own. `--events FILE` is [below](#exec---events).",
-    "sql": "The rows: a list of objects, or with `-o jsonl` an object a line; their fields are the columns ([sql](sql.md)).",
+    "sql": "The rows: a list of objects, or with `-o jsonl` an object a line; fields are the columns ([sql](sql.md)).",
     "credentials": [Printed(Shape.ONE, Keys)],
     "agent": "Standard output is the command's own.",
     "classify": [Printed(Shape.ONE, Proposed)],
