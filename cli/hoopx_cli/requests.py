@@ -32,7 +32,7 @@ def request(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The target that a session is asked for.")],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; approvers read it.")] = "",
-    ticket: Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs to.")] = "",
+    ticket: Annotated[str, typer.Option(metavar="TICKET", help="The ticket it belongs to.")] = "",
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
     ] = "",

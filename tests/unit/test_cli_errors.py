@@ -164,7 +164,7 @@ def test_nothing_is_guessed_where_nothing_is_near(tmp_path: Path) -> None:
     assert meant("there is no target `x`", tmp_path) == ""
 
 
-@pytest.mark.parametrize("redirect", ["> /dev/full", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("redirect", ["> /dev/full", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("arguments", ["--help", "completion bash"])
 def test_streams_that_are_full_or_closed_make_no_noise(tmp_path: Path, arguments: str, redirect: str) -> None:
     done = subprocess.run(
