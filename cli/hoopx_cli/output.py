@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -10,11 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
+from io import TextIOBase
 from typing import Any, TextIO
 
 import msgspec
 
+from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.inert import inert, inert_lines, width
+from hoopx_cli.screen import cut
 
 _GAP = "  "  # between columns
 _BELOW = "    "  # before a cell that stands below its row
@@ -36,19 +40,22 @@ class Output:
 
     def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
         self._stdout = stdout
-        self._stderr = stderr
+        self._stderr: TextIO | TextIOBase = stderr
         self.form = Form.TABLE
         self.is_quiet = False
         self.is_verbose = False
+        self.shows_traces = False
         self.is_live = stderr.isatty() and environ.get("TERM") != "dumb"
         self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
         self.has_colour = stdout.isatty() and self.takes_colour
         self._status = ""
         self._teller: Callable[[str], None] | None = None
+        self._shows_status = self.is_live and self.takes_colour  # what moves is as unwelcome as colour
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
-        print(text, file=self._stdout, flush=True)
+        with _writing():
+            print(text, file=self._stdout, flush=True)
 
     def text(self, block: str) -> None:
         """Lines of text from elsewhere."""
@@ -67,9 +74,10 @@ class Output:
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
-        self._stdout.flush()
-        self._stdout.buffer.write(chunk)
-        self._stdout.buffer.flush()
+        with _writing():
+            self._stdout.flush()
+            self._stdout.buffer.write(chunk)
+            self._stdout.buffer.flush()
 
     def paint(self, codes: str) -> None:
         """A screen drawn by ourselves, escape codes and all; what the terminal cannot show leaves a mark as wide."""
@@ -165,8 +173,10 @@ class Output:
 
     def status(self, text: str) -> None:
         """A line that is rewritten in place, on a live terminal only; the empty text clears it."""
-        if not self.is_live or self.is_quiet or not (text or self._status):
+        if not self._shows_status or self.is_quiet or not (text or self._status):
             return
+        if text and (room := self.status_room) is not None:
+            text = cut(text, room)
         # What stands there already is not painted again, but the terminal is touched: that tells whether it is gone.
         print("\r" if text == self._status else f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
         self._status = text
@@ -179,6 +189,19 @@ class Output:
             yield
         finally:
             self._teller = None
+
+    @property
+    def status_room(self) -> int | None:
+        """Columns that such a line has: what goes over the edge could not be taken back."""
+        try:
+            return max(os.get_terminal_size(self._stderr.fileno()).columns - 1, MIN_COLUMNS)
+        except (OSError, ValueError):
+            return None
+
+    def lead_to(self, stderr: TextIOBase) -> None:
+        """From now on what is for people goes there, and nobody watches it."""
+        self.status("")
+        self._stderr, self.is_live, self._shows_status = stderr, False, False
 
     def _tell(self, text: str) -> None:
         if self._teller is not None:
@@ -193,6 +216,18 @@ class Output:
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A full disk behind standard output is no bug of ours. Raises `BadInput`; a reader that left stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
+            raise
+        why = (error.strerror or "").lower()
+        raise BadInput(f"standard output cannot be written: {why}", "what it has got so far is not all") from None
 
 
 def of_process(environ: Mapping[str, str]) -> Output:

@@ -64,7 +64,7 @@ class Stage:
         heard = self._said.stat().st_size if self._said.exists() else 0
         with self._said.open("ab") as said:
             self._broker = subprocess.Popen(
-                [*bound_to_us(), str(HOOPX), "broker", "run", "--config", str(self.config)],
+                [*bound_to_us(), *self.program(), "broker", "run", "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -72,6 +72,10 @@ class Stage:
             )
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
+
+    def program(self) -> list[str]:
+        """What is run as the broker."""
+        return [str(HOOPX)]
 
     @contextmanager
     def standby_broker(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -244,7 +248,7 @@ targets:
 
     def _minting(self, roles: str, read_only: str) -> str:
         login = f"user: {self.postgres.admin}, password: file:admin-password"
-        return f"{{from: postgres-role, {login}, roles: {roles}, read_only: {read_only}, ttl: 15m}}"
+        return f"{{from: postgres-role, {login}, roles: {roles}, read_only: {read_only}, ttl: 1h}}"
 
     def _target(self, name: str, labels: str, credentials: str, port: int | None = None, ca: Path | None = None) -> str:
         return f"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from hoopx_broker.evidence.audit import Findings, LogSeen, Recorded, Tell
@@ -107,11 +107,15 @@ async def _proved(store: EvidenceStore, keys: Sequence[Verifier], name: str) -> 
     """By the first key that fits; raises what the last one says."""
     error: HoopxError | None = None
     for key in keys:
+        chunks = store.get(name)
         try:
-            pulled = _Pulled(store.get(name), asyncio.get_running_loop())
+            pulled = _Pulled(chunks, asyncio.get_running_loop())
             return await asyncio.to_thread(prove, io.BufferedReader(pulled, _BUFFER), str(key))
         except HoopxError as failed:
             error = failed
+        finally:
+            if isinstance(chunks, AsyncGenerator):  # what was not read to its end is not left to the collector
+                await chunks.aclose()
     assert error is not None
     raise error
 

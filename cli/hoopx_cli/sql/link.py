@@ -229,6 +229,8 @@ async def why_lost(session: Session, error: LinkLost | BrokenPeer) -> HoopxError
         async with asyncio.timeout(END_SECONDS):
             ended = await session.over()
     except TimeoutError:
+        if session.is_lost:  # it may come back, but what ran here is gone
+            return Unreachable("the broker was lost; it ends the session by itself", "connect again when it is back")
         hint = "connect again" if isinstance(error, LinkLost) else "update hoopx"
         return BackendFailed(str(error), hint)
     if isinstance(ended, Ended):

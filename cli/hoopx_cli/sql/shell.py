@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from hoopx_broker.terms.errors import BadInput, HoopxError
-from hoopx_cli.durations import spoken
-from hoopx_cli.front import NEAR_SECONDS
 from hoopx_cli.output import moment
 from hoopx_cli.sql import backslash, catalogue
 from hoopx_cli.sql.completion import Names
@@ -22,6 +20,7 @@ from hoopx_cli.sql.link import Link, LinkLost, why_lost
 from hoopx_cli.sql.prompt import LEAVING, Abandoned, Prompt
 from hoopx_cli.sql.statements import statements_in
 from hoopx_cli.sql.visit import Visit, Work
+from hoopx_cli.vigil import STATUS_SECONDS, Warnings
 
 T = TypeVar("T")
 
@@ -52,15 +51,14 @@ class _Shell:
         self._prompt = Prompt(visit.out, home, visit.session.opened.target, self._names)
         self._reading: asyncio.Task[None] | None = None
         self._over = asyncio.ensure_future(visit.session.over())
-        self._is_warned = False
 
     async def stay(self) -> int:
         self._welcome()
         self._read_names()
         self._stack.push_async_callback(self._stop_reading)
         self._stack.callback(self._over.cancel)
+        self._stack.callback(asyncio.get_running_loop().create_task(self._warn_of_the_end()).cancel)
         while True:
-            self._warn_of_the_end()
             try:
                 with self._out.telling(self._prompt.tell):
                     typed = await _unless(self._over, self._prompt.ask(self._visit.link.state))
@@ -88,13 +86,11 @@ class _Shell:
             self._out.say(f"there is no history: {complaint}")
         self._out.say("statements end with `;` · \\? for help · Ctrl-D leaves")
 
-    def _warn_of_the_end(self) -> None:
-        left = self._visit.session.expires_at - time.time()
-        if left < NEAR_SECONDS and not self._is_warned:
-            opened = self._visit.session.opened
-            hint = f"hoopx request {opened.target} --extend {opened.session} --for 30m"
-            self._out.say(f"{spoken(left)} left; to ask for more: {hint}")
-        self._is_warned = left < NEAR_SECONDS
+    async def _warn_of_the_end(self) -> None:
+        warnings = Warnings(self._out)
+        while True:
+            warnings.look(self._visit.session, time.time())
+            await asyncio.sleep(STATUS_SECONDS)
 
     async def _do(self, typed: str) -> bool:
         """False where it says to leave."""
