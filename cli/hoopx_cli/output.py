@@ -49,8 +49,8 @@ class Output:
         self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
         self.has_colour = stdout.isatty() and self.takes_colour
         self._status = ""
-        self._teller: Callable[[str], None] | None = None
         self._shows_status = self.is_live and self.takes_colour  # what moves is as unwelcome as colour
+        self._teller: Callable[[str], None] | None = None
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
@@ -181,15 +181,6 @@ class Output:
         print("\r" if text == self._status else f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
         self._status = text
 
-    @contextmanager
-    def telling(self, teller: Callable[[str], None]) -> Iterator[None]:
-        """As long as this lasts, what is said goes where `teller` puts it: a line that is edited is not disturbed."""
-        self._teller = teller
-        try:
-            yield
-        finally:
-            self._teller = None
-
     @property
     def status_room(self) -> int | None:
         """Columns that such a line has: what goes over the edge could not be taken back."""
@@ -202,6 +193,15 @@ class Output:
         """From now on what is for people goes there, and nobody watches it."""
         self.status("")
         self._stderr, self.is_live, self._shows_status = stderr, False, False
+
+    @contextmanager
+    def telling(self, teller: Callable[[str], None]) -> Iterator[None]:
+        """As long as this lasts, what is said goes where `teller` puts it: a line that is edited is not disturbed."""
+        self._teller = teller
+        try:
+            yield
+        finally:
+            self._teller = None
 
     def _tell(self, text: str) -> None:
         if self._teller is not None:
