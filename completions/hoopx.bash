@@ -29,11 +29,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'doctor'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion' options='--help --version' kind='' ;;
+    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion' options='--help --version' kind='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' kind='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' kind='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
@@ -92,6 +92,7 @@ _hoopx() {
     'broker migrate') words='' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker keys') words='rotate' options='-c --config --help -o --output -q --quiet -v --verbose' kind='' ;;
     'broker keys rotate') words='' options='-c --config --help -o --output -q --quiet --to -v --verbose' kind='' ;;
+    'doctor') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' kind='' ;;
     'completion') words='bash zsh fish powershell' options='--help -o --output -q --quiet -v --verbose' kind='' ;;
   esac
   case "$path $before" in

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'doctor' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,7 +22,7 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -695,6 +695,16 @@ complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l to
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l verbose
+complete -c hoopx -n "__hoopx_at 'doctor'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'doctor'" -l broker
+complete -c hoopx -n "__hoopx_at 'doctor'" -l ca
+complete -c hoopx -n "__hoopx_at 'doctor'" -l help
+complete -c hoopx -n "__hoopx_at 'doctor'" -s o
+complete -c hoopx -n "__hoopx_at 'doctor'" -l output
+complete -c hoopx -n "__hoopx_at 'doctor'" -s q
+complete -c hoopx -n "__hoopx_at 'doctor'" -l quiet
+complete -c hoopx -n "__hoopx_at 'doctor'" -s v
+complete -c hoopx -n "__hoopx_at 'doctor'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
 complete -c hoopx -n "__hoopx_at 'completion'" -l help
 complete -c hoopx -n "__hoopx_at 'completion'" -s o

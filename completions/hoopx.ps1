@@ -1,6 +1,6 @@
 # hoopx completion for PowerShell. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
 $script:HoopxWords = @{
-    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'audit', 'policy', 'admin', 'broker', 'completion', '--help', '--version')
+    '' = @('demo', 'login', 'logout', 'whoami', 'accounts', 'token', 'ls', 'show', 'connect', 'exec', 'credentials', 'agent', 'classify', 'request', 'requests', 'approve', 'deny', 'sessions', 'leases', 'audit', 'policy', 'admin', 'broker', 'doctor', 'completion', '--help', '--version')
     'demo' = @('--help', '--keep', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'login' = @('--broker', '--browser', '--ca', '--help', '--issuer', '--no-browser', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'logout' = @('--account', '--all', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
@@ -59,6 +59,7 @@ $script:HoopxWords = @{
     'broker migrate' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker keys' = @('rotate', '-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'broker keys rotate' = @('-c', '--config', '--help', '-o', '--output', '-q', '--quiet', '--to', '-v', '--verbose')
+    'doctor' = @('--account', '--broker', '--ca', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
     'completion' = @('bash', 'zsh', 'fish', 'powershell', '--help', '-o', '--output', '-q', '--quiet', '-v', '--verbose')
 }
 $script:HoopxKinds = @{
