@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -18,7 +19,7 @@ from hoopx_cli.demo.ground import READY
 from tests.journeys.agents import AgentStage
 from tests.journeys.stage import playing, running
 from tests.journeys.test_login import log_in
-from tests.peers import found
+from tests.peers import clients, found, warm
 from tests.peers.clients import HOOPX, plain_environment
 from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, eventually
@@ -53,20 +54,24 @@ class Page:
         return text
 
     def runs(self, text: str, who: str, code: int = 0, **more: str) -> str:
-        """In a shell of that person, line by line as one script; gives what was printed."""
-        done = subprocess.run(
-            ["bash", "-e", "-u", "-o", "pipefail", "-c", text],
-            env=self.environment(who, more),
-            cwd=self.here,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == code, (text, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done.stdout
+        """As that person, line by line until one fails; gives what was printed. The last one leaves with `code`."""
+        printed = ""
+        *lines, last = text.strip().splitlines()
+        for line in lines:
+            printed += self._runs(line, who, 0, more)
+        return printed + self._runs(last, who, code, more)
+
+    def _runs(self, line: str, who: str, code: int, more: Mapping[str, str]) -> str:
+        """What needs no shell is started without one, and without a start of Python's."""
+        environ = self.environment(who, more)
+        with contextlib.chdir(self.here):
+            if line.startswith("hoopx ") and not re.search(r"[$|&;<>*~`]", line):
+                done = warm.run(shlex.split(line)[1:], environ)
+            else:
+                done = clients.run(["bash", "-euc", line], environ)
+        assert done.code == code, (line, done.out, done.err)
+        assert "Traceback" not in done.err
+        return done.out
 
     def environment(self, who: str, more: Mapping[str, str]) -> dict[str, str]:
         environ = self.stage.environment(who, **more)
