@@ -26,6 +26,7 @@ from tests.peers.processes import bound_to_us, eventually
 
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "docs" / "tasks"
+NOTHING: Mapping[str, str] = {}
 DSN = r"postgresql://\S+"
 
 
@@ -53,7 +54,7 @@ class Page:
             text = text.replace(name, ours)
         return text
 
-    def runs(self, text: str, who: str, code: int = 0, **more: str) -> str:
+    def runs(self, text: str, who: str, more: Mapping[str, str] = NOTHING, code: int = 0) -> str:
         """As that person, line by line until one fails; gives what was printed. The last one leaves with `code`."""
         printed = ""
         *lines, last = text.strip().splitlines()
@@ -105,22 +106,22 @@ def test_a_first_connection(stage: AgentStage) -> None:
     page = Page("first-connection", stage)
     hoopx, login, *arguments = shlex.split(page.takes("sh"))
     assert (hoopx, login) == ("hoopx", "login")
-    inside = f"{stage.url}/oidc"  # this broker takes people of another provider too
-    log_in(stage, *arguments, "--issuer", inside, HOOPX_BROKER="", HOOPX_CA="")
     remembered = {"HOOPX_BROKER": "", "HOOPX_CA": ""}
-    assert "shop-prod" in page.runs(page.takes("sh"), "lena", **remembered)
+    inside = f"{stage.url}/oidc"  # this broker takes people of another provider too
+    log_in(stage, *arguments, "--issuer", inside, **remembered)
+    assert "shop-prod" in page.runs(page.takes("sh"), "lena", remembered)
     _, *arguments = shlex.split(page.takes("sh"))
     with running(stage, *arguments, who="lena", **remembered) as connected:
         dsn = connected.says(DSN).group(0)
         with psycopg.connect(dsn) as connection:
             assert connection.execute("select count(*) from orders").fetchone() == (400,)
         connected.end(signal.SIGINT)
-    assert "400" in page.runs(page.takes("sh"), "lena", **remembered)
-    assert "fail" not in page.runs(page.takes("sh"), "lena", **remembered)
+    assert "400" in page.runs(page.takes("sh"), "lena", remembered)
+    assert "fail" not in page.runs(page.takes("sh"), "lena", remembered)
     page.runs(page.takes("sh"), "lena")
     home = Path(stage.environment("lena")["HOME"])
     assert (home / ".local/share/bash-completion/completions/hoopx").read_bytes().startswith(b"# hoopx completion")
-    page.runs(page.takes("sh"), "lena", **remembered)
+    page.runs(page.takes("sh"), "lena", remembered)
     page.is_done()
 
 
@@ -134,13 +135,13 @@ def test_a_ci_job(stage: AgentStage) -> None:
         "CI_PIPELINE_ID": "17",
         "SHELL": "",
     }
-    assert "400" in page.runs(page.takes("sh"), "ann", **job)
+    assert "400" in page.runs(page.takes("sh"), "ann", job)
     (described,) = yaml.safe_load(page.takes("yaml")).values()
     install, *script = described["script"]
     assert install == "pip install hoopx"
     assert set(described["id_tokens"]) == {"HOOPX_ID_TOKEN"}
-    assert "400" in page.runs("\n".join(script), "ann", **job, **described["variables"])
-    assert page.runs(page.takes("sh"), "ann", **job) == "the report failed with 3\n"
+    assert "400" in page.runs("\n".join(script), "ann", job | described["variables"])
+    assert page.runs(page.takes("sh"), "ann", job) == "the report failed with 3\n"
     waits = ["bash", "-euc", page.takes("sh")]
     with subprocess.Popen(waits, env=page.environment("ann", job), stdout=subprocess.PIPE, text=True) as waiting:
         (request,) = eventually(lambda: stage.listed("requests", "ls", "--to-decide", who="dora"), "it is asked")
@@ -202,11 +203,11 @@ def test_an_operator(stage: AgentStage) -> None:
     (page.here / "hoopx.yaml").write_text(configuration.replace("database: app", f"database: {postgres.database}"))
     (page.here / "policies").symlink_to(ROOT / "policies")
     secrets = {"ANN_PASSWORD": "ann-types-this", "ADMIN_PASSWORD": postgres.admin_password}
-    page.runs(check, "ann", **secrets)
+    page.runs(check, "ann", secrets)
     ran_to_its_end(page, shlex.split(run), secrets)
-    key = page.runs(page.takes("sh"), "ann", **secrets)
+    key = page.runs(page.takes("sh"), "ann", secrets)
     assert re.match(r"\S+\+[0-9a-f]{8}\+\S+\n", key)
-    page.runs(page.takes("sh"), "ann", **secrets)
+    page.runs(page.takes("sh"), "ann", secrets)
     with running(stage, "exec", "shop-prod", "--", "psql", "-c", "select pg_sleep(60)", who="bob") as work:
         session = eventually(lambda: stage.open_sessions(), "bob is at work")
         assert ("shop-prod", "bob", None) in session
