@@ -35,7 +35,7 @@ class Page:
 
     def __init__(self, name: str, stage: AgentStage) -> None:
         text = (TASKS / f"{name}.md").read_text()
-        self._left = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+        self._left: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
         self.stage = stage
         self.here = stage.home / f"page-{name}"
         self.here.mkdir()

@@ -13,24 +13,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pexpect
+import pyte
 import pytest
 
 from hoopx_broker import __version__
 from hoopx_broker.identity.claims import MAX_SKEW
 from hoopx_cli.completion import FILES, Shell, folder
-from hoopx_cli.doctor import clock, places, shell, surroundings
+from hoopx_cli.doctor import clock, examination, places, shell, surroundings
 from hoopx_cli.doctor.findings import Finding, State
 from hoopx_cli.doctor.network import STEPS, Approach
 from hoopx_cli.doctor.patience import TooSlow, within
+from hoopx_cli.kit import Kit
+from hoopx_cli.output import Output
 from hoopx_cli.roster import Account, Accounts
 from hoopx_cli.settings import Remembered, Settings
 from hoopx_cli.trust import fingerprint_of
 from tests.peers import warm
 from tests.peers.certificates import Authority
-from tests.peers.clients import Outcome
+from tests.peers.clients import HOOPX, Outcome
 
 SECRETS = ("canary-token-1", "canary-client-2", "canary-password-3", "canary-job-4")
 
@@ -260,7 +265,7 @@ def test_people_read_one_line_each_and_how_to_mend_it(tmp_path: Path) -> None:
     done = doctor(tmp_path, "--broker", "https://127.0.0.1:1")
     assert "fail  connection   no broker answers at https://127.0.0.1:1: connection refused\n" in done.out
     assert "                   -> start it with `hoopx broker run`" in done.out
-    assert done.err == "2 to mend; until then a command leaves with 14\n"
+    assert done.err == "2 to mend; commands leave with 14\n"
     quiet = doctor(tmp_path, "-q", "--broker", "https://127.0.0.1:1")
     assert {line.split()[0] for line in quiet.out.splitlines()} <= {"warn", "fail", "->"}
     assert quiet.err == ""
@@ -370,3 +375,35 @@ def test_the_times_of_a_token() -> None:
     assert early is not None
     assert "issued 70 s in the future" in early.found
     assert clock.of_token({}, 0) is None
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "HERE_SECONDS", 0.3)
+    os.mkfifo(tmp_path / "settings.json")
+    kit = Kit({"HOOPX_HOME": str(tmp_path)}, Output(StringIO(), StringIO(), {}))
+    found = {finding.check: finding for finding in examination.examine(kit, lambda _: None)}
+    assert "did not answer" in found["settings"].found
+    assert {found[name].state for name in (*STEPS, "login", "keyring")} == {State.SKIP}
+    assert found["port"].state is State.OK
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_the_screen_that_a_person_sees(tmp_path: Path, columns: int) -> None:
+    screen = pyte.Screen(columns, 80)
+    environ = {"HOME": str(tmp_path), "HOOPX_HOME": str(tmp_path / "hoopx"), "PATH": os.environ["PATH"]}
+    environ |= {"TERM": "xterm", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", "LANG": "C.UTF-8"}
+    shown, code = pexpect.run(
+        f"{HOOPX} doctor --broker https://127.0.0.1:1",
+        env=environ,
+        withexitstatus=True,
+        timeout=60,
+        dimensions=(80, columns),
+    )
+    pyte.Stream(screen).feed(shown.decode())
+    lines = [line.rstrip() for line in screen.display if line.strip()]
+    assert code == 14
+    heads = {line.split()[1]: line.split()[0] for line in lines if line.startswith(("ok ", "warn ", "fail ", "skip "))}
+    assert (heads["connection"], heads["home"], heads["tls"]) == ("fail", "ok", "skip")
+    assert any("-> start it with" in line for line in lines)
+    assert lines[-1].startswith("2 to mend")
+    assert "asking the broker" not in "".join(lines), "what moved is gone"

@@ -44,7 +44,7 @@ def doctor(context: typer.Context) -> int:
         kit.out.json({"ok": not code, "code": code, "checks": findings})
         return code
     failed = sum(finding.state is State.FAIL for finding in findings)
-    kit.out.say("commands work" if not code else f"{failed} to mend; until then a command leaves with {code}")
+    kit.out.say("commands work" if not code else f"{failed} to mend; commands leave with {code}")
     return code
 
 

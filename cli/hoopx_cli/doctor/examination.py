@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hoopx_broker.terms.errors import BadInput, ExitCode, HoopxError
 from hoopx_broker.terms.secret import Secret
@@ -11,24 +11,26 @@ from hoopx_cli import trace, trust
 from hoopx_cli.doctor import login, places, shell, surroundings
 from hoopx_cli.doctor.findings import Finding, broken, fine, odd, of_error, unlooked
 from hoopx_cli.doctor.network import STEPS, Approach
+from hoopx_cli.doctor.patience import TooSlow, within
 from hoopx_cli.kit import Kit
 from hoopx_cli.roster import Accounts
 from hoopx_cli.settings import DEFAULT_BROKER, Remembered, Settings
 
+HERE_SECONDS = 8.0  # for each look at this machine; files answer at once
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Finding]:
     """`tell` hears what is looked at next, for whoever waits."""
     home = settings_room.home(kit.environ)
-    yield from _seen(kit, "python", lambda: [surroundings.python()])
-    yield from _seen(kit, "hoopx", lambda: surroundings.installed(kit.environ))
-    yield from _seen(kit, "home", lambda: [places.home(home)])
-    settings, found = _settings(kit)
+    yield from _seen_here(kit, "python", lambda: [surroundings.python()])
+    yield from _seen_here(kit, "hoopx", lambda: surroundings.installed(kit.environ))
+    yield from _seen_here(kit, "home", lambda: [places.home(home)])
+    settings, found = _settings_in_time(kit)
     yield found
     if settings is not None:
         known = settings
-        yield from _seen(kit, "environment", lambda: _environment(kit, known))
+        yield from _seen_here(kit, "environment", lambda: _environment(kit, known))
     tell("asking the broker")
     is_open = False
     if settings is None:
@@ -45,12 +47,17 @@ def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Finding]:
         yield from _seen(kit, "login", lambda: login.login(kit, is_open=is_open))
         tell("looking at the keyring")
         yield from _seen(kit, "keyring", lambda: [login.keyring(kit)])
-    yield from _seen(kit, "port", lambda: places.ports(home, settings.broker if settings is not None else ""))
-    yield from _seen(kit, "socket", lambda: [places.socket_file(home)])
-    yield from _seen(kit, "completion", lambda: [shell.completion(kit.environ)])
+    yield from _seen_here(kit, "port", lambda: places.ports(home, settings.broker if settings is not None else ""))
+    yield from _seen_here(kit, "socket", lambda: [places.socket_file(home)])
+    yield from _seen_here(kit, "completion", lambda: [shell.completion(kit.environ)])
 
 
-def _seen(kit: Kit, check: str, look: Callable[[], Iterator[Finding] | list[Finding]]) -> Iterator[Finding]:
+def _seen_here(kit: Kit, check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Of this machine: a disk that hangs, or a pipe in the place of a file, is not waited for."""
+    return _seen(kit, check, lambda: within(HERE_SECONDS, f"what `{check}` looks at", lambda: list(look())))
+
+
+def _seen(kit: Kit, check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
         yield from look()
     except HoopxError as error:
@@ -62,6 +69,13 @@ def _seen(kit: Kit, check: str, look: Callable[[], Iterator[Finding] | list[Find
         # A report with a gap helps more than none.
         mend = f"this is a bug in hoopx; its trace is in {trace.keep(kit.environ)}"
         yield broken(check, f"unexpected: {type(error).__name__}", mend, ExitCode.UNEXPECTED)
+
+
+def _settings_in_time(kit: Kit) -> tuple[Settings | None, Finding]:
+    try:
+        return within(HERE_SECONDS, "a file that says which broker is meant", lambda: _settings(kit))
+    except TooSlow as error:
+        return None, of_error("settings", error)
 
 
 def _settings(kit: Kit) -> tuple[Settings | None, Finding]:
