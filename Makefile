@@ -93,7 +93,7 @@ lock: environment
 
 clean:
 	find broker -name '*.so' -delete
-	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/regress/source
+	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/peers/litewitness tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiled, the loops over rows take a fourth to a tenth of the time. `make clean` takes it away.

@@ -114,11 +114,11 @@ _hoopx() {
     fi
     next="${path:+$path }$word"
     case "$next" in
-    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'doctor'|'completion') path="$next" ;;
+    'demo'|'login'|'logout'|'whoami'|'accounts'|'accounts ls'|'accounts use'|'token'|'ls'|'show'|'connect'|'status'|'disconnect'|'config'|'config psql'|'config ssh'|'config kube'|'exec'|'credentials'|'agent'|'classify'|'request'|'requests'|'requests ls'|'requests show'|'requests wait'|'requests cancel'|'requests review'|'approve'|'deny'|'sessions'|'sessions ls'|'sessions show'|'sessions replay'|'sessions tail'|'sessions verify'|'sessions export'|'sessions kill'|'leases'|'leases ls'|'leases revoke'|'audit'|'audit events'|'audit hold'|'audit release'|'audit holds'|'audit gc'|'audit verify'|'audit checkpoint'|'policy'|'policy check'|'policy test'|'policy explain'|'policy replay'|'admin'|'admin revoke'|'admin restore'|'admin revoked'|'broker'|'broker run'|'broker check'|'broker migrate'|'broker keys'|'broker keys rotate'|'doctor'|'completion') path="$next" ;;
     esac
   done
   case "$path" in
-    '') words='demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion' options='--help --version' takes='' ;;
+    '') words='demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion' options='--help --version' takes='' ;;
     'demo') words='' options='--help --keep -o --output -q --quiet -v --verbose' takes='' ;;
     'login') words='' options='--broker --browser --ca --help --issuer --no-browser -o --output -q --quiet -v --verbose' takes='' ;;
     'logout') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' takes='' ;;
@@ -129,7 +129,13 @@ _hoopx() {
     'token') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' takes='targets' ;;
     'ls') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' takes='' ;;
     'show') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' takes='targets' ;;
-    'connect') words='' options='--account --break-glass --broker --ca --for --help --key -o --output --port -q --quiet --reason --request --socket --ticket -v --verbose --wait' takes='targets' ;;
+    'connect') words='' options='--account --background --break-glass --broker --ca --for --help --key -o --output --port --print -q --quiet --reason --request --socket --ticket -v --verbose --wait' takes='targets' ;;
+    'status') words='' options='--account --broker --ca --help -o --output --print -q --quiet -v --verbose' takes='targets' ;;
+    'disconnect') words='' options='--account --all --broker --ca --help -o --output -q --quiet -v --verbose' takes='targets' ;;
+    'config') words='psql ssh kube' options='--help' takes='' ;;
+    'config psql') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose --yes' takes='targets' ;;
+    'config ssh') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose' takes='' ;;
+    'config kube') words='' options='--account --broker --ca --help -o --output -q --quiet --undo -v --verbose' takes='' ;;
     'exec') words='' options='--account --break-glass --broker --ca --for --help --key -o --output -q --quiet --reason --request --ticket -v --verbose --wait' takes='targets' ;;
     'credentials') words='' options='--account --broker --ca --help -o --output -q --quiet -v --verbose' takes='targets' ;;
     'agent') words='' options='--account --as --broker --ca --for --help --idle --instructions -o --output -q --quiet --reason --target --ticket -v --verbose --wait' takes='' ;;
@@ -160,8 +166,8 @@ _hoopx() {
     'audit release') words='' options='--account --broker --ca --help -o --output -q --quiet --reason -v --verbose' takes='' ;;
     'audit holds') words='' options='--account --all --broker --ca --help -o --output -q --quiet --session -v --verbose' takes='' ;;
     'audit gc') words='' options='--account --broker --ca --dry-run --help -o --output -q --quiet -v --verbose' takes='' ;;
-    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose' takes='folders' ;;
-    'audit checkpoint') words='' options='-c --config --help -o --output -q --quiet -v --verbose' takes='' ;;
+    'audit verify') words='' options='-c --config --help --key -o --output -q --quick --quiet --since -v --verbose --witness' takes='folders' ;;
+    'audit checkpoint') words='' options='-c --config --cosigned --help -o --output -q --quiet -v --verbose' takes='' ;;
     'policy') words='check test explain replay' options='--help' takes='' ;;
     'policy check') words='' options='--help -o --output -q --quiet -v --verbose' takes='folders' ;;
     'policy test') words='' options='--help -o --output -q --quiet -v --verbose' takes='folders' ;;
@@ -191,6 +197,7 @@ _hoopx() {
   'request --extend') behind='sessions' ;;
   'policy explain --as') behind='users' ;;
   *' --approvals'|*' --as'|*' --at'|*' --broker'|*' --classify'|*' --comment'|*' --effect'|*' --exit-code'|*' --for'|*' --groups'|*' --idle'|*' --issuer'|*' --key'|*' --kind'|*' --label'|*' --last'|*' --limit'|*' --port'|*' --reason'|*' --rule'|*' --sample'|*' --schema'|*' --since'|*' --speed'|*' --state'|*' --statement'|*' --table'|*' --text'|*' --their-groups'|*' --ticket'|*' --type'|*' --unmask'|*' --until'|*' --wait'|*' --witness'|*' -n') behind='-' ;;
+  *' --print') behind='=all =url =psql =jdbc =env' ;;
   *' --review') behind='=open =accepted =objected' ;;
   *' --format') behind='=recording =jsonl =csv =asciicast =ocsf' ;;
   *' --output'|*' -o') behind='=table =json' ;;

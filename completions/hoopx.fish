@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'doctor' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'doctor' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -92,7 +92,7 @@ end
 
 complete -c hoopx -f
 complete -c hoopx -n __hoopx_is_behind_dashes -a "(__hoopx_child)"
-complete -c hoopx -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion"
+complete -c hoopx -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
@@ -189,6 +189,7 @@ complete -c hoopx -n "__hoopx_at 'show'" -s v
 complete -c hoopx -n "__hoopx_at 'show'" -l verbose
 complete -c hoopx -n "__hoopx_at 'connect'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'connect'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'connect'" -l background
 complete -c hoopx -n "__hoopx_at 'connect'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca -r -F
@@ -198,6 +199,7 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l key -x
 complete -c hoopx -n "__hoopx_at 'connect'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'connect'" -l output -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'connect'" -l port -x
+complete -c hoopx -n "__hoopx_at 'connect'" -l print -x -a "all url psql jdbc env"
 complete -c hoopx -n "__hoopx_at 'connect'" -s q
 complete -c hoopx -n "__hoopx_at 'connect'" -l quiet
 complete -c hoopx -n "__hoopx_at 'connect'" -l reason -x
@@ -207,6 +209,67 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l ticket -x
 complete -c hoopx -n "__hoopx_at 'connect'" -s v
 complete -c hoopx -n "__hoopx_at 'connect'" -l verbose
 complete -c hoopx -n "__hoopx_at 'connect'" -l wait -x
+complete -c hoopx -n "__hoopx_at 'status'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'status'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'status'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'status'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'status'" -l help
+complete -c hoopx -n "__hoopx_at 'status'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'status'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'status'" -l print -x -a "all url psql jdbc env"
+complete -c hoopx -n "__hoopx_at 'status'" -s q
+complete -c hoopx -n "__hoopx_at 'status'" -l quiet
+complete -c hoopx -n "__hoopx_at 'status'" -s v
+complete -c hoopx -n "__hoopx_at 'status'" -l verbose
+complete -c hoopx -n "__hoopx_at 'disconnect'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l all
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l help
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s q
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l quiet
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s v
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config'" -a "psql ssh kube"
+complete -c hoopx -n "__hoopx_at 'config'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'config psql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config psql'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'config psql'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config psql'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config psql'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config psql'" -s q
+complete -c hoopx -n "__hoopx_at 'config psql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config psql'" -l undo
+complete -c hoopx -n "__hoopx_at 'config psql'" -s v
+complete -c hoopx -n "__hoopx_at 'config psql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config psql'" -l yes
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l help
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s q
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l undo
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s v
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config kube'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config kube'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'config kube'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config kube'" -l help
+complete -c hoopx -n "__hoopx_at 'config kube'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config kube'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'config kube'" -s q
+complete -c hoopx -n "__hoopx_at 'config kube'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config kube'" -l undo
+complete -c hoopx -n "__hoopx_at 'config kube'" -s v
+complete -c hoopx -n "__hoopx_at 'config kube'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
@@ -618,8 +681,10 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l since -r -F
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l witness -x
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l cosigned
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output -x -a "table json"

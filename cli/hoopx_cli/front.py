@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -14,29 +13,41 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Open
-from hoopx_broker.terms.errors import BadInput, Unreachable
+from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.tunnel.client import Broker
 from hoopx_cli import child as child_room
-from hoopx_cli import key_endpoint, key_socket
+from hoopx_cli import key_endpoint, key_socket, vigil
 from hoopx_cli.access import Access, environment
 from hoopx_cli.aws_access import AwsAccess, aws_environment
 from hoopx_cli.aws_config import config_of, file_in, own_config
 from hoopx_cli.doors import Door, opened_door
-from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
 from hoopx_cli.output import Output, moment
+from hoopx_cli.pg_service import password_kept
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
-# The status line counts minutes; a second is soon enough for a new connection to show.
-STATUS_SECONDS = 1
-# Time enough to find somebody who agrees to more of it.
-NEAR_SECONDS = 300
 # The kinds of targets that have a local socket.
 SPOKEN = frozenset({"postgres"})
 # The kind whose keys the laptop holds itself.
 AWS = "aws"
+
+
+class Ending:
+    """All that one session has here, ended once: whoever asks again waits for it."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._lock = asyncio.Lock()
+
+    def first(self, act: Callable[[], object]) -> None:
+        """Before anything else of it ends."""
+        self._stack.callback(act)
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._stack.aclose()
 
 
 class Held(Struct, frozen=True):
@@ -45,10 +56,14 @@ class Held(Struct, frozen=True):
     session: Session
     listener: Listener
     access: Access
+    ending: Ending
 
     def told(self) -> str:
         """For the status line."""
         return _counted(self.listener.streams)
+
+    async def close(self) -> None:
+        await self.ending.close()
 
 
 class HeldAws(Struct, frozen=True):
@@ -56,6 +71,10 @@ class HeldAws(Struct, frozen=True):
 
     session: Session
     access: AwsAccess
+    ending: Ending
+
+    async def close(self) -> None:
+        await self.ending.close()
 
     def told(self) -> str:
         """For the status line."""
@@ -71,14 +90,22 @@ Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
 
 def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
     """Open a session for each order, `use` them, end them; returns the exit code."""
-    broker = Broker(kit.settings.broker, kit.tls)
-    entrance = Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
+    entrance = entrance_of(kit)
 
     async def hold_and_use(stack: AsyncExitStack, signals: Signals) -> int:
-        held = [await _hold(stack, entrance, order, door) for order in orders]
-        return await use(held, signals)
+        return await use(await hold_all(stack, entrance, orders, door), signals)
 
     return run(kit.out, hold_and_use)
+
+
+def entrance_of(kit: Kit) -> Entrance:
+    broker = Broker(kit.settings.broker, kit.tls)
+    return Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
+
+
+async def hold_all(stack: AsyncExitStack, entrance: Entrance, orders: Sequence[Open], door: Door) -> list[AnyHeld]:
+    """All or none: what was open before a failure ends with the stack."""
+    return [await _hold(stack, entrance, order, door) for order in orders]
 
 
 def run(out: Output, main: Main) -> int:
@@ -114,7 +141,7 @@ def environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict[
 
 def credentials_command(kit: Kit) -> list[str]:
     """The way back to us, which knows the broker whatever the child's environment says."""
-    return [sys.executable, "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
+    return [sys.executable, "-P", "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
 
 
 async def attend_child(
@@ -137,27 +164,6 @@ async def attend_child(
         await child.stop()
 
 
-async def watch(kit: Kit, held: AnyHeld) -> int:
-    """Show a status line until the session ends."""
-    over = asyncio.ensure_future(held.session.over())
-    hint = f"hoopx request {held.access.target} --extend {held.access.session} --for 30m"
-    is_told = False
-    while not over.done():
-        left = held.session.expires_at - time.time()
-        if left < NEAR_SECONDS and not is_told:
-            kit.out.say(f"{held.access.target}: {spoken(left)} left; to ask for more: {hint}")
-        is_told = left < NEAR_SECONDS
-        glass = "GLASS BROKEN · " if held.session.is_glass else ""
-        kit.out.status(f"{glass}{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
-        await asyncio.wait([over], timeout=STATUS_SECONDS)
-    kit.out.status("")
-    ended = await over
-    if ended is None:
-        raise Unreachable("the broker was lost; it ends the session by itself", "connect again when it is back")
-    kit.out.insist(f"the session ended: {ended.reason}")
-    return 0
-
-
 async def _orderly(out: Output, main: Main) -> int:
     code: int | None = None
     with caught() as signals:
@@ -172,9 +178,9 @@ async def _orderly(out: Output, main: Main) -> int:
     return code if code is not None else 128 + (signals.received or 0)
 
 
-async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> AnyHeld:
+async def _hold(outer: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> AnyHeld:
     """The socket first: a port that is taken is known before anybody is asked for an approval."""
-    out = entrance.out
+    out, stack = entrance.out, await outer.enter_async_context(AsyncExitStack())
     with ExitStack() as doorway:
         place = opened_door(doorway, entrance.settings, order.target, out.insist, door)
         session = await stack.enter_async_context(open_session(entrance, order))
@@ -187,7 +193,8 @@ async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Do
     await stack.enter_async_context(listening(place.socket, listener))
     out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
     access = place.access(opened.target, opened.session, opened.database, opened.expires_at)
-    return Held(session, listener, access)
+    stack.enter_context(password_kept(entrance.settings, access))
+    return Held(session, listener, access, Ending(stack))
 
 
 async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session, door: Door) -> HeldAws:
@@ -203,7 +210,7 @@ async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session
     except BadInput as error:  # another hoopx holds it open, perhaps: its keys are given then
         out.insist(f"`hoopx credentials {opened.target}` does not lead here: {error.message}")
     access = AwsAccess(opened.target, opened.session, keys.region, opened.expires_at, session.newest_keys, endpoint)
-    return HeldAws(session, access)
+    return HeldAws(session, access, Ending(stack))
 
 
 def demand_spoken(target: str, kind: str) -> None:
@@ -223,7 +230,11 @@ async def _until_over(child: child_room.Child, held: Sequence[AnyHeld], kit: Kit
     """The child's end, or the end of any session that it stands on: then it is stopped."""
     done = asyncio.ensure_future(child.wait())
     overs = {asyncio.ensure_future(one.session.over()): one for one in held}
-    finished, _ = await asyncio.wait([done, *overs], return_when=asyncio.FIRST_COMPLETED)
+    warning = asyncio.ensure_future(vigil.warn_of_end(kit.out, held))
+    try:
+        finished, _ = await asyncio.wait([done, *overs], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        warning.cancel()
     if done in finished:
         return await done
     for over in overs.keys() & finished:

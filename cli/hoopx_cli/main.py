@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from hoopx_cli.output import Output
@@ -35,14 +36,19 @@ def main() -> None:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code; every error becomes one line and a hint on stderr."""
-    import signal
-
     from hoopx_cli import output
 
     out = output.of_process(environ)
+    return sheltered(lambda: _invoke(arguments, environ, out), out, environ)
+
+
+def sheltered(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
+    """The exit code of `work`, whatever happens in it."""
+    import signal
+
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _invoke(arguments, environ, out)
+        return work()
     except KeyboardInterrupt:
         out.status("")
         return 130

@@ -9,11 +9,13 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from io import TextIOBase
 from typing import Any, TextIO
 
 import msgspec
 
 from hoopx_cli.inert import inert, inert_lines, width
+from hoopx_cli.screen import cut
 
 _GAP = "  "  # between columns
 _BELOW = "    "  # before a cell that stands below its row
@@ -33,7 +35,7 @@ class Output:
 
     def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
         self._stdout = stdout
-        self._stderr = stderr
+        self._stderr: TextIO | TextIOBase = stderr
         self.form = Form.TABLE
         self.is_quiet = False
         self.is_verbose = False
@@ -41,6 +43,7 @@ class Output:
         self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
         self.has_colour = stdout.isatty() and self.takes_colour
         self._status = ""
+        self._shows_status = self.is_live and self.takes_colour  # what moves is as unwelcome as colour
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
@@ -157,11 +160,26 @@ class Output:
 
     def status(self, text: str) -> None:
         """A line that is rewritten in place, on a live terminal only; the empty text clears it."""
-        if not self.is_live or self.is_quiet or not (text or self._status):
+        if not self._shows_status or self.is_quiet or not (text or self._status):
             return
+        if text and (room := self.status_room) is not None:
+            text = cut(text, room)
         # What stands there already is not painted again, but the terminal is touched: that tells whether it is gone.
         print("\r" if text == self._status else f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
         self._status = text
+
+    @property
+    def status_room(self) -> int | None:
+        """Columns that such a line has: what goes over the edge could not be taken back."""
+        try:
+            return max(os.get_terminal_size(self._stderr.fileno()).columns - 1, MIN_COLUMNS)
+        except (OSError, ValueError):
+            return None
+
+    def lead_to(self, stderr: TextIOBase) -> None:
+        """From now on what is for people goes there, and nobody watches it."""
+        self.status("")
+        self._stderr, self.is_live, self._shows_status = stderr, False, False
 
     def _tell(self, text: str) -> None:
         self.status("")

@@ -244,7 +244,7 @@ targets:
 
     def _minting(self, roles: str, read_only: str) -> str:
         login = f"user: {self.postgres.admin}, password: file:admin-password"
-        return f"{{from: postgres-role, {login}, roles: {roles}, read_only: {read_only}, ttl: 15m}}"
+        return f"{{from: postgres-role, {login}, roles: {roles}, read_only: {read_only}, ttl: 1h}}"
 
     def _target(self, name: str, labels: str, credentials: str, port: int | None = None, ca: Path | None = None) -> str:
         return f"""\

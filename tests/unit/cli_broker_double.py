@@ -24,20 +24,20 @@ from picows import (
     ws_create_server,
 )
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
+from hoopx_broker.api.messages import Counts, Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.wire.effects import Side
 from hoopx_broker.wire.postgres import frames, messages
 from hoopx_broker.wire.postgres.frames import Framer, message
 from hoopx_cli.trust import fingerprint_of
 from tests.peers.certificates import Authority
 
-Said = Waiting | Opened | Refusal | Event | Ended
+Said = Waiting | Opened | Refusal | Counts | Event | Ended
 TOKEN, GRANT = "a-token", "a-grant"
 ROW = b"x" * 1000
 
 
-def opened(target: str = "prod-db") -> Opened:
-    return Opened("s_0000000000000000", GRANT, target, "postgres", "app", 4_000_000_000)
+def opened(target: str = "prod-db", grace: int = 0) -> Opened:
+    return Opened("s_0000000000000000", GRANT, target, "postgres", "app", 4_000_000_000, grace=grace)
 
 
 class BrokerDouble:
@@ -56,6 +56,8 @@ class BrokerDouble:
         self.queries: list[bytes] = []
         self.live: list[_Live] = []
         self.refuses_streams = False
+        self.has_forgotten = False
+        self.returns = 0
         self.url = ""
         self.loop = asyncio.new_event_loop()
 
@@ -114,6 +116,8 @@ class BrokerDouble:
         self.bearers.append(bearer)
         if request.path == b"/v1/session" and bearer == f"Bearer {TOKEN}":
             return _ControlEnd(self)
+        if request.path == b"/v1/session/resume" and bearer == f"DPoP {GRANT}" and not self.has_forgotten:
+            return _ControlEnd(self, comes_back=True)
         if request.path == b"/v1/stream" and bearer == f"DPoP {GRANT}" and not self.refuses_streams:
             return _StreamEnd(self)
         refusal = {"error": Refusal("this token has expired", "log in with `hoopx login`", 11)}
@@ -142,6 +146,16 @@ class _Live(WSListener):
 
 
 class _ControlEnd(_Live):
+    def __init__(self, double: BrokerDouble, *, comes_back: bool = False) -> None:
+        super().__init__(double)
+        self._comes_back = comes_back
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        super().on_ws_connected(transport)
+        if self._comes_back:
+            self.double.returns += 1
+            self.say(self.double.answers(self.double.orders[-1])[-1])
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is not WSMsgType.TEXT:
             return

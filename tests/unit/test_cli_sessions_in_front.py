@@ -239,9 +239,14 @@ def test_a_large_answer_comes_whole(stage: Stage) -> None:
 
 def test_connect_prints_the_ways_in_on_stdout(stage: Stage) -> None:
     with stage.begun("connect", "prod-db") as process:
-        url, line = _first_lines(process)
+        url, line, jdbc, exports = _first_lines(process, 4)
         with psycopg.connect(url) as connection:
             assert connection.info.dbname == "app"
+        port = url.partition("127.0.0.1:")[2].partition("/")[0]
+        assert jdbc.startswith(f"jdbc:postgresql://127.0.0.1:{port}/app?user=hoopx&password=")
+        evaluated = ["sh", "-c", f"{exports}; psql -Atc hello; psql $PROD_DB_DATABASE_URL -Atc again"]
+        shell = subprocess.run(evaluated, capture_output=True, text=True, check=True)
+        assert shell.stdout == "hello\nagain\n"
         shell = subprocess.run(["sh", "-c", f"{line} -Atc hello"], capture_output=True, text=True, check=True)
         assert shell.stdout == "hello\n"
         process.send_signal(signal.SIGINT)

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from hoopx_broker.seams.judge import Circumstances
-from hoopx_broker.session.permits import Permission, judged, permit_again
+from hoopx_broker.session.permits import Permission, duration_of, judged, permit_again
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.approvals import Conditions
-from hoopx_broker.terms.errors import Denied
+from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_broker.terms.people import Principal
 from hoopx_broker.terms.rulings import Allow, Ask, Deny, Ruling
 from hoopx_broker.terms.targets import Target
@@ -67,3 +67,18 @@ def test_a_length_that_the_rules_take_stays_what_it_is() -> None:
         return Ask("look first", ("four-eyes",), {"dpo": 1}, conditions=Conditions(longest=36_000))
 
     assert judged(services(ruling), ANN, DB, Circumstances(0, duration=60), is_length_said=False)[1].duration == 60
+
+
+@pytest.mark.parametrize(("asked", "gets"), [(0, DB.longest), (60, 60), (DB.longest, DB.longest)])
+def test_a_session_lasts_as_long_as_was_asked_or_as_long_as_its_target_takes(asked: int, gets: int) -> None:
+    assert duration_of(asked, DB) == gets
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [(-1, "less than no time"), (DB.longest + 1, "takes at most 1h, and this asks for 1h1s")]
+)
+def test_no_length_is_cut_in_silence(asked: int, told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        duration_of(asked, DB)
+    assert told in caught.value.message
+    assert "`--for`" in caught.value.hint or "`--for 1h`" in caught.value.hint

@@ -59,6 +59,7 @@ class LogSeen(Struct):
     sessions: dict[str, Recorded]
     started_at: float
     requests: list[Event]  # the last of all events about requests, if there is one
+    newest_at: float = 0.0  # when the last event happened
 
 
 async def check_log(
@@ -148,6 +149,7 @@ async def _check_bundle(files: LogFiles, bundle: Bundle, log: LogSeen, found: Fi
 
 
 def _learn(log: LogSeen, event: Event) -> None:
+    log.newest_at = event.at
     if event.type == "log.started":
         log.started_at = event.at
     if event.type.startswith("request."):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from hoopx_broker.evidence.audit import Finding, Findings, LogSeen, Tell, check_log
 from hoopx_broker.evidence.audit_recordings import check_recordings
+from hoopx_broker.evidence.audit_witnesses import Witnessed, check_witnesses
 from hoopx_broker.evidence.log_files import LogFiles
 from hoopx_broker.evidence.seen import Seen
 from hoopx_broker.evidence.trusted import trusted_keys
@@ -16,13 +17,14 @@ from hoopx_broker.tlog.notes import Verifier
 
 
 class Audited(Struct, frozen=True):
-    """`findings` is empty where all is as it must be."""
+    """`findings` is empty where all is as it must be. `cosigned` is of the witnesses that were asked for."""
 
     origin: str
     leaves: int
     root: str
     recordings: int
     findings: tuple[Finding, ...]
+    cosigned: tuple[Witnessed, ...] = ()
 
 
 async def audit(
@@ -30,6 +32,7 @@ async def audit(
     keys: Sequence[Verifier],
     tell: Tell,
     *,
+    witnesses: Sequence[Verifier] = (),
     seen: Seen | None = None,
     since: str | None = None,
     quick: bool = False,
@@ -45,8 +48,9 @@ async def audit(
     recordings = await check_recordings(store, trusted, log, found, seen, quick, tell)
     if seen is not None:
         _check_state(log, seen, found)
+    cosigned = await check_witnesses(files, trusted.signers, witnesses, log, seen, found)
     head = log.checkpoint
-    return Audited(head.origin, head.size, head.root.hex(), recordings, found.all())
+    return Audited(head.origin, head.size, head.root.hex(), recordings, found.all(), cosigned)
 
 
 def _check_state(log: LogSeen, seen: Seen, found: Findings) -> None:

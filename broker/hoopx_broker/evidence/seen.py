@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from hoopx_broker.approvals.journal import JournalBroken, check_journal
-from hoopx_broker.storage import log
+from hoopx_broker.storage import cosigned, log
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.log import LogRow
 from hoopx_broker.tlog.tree import leaf_hash
@@ -18,11 +18,13 @@ _STEP = 4_096
 class Seen(Struct, frozen=True):
     """`leaves` are the hashes of all events that are in the log, in its order, up to the first that is missing.
 
-    `elsewhere` has the sessions whose recordings are written on another broker's disk, `open` those that run, or whose
-    seal is noted and waits. `journal` says what is wrong with the journal of requests, else `links` all its links.
+    `cosigned` has the checkpoints that witnesses cosigned, `elsewhere` the sessions whose recordings are written on
+    another broker's disk, `open` those that run, or whose seal is noted and waits. `journal` says what is wrong with
+    the journal of requests, else `links` all its links.
     """
 
     row: LogRow | None
+    cosigned: tuple[str, ...]
     rotations: tuple[str, ...]
     leaves: tuple[bytes, ...]
     open: frozenset[str]
@@ -43,6 +45,7 @@ def seen_by(home: str) -> Callable[[Connection], Seen]:
             journal = error.message
         return Seen(
             log.read(connection),
+            tuple(each.note for each in cosigned.listed(connection)),
             log.rotations(connection),
             _leaves(connection),
             _open(connection),
@@ -85,4 +88,4 @@ def _verifiers(connection: Connection) -> tuple[str, ...]:
     return tuple(verifier for (verifier,) in rows)
 
 
-_NONE = LogRow("", "", "", 0, "", "")
+_NONE = LogRow("", "", "", 0, "")

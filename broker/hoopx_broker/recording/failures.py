@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from hoopx_broker.terms.errors import BadInput, ExitCode, HoopxError
+from hoopx_broker.terms.errors import BackendFailed, BadInput, ExitCode, HoopxError
 
 
-class RecordingFailed(HoopxError):
+class RecordingFailed(BackendFailed):
     """What could not be recorded must not be sent: the session ends."""
 
     http_status = 503

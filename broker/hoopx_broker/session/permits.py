@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from hoopx_broker.api.messages import Open, RequestView, Waiting
 from hoopx_broker.approvals.matter import Matter
 from hoopx_broker.approvals.refusals import people_of
+from hoopx_broker.conditions.written import length
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.entries import Detail
@@ -214,7 +215,13 @@ def duration_of(asked: int, target: Target) -> int:
     """Seconds that a session may last. Raises `BadInput`."""
     if asked < 0:
         raise BadInput("a session cannot last less than no time", "give `--for` a duration such as 30m")
-    return min(asked or target.longest, target.longest)
+    if asked > target.longest:
+        longest = length(target.longest)
+        raise BadInput(
+            f"`{target.name}` takes at most {longest}, and this asks for {length(asked)}",
+            f"give `--for {longest}` or less",
+        )
+    return asked or target.longest
 
 
 def _short(text: str) -> str:

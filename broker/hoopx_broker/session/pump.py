@@ -72,6 +72,11 @@ class Pump:
         """The cancel key of this stream's client."""
         return self._engine.key
 
+    @property
+    def is_asking(self) -> bool:
+        """Do people decide on a statement of this stream?"""
+        return self._wait.is_asking
+
     # What the two sides say.
 
     def client_says(self, data: bytes) -> None:
