@@ -36,6 +36,7 @@ from hoopx_cli.trust import fingerprint_of
 from tests.peers import warm
 from tests.peers.certificates import Authority
 from tests.peers.clients import HOOPX, Outcome
+from tests.peers.second_user import WHY_NOT, second_user
 
 SECRETS = ("canary-token-1", "canary-client-2", "canary-password-3", "canary-job-4")
 
@@ -303,6 +304,31 @@ def test_ports_that_are_taken_and_free(tmp_path: Path) -> None:
         (tmp_path / "ports.json").write_text("broken")
         (fine,) = places.ports(tmp_path, broker)
         assert fine.state is State.OK
+
+
+def test_another_users_program_at_a_remembered_port_is_named_as_such(tmp_path: Path) -> None:
+    other = second_user()
+    if other is None:
+        pytest.skip(WHY_NOT)
+    listens = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); input()"
+    with other.start(listens) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        (tmp_path / "ports.json").write_text(json.dumps({"https://b:443 prod-db": port}))
+        (found,) = places.ports(tmp_path, "https://b:443")
+        process.communicate("")
+    assert found.state is State.WARN
+    assert found.found == f"a program of another user listens on port {port}, where `prod-db` was before"
+    assert "give that port no password" in found.mend
+
+
+def test_what_a_stranger_says_does_not_act_on_the_terminal(scene: Double, tmp_path: Path) -> None:
+    scene.version = "9.9\x1b[2J\u202eevil"
+    settings = scene.settings()
+    done = doctor(tmp_path, "--broker", settings.broker, "--ca", str(settings.ca))
+    assert done.code == 11
+    assert "the broker is hoopx 9.9" in done.out
+    assert not {"\x1b", "\u202e"} & set(done.out + done.err)
 
 
 def test_a_socket_file_is_tried_and_removed() -> None:
