@@ -83,7 +83,8 @@ function __hoopx_names
             test $now -lt $times[3]; and string match -r '^[A-Za-z0-9][A-Za-z0-9._@+-]*$' <$folder/$kind
         end
     end
-    if test $kind != accounts -a $now -ge $fresh -a -d $home/names
+    # Only a broker that a command has talked to before is asked.
+    if test $kind != accounts -a $now -ge $fresh -a -d (string replace -r '/[^/]*$' '' -- $folder)
         command hoopx refresh-names $kind $given </dev/null >/dev/null 2>&1 &
         disown 2>/dev/null
     end

@@ -73,7 +73,8 @@ _hoopx_names() {
       fi
     } <"$folder/$kind"
   fi
-  if [[ $kind != accounts && -d $home/names ]] && ((now >= 10#${fresh:-0})); then
+  # Only a broker that a command has talked to before is asked.
+  if [[ $kind != accounts && -d ${folder%/*} ]] && ((now >= 10#${fresh:-0})); then
     (command hoopx refresh-names "$kind" ${given[@]+"${given[@]}"} </dev/null >/dev/null 2>&1 &)
   fi
   return 0

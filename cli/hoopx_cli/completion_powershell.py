@@ -84,7 +84,8 @@ function script:Get-HoopxName {
             }
         }
     }
-    if ($Kind -ne 'accounts' -and $now -ge $fresh -and (Test-Path -PathType Container $names)) {
+    # Only a broker that a command has talked to before is asked.
+    if ($Kind -ne 'accounts' -and $now -ge $fresh -and (Test-Path -PathType Container (Split-Path $folder))) {
         $start = [System.Diagnostics.ProcessStartInfo]::new('hoopx')
         $start.UseShellExecute = $false
         $start.RedirectStandardInput = $true

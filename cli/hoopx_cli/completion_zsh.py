@@ -66,7 +66,8 @@ _hoopx_read() {
       (( EPOCHSECONDS < ends )) && names=(${(M)${(@)lines[2,-1]}:#[A-Za-z0-9][A-Za-z0-9._@+-]#})
     fi
   fi
-  if [[ $kind != accounts && -d $home/names ]] && (( EPOCHSECONDS >= fresh )); then
+  # Only a broker that a command has talked to before is asked.
+  if [[ $kind != accounts && -d ${folder:h} ]] && (( EPOCHSECONDS >= fresh )); then
     (command hoopx refresh-names $kind $given </dev/null >/dev/null 2>&1 &)
   fi
   return 0

@@ -36,6 +36,8 @@ def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar=
         raise BadInput(f"there are no names of `{kind}`", f"there are: {', '.join(names.KINDS)}")
     kit = kit_of(context)
     path = names.place(kit.settings) / kind
+    if not path.parent.parent.is_dir():
+        return  # TAB behind a mistyped address, or a stranger's, sends no token there: Enter was not pressed
     _leave_the_terminal()
     with _alone(path) as is_first:
         if not is_first or time.time() < names.read(path).fresh:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from hoopx_cli import names
+from hoopx_cli import settings as settings_room
+from hoopx_cli.settings import Flags
 from hoopx_cli.trust import fingerprint
 from tests.journeys.stage import Stage
 from tests.journeys.test_login import log_in
@@ -60,17 +63,23 @@ def test_a_stranger_in_the_brokers_place_leaves_with_14(stage: Stage) -> None:
     assert found["login"]["state"] == "skip", "a token is for nobody whom we do not trust"
 
 
+def talked_to(environ: dict[str, str]) -> None:
+    """As after a command: there is a place for names of this broker."""
+    settings = settings_room.read(Flags(), environ)
+    (names.place(settings).parent).mkdir(parents=True)
+
+
 def test_names_are_asked_for_in_the_background_and_once(stage: Stage) -> None:
     environ = stage.environment("bob")
-    (Path(environ["HOOPX_HOME"]) / "names").mkdir(parents=True)
+    talked_to(environ)
     running = [
         subprocess.Popen([HOOPX, "refresh-names", kind], env=environ) for kind in ("targets", "targets", "users")
     ]
     assert [process.wait(60) for process in running] == [0, 0, 0]
-    names = Path(environ["HOOPX_HOME"]) / "names"
+    place = Path(environ["HOOPX_HOME"]) / "names"
 
     def kept(kind: str) -> str | None:
-        return next((text for path in names.rglob(kind) if "\n" in (text := path.read_text()).rstrip()), None)
+        return next((text for path in place.rglob(kind) if "\n" in (text := path.read_text()).rstrip()), None)
 
     targets = eventually(lambda: kept("targets"), "the targets are kept")
     assert "shop-prod" in targets.split()
@@ -80,8 +89,11 @@ def test_names_are_asked_for_in_the_background_and_once(stage: Stage) -> None:
 def test_a_broker_that_is_gone_is_not_asked_at_each_tab(stage: Stage) -> None:
     environ = stage.environment("dave") | {"HOOPX_BROKER": "https://127.0.0.1:1", "HOOPX_CA": ""}
     subprocess.run([HOOPX, "refresh-names", "targets"], env=environ, check=True, timeout=60)
-    names = Path(environ["HOOPX_HOME"]) / "names"
-    head = eventually(lambda: next((path.read_text() for path in names.rglob("targets")), None), "the next try is set")
+    assert not (Path(environ["HOOPX_HOME"]) / "names").exists(), "nobody has talked to that broker yet"
+    talked_to(environ)
+    subprocess.run([HOOPX, "refresh-names", "targets"], env=environ, check=True, timeout=60)
+    place = Path(environ["HOOPX_HOME"]) / "names"
+    head = eventually(lambda: next((path.read_text() for path in place.rglob("targets")), None), "the next try is set")
     mark, fresh, ends = head.split()
     assert (mark, ends) == ("#", "0")
     assert int(fresh) > 0

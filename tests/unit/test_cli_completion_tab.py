@@ -169,7 +169,8 @@ def test_a_stale_name_is_offered_at_once_and_asked_for_behind_ones_back(terminal
 
 def test_what_is_fresh_is_not_asked_for_and_a_pipe_in_its_place_holds_nobody_up(terminal: Terminal) -> None:
     terminal.completes("connect prod", "connect prod-db")
-    assert not (terminal.home / "refreshed").exists()
+    terminal.completes("show --broker evil.example.com pr", "show --broker evil.example.com pr")
+    assert not (terminal.home / "refreshed").exists(), "nor is a broker that nobody has talked to"
     file = kept(terminal.home / "hoopx", "prod-db")
     file.unlink()
     os.mkfifo(file)
