@@ -196,6 +196,15 @@ def test_who_never_answers_is_not_waited_for() -> None:
         within(0.1, "a keyring", threading.Event().wait)
 
 
+def test_a_broker_that_shakes_hands_and_says_nothing_more(scene: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    said_nothing = threading.Event()
+    monkeypatch.setattr(scene.server.RequestHandlerClass, "do_GET", lambda _: said_nothing.wait(30))
+    found = walked(scene.settings(), seconds=0.5)
+    said_nothing.set()
+    assert (found["certificate"].code, found["broker"].code) == (0, 14)
+    assert "no answer in time" in found["broker"].found
+
+
 def test_a_port_without_tls() -> None:
     with _listening(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as port:
         found = walked(Settings(f"https://127.0.0.1:{port}", None, Path("/nonexistent")), seconds=5)
@@ -274,6 +283,8 @@ def test_what_a_stranger_says_does_not_act_on_the_terminal(scene: Double, tmp_pa
     done = doctor(tmp_path, "--broker", settings.broker, "--ca", str(settings.ca))
     assert done.code == 11
     assert "the broker is hoopx 9.9" in done.out
+    left = {path.name for path in (tmp_path / "hoopx").rglob("*")}
+    assert left <= {"logins.lock"}, "a look keeps nothing"
     assert not {"\x1b", "\u202e"} & set(done.out + done.err)
 
 

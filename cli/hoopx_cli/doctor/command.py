@@ -24,7 +24,8 @@ def doctor(context: typer.Context) -> int:
 
     Look at everything that a command needs, and say how to mend what is not as it should be: settings, the way to the
     broker, its certificate, clocks, who you are, keyring, local sockets, versions and completion.
-    Leaves with 0 where commands work, else with the code that a command would leave with. Nothing is changed.
+    Leaves with 0 where commands work, else with the code that a command would leave with. Nothing is changed, but for a
+    login near its end, which is renewed as by every command.
     """
     kit = kit_of(context)
     # What it takes to look everywhere is imported by no other command.

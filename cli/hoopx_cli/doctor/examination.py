@@ -40,6 +40,8 @@ def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Finding]:
         approach = Approach(settings, proxy)
         yield from _seen(kit, "broker", approach.walk)
         is_open = approach.is_open
+        if approach.context is not None:
+            vars(kit)["tls"] = approach.context  # else it would ask once more, and keep the certificate
     if found.code:
         yield from (unlooked(name, "`settings` come first") for name in ("login", "token", "keyring"))
     else:

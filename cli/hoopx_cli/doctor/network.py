@@ -22,6 +22,7 @@ from hoopx_cli.doctor.patience import within
 from hoopx_cli.settings import Settings
 
 STEP_SECONDS = 8.0  # for each step; a person waits for the report
+GRACE_SECONDS = 2.0  # so that who says nothing is told from who says too little at a time
 MAX_ABOUT = 1_048_576
 STEPS = ("address", "connection", "tls", "certificate", "broker", "clock")
 _UNREACHABLE = ExitCode.UNREACHABLE
@@ -48,6 +49,7 @@ class Approach:
         self._shown = b""
         self._date = clocks.Heard()
         self._trusted: Finding | None = None
+        self.context: ssl.SSLContext | None = None  # that trusts this broker, where it is trusted
         self.is_open = False
 
     def walk(self) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ class Approach:
 
     def _taken(self, name: str, step: Callable[[], Finding]) -> Finding:
         try:
-            return within(self._seconds, self._settings.broker, step)
+            return within(self._seconds + GRACE_SECONDS, self._settings.broker, step)
         except OSError as error:
             return of_error(name, trust.unreachable(self._settings.broker, error))
         except HoopxError as error:
@@ -118,8 +120,8 @@ class Approach:
 
     def _asked(self) -> Finding:
         """The verified handshake, and what is said behind it: the answer is looked at in the next step."""
-        context = trust.context_for(self._settings, self._shown)
-        connection = HTTPSConnection(self._host, self._port, context=context, timeout=self._seconds)
+        self.context = trust.context_for(self._settings, self._shown)
+        connection = HTTPSConnection(self._host, self._port, context=self.context, timeout=self._seconds)
         try:
             connection.connect()
             return self._about(connection)
@@ -136,6 +138,8 @@ class Approach:
         except (HTTPException, msgspec.DecodeError):
             message = f"what answers at {self._settings.broker} is not a hoopx broker"
             return broken("broker", message, "check the address in --broker or HOOPX_BROKER", _UNREACHABLE)
+        except OSError as error:
+            return of_error("broker", trust.unreachable(self._settings.broker, error))
         return _skew(about.version)
 
     def _broker(self) -> Finding:
