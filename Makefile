@@ -76,6 +76,8 @@ races: environment
 
 kills: environment
 	@.ci/in-memory $(VENV)/python -m tests.kills $(ARGS)
+	@.ci/peers
+	@HOOPX_DEPTH=10 .ci/in-memory $(VENV)/pytest -q tests/journeys/test_recording_faults.py
 
 tamper: environment
 	@.ci/in-memory $(VENV)/python -m tests.tampering $(ARGS)

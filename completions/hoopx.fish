@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'doctor' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'sql' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'doctor' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -93,9 +93,11 @@ end
 
 complete -c hoopx -f
 complete -c hoopx -n __hoopx_is_behind_dashes -a "(__hoopx_child)"
-complete -c hoopx -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials agent classify request requests approve deny sessions leases audit policy admin broker doctor completion"
+complete -c hoopx -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials sql agent classify request requests approve deny sessions leases audit policy admin broker doctor completion"
+complete -c hoopx -n "__hoopx_at ''" -l debug
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
+complete -c hoopx -n "__hoopx_at 'demo'" -l debug
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
 complete -c hoopx -n "__hoopx_at 'demo'" -l keep
 complete -c hoopx -n "__hoopx_at 'demo'" -s o -x -a "table json"
@@ -107,6 +109,7 @@ complete -c hoopx -n "__hoopx_at 'demo'" -l verbose
 complete -c hoopx -n "__hoopx_at 'login'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'login'" -l browser
 complete -c hoopx -n "__hoopx_at 'login'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'login'" -l debug
 complete -c hoopx -n "__hoopx_at 'login'" -l help
 complete -c hoopx -n "__hoopx_at 'login'" -l issuer -x
 complete -c hoopx -n "__hoopx_at 'login'" -l no-browser
@@ -120,6 +123,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l account -x -a "(__hoopx_names acco
 complete -c hoopx -n "__hoopx_at 'logout'" -l all
 complete -c hoopx -n "__hoopx_at 'logout'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'logout'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'logout'" -l debug
 complete -c hoopx -n "__hoopx_at 'logout'" -l help
 complete -c hoopx -n "__hoopx_at 'logout'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'logout'" -l output -x -a "table json"
@@ -130,6 +134,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l verbose
 complete -c hoopx -n "__hoopx_at 'whoami'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'whoami'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'whoami'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'whoami'" -l debug
 complete -c hoopx -n "__hoopx_at 'whoami'" -l help
 complete -c hoopx -n "__hoopx_at 'whoami'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'whoami'" -l output -x -a "table json"
@@ -139,6 +144,7 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
 complete -c hoopx -n "__hoopx_at 'accounts'" -a "ls use"
 complete -c hoopx -n "__hoopx_at 'accounts'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l output -x -a "table json"
@@ -149,6 +155,7 @@ complete -c hoopx -n "__hoopx_at 'accounts ls'" -l verbose
 complete -c hoopx -n "__hoopx_at 'accounts use'" -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts use'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l output -x -a "table json"
@@ -160,6 +167,7 @@ complete -c hoopx -n "__hoopx_at 'token'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'token'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'token'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'token'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'token'" -l debug
 complete -c hoopx -n "__hoopx_at 'token'" -l help
 complete -c hoopx -n "__hoopx_at 'token'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'token'" -l output -x -a "table json"
@@ -170,6 +178,7 @@ complete -c hoopx -n "__hoopx_at 'token'" -l verbose
 complete -c hoopx -n "__hoopx_at 'ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'ls'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'ls'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'ls'" -l help
 complete -c hoopx -n "__hoopx_at 'ls'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'ls'" -l output -x -a "table json"
@@ -181,6 +190,7 @@ complete -c hoopx -n "__hoopx_at 'show'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'show'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'show'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'show'" -l debug
 complete -c hoopx -n "__hoopx_at 'show'" -l help
 complete -c hoopx -n "__hoopx_at 'show'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'show'" -l output -x -a "table json"
@@ -194,6 +204,7 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l background
 complete -c hoopx -n "__hoopx_at 'connect'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'connect'" -l debug
 complete -c hoopx -n "__hoopx_at 'connect'" -l for -x
 complete -c hoopx -n "__hoopx_at 'connect'" -l help
 complete -c hoopx -n "__hoopx_at 'connect'" -l key -x
@@ -214,6 +225,7 @@ complete -c hoopx -n "__hoopx_at 'status'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'status'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'status'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'status'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'status'" -l debug
 complete -c hoopx -n "__hoopx_at 'status'" -l help
 complete -c hoopx -n "__hoopx_at 'status'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'status'" -l output -x -a "table json"
@@ -227,6 +239,7 @@ complete -c hoopx -n "__hoopx_at 'disconnect'" -l account -x -a "(__hoopx_names 
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l all
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l debug
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l help
 complete -c hoopx -n "__hoopx_at 'disconnect'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'disconnect'" -l output -x -a "table json"
@@ -240,6 +253,7 @@ complete -c hoopx -n "__hoopx_at 'config psql'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'config psql'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config psql'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'config psql'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config psql'" -l debug
 complete -c hoopx -n "__hoopx_at 'config psql'" -l help
 complete -c hoopx -n "__hoopx_at 'config psql'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'config psql'" -l output -x -a "table json"
@@ -252,6 +266,7 @@ complete -c hoopx -n "__hoopx_at 'config psql'" -l yes
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l debug
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l help
 complete -c hoopx -n "__hoopx_at 'config ssh'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'config ssh'" -l output -x -a "table json"
@@ -263,6 +278,7 @@ complete -c hoopx -n "__hoopx_at 'config ssh'" -l verbose
 complete -c hoopx -n "__hoopx_at 'config kube'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'config kube'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'config kube'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'config kube'" -l debug
 complete -c hoopx -n "__hoopx_at 'config kube'" -l help
 complete -c hoopx -n "__hoopx_at 'config kube'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'config kube'" -l output -x -a "table json"
@@ -276,6 +292,8 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accoun
 complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'exec'" -l debug
+complete -c hoopx -n "__hoopx_at 'exec'" -l events -r -F
 complete -c hoopx -n "__hoopx_at 'exec'" -l for -x
 complete -c hoopx -n "__hoopx_at 'exec'" -l help
 complete -c hoopx -n "__hoopx_at 'exec'" -l key -x
@@ -286,6 +304,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
 complete -c hoopx -n "__hoopx_at 'exec'" -l reason -x
 complete -c hoopx -n "__hoopx_at 'exec'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l ticket -x
+complete -c hoopx -n "__hoopx_at 'exec'" -l timeout -x
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait -x
@@ -293,6 +312,7 @@ complete -c hoopx -n "__hoopx_at 'credentials'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'credentials'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'credentials'" -l debug
 complete -c hoopx -n "__hoopx_at 'credentials'" -l help
 complete -c hoopx -n "__hoopx_at 'credentials'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l output -x -a "table json"
@@ -300,10 +320,35 @@ complete -c hoopx -n "__hoopx_at 'credentials'" -s q
 complete -c hoopx -n "__hoopx_at 'credentials'" -l quiet
 complete -c hoopx -n "__hoopx_at 'credentials'" -s v
 complete -c hoopx -n "__hoopx_at 'credentials'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sql'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'sql'" -s 1
+complete -c hoopx -n "__hoopx_at 'sql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l break-glass
+complete -c hoopx -n "__hoopx_at 'sql'" -l broker -x
+complete -c hoopx -n "__hoopx_at 'sql'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sql'" -l debug
+complete -c hoopx -n "__hoopx_at 'sql'" -l for -x
+complete -c hoopx -n "__hoopx_at 'sql'" -l help
+complete -c hoopx -n "__hoopx_at 'sql'" -l keep-going
+complete -c hoopx -n "__hoopx_at 'sql'" -l key -x
+complete -c hoopx -n "__hoopx_at 'sql'" -s o -x -a "table json jsonl csv"
+complete -c hoopx -n "__hoopx_at 'sql'" -l output -x -a "table json jsonl csv"
+complete -c hoopx -n "__hoopx_at 'sql'" -l param -x
+complete -c hoopx -n "__hoopx_at 'sql'" -l params -r -F
+complete -c hoopx -n "__hoopx_at 'sql'" -s q
+complete -c hoopx -n "__hoopx_at 'sql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sql'" -l reason -x
+complete -c hoopx -n "__hoopx_at 'sql'" -l request -x -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l single-transaction
+complete -c hoopx -n "__hoopx_at 'sql'" -l ticket -x
+complete -c hoopx -n "__hoopx_at 'sql'" -s v
+complete -c hoopx -n "__hoopx_at 'sql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sql'" -l wait -x
 complete -c hoopx -n "__hoopx_at 'agent'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'agent'" -l as -x
 complete -c hoopx -n "__hoopx_at 'agent'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'agent'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'agent'" -l debug
 complete -c hoopx -n "__hoopx_at 'agent'" -l for -x
 complete -c hoopx -n "__hoopx_at 'agent'" -l help
 complete -c hoopx -n "__hoopx_at 'agent'" -l idle -x
@@ -322,6 +367,7 @@ complete -c hoopx -n "__hoopx_at 'classify'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'classify'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'classify'" -l debug
 complete -c hoopx -n "__hoopx_at 'classify'" -l for -x
 complete -c hoopx -n "__hoopx_at 'classify'" -l help
 complete -c hoopx -n "__hoopx_at 'classify'" -s o -x -a "yaml table json"
@@ -341,6 +387,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'request'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'request'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'request'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'request'" -l debug
 complete -c hoopx -n "__hoopx_at 'request'" -l extend -x -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'request'" -l for -x
 complete -c hoopx -n "__hoopx_at 'request'" -l help
@@ -360,6 +407,7 @@ complete -c hoopx -n "__hoopx_at 'requests'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l limit -x
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l mine
@@ -378,6 +426,7 @@ complete -c hoopx -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'requests show'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'requests show'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests show'" -l help
 complete -c hoopx -n "__hoopx_at 'requests show'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l output -x -a "table json"
@@ -389,6 +438,7 @@ complete -c hoopx -n "__hoopx_at 'requests wait'" -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l help
 complete -c hoopx -n "__hoopx_at 'requests wait'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l output -x -a "table json"
@@ -401,6 +451,7 @@ complete -c hoopx -n "__hoopx_at 'requests cancel'" -a "(__hoopx_names requests)
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l help
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l output -x -a "table json"
@@ -414,6 +465,7 @@ complete -c hoopx -n "__hoopx_at 'requests review'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'requests review'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'requests review'" -l ca -r -F
 complete -c hoopx -n "__hoopx_at 'requests review'" -l comment -x
+complete -c hoopx -n "__hoopx_at 'requests review'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests review'" -l help
 complete -c hoopx -n "__hoopx_at 'requests review'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'requests review'" -l object
@@ -427,6 +479,7 @@ complete -c hoopx -n "__hoopx_at 'approve'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'approve'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'approve'" -l ca -r -F
 complete -c hoopx -n "__hoopx_at 'approve'" -l comment -x
+complete -c hoopx -n "__hoopx_at 'approve'" -l debug
 complete -c hoopx -n "__hoopx_at 'approve'" -l help
 complete -c hoopx -n "__hoopx_at 'approve'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'approve'" -l output -x -a "table json"
@@ -442,6 +495,7 @@ complete -c hoopx -n "__hoopx_at 'deny'" -l account -x -a "(__hoopx_names accoun
 complete -c hoopx -n "__hoopx_at 'deny'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'deny'" -l ca -r -F
 complete -c hoopx -n "__hoopx_at 'deny'" -l comment -x
+complete -c hoopx -n "__hoopx_at 'deny'" -l debug
 complete -c hoopx -n "__hoopx_at 'deny'" -l help
 complete -c hoopx -n "__hoopx_at 'deny'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'deny'" -l output -x -a "table json"
@@ -457,6 +511,7 @@ complete -c hoopx -n "__hoopx_at 'sessions ls'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l approved-by -x -a "(__hoopx_names users)"
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l denied
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l effect -x
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
@@ -483,6 +538,7 @@ complete -c hoopx -n "__hoopx_at 'sessions show'" -F
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l identity -r -F
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s o -x -a "table json"
@@ -498,6 +554,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l at -x
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l identity -r -F
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l idle -x
@@ -514,6 +571,7 @@ complete -c hoopx -n "__hoopx_at 'sessions tail'" -F
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -s f
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l follow
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l help
@@ -531,6 +589,7 @@ complete -c hoopx -n "__hoopx_at 'sessions verify'" -F
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l identity -r -F
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l key -x
@@ -546,6 +605,7 @@ complete -c hoopx -n "__hoopx_at 'sessions export'" -F
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l format -x -a "recording jsonl csv asciicast ocsf"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l identity -r -F
@@ -560,6 +620,7 @@ complete -c hoopx -n "__hoopx_at 'sessions kill'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l output -x -a "table json"
@@ -573,6 +634,7 @@ complete -c hoopx -n "__hoopx_at 'leases ls'" -l account -x -a "(__hoopx_names a
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l all
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l help
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l limit -x
 complete -c hoopx -n "__hoopx_at 'leases ls'" -s o -x -a "table json"
@@ -590,6 +652,7 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l account -x -a "(__hoopx_nam
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l all
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l output -x -a "table json"
@@ -606,6 +669,7 @@ complete -c hoopx -n "__hoopx_at 'audit'" -l help
 complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit events'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'audit events'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'audit events'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit events'" -s f
 complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
 complete -c hoopx -n "__hoopx_at 'audit events'" -l help
@@ -626,6 +690,7 @@ complete -c hoopx -n "__hoopx_at 'audit hold'" -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l help
 complete -c hoopx -n "__hoopx_at 'audit hold'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l output -x -a "table json"
@@ -637,6 +702,7 @@ complete -c hoopx -n "__hoopx_at 'audit hold'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit release'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit release'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'audit release'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'audit release'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit release'" -l help
 complete -c hoopx -n "__hoopx_at 'audit release'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'audit release'" -l output -x -a "table json"
@@ -649,6 +715,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l all
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l help
 complete -c hoopx -n "__hoopx_at 'audit holds'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l output -x -a "table json"
@@ -660,6 +727,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l dry-run
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l help
 complete -c hoopx -n "__hoopx_at 'audit gc'" -s o -x -a "table json"
@@ -672,6 +740,7 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -a ""
 complete -c hoopx -n "__hoopx_at 'audit verify'" -F
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l key -x
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s o -x -a "table json"
@@ -686,6 +755,7 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -l witness -x
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config -r -F
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l cosigned
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output -x -a "table json"
@@ -697,6 +767,7 @@ complete -c hoopx -n "__hoopx_at 'policy'" -a "check test explain replay"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -a ""
 complete -c hoopx -n "__hoopx_at 'policy check'" -F
+complete -c hoopx -n "__hoopx_at 'policy check'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'policy check'" -l output -x -a "table json"
@@ -706,6 +777,7 @@ complete -c hoopx -n "__hoopx_at 'policy check'" -s v
 complete -c hoopx -n "__hoopx_at 'policy check'" -l verbose
 complete -c hoopx -n "__hoopx_at 'policy test'" -a ""
 complete -c hoopx -n "__hoopx_at 'policy test'" -F
+complete -c hoopx -n "__hoopx_at 'policy test'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy test'" -l help
 complete -c hoopx -n "__hoopx_at 'policy test'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'policy test'" -l output -x -a "table json"
@@ -718,6 +790,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l as -x -a "(__hoopx_names u
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l at -x
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify -x
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l connect
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l extend
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l for -x
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups -x
@@ -748,6 +821,7 @@ complete -c hoopx -n "__hoopx_at 'policy replay'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l ca -r -F
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l classify -x
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l exit-code -x
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l help
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l identity -r -F
@@ -769,6 +843,7 @@ complete -c hoopx -n "__hoopx_at 'admin revoke'" -a "(__hoopx_names users)"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l output -x -a "table json"
@@ -781,6 +856,7 @@ complete -c hoopx -n "__hoopx_at 'admin restore'" -a "(__hoopx_names users)"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l help
 complete -c hoopx -n "__hoopx_at 'admin restore'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l output -x -a "table json"
@@ -791,6 +867,7 @@ complete -c hoopx -n "__hoopx_at 'admin restore'" -l verbose
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l output -x -a "table json"
@@ -802,6 +879,7 @@ complete -c hoopx -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker run'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'broker run'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker run'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'broker run'" -l output -x -a "table json"
@@ -812,6 +890,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker check'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'broker check'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker check'" -l help
 complete -c hoopx -n "__hoopx_at 'broker check'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'broker check'" -l output -x -a "table json"
@@ -821,6 +900,7 @@ complete -c hoopx -n "__hoopx_at 'broker check'" -s v
 complete -c hoopx -n "__hoopx_at 'broker check'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l output -x -a "table json"
@@ -831,6 +911,7 @@ complete -c hoopx -n "__hoopx_at 'broker migrate'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker keys'" -a "rotate"
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l output -x -a "table json"
@@ -840,6 +921,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l config -r -F
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l output -x -a "table json"
@@ -851,6 +933,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l verbose
 complete -c hoopx -n "__hoopx_at 'doctor'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'doctor'" -l broker -x
 complete -c hoopx -n "__hoopx_at 'doctor'" -l ca -r -F
+complete -c hoopx -n "__hoopx_at 'doctor'" -l debug
 complete -c hoopx -n "__hoopx_at 'doctor'" -l help
 complete -c hoopx -n "__hoopx_at 'doctor'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'doctor'" -l output -x -a "table json"
@@ -859,6 +942,7 @@ complete -c hoopx -n "__hoopx_at 'doctor'" -l quiet
 complete -c hoopx -n "__hoopx_at 'doctor'" -s v
 complete -c hoopx -n "__hoopx_at 'doctor'" -l verbose
 complete -c hoopx -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
+complete -c hoopx -n "__hoopx_at 'completion'" -l debug
 complete -c hoopx -n "__hoopx_at 'completion'" -l help
 complete -c hoopx -n "__hoopx_at 'completion'" -s o -x -a "table json"
 complete -c hoopx -n "__hoopx_at 'completion'" -l output -x -a "table json"

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from msgspec import Struct, field
 
-from hoopx_cli.commands import COMMANDS
+from hoopx_cli.menu import COMMANDS
 
 HEADER = "Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit."
 # What an argument or an option takes is written in tokens: a kind of names, FILES, FOLDERS, or `=WORD` for each word of
@@ -60,7 +60,7 @@ class Spot(Struct, frozen=True):
 
 def spots() -> Iterator[Spot]:
     """Every place of the command line, the root first."""
-    yield Spot("", tuple(COMMANDS), ("--help", "--version"))
+    yield Spot("", tuple(COMMANDS), ("--debug", "--help", "--version"))
     for name, (module, _) in COMMANDS.items():
         commands = typer.main.get_group(import_module(module).app).commands
         yield from _below(name, commands[name])

@@ -97,6 +97,12 @@ def read(path: Path) -> Kept:
     return Kept()
 
 
+def everywhere(home: Path, kind: str) -> list[str]:
+    """The names of a kind that hold, of whichever broker and account here."""
+    kept = [read(path) for path in sorted((home / "names").glob(f"*/*/{kind}"))]
+    return list(dict.fromkeys(name for each in kept if time.time() < each.ends for name in each.names))
+
+
 def sweep(home: Path) -> None:
     """Remove names that are over."""
     with suppress(OSError):

@@ -49,7 +49,8 @@ class Entrance(Struct, frozen=True):
     """What every session of one command shares: the broker, the identity, and where to tell people things.
 
     `fresh` gives the identity's credential anew, renewed where it is near its end. `take_back` cancels a request that
-    was filed for a session which nobody wants any more; without, such requests stand.
+    was filed for a session which nobody wants any more; without, such requests stand. `untold` are kinds of events that
+    the command hears of in another way, and tells itself.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Entrance(Struct, frozen=True):
     fresh: Callable[[], Credential]
     out: Output
     take_back: TakeBack | None = None
+    untold: frozenset[str] = frozenset()
 
 
 class Session:
@@ -128,7 +130,8 @@ class Session:
                 case Counts() as counts:
                     self.counts = counts
                 case Event() as event:
-                    tell(self._entrance.out, event, f"{self.opened.target}: ")
+                    if event.kind not in self._entrance.untold:
+                        tell(self._entrance.out, event, f"{self.opened.target}: ")
                     self.expires_at = event.expires_at or self.expires_at
                     self.is_glass = self.is_glass or event.kind == BROKEN_GLASS
                 case Keys() as keys:

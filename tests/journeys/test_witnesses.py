@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hoopx_broker.tlog.checkpoints import Checkpoint
 from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.postgres import Postgres
@@ -34,6 +35,9 @@ class WitnessedStage(Stage):
     def health(self) -> dict[str, Any]:
         # What is asked is no secret, and the certificate is made anew for each stage.
         return dict(httpx2.get(f"{self.url}/healthz", verify=False, trust_env=False).json())
+
+    def shown(self) -> str:
+        return httpx2.get(f"{self.url}/log/checkpoint", verify=False, trust_env=False).text
 
     def is_cosigned(self) -> bool:
         return (self.health()["events_waiting"], self.health()["cosignatures_missing"]) == (0, 0)
@@ -74,13 +78,46 @@ def test_a_witness_is_told_of_the_log_cosigns_it_and_what_is_exported_shows_that
     _, verified, _, kept = scene.runs("demanded", **named)
     assert f"by {witness.name} at " in verified
     assert f"— {witness.name} " in kept
-    shown = httpx2.get(f"{scene.url}/log/checkpoint", verify=False, trust_env=False).text
-    assert f"— {witness.name} " in shown
+    assert f"— {witness.name} " in scene.shown()
 
-    other = str(WITNESS)
-    assert scene.hoopx("sessions", "verify", file, "--key", key.strip(), "--witness", other).code == 2
-    refused = scene.hoopx("audit", "verify", "--config", str(scene.config), "--witness", other)
-    assert (refused.code, "has cosigned no checkpoint of this log" in refused.out) == (2, True)
-    copy = ["audit", "verify", str(scene.home / "recordings"), "--key", key.strip(), "--witness", witness.key]
-    [told] = json.loads(scene.hoopx(*copy, "-o", "json").fine().out)["cosigned"]
-    assert (told["witness"], told["size"] > 1) == (witness.name, True)
+    copy = ["audit", "verify", str(scene.home / "recordings"), "--key", key.strip()]
+    refused = scene.hoopx(*copy, "--witness", witness.key, "--witness", str(WITNESS), "-o", "json")
+    assert refused.code == 2
+    assert [each["size"] > 1 for each in json.loads(refused.out)["cosigned"]] == [True, False]
+
+
+def test_the_log_goes_on_under_a_new_key_that_the_witness_was_told_of(scene: WitnessedStage, tmp_path: Path) -> None:
+    config = ("--config", str(scene.config))
+    origin = scene.shown().splitlines()[0]
+    scene.stop_broker()
+    rotated = scene.hoopx("broker", "keys", "rotate", *config).fine()
+    assert "give the new key to the operators of the log's witnesses" in rotated.err
+    key = rotated.out.strip()
+    scene.witness.trust(origin, key)
+    scene.start_broker()
+    scene.psql(TARGET, "SELECT 'under a new key'").fine()
+    eventually(scene.is_cosigned, "the witness has cosigned what the new key signed")
+    session, *_ = (str(each["id"]) for each in scene.listed("sessions", "ls"))
+    file = str(tmp_path / "case.hoopx")
+    scene.hoopx("sessions", "export", session, "--to", file).fine()
+    verified = scene.hoopx("sessions", "verify", file, "--key", key, "--witness", scene.witness.key).fine()
+    assert f"by {scene.witness.name} at " in verified.out
+
+
+def test_a_witness_that_has_seen_another_log_by_that_name_is_heard_everywhere(scene: WitnessedStage) -> None:
+    origin = scene.shown().splitlines()[0]
+    known = scene.witness.seen(origin)
+    scene.witness.has_seen(Checkpoint(origin, known.size + 1_000, bytes(32)))
+    try:
+        scene.psql(TARGET, "SELECT 'goes on'").fine()
+        why = eventually(lambda: scene.health()["log_disputed"], "the dispute is told")
+        assert f"`{scene.witness.name}` at `127.0.0.1" in why or f"`{scene.witness.name}` has seen" in why
+        told = eventually(
+            lambda: scene.listed("audit", "events", "--type", "witness.disputed", who="olga"), "the dispute is an event"
+        )
+        assert [each["facts"]["witness"] for each in told] == [scene.witness.name]
+        assert "witness.disputed" in scene.broker_said()
+        scene.psql(TARGET, "SELECT 'still goes on'").fine()
+    finally:
+        scene.witness.has_seen(known)
+    eventually(lambda: scene.is_cosigned() and not scene.health()["log_disputed"], "the dispute is over")

@@ -82,6 +82,10 @@ class BrokerDouble:
         """To every session that is open, or being opened."""
         self._each(lambda live: live.say(said))
 
+    def say_to(self, target: str, said: Said) -> None:
+        """To the session with that target alone."""
+        self._each(lambda live: live.say(said) if live.target == target else None)
+
     def vanish(self) -> None:
         """As a broker that is killed: connections just end."""
         self._each(_Live.cut)
@@ -129,6 +133,7 @@ class _Live(WSListener):
     def __init__(self, double: BrokerDouble) -> None:
         self.double = double
         self.transport: WSTransport | None = None
+        self.target = ""  # of a control connection, once it has ordered
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -161,6 +166,7 @@ class _ControlEnd(_Live):
             return
         match msgspec.json.decode(frame.get_payload_as_bytes(), type=Open | Hangup):
             case Open() as order:
+                self.target = order.target
                 self.double.orders.append(order)
                 for said in self.double.answers(order):
                     self.say(said)

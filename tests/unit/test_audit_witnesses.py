@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 
 from hoopx_broker.evidence import log as evidence_log
 from hoopx_broker.evidence import witnesses as rounds
-from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.audit_witnesses import Witnesses
+from hoopx_broker.evidence.auditing import Audited, Wanted, audit
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.seen import seen_by
 from hoopx_broker.storage.events import happened, note
@@ -56,10 +58,10 @@ async def _is_in_store(asks: Asking) -> bool:
 
 
 def audited(folder: Path, *witnesses: str, with_state: bool = True) -> Audited:
-    seen = look(folder / "state.db", seen_by("")) if with_state else None
+    state = partial(look, folder / "state.db", seen_by("")) if with_state else None
     parsed = tuple(map(parse_witness, witnesses))
     store = LocalStore(folder / "recordings")
-    return asyncio.run(audit(store, KEYS, lambda _: None, witnesses=parsed, seen=seen))
+    return asyncio.run(audit(store, KEYS, lambda _: None, Wanted(Witnesses(parsed), state)))
 
 
 def faults(folder: Path, *witnesses: str, with_state: bool = True) -> list[str]:
@@ -101,7 +103,19 @@ def test_a_cosignature_that_does_not_hold_is_a_fault(cosigned: tuple[Path, Witne
     file.write_text(note[:-6] + ("A" if note[-6] != "A" else "B") + note[-5:])
     assert faults(copy, witness.key) == [f"cosignature: the cosignature of `{witness.name}` does not hold"]
     file.write_bytes(b"\xff")
-    assert faults(copy, witness.key) == ["cosignature: `log/cosigned` in the store is no text"]
+    assert faults(copy) == ["cosignature: `log/cosigned` does not hold: `log/cosigned` in the store is no text"]
+
+
+def test_a_changed_cosigned_checkpoint_is_found_without_any_witness(
+    cosigned: tuple[Path, WitnessDouble], tmp_path: Path
+) -> None:
+    copy = copy_of(cosigned[0], tmp_path)
+    file = copy / "recordings/log/cosigned"
+    whole = file.read_bytes()
+    for at in (3, whole.index(b"\n300\n") + 1, whole.index(b"\n\n") + 30):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        [fault] = faults(copy, with_state=False)
+        assert fault.startswith("cosignature: `log/cosigned` does not hold: ")
 
 
 def test_a_log_that_does_not_go_on_from_what_was_cosigned_is_a_fault(
@@ -113,17 +127,23 @@ def test_a_log_that_does_not_go_on_from_what_was_cosigned_is_a_fault(
     origin = parse(split_note((copy / "recordings/log/checkpoint").read_text())[0]).origin
 
     def shows(head: Checkpoint) -> list[str]:
+        """As the state has it: that its witness saw the other log is what somebody wants to hide."""
         other = sign_by(head.text(), [KEY.signer])
-        line = cosign(other, WITNESS.name, WITNESS_KEY, int(NOW))
-        (copy / "recordings/log/cosigned").write_text(other + line)
-        return faults(copy, str(WITNESS))
+        note = other + cosign(other, WITNESS.name, WITNESS_KEY, int(NOW))
+        seen = replace(look(copy / "state.db", seen_by("")), cosigned=(note,))
+        store, wanted = LocalStore(copy / "recordings"), Wanted(Witnesses((WITNESS,)), lambda: seen)
+        found = asyncio.run(audit(store, KEYS, lambda _: None, wanted)).findings
+        return [each.what for each in found]
 
-    [rewritten] = shows(Checkpoint(origin, 200, bytes(32)))
-    assert rewritten.endswith(f"the log does not go on from the 200 leaves that `{WITNESS.name}` has seen")
-    [cut] = shows(Checkpoint(origin, 900, bytes(32)))
-    assert cut.endswith(f"`{WITNESS.name}` has seen 900 leaves, and there are 300: the end was cut off")
-    [other] = shows(Checkpoint("other.test/log", 200, bytes(32)))
-    assert other.endswith(f"`{WITNESS.name}` cosigned the log `other.test/log`, not this one")
+    assert shows(Checkpoint(origin, 200, bytes(32))) == [
+        f"the log does not go on from the 200 leaves that `{WITNESS.name}` has seen"
+    ]
+    assert shows(Checkpoint(origin, 900, bytes(32))) == [
+        f"`{WITNESS.name}` has seen 900 leaves, and there are 300: the end was cut off"
+    ]
+    assert shows(Checkpoint("other.test/log", 200, bytes(32))) == [
+        f"`{WITNESS.name}` cosigned the log `other.test/log`, not this one"
+    ]
 
 
 def test_a_witness_that_was_left_out_of_the_last_hour_is_a_fault(

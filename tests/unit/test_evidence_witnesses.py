@@ -22,7 +22,7 @@ from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.happened import Wanted, newest
 from hoopx_broker.terms.audit import Event
-from hoopx_broker.tlog.checkpoints import parse
+from hoopx_broker.tlog.checkpoints import Checkpoint, parse
 from hoopx_broker.tlog.cosignatures import cosignatures, parse_witness
 from hoopx_broker.tlog.notes import split_note
 from tests.peers.found import require
@@ -143,6 +143,7 @@ async def _signs(folder: Path) -> None:
         await stage.signs()
 
 
+@pytest.mark.usefixtures("each_state")
 def test_what_only_one_of_two_cosigns_is_kept_beside_what_both_did(
     tmp_path: Path, witness: WitnessDouble, second: WitnessDouble
 ) -> None:
@@ -331,10 +332,10 @@ def test_a_witness_that_forgot_is_told_of_once_and_gets_all_again(tmp_path: Path
     async def scene(asks: Asking) -> None:
         await grows(asks)
         row = await asks.stage.row()
-        older = witness._seen[row.origin]
+        older = witness.seen(row.origin)
         await grows(asks)
         for _ in range(2):
-            witness._seen[row.origin] = older
+            witness.has_seen(older)
             await grows(asks)
         [told] = await of_type(asks, "witness.went_back")
         assert (told.facts["known"], told.facts["witness"]) == (older.size, "double.test/w1")
@@ -414,3 +415,74 @@ def test_a_stolen_old_key_gets_no_cosignature_once_the_witness_was_told_to_let_g
             assert all(each.size < 50 for each in await asks.kept())
 
     broker(tmp_path / "stolen", thief)
+
+
+# What must not happen around a witness.
+
+
+def test_a_witness_that_disputes_and_cosigns_by_turns_does_not_fill_the_log(
+    tmp_path: Path, witness: WitnessDouble
+) -> None:
+    async def scene(asks: Asking) -> None:
+        await grows(asks)
+        origin = (await asks.stage.row()).origin
+        for _ in range(4):
+            known = witness.seen(origin)
+            witness.has_seen(Checkpoint(origin, 9_000, bytes(32)))
+            await asks.stage.notes(1)
+            assert "has seen 9000 leaves" in await asks.until_disputed()
+            witness.has_seen(known)
+            await asks.until_cosigned()
+        assert len(await of_type(asks, "witness.disputed")) == 1
+
+    played(tmp_path, scene, witness)
+
+
+def test_a_fault_with_one_witness_keeps_no_other_from_being_asked(
+    tmp_path: Path, witness: WitnessDouble, second: WitnessDouble
+) -> None:
+    second.name = "double.test/w2"
+    second.key = str(replace(parse_witness(second.key), name=second.name))
+    odd = client(second)
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    odd.ask = fails  # type: ignore[assignment]
+
+    async def play() -> None:
+        async with staged(tmp_path) as stage:
+            row = await stage.signs()
+            witness.trust(row.origin, row.key)
+            async with asking(stage, [odd, client(witness)]) as asks:
+                for _ in range(2):
+                    await stage.notes(1)
+                    await asks.until_cosigned(missing=1)
+                assert cosigned_by(await asks.log.checkpoint(), witness) == 1
+                assert {str(error) for error in asks.reported} == {"what nobody thought of"}
+
+    asyncio.run(play())
+
+
+def test_no_witness_is_sent_a_proof_that_does_not_hold(tmp_path: Path, witness: WitnessDouble) -> None:
+    """Tiles were changed in the store: it would seem to the witness that the log was forked."""
+
+    async def scene(asks: Asking) -> None:
+        await asks.until_cosigned()
+        tile = asks.stage.file("tile/1/000.p/1")
+        whole = tile.read_bytes()
+        tile.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+        with capture_logs() as lines:
+            await asks.stage.notes(40)
+            await asks.until_cosigned(missing=1)
+
+            async def told() -> list[Any]:
+                return [each for each in lines if each["event"] == "witness.not_cosigned"]
+
+            [first, *_] = await asks.until(told)
+        assert "the tiles in the store do not prove the checkpoint" in first["why"]
+        assert (await asks.witnesses.health()).disputed == ""
+        tile.write_bytes(whole)
+        await asks.until_cosigned()
+
+    played(tmp_path, scene, witness, already=300)

@@ -169,6 +169,8 @@ class Witnesses:
     async def _check_size(self, asked: _Asked, row: LogRow, size: int, old: int, seen: int) -> None:
         """What it has seen, where that is not what we thought."""
         name = f"the witness `{asked.key.name}`"
+        if size == old < row.size:
+            raise NotCosigned(f"{name} wants a proof from {size} leaves, and does not take one", _ASK_OPERATOR)
         if size == old:
             raise Disputed(f"{name} has seen another log of {size} leaves by the name `{row.origin}`")
         if size > row.size:
