@@ -45,7 +45,7 @@ def ls(
     kit = kit_of(context)
     also = "true" if everything else ""
     found = kit.api.leases(target=target, user=user, state=state, session=session, all=also, limit=str(limit))
-    names.keep(kit.settings.home, "leases", (one.id for one in found))
+    names.keep(kit.settings, "leases", (one.id for one in found))
     if kit.out.form is Form.JSON:
         kit.out.json(found)
     elif not found:

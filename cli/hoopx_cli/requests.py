@@ -128,7 +128,8 @@ def ls(
     wanted = {"state": state, "review": review, "target": target, "requester": requester, "limit": str(limit)}
     flags = {"mine": "true" if mine else "", "to_decide": "true" if to_decide else ""}
     found = kit.api.requests(**wanted, **flags)
-    names.keep(kit.settings.home, "requests", (one.id for one in found))
+    names.keep(kit.settings, "requests", (one.id for one in found))
+    names.keep(kit.settings, "users", (one.requester for one in found), adding=True)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
         return

@@ -96,7 +96,8 @@ def ls(
     found = answer.sessions
     for why, number in sorted(answer.unsearched.items()):
         kit.out.insist(_UNSEARCHED.get(why, f"{{0}} could not be searched: {why}").format(_counted(number)))
-    names.keep(kit.settings.home, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "users", (one.user for one in found), adding=True)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
         return
