@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from msgspec import Struct
-from tests.journeys.stage import Running, Stage, running
+from tests.journeys.stage import CAST, Running, Stage, running
 from tests.peers.postgres import Foundry, Postgres, installations
 
-from benchmarks.ways import Way, haproxy, pgbouncer
+from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
 TARGET, LOOKED_INTO = "bench", "bench-detect"
 ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
@@ -53,6 +54,13 @@ class BenchStage(Stage):
         yield self._target(LOOKED_INTO, "{env: prod}", reader) + "    detect: all\n"
 
 
+class LastingStage(BenchStage):
+    """Its broker records at the level `disk`."""
+
+    def configuration(self) -> str:
+        return super().configuration() + "evidence: {durability: disk}\n"
+
+
 class Ground(Struct, frozen=True):
     """`ways` are the paths to the same database; the first is the direct one. None: that program is not here."""
 
@@ -79,32 +87,44 @@ def ground() -> Iterator[Ground]:
 
 
 def _with_broker(home: Path, postgres: Postgres) -> Iterator[Ground]:
-    stage = BenchStage(home / "stage", postgres)
-    try:
-        stage.start_broker()
-        with (
-            running(stage, "connect", TARGET, "-o", "json") as command,
-            running(stage, "connect", LOOKED_INTO, "-o", "json") as looking,
-            pgbouncer(home, postgres) as pooled,
-            haproxy(home, postgres) as spliced,
-        ):
-            ways = {
-                "direct": _direct(postgres),
-                "hoopx": _through(command),
-                "hoopx, detectors": _through(looking),
-                "pgbouncer": pooled,
-                "haproxy": spliced,
-            }
-            yield Ground(stage, ways)
-    finally:
-        stage.close()
+    with ExitStack() as gone:
+        stage = _begun(gone, BenchStage(home / "stage", postgres))
+        lasting = _begun(gone, LastingStage(home / "lasting", postgres))
+        ways = {
+            "direct": _direct(postgres),
+            "hoopx": _through(gone, stage, TARGET),
+            "hoopx, native": _native(stage),
+            "hoopx, disk": _through(gone, lasting, TARGET),
+            "hoopx, detectors": _through(gone, stage, LOOKED_INTO),
+            "pipe": gone.enter_context(pipe(postgres)),
+            "two pipes, TLS": gone.enter_context(two_pipes(home, postgres)),
+            "pgbouncer": gone.enter_context(pgbouncer(home, postgres)),
+            "haproxy": gone.enter_context(haproxy(home, postgres)),
+        }
+        yield Ground(stage, ways)
+
+
+def _begun(gone: ExitStack, stage: BenchStage) -> BenchStage:
+    gone.callback(stage.close)
+    stage.start_broker()
+    return stage
 
 
 def _direct(postgres: Postgres) -> Way:
     return Way.of(psycopg.conninfo.conninfo_to_dict(postgres.dsn()))
 
 
-def _through(command: Running) -> Way:
+def _through(gone: ExitStack, stage: Stage, target: str) -> Way:
+    """By `hoopx connect`: laptop and broker."""
+    command: Running = gone.enter_context(running(stage, "connect", target, "-o", "json"))
     command.says(r"(?s)\{.*\"url\".*\}")
     said = json.loads(command.out.splitlines()[0])
-    return Way.of(psycopg.conninfo.conninfo_to_dict(said["url"]))
+    keywords = psycopg.conninfo.conninfo_to_dict(said["url"])
+    return Way.of(keywords, broker=stage.broker.pid, laptop=command.process.pid)
+
+
+def _native(stage: Stage) -> Way:
+    """Straight to the broker's port, a token for a password: one hop."""
+    where = {"host": "127.0.0.1", "port": urlsplit(stage.url).port, "sslmode": "require"}
+    who = {"user": "ann", "password": stage.mint.token("ann", CAST["ann"]), "dbname": TARGET}
+    return Way.of(where | who, broker=stage.broker.pid)
