@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,17 @@ from tests.peers.postgres import Foundry, Postgres, installations
 from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
 TARGET, LOOKED_INTO = "bench", "bench-detect"
+WAYS = (
+    "direct",
+    "hoopx",
+    "hoopx, native",
+    "hoopx, disk",
+    "hoopx, detectors",
+    "pipe",
+    "two pipes, TLS",
+    "pgbouncer",
+    "haproxy",
+)
 ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
 WIDE_ROWS = 200_000
 PEOPLE = 1_000
@@ -73,8 +84,8 @@ class Ground(Struct, frozen=True):
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """Everything started; gone, without a trace, at the end."""
+def ground(wanted: Container[str] = WAYS) -> Iterator[Ground]:
+    """What the wanted ways need, started; gone, without a trace, at the end."""
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place:
         home = Path(place)
         home.chmod(0o711)  # the server may run as `nobody`, and has to get through
@@ -83,25 +94,24 @@ def ground() -> Iterator[Ground]:
         with Foundry(servers).server(installations()[0]) as postgres:
             postgres.sql(_QUIET)
             postgres.sql(_DATA)
-            yield from _with_broker(home, postgres)
+            yield from _with_broker(home, postgres, wanted)
 
 
-def _with_broker(home: Path, postgres: Postgres) -> Iterator[Ground]:
+def _with_broker(home: Path, postgres: Postgres, wanted: Container[str]) -> Iterator[Ground]:
     with ExitStack() as gone:
         stage = _begun(gone, BenchStage(home / "stage", postgres))
-        lasting = _begun(gone, LastingStage(home / "lasting", postgres))
-        ways = {
-            "direct": _direct(postgres),
-            "hoopx": _through(gone, stage, TARGET),
-            "hoopx, native": _native(stage),
-            "hoopx, disk": _through(gone, lasting, TARGET),
-            "hoopx, detectors": _through(gone, stage, LOOKED_INTO),
-            "pipe": gone.enter_context(pipe(postgres)),
-            "two pipes, TLS": gone.enter_context(two_pipes(home, postgres)),
-            "pgbouncer": gone.enter_context(pgbouncer(home, postgres)),
-            "haproxy": gone.enter_context(haproxy(home, postgres)),
+        makers: dict[str, Callable[[], Way | None]] = {
+            "direct": lambda: _direct(postgres),
+            "hoopx": lambda: _through(gone, stage, TARGET),
+            "hoopx, native": lambda: _native(stage),
+            "hoopx, disk": lambda: _through(gone, _begun(gone, LastingStage(home / "lasting", postgres)), TARGET),
+            "hoopx, detectors": lambda: _through(gone, stage, LOOKED_INTO),
+            "pipe": lambda: gone.enter_context(pipe(postgres)),
+            "two pipes, TLS": lambda: gone.enter_context(two_pipes(home, postgres)),
+            "pgbouncer": lambda: gone.enter_context(pgbouncer(home, postgres)),
+            "haproxy": lambda: gone.enter_context(haproxy(home, postgres)),
         }
-        yield Ground(stage, ways)
+        yield Ground(stage, {name: make() for name, make in makers.items() if name in wanted})
 
 
 def _begun(gone: ExitStack, stage: BenchStage) -> BenchStage:

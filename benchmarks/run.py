@@ -16,7 +16,7 @@ from tests.peers.postgres import installations
 from benchmarks import cpu
 from benchmarks.cases import Case, cases
 from benchmarks.endings import SESSIONS, measure_endings
-from benchmarks.ground import ground
+from benchmarks.ground import WAYS, ground
 from benchmarks.openings import Samples, measure_openings
 from benchmarks.pump import measure_pump
 from benchmarks.report import (
@@ -41,11 +41,10 @@ def main() -> int:
         return 0
     if said.only == "endings":
         return _endings(said.sessions, said.json)
-    with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground() as on:
+    with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground(_wanted(said.ways)) as on:
         facts = machine(on, Path(place))
-        ways = _chosen(on.ways, said.ways)
         chosen = [case for case in cases(Path(place), said.seconds) if said.only in case.name]
-        measured = {case.name: _rounds(case, ways, said.rounds) for case in chosen}
+        measured = {case.name: _rounds(case, on.ways, said.rounds) for case in chosen}
         samples = measure_openings(on, said.openings) if said.openings else {}
     facts["load_after"] = round(os.getloadavg()[0], 2)
     _tell_all(facts, measured, samples)
@@ -57,9 +56,9 @@ def main() -> int:
     return 0
 
 
-def _chosen(ways: dict[str, Way | None], said: str) -> dict[str, Way | None]:
-    wanted = {"direct", *said.split(";")}
-    return {name: way for name, way in ways.items() if not said or name in wanted}
+def _wanted(said: str) -> tuple[str, ...]:
+    """The direct way is what the others are compared with."""
+    return ("direct", *said.split(";")) if said else WAYS
 
 
 def _tell_all(facts: dict[str, Any], measured: dict[str, Measured], samples: Samples) -> None:
@@ -83,7 +82,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
-    parser.add_argument("--ways", default="", metavar="A;B", help="only these ways beside the direct one")
+    parser.add_argument("--ways", default="", metavar="A;B", help=f"beside the direct one ({'; '.join(WAYS[1:])})")
     parser.add_argument("--history", type=Path, metavar="FILE", help="append a line with this run's medians there")
     return parser.parse_args()
 
