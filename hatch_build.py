@@ -15,11 +15,13 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Every message of every stream passes through all of these. They are one group, so that they call each other directly.
-_POSTGRES = "hoopx_broker/wire/postgres/"
 MODULES = (
     "hoopx_broker/wire/cursor.py",
     "hoopx_broker/wire/effects.py",
-    *(_POSTGRES + name for name in ("answers.py", "engine.py", "frames.py", "messages.py", "names.py", "native.py")),
+    *(
+        f"hoopx_broker/wire/postgres/{name}.py"
+        for name in ("answers", "descriptions", "engine", "frames", "messages", "names", "native")
+    ),
 )
 # What the modules of the group share, beside the packages.
 GROUP = "hoopx_wire"

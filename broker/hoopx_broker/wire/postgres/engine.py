@@ -23,6 +23,7 @@ from hoopx_broker.wire.effects import Close, Effect, FindFunction, Judge, Note, 
 from hoopx_broker.wire.postgres import frames, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
+from hoopx_broker.wire.postgres.descriptions import Description
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.hello import Unwelcome
 from hoopx_broker.wire.postgres.lexing import Lexing
@@ -275,7 +276,7 @@ class Engine:
         ran = entries.Executed(self._stream, self._count + 1, *called, request=passage.request)
         self._count += 1
         exchange = Exchange(Kind.FUNCTION, self._count, passage.plan)
-        exchange.fields = (messages.Field(0, 0, 0, said.result_format, "result"),)
+        exchange.fields = Description((messages.Field(0, 0, 0, said.result_format, "result"),))
         self._answers.expect(exchange)
         return [statement, Note(ran), Send(Side.BACKEND, frame.data)]
 
