@@ -27,32 +27,43 @@ IDLE = ord("I")
 WITHHELD = "the server's message is withheld, because the statement touches masked columns"
 
 
-_COPYING = frozenset({frames.COPY_IN, frames.COPY_OUT, frames.COPY_DATA, frames.COPY_DONE})
-_RUNNING = frozenset({frames.DATA_ROW, frames.COMMAND_COMPLETE, frames.EMPTY_QUERY}) | _COPYING
-_READY = frozenset({frames.READY})
-_DESCRIBED = frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA})
-_RAN = frozenset({frames.COMMAND_COMPLETE, frames.EMPTY_QUERY, frames.SUSPENDED})
-_NONE: frozenset[int] = frozenset()
-
-
 class Kind(Enum):
-    """What was sent to the backend; the last message of its answer, and what may come before that."""
+    """What was sent to the backend, and so what may come back."""
 
-    QUERY = ("Query", _READY, _RUNNING | {frames.ROW_DESCRIPTION})
-    PARSE = ("Parse", frozenset({frames.PARSE_COMPLETE}), _NONE)
-    BIND = ("Bind", frozenset({frames.BIND_COMPLETE}), _NONE)
-    DESCRIBE = ("Describe", _DESCRIBED, frozenset({frames.PARAMETER_DESCRIPTION}))
-    PROBE = ("Describe of our own, whose answer the client never sees", _DESCRIBED, _NONE)
-    EXECUTE = ("Execute", _RAN, _RUNNING)
-    CLOSE = ("Close", frozenset({frames.CLOSE_COMPLETE}), _NONE)
-    FUNCTION = ("FunctionCall", _READY, frozenset({frames.FUNCTION_RESULT}))
-    SYNC = ("Sync", _READY, _NONE)
-    COPY_END = ("CopyDone or CopyFail", _NONE, _NONE)
+    QUERY = "Query"
+    PARSE = "Parse"
+    BIND = "Bind"
+    DESCRIBE = "Describe"
+    PROBE = "Describe of our own, whose answer the client never sees"
+    EXECUTE = "Execute"
+    CLOSE = "Close"
+    FUNCTION = "FunctionCall"
+    SYNC = "Sync"
+    COPY_END = "CopyDone or CopyFail"
 
-    def __init__(self, word: str, ends: frozenset[int], within: frozenset[int]) -> None:
-        self.word = word
-        self.ends = ends
-        self.within = within
+
+# The last message of an answer, by what it answers. QUERY, FUNCTION and SYNC end with ReadyForQuery.
+_ENDS: dict[Kind, frozenset[int]] = {
+    Kind.QUERY: frozenset({frames.READY}),
+    Kind.FUNCTION: frozenset({frames.READY}),
+    Kind.SYNC: frozenset({frames.READY}),
+    Kind.PARSE: frozenset({frames.PARSE_COMPLETE}),
+    Kind.BIND: frozenset({frames.BIND_COMPLETE}),
+    Kind.DESCRIBE: frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA}),
+    Kind.PROBE: frozenset({frames.ROW_DESCRIPTION, frames.NO_DATA}),
+    Kind.EXECUTE: frozenset({frames.COMMAND_COMPLETE, frames.EMPTY_QUERY, frames.SUSPENDED}),
+    Kind.CLOSE: frozenset({frames.CLOSE_COMPLETE}),
+    Kind.COPY_END: frozenset(),
+}
+_COPYING = {frames.COPY_IN, frames.COPY_OUT, frames.COPY_DATA, frames.COPY_DONE}
+_RUNNING = {frames.DATA_ROW, frames.COMMAND_COMPLETE, frames.EMPTY_QUERY} | _COPYING
+# What may come before the last message.
+_WITHIN: dict[Kind, frozenset[int]] = {
+    Kind.QUERY: frozenset(_RUNNING | {frames.ROW_DESCRIPTION}),
+    Kind.EXECUTE: frozenset(_RUNNING),
+    Kind.DESCRIBE: frozenset({frames.PARAMETER_DESCRIPTION}),
+    Kind.FUNCTION: frozenset({frames.FUNCTION_RESULT}),
+}
 
 
 class Exchange:
@@ -181,9 +192,9 @@ class Answers:
         exchange = self._head()
         if exchange is None:
             raise BrokenPeer("the server answers what nobody asked")
-        ends = frame.kind in exchange.kind.ends
-        if not ends and frame.kind not in exchange.kind.within:
-            raise BrokenPeer(f"the server answers {exchange.kind.word} with {chr(frame.kind)}")
+        ends = frame.kind in _ENDS[exchange.kind]
+        if not ends and frame.kind not in _WITHIN.get(exchange.kind, ()):
+            raise BrokenPeer(f"the server answers {exchange.kind.value} with {chr(frame.kind)}")
         self._check_turn(exchange, frame)
         self._hushed = self._hushed or exchange.plan.quiet
         if ends:
