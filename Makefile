@@ -76,6 +76,8 @@ races: environment
 
 kills: environment
 	@.ci/in-memory $(VENV)/python -m tests.kills $(ARGS)
+	@.ci/peers
+	@HOOPX_DEPTH=10 .ci/in-memory $(VENV)/pytest -q tests/journeys/test_recording_faults.py
 
 tamper: environment
 	@.ci/in-memory $(VENV)/python -m tests.tampering $(ARGS)
@@ -93,7 +95,7 @@ lock: environment
 
 clean:
 	find broker -name '*.so' -delete
-	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/regress/source
+	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/peers/litewitness tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiled, the loops over rows take a fourth to a tenth of the time, and a small statement two thirds. A library goes

@@ -1,5 +1,5 @@
 # hoopx completion for fish. Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit.
-set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'exec' 'credentials' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
+set -g __hoopx_paths 'demo' 'login' 'logout' 'whoami' 'accounts' 'accounts ls' 'accounts use' 'token' 'ls' 'show' 'connect' 'status' 'disconnect' 'config' 'config psql' 'config ssh' 'config kube' 'exec' 'credentials' 'sql' 'agent' 'classify' 'request' 'requests' 'requests ls' 'requests show' 'requests wait' 'requests cancel' 'requests review' 'approve' 'deny' 'sessions' 'sessions ls' 'sessions show' 'sessions replay' 'sessions tail' 'sessions verify' 'sessions export' 'sessions kill' 'leases' 'leases ls' 'leases revoke' 'audit' 'audit events' 'audit hold' 'audit release' 'audit holds' 'audit gc' 'audit verify' 'audit checkpoint' 'policy' 'policy check' 'policy test' 'policy explain' 'policy replay' 'admin' 'admin revoke' 'admin restore' 'admin revoked' 'broker' 'broker run' 'broker check' 'broker migrate' 'broker keys' 'broker keys rotate' 'completion'
 
 function __hoopx_path
     set -l path ''
@@ -22,9 +22,11 @@ function __hoopx_names
     test -r $home/names/$argv[1]; and cat $home/names/$argv[1]
 end
 
-complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect exec credentials agent classify request requests approve deny sessions leases audit policy admin broker completion"
+complete -c hoopx -f -n "__hoopx_at ''" -a "demo login logout whoami accounts token ls show connect status disconnect config exec credentials sql agent classify request requests approve deny sessions leases audit policy admin broker completion"
 complete -c hoopx -n "__hoopx_at ''" -l help
 complete -c hoopx -n "__hoopx_at ''" -l version
+complete -c hoopx -n "__hoopx_at ''" -l debug
+complete -c hoopx -n "__hoopx_at 'demo'" -l debug
 complete -c hoopx -n "__hoopx_at 'demo'" -l help
 complete -c hoopx -n "__hoopx_at 'demo'" -l keep
 complete -c hoopx -n "__hoopx_at 'demo'" -s o
@@ -36,6 +38,7 @@ complete -c hoopx -n "__hoopx_at 'demo'" -l verbose
 complete -c hoopx -n "__hoopx_at 'login'" -l broker
 complete -c hoopx -n "__hoopx_at 'login'" -l browser
 complete -c hoopx -n "__hoopx_at 'login'" -l ca
+complete -c hoopx -n "__hoopx_at 'login'" -l debug
 complete -c hoopx -n "__hoopx_at 'login'" -l help
 complete -c hoopx -n "__hoopx_at 'login'" -l issuer
 complete -c hoopx -n "__hoopx_at 'login'" -l no-browser
@@ -49,6 +52,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l account -x -a "(__hoopx_names acco
 complete -c hoopx -n "__hoopx_at 'logout'" -l all
 complete -c hoopx -n "__hoopx_at 'logout'" -l broker
 complete -c hoopx -n "__hoopx_at 'logout'" -l ca
+complete -c hoopx -n "__hoopx_at 'logout'" -l debug
 complete -c hoopx -n "__hoopx_at 'logout'" -l help
 complete -c hoopx -n "__hoopx_at 'logout'" -s o
 complete -c hoopx -n "__hoopx_at 'logout'" -l output
@@ -59,6 +63,7 @@ complete -c hoopx -n "__hoopx_at 'logout'" -l verbose
 complete -c hoopx -n "__hoopx_at 'whoami'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'whoami'" -l broker
 complete -c hoopx -n "__hoopx_at 'whoami'" -l ca
+complete -c hoopx -n "__hoopx_at 'whoami'" -l debug
 complete -c hoopx -n "__hoopx_at 'whoami'" -l help
 complete -c hoopx -n "__hoopx_at 'whoami'" -s o
 complete -c hoopx -n "__hoopx_at 'whoami'" -l output
@@ -68,6 +73,7 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'accounts'" -a "ls use"
 complete -c hoopx -n "__hoopx_at 'accounts'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -s o
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l output
@@ -78,6 +84,7 @@ complete -c hoopx -n "__hoopx_at 'accounts ls'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'accounts use'" -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l broker
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l ca
+complete -c hoopx -n "__hoopx_at 'accounts use'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts use'" -s o
 complete -c hoopx -n "__hoopx_at 'accounts use'" -l output
@@ -89,6 +96,7 @@ complete -c hoopx -f -n "__hoopx_at 'token'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'token'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'token'" -l broker
 complete -c hoopx -n "__hoopx_at 'token'" -l ca
+complete -c hoopx -n "__hoopx_at 'token'" -l debug
 complete -c hoopx -n "__hoopx_at 'token'" -l help
 complete -c hoopx -n "__hoopx_at 'token'" -s o
 complete -c hoopx -n "__hoopx_at 'token'" -l output
@@ -99,6 +107,7 @@ complete -c hoopx -n "__hoopx_at 'token'" -l verbose
 complete -c hoopx -n "__hoopx_at 'ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'ls'" -l help
 complete -c hoopx -n "__hoopx_at 'ls'" -s o
 complete -c hoopx -n "__hoopx_at 'ls'" -l output
@@ -110,6 +119,7 @@ complete -c hoopx -f -n "__hoopx_at 'show'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'show'" -l broker
 complete -c hoopx -n "__hoopx_at 'show'" -l ca
+complete -c hoopx -n "__hoopx_at 'show'" -l debug
 complete -c hoopx -n "__hoopx_at 'show'" -l help
 complete -c hoopx -n "__hoopx_at 'show'" -s o
 complete -c hoopx -n "__hoopx_at 'show'" -l output
@@ -119,15 +129,18 @@ complete -c hoopx -n "__hoopx_at 'show'" -s v
 complete -c hoopx -n "__hoopx_at 'show'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'connect'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'connect'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'connect'" -l background
 complete -c hoopx -n "__hoopx_at 'connect'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'connect'" -l broker
 complete -c hoopx -n "__hoopx_at 'connect'" -l ca
+complete -c hoopx -n "__hoopx_at 'connect'" -l debug
 complete -c hoopx -n "__hoopx_at 'connect'" -l for
 complete -c hoopx -n "__hoopx_at 'connect'" -l help
 complete -c hoopx -n "__hoopx_at 'connect'" -l key
 complete -c hoopx -n "__hoopx_at 'connect'" -s o
 complete -c hoopx -n "__hoopx_at 'connect'" -l output
 complete -c hoopx -n "__hoopx_at 'connect'" -l port
+complete -c hoopx -n "__hoopx_at 'connect'" -l print
 complete -c hoopx -n "__hoopx_at 'connect'" -s q
 complete -c hoopx -n "__hoopx_at 'connect'" -l quiet
 complete -c hoopx -n "__hoopx_at 'connect'" -l reason
@@ -137,11 +150,78 @@ complete -c hoopx -n "__hoopx_at 'connect'" -l ticket
 complete -c hoopx -n "__hoopx_at 'connect'" -s v
 complete -c hoopx -n "__hoopx_at 'connect'" -l verbose
 complete -c hoopx -n "__hoopx_at 'connect'" -l wait
+complete -c hoopx -f -n "__hoopx_at 'status'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'status'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'status'" -l broker
+complete -c hoopx -n "__hoopx_at 'status'" -l ca
+complete -c hoopx -n "__hoopx_at 'status'" -l debug
+complete -c hoopx -n "__hoopx_at 'status'" -l help
+complete -c hoopx -n "__hoopx_at 'status'" -s o
+complete -c hoopx -n "__hoopx_at 'status'" -l output
+complete -c hoopx -n "__hoopx_at 'status'" -l print
+complete -c hoopx -n "__hoopx_at 'status'" -s q
+complete -c hoopx -n "__hoopx_at 'status'" -l quiet
+complete -c hoopx -n "__hoopx_at 'status'" -s v
+complete -c hoopx -n "__hoopx_at 'status'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'disconnect'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l all
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l broker
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l ca
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l debug
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l help
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s o
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l output
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s q
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l quiet
+complete -c hoopx -n "__hoopx_at 'disconnect'" -s v
+complete -c hoopx -n "__hoopx_at 'disconnect'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'config'" -a "psql ssh kube"
+complete -c hoopx -n "__hoopx_at 'config'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config psql'" -l broker
+complete -c hoopx -n "__hoopx_at 'config psql'" -l ca
+complete -c hoopx -n "__hoopx_at 'config psql'" -l debug
+complete -c hoopx -n "__hoopx_at 'config psql'" -l help
+complete -c hoopx -n "__hoopx_at 'config psql'" -s o
+complete -c hoopx -n "__hoopx_at 'config psql'" -l output
+complete -c hoopx -n "__hoopx_at 'config psql'" -s q
+complete -c hoopx -n "__hoopx_at 'config psql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config psql'" -l undo
+complete -c hoopx -n "__hoopx_at 'config psql'" -s v
+complete -c hoopx -n "__hoopx_at 'config psql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config psql'" -l yes
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l broker
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l ca
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l debug
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l help
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s o
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l output
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s q
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l undo
+complete -c hoopx -n "__hoopx_at 'config ssh'" -s v
+complete -c hoopx -n "__hoopx_at 'config ssh'" -l verbose
+complete -c hoopx -n "__hoopx_at 'config kube'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'config kube'" -l broker
+complete -c hoopx -n "__hoopx_at 'config kube'" -l ca
+complete -c hoopx -n "__hoopx_at 'config kube'" -l debug
+complete -c hoopx -n "__hoopx_at 'config kube'" -l help
+complete -c hoopx -n "__hoopx_at 'config kube'" -s o
+complete -c hoopx -n "__hoopx_at 'config kube'" -l output
+complete -c hoopx -n "__hoopx_at 'config kube'" -s q
+complete -c hoopx -n "__hoopx_at 'config kube'" -l quiet
+complete -c hoopx -n "__hoopx_at 'config kube'" -l undo
+complete -c hoopx -n "__hoopx_at 'config kube'" -s v
+complete -c hoopx -n "__hoopx_at 'config kube'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'exec'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'exec'" -l broker
 complete -c hoopx -n "__hoopx_at 'exec'" -l ca
+complete -c hoopx -n "__hoopx_at 'exec'" -l debug
+complete -c hoopx -n "__hoopx_at 'exec'" -l events
 complete -c hoopx -n "__hoopx_at 'exec'" -l for
 complete -c hoopx -n "__hoopx_at 'exec'" -l help
 complete -c hoopx -n "__hoopx_at 'exec'" -l key
@@ -152,6 +232,7 @@ complete -c hoopx -n "__hoopx_at 'exec'" -l quiet
 complete -c hoopx -n "__hoopx_at 'exec'" -l reason
 complete -c hoopx -n "__hoopx_at 'exec'" -l request -x -a "(__hoopx_names requests)"
 complete -c hoopx -n "__hoopx_at 'exec'" -l ticket
+complete -c hoopx -n "__hoopx_at 'exec'" -l timeout
 complete -c hoopx -n "__hoopx_at 'exec'" -s v
 complete -c hoopx -n "__hoopx_at 'exec'" -l verbose
 complete -c hoopx -n "__hoopx_at 'exec'" -l wait
@@ -159,6 +240,7 @@ complete -c hoopx -f -n "__hoopx_at 'credentials'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'credentials'" -l broker
 complete -c hoopx -n "__hoopx_at 'credentials'" -l ca
+complete -c hoopx -n "__hoopx_at 'credentials'" -l debug
 complete -c hoopx -n "__hoopx_at 'credentials'" -l help
 complete -c hoopx -n "__hoopx_at 'credentials'" -s o
 complete -c hoopx -n "__hoopx_at 'credentials'" -l output
@@ -166,10 +248,35 @@ complete -c hoopx -n "__hoopx_at 'credentials'" -s q
 complete -c hoopx -n "__hoopx_at 'credentials'" -l quiet
 complete -c hoopx -n "__hoopx_at 'credentials'" -s v
 complete -c hoopx -n "__hoopx_at 'credentials'" -l verbose
+complete -c hoopx -f -n "__hoopx_at 'sql'" -a "(__hoopx_names targets)"
+complete -c hoopx -n "__hoopx_at 'sql'" -s 1
+complete -c hoopx -n "__hoopx_at 'sql'" -l account -x -a "(__hoopx_names accounts)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l break-glass
+complete -c hoopx -n "__hoopx_at 'sql'" -l broker
+complete -c hoopx -n "__hoopx_at 'sql'" -l ca
+complete -c hoopx -n "__hoopx_at 'sql'" -l debug
+complete -c hoopx -n "__hoopx_at 'sql'" -l for
+complete -c hoopx -n "__hoopx_at 'sql'" -l help
+complete -c hoopx -n "__hoopx_at 'sql'" -l keep-going
+complete -c hoopx -n "__hoopx_at 'sql'" -l key
+complete -c hoopx -n "__hoopx_at 'sql'" -s o
+complete -c hoopx -n "__hoopx_at 'sql'" -l output
+complete -c hoopx -n "__hoopx_at 'sql'" -l param
+complete -c hoopx -n "__hoopx_at 'sql'" -l params
+complete -c hoopx -n "__hoopx_at 'sql'" -s q
+complete -c hoopx -n "__hoopx_at 'sql'" -l quiet
+complete -c hoopx -n "__hoopx_at 'sql'" -l reason
+complete -c hoopx -n "__hoopx_at 'sql'" -l request -x -a "(__hoopx_names requests)"
+complete -c hoopx -n "__hoopx_at 'sql'" -l single-transaction
+complete -c hoopx -n "__hoopx_at 'sql'" -l ticket
+complete -c hoopx -n "__hoopx_at 'sql'" -s v
+complete -c hoopx -n "__hoopx_at 'sql'" -l verbose
+complete -c hoopx -n "__hoopx_at 'sql'" -l wait
 complete -c hoopx -n "__hoopx_at 'agent'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'agent'" -l as
 complete -c hoopx -n "__hoopx_at 'agent'" -l broker
 complete -c hoopx -n "__hoopx_at 'agent'" -l ca
+complete -c hoopx -n "__hoopx_at 'agent'" -l debug
 complete -c hoopx -n "__hoopx_at 'agent'" -l for
 complete -c hoopx -n "__hoopx_at 'agent'" -l help
 complete -c hoopx -n "__hoopx_at 'agent'" -l idle
@@ -188,6 +295,7 @@ complete -c hoopx -f -n "__hoopx_at 'classify'" -a "(__hoopx_names targets)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'classify'" -l broker
 complete -c hoopx -n "__hoopx_at 'classify'" -l ca
+complete -c hoopx -n "__hoopx_at 'classify'" -l debug
 complete -c hoopx -n "__hoopx_at 'classify'" -l for
 complete -c hoopx -n "__hoopx_at 'classify'" -l help
 complete -c hoopx -n "__hoopx_at 'classify'" -s o
@@ -207,6 +315,7 @@ complete -c hoopx -n "__hoopx_at 'request'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'request'" -l break-glass
 complete -c hoopx -n "__hoopx_at 'request'" -l broker
 complete -c hoopx -n "__hoopx_at 'request'" -l ca
+complete -c hoopx -n "__hoopx_at 'request'" -l debug
 complete -c hoopx -n "__hoopx_at 'request'" -l extend -x -a "(__hoopx_names sessions)"
 complete -c hoopx -n "__hoopx_at 'request'" -l for
 complete -c hoopx -n "__hoopx_at 'request'" -l help
@@ -226,6 +335,7 @@ complete -c hoopx -n "__hoopx_at 'requests'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l help
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l limit
 complete -c hoopx -n "__hoopx_at 'requests ls'" -l mine
@@ -244,6 +354,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests show'" -a "(__hoopx_names requests
 complete -c hoopx -n "__hoopx_at 'requests show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests show'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests show'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests show'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests show'" -l help
 complete -c hoopx -n "__hoopx_at 'requests show'" -s o
 complete -c hoopx -n "__hoopx_at 'requests show'" -l output
@@ -255,6 +366,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests wait'" -a "(__hoopx_names requests
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests wait'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l help
 complete -c hoopx -n "__hoopx_at 'requests wait'" -s o
 complete -c hoopx -n "__hoopx_at 'requests wait'" -l output
@@ -267,6 +379,7 @@ complete -c hoopx -f -n "__hoopx_at 'requests cancel'" -a "(__hoopx_names reques
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l ca
+complete -c hoopx -n "__hoopx_at 'requests cancel'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l help
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -s o
 complete -c hoopx -n "__hoopx_at 'requests cancel'" -l output
@@ -280,6 +393,7 @@ complete -c hoopx -n "__hoopx_at 'requests review'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'requests review'" -l broker
 complete -c hoopx -n "__hoopx_at 'requests review'" -l ca
 complete -c hoopx -n "__hoopx_at 'requests review'" -l comment
+complete -c hoopx -n "__hoopx_at 'requests review'" -l debug
 complete -c hoopx -n "__hoopx_at 'requests review'" -l help
 complete -c hoopx -n "__hoopx_at 'requests review'" -s o
 complete -c hoopx -n "__hoopx_at 'requests review'" -l object
@@ -293,6 +407,7 @@ complete -c hoopx -n "__hoopx_at 'approve'" -l account -x -a "(__hoopx_names acc
 complete -c hoopx -n "__hoopx_at 'approve'" -l broker
 complete -c hoopx -n "__hoopx_at 'approve'" -l ca
 complete -c hoopx -n "__hoopx_at 'approve'" -l comment
+complete -c hoopx -n "__hoopx_at 'approve'" -l debug
 complete -c hoopx -n "__hoopx_at 'approve'" -l help
 complete -c hoopx -n "__hoopx_at 'approve'" -s o
 complete -c hoopx -n "__hoopx_at 'approve'" -l output
@@ -308,6 +423,7 @@ complete -c hoopx -n "__hoopx_at 'deny'" -l account -x -a "(__hoopx_names accoun
 complete -c hoopx -n "__hoopx_at 'deny'" -l broker
 complete -c hoopx -n "__hoopx_at 'deny'" -l ca
 complete -c hoopx -n "__hoopx_at 'deny'" -l comment
+complete -c hoopx -n "__hoopx_at 'deny'" -l debug
 complete -c hoopx -n "__hoopx_at 'deny'" -l help
 complete -c hoopx -n "__hoopx_at 'deny'" -s o
 complete -c hoopx -n "__hoopx_at 'deny'" -l output
@@ -323,6 +439,7 @@ complete -c hoopx -n "__hoopx_at 'sessions ls'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l approved-by
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l denied
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l effect
 complete -c hoopx -n "__hoopx_at 'sessions ls'" -l help
@@ -348,6 +465,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions show'" -a "(__hoopx_names sessions
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions show'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions show'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions show'" -s o
@@ -362,6 +480,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l account -x -a "(__hoopx_n
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l at
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions replay'" -l idle
@@ -376,6 +495,7 @@ complete -c hoopx -n "__hoopx_at 'sessions replay'" -l verbose
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions tail'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -s f
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l follow
 complete -c hoopx -n "__hoopx_at 'sessions tail'" -l help
@@ -392,6 +512,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions verify'" -a "(__hoopx_names sessio
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l identity
 complete -c hoopx -n "__hoopx_at 'sessions verify'" -l key
@@ -406,6 +527,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions export'" -a "(__hoopx_names sessio
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions export'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l format
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions export'" -l identity
@@ -420,6 +542,7 @@ complete -c hoopx -f -n "__hoopx_at 'sessions kill'" -a "(__hoopx_names sessions
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l broker
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l ca
+complete -c hoopx -n "__hoopx_at 'sessions kill'" -l debug
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l help
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -s o
 complete -c hoopx -n "__hoopx_at 'sessions kill'" -l output
@@ -433,6 +556,7 @@ complete -c hoopx -n "__hoopx_at 'leases ls'" -l account -x -a "(__hoopx_names a
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l all
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l broker
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l help
 complete -c hoopx -n "__hoopx_at 'leases ls'" -l limit
 complete -c hoopx -n "__hoopx_at 'leases ls'" -s o
@@ -450,6 +574,7 @@ complete -c hoopx -n "__hoopx_at 'leases revoke'" -l account -x -a "(__hoopx_nam
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l all
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l broker
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'leases revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -s o
 complete -c hoopx -n "__hoopx_at 'leases revoke'" -l output
@@ -466,6 +591,7 @@ complete -c hoopx -n "__hoopx_at 'audit'" -l help
 complete -c hoopx -n "__hoopx_at 'audit events'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit events'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit events'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit events'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit events'" -s f
 complete -c hoopx -n "__hoopx_at 'audit events'" -l follow
 complete -c hoopx -n "__hoopx_at 'audit events'" -l help
@@ -485,6 +611,7 @@ complete -c hoopx -n "__hoopx_at 'audit events'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit hold'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l help
 complete -c hoopx -n "__hoopx_at 'audit hold'" -s o
 complete -c hoopx -n "__hoopx_at 'audit hold'" -l output
@@ -496,6 +623,7 @@ complete -c hoopx -n "__hoopx_at 'audit hold'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit release'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit release'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit release'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit release'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit release'" -l help
 complete -c hoopx -n "__hoopx_at 'audit release'" -s o
 complete -c hoopx -n "__hoopx_at 'audit release'" -l output
@@ -508,6 +636,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l account -x -a "(__hoopx_names
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l all
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit holds'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l help
 complete -c hoopx -n "__hoopx_at 'audit holds'" -s o
 complete -c hoopx -n "__hoopx_at 'audit holds'" -l output
@@ -519,6 +648,7 @@ complete -c hoopx -n "__hoopx_at 'audit holds'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l broker
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l ca
+complete -c hoopx -n "__hoopx_at 'audit gc'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l dry-run
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l help
 complete -c hoopx -n "__hoopx_at 'audit gc'" -s o
@@ -529,6 +659,7 @@ complete -c hoopx -n "__hoopx_at 'audit gc'" -s v
 complete -c hoopx -n "__hoopx_at 'audit gc'" -l verbose
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s c
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l config
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l help
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l key
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s o
@@ -539,8 +670,11 @@ complete -c hoopx -n "__hoopx_at 'audit verify'" -l quiet
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l since
 complete -c hoopx -n "__hoopx_at 'audit verify'" -s v
 complete -c hoopx -n "__hoopx_at 'audit verify'" -l verbose
+complete -c hoopx -n "__hoopx_at 'audit verify'" -l witness
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s c
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l config
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l cosigned
+complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l debug
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l help
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s o
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l output
@@ -550,6 +684,7 @@ complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -s v
 complete -c hoopx -n "__hoopx_at 'audit checkpoint'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'policy'" -a "check test explain replay"
 complete -c hoopx -n "__hoopx_at 'policy'" -l help
+complete -c hoopx -n "__hoopx_at 'policy check'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy check'" -l help
 complete -c hoopx -n "__hoopx_at 'policy check'" -s o
 complete -c hoopx -n "__hoopx_at 'policy check'" -l output
@@ -557,6 +692,7 @@ complete -c hoopx -n "__hoopx_at 'policy check'" -s q
 complete -c hoopx -n "__hoopx_at 'policy check'" -l quiet
 complete -c hoopx -n "__hoopx_at 'policy check'" -s v
 complete -c hoopx -n "__hoopx_at 'policy check'" -l verbose
+complete -c hoopx -n "__hoopx_at 'policy test'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy test'" -l help
 complete -c hoopx -n "__hoopx_at 'policy test'" -s o
 complete -c hoopx -n "__hoopx_at 'policy test'" -l output
@@ -569,6 +705,7 @@ complete -c hoopx -n "__hoopx_at 'policy explain'" -l as
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l at
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l classify
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l connect
+complete -c hoopx -n "__hoopx_at 'policy explain'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l extend
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l for
 complete -c hoopx -n "__hoopx_at 'policy explain'" -l groups
@@ -597,6 +734,7 @@ complete -c hoopx -n "__hoopx_at 'policy replay'" -s c
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l ca
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l classify
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l config
+complete -c hoopx -n "__hoopx_at 'policy replay'" -l debug
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l exit-code
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l help
 complete -c hoopx -n "__hoopx_at 'policy replay'" -l identity
@@ -617,6 +755,7 @@ complete -c hoopx -n "__hoopx_at 'admin'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoke'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -s o
 complete -c hoopx -n "__hoopx_at 'admin revoke'" -l output
@@ -628,6 +767,7 @@ complete -c hoopx -n "__hoopx_at 'admin revoke'" -l verbose
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin restore'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l help
 complete -c hoopx -n "__hoopx_at 'admin restore'" -s o
 complete -c hoopx -n "__hoopx_at 'admin restore'" -l output
@@ -638,6 +778,7 @@ complete -c hoopx -n "__hoopx_at 'admin restore'" -l verbose
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l account -x -a "(__hoopx_names accounts)"
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l broker
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l ca
+complete -c hoopx -n "__hoopx_at 'admin revoked'" -l debug
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l help
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -s o
 complete -c hoopx -n "__hoopx_at 'admin revoked'" -l output
@@ -649,6 +790,7 @@ complete -c hoopx -f -n "__hoopx_at 'broker'" -a "run check migrate keys"
 complete -c hoopx -n "__hoopx_at 'broker'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s c
 complete -c hoopx -n "__hoopx_at 'broker run'" -l config
+complete -c hoopx -n "__hoopx_at 'broker run'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker run'" -l help
 complete -c hoopx -n "__hoopx_at 'broker run'" -s o
 complete -c hoopx -n "__hoopx_at 'broker run'" -l output
@@ -659,6 +801,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c
 complete -c hoopx -n "__hoopx_at 'broker check'" -l config
+complete -c hoopx -n "__hoopx_at 'broker check'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker check'" -l help
 complete -c hoopx -n "__hoopx_at 'broker check'" -s o
 complete -c hoopx -n "__hoopx_at 'broker check'" -l output
@@ -668,6 +811,7 @@ complete -c hoopx -n "__hoopx_at 'broker check'" -s v
 complete -c hoopx -n "__hoopx_at 'broker check'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s c
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker migrate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -s o
 complete -c hoopx -n "__hoopx_at 'broker migrate'" -l output
@@ -678,6 +822,7 @@ complete -c hoopx -n "__hoopx_at 'broker migrate'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'broker keys'" -a "rotate"
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys'" -s o
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l output
@@ -687,6 +832,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys'" -l verbose
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s c
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l config
+complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l debug
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l help
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s o
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l output
@@ -696,6 +842,7 @@ complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l to
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -s v
 complete -c hoopx -n "__hoopx_at 'broker keys rotate'" -l verbose
 complete -c hoopx -f -n "__hoopx_at 'completion'" -a "bash zsh fish powershell"
+complete -c hoopx -n "__hoopx_at 'completion'" -l debug
 complete -c hoopx -n "__hoopx_at 'completion'" -l help
 complete -c hoopx -n "__hoopx_at 'completion'" -s o
 complete -c hoopx -n "__hoopx_at 'completion'" -l output

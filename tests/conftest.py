@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Where files run side by side the longest come first, so that none is still running when all others are done.
 LONGEST = (
     "journeys/test_native_sessions.py",
+    "journeys/test_events_all.py",
     "journeys/test_signin_providers.py",
     "journeys/test_command_line_days.py",
     "journeys/test_faults.py",

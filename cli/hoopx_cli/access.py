@@ -18,7 +18,7 @@ from hoopx_broker.terms.secret import Secret
 USER = "hoopx"
 
 # What a caller's environment may hold that would lead libpq elsewhere, or make it demand what a local socket lacks.
-_CONFLICTING = frozenset(
+CONFLICTING = frozenset(
     {
         "PGHOST",
         "PGHOSTADDR",
@@ -90,9 +90,12 @@ class Access(Struct, frozen=True):
         line = f"psql {shlex.quote(' '.join(f'{name}={_conninfo(value)}' for name, value in parts.items()))}"
         return line if self.password is None else f"PGPASSWORD={self.password.reveal()} {line}"
 
-    def lines(self) -> list[str]:
-        """What a person copies: the connection string, and psql's line."""
-        return [self.url(), self.psql()]
+    def jdbc(self) -> str:
+        """For Java and what is built on it; it holds the password. There is none for a socket file."""
+        if self.password is None:
+            raise ValueError("JDBC knows no socket files")
+        known = {"user": USER, "password": self.password.reveal(), "sslmode": "disable"}
+        return f"jdbc:postgresql://{self.host}:{self.port}/{quote(self.database, safe='')}?{urlencode(known)}"
 
     def variables(self) -> dict[str, str]:
         """What PostgreSQL's own clients read."""
@@ -127,7 +130,7 @@ def environment(environ: Mapping[str, str], accesses: Sequence[Access]) -> dict[
     One target is what `PG*` and `DATABASE_URL` mean. With several, each has `<TARGET>_DATABASE_URL` and nothing is
     the default, so that no statement goes to a target by mistake.
     """
-    kept = {name: value for name, value in environ.items() if name not in _CONFLICTING | _OURS}
+    kept = {name: value for name, value in environ.items() if name not in CONFLICTING | _OURS}
     if len(accesses) == 1:
         kept |= accesses[0].variables()
     return kept | {variable_of(access.target): access.url() for access in accesses}

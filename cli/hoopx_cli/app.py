@@ -9,14 +9,9 @@ import typer
 from hoopx_broker import __version__
 from hoopx_cli.commands import LazyGroup, group
 from hoopx_cli.kit import kit_of
+from hoopx_cli.menu import EXAMPLE, OPTIONS
 
-app = group(
-    """Example: hoopx connect prod-db
-
-    Reach databases by just-in-time credentials: every statement judged, masked, recorded and provable.
-    """,
-    LazyGroup,
-)
+app = group(EXAMPLE, LazyGroup)
 
 
 def _print_version(context: typer.Context, value: bool) -> None:
@@ -25,10 +20,16 @@ def _print_version(context: typer.Context, value: bool) -> None:
         raise typer.Exit
 
 
+def _show_traces(context: typer.Context, value: bool) -> None:
+    if value:
+        kit_of(context).out.shows_traces = True
+
+
 @app.callback()
 def hoopx(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help=OPTIONS["--version"], is_eager=True, callback=_print_version)
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help=OPTIONS["--debug"], callback=_show_traces)] = False,
 ) -> None:
     """The options of the root do all their work in their own callbacks."""

@@ -42,8 +42,11 @@ class AwsAccess(Struct, frozen=True):
 
     def lines(self) -> list[str]:
         """For any program: variables as `env` takes them. They hold no keys, and lead nowhere after the session."""
-        place = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return [f"{name}={value}" for name, value in {**self.endpoint.variables(), **place}.items()]
+        return [f"{name}={value}" for name, value in self.places().items()]
+
+    def places(self) -> dict[str, str]:
+        """Where keys are fetched, as variables."""
+        return {**self.endpoint.variables(), "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
 
     def document(self) -> dict[str, Any]:
         """The stable JSON form."""

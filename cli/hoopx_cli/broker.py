@@ -125,9 +125,14 @@ def rotate(context: typer.Context, config: Config = "", to: To = "") -> None:
         kit.out.json({"evidence_key": new.verifier, "replaced": old.verifier})
     else:
         kit.out.text(new.verifier)
+    witnesses = (
+        "Before that, give the new key to the operators of the log's witnesses; afterwards, have them drop the old.\n"
+        if settings.evidence.witnesses
+        else ""
+    )
     first = f"Put what is in `{to}` where `evidence.key` refers to, delete that file, and start" if to else "Start"
     kit.out.say(
-        f"{first} this broker{' before the others' if to else ''}: its log goes on with the new key.\n"
+        f"{first} this broker{' before the others' if to else ''}: its log goes on with the new key.\n{witnesses}"
         "Give the new public key to those who verify. Files exported from now on are verified with either key;\n"
         "those exported before need the old one, so keep it with them:\n"
         f"{old.verifier}"

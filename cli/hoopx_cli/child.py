@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from hoopx_broker.terms.errors import HoopxError
 
@@ -17,7 +18,9 @@ GRACE_SECONDS = 5
 # What a shell returns for a command that is not there, or cannot be executed.
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 # A terminal sends these to the whole foreground group, the child among it.
-_BY_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT})
+_BY_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
+# What `timeout` returns for a command that took too long.
+TIMED_OUT = 124
 
 
 class NotStarted(HoopxError):
@@ -36,6 +39,10 @@ class Child:
         # A thread waits for it: that works on every system, and leaves SIGCHLD alone.
         self._end = asyncio.get_running_loop().run_in_executor(None, process.wait)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def wait(self) -> int:
         """Its exit code; 128 and the signal's number when a signal ended it."""
         code = await asyncio.shield(self._end)
@@ -49,16 +56,33 @@ class Child:
             self._process.send_signal(number)
 
     async def stop(self) -> int:
-        """End it: first asked, then forced."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        """End it and what it has started: first asked, then forced."""
+        self._signal_family(signal.SIGTERM)
         try:
             async with asyncio.timeout(GRACE_SECONDS):
                 return await self.wait()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self._signal_family(signal.SIGKILL)
             return await self.wait()
+
+    def _signal_family(self, number: int) -> None:
+        """A pipe that a grandchild keeps open would hold up whoever reads what we print."""
+        if self._process.poll() is not None:
+            return
+        for pid in _family(self._process.pid):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+
+def demand(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Raises `NotStarted` for what can be seen not to run, before anybody is asked for an approval of it."""
+    name = command[0]
+    folders = [""] if "/" in name else os.get_exec_path(environment)
+    found = [path for path in (Path(folder, name) for folder in folders) if path.exists()] if name else []
+    if not found:
+        raise _missing(name)
+    if not any(path.is_file() and os.access(path, os.X_OK) for path in found):
+        raise _unfit(name, "is a directory" if found[0].is_dir() else "permission denied")
 
 
 def start(command: Sequence[str], environment: Mapping[str, str]) -> Child:
@@ -66,11 +90,28 @@ def start(command: Sequence[str], environment: Mapping[str, str]) -> Child:
     try:
         return Child(subprocess.Popen(list(command), env=dict(environment)))
     except FileNotFoundError:
-        raise NotStarted(f"there is no command `{command[0]}`", "give its path, or add it to PATH", NOT_FOUND) from None
+        raise _missing(command[0]) from None
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        hint = "is it executable, and made for this system?"
-        raise NotStarted(f"`{command[0]}` cannot be run: {reason}", hint, NOT_EXECUTABLE) from None
+        raise _unfit(command[0], (getattr(error, "strerror", None) or str(error)).lower()) from None
+
+
+def _missing(name: str) -> NotStarted:
+    return NotStarted(f"there is no command `{name}`", "give its path, or add it to PATH", NOT_FOUND)
+
+
+def _unfit(name: str, reason: str) -> NotStarted:
+    hint = "is it executable, and made for this system?"
+    return NotStarted(f"`{name}` cannot be run: {reason}", hint, NOT_EXECUTABLE)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and those below it, where the system tells (Linux does)."""
+    found = [pid]
+    for one in found:  # it grows meanwhile
+        with suppress(OSError, ValueError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _in_foreground() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -13,38 +12,12 @@ from typer._types import TyperChoice
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from hoopx_cli.kit import kit_of
+from hoopx_cli.menu import COMMANDS, page, room
+from hoopx_cli.nearest import nearest
 from hoopx_cli.output import Form
 
 # Typer vendors click and exports only part of it; the version is pinned to <0.29 in pyproject.toml.
 UsageError = _click.exceptions.UsageError
-
-# Name of the command -> the module that holds it, and its line in `hoopx --help`.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("hoopx_cli.demo", "See it all at work on this machine."),
-    "login": ("hoopx_cli.login", "Sign in by your identity provider."),
-    "logout": ("hoopx_cli.login", "Sign out and forget the tokens."),
-    "whoami": ("hoopx_cli.login", "Show as whom the broker knows you."),
-    "accounts": ("hoopx_cli.accounts", "List who is logged in where, and switch."),
-    "token": ("hoopx_cli.login", "Print a password for native clients of one target."),
-    "ls": ("hoopx_cli.targets", "List the targets that you may see."),
-    "show": ("hoopx_cli.targets", "Show one target and what is allowed there."),
-    "connect": ("hoopx_cli.connect", "Open a session and a local socket for any client."),
-    "exec": ("hoopx_cli.exec", "Run a command with sessions to one or more targets."),
-    "credentials": ("hoopx_cli.credentials", "Print the keys of an open AWS session, for AWS's own tools."),
-    "agent": ("hoopx_cli.agent", "Run a command as an agent on your behalf."),
-    "classify": ("hoopx_cli.classify", "Propose which columns of a target hold personal data."),
-    "request": ("hoopx_cli.requests", "Ask for approval of a session."),
-    "requests": ("hoopx_cli.requests", "List, show, await, cancel and review requests."),
-    "approve": ("hoopx_cli.approvals", "Agree to a request, or watch what waits for you."),
-    "deny": ("hoopx_cli.approvals", "Refuse a request."),
-    "sessions": ("hoopx_cli.sessions", "Search, replay, prove and end sessions."),
-    "leases": ("hoopx_cli.leases", "List leases, and revoke them in an emergency."),
-    "audit": ("hoopx_cli.audit", "Read what happened, prove it, and keep it."),
-    "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
-    "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
-    "broker": ("hoopx_cli.broker", "Run the service."),
-    "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),
-}
 
 
 class WithExample:
@@ -97,6 +70,17 @@ class YamlCommand(BrokerCommand):
         return [*_broker_options(), _account_option(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
 
 
+class SqlCommand(BrokerCommand):
+    """A command whose data are rows."""
+
+    def shared(self) -> list[TyperOption]:
+        return [
+            *_broker_options(),
+            _account_option(),
+            *_output_options(Form.TABLE, Form.JSON, Form.JSONL, Form.CSV),
+        ]
+
+
 class CommandWithChild(BrokerCommand):
     """A command whose line may hold another one behind `--`, which is taken as it is."""
 
@@ -136,6 +120,10 @@ class HoopxCommandGroup(HoopxGroup):
 class LazyGroup(HoopxGroup):
     """The root: a command's module is imported when that command runs."""
 
+    def format_help(self, context: _click.Context, formatter: _click.HelpFormatter) -> None:
+        """The page that `hoopx --help` prints without coming here."""
+        formatter.write(page(room()))
+
     def list_commands(self, ctx: _click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -145,10 +133,6 @@ class LazyGroup(HoopxGroup):
             return None
         module, _ = place
         return typer.main.get_group(import_module(module).app).commands[cmd_name]
-
-    def format_commands(self, ctx: _click.Context, formatter: _click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 def group(help_: str, cls: type[TyperGroup] = HoopxGroup) -> typer.Typer:
@@ -166,8 +150,8 @@ def group(help_: str, cls: type[TyperGroup] = HoopxGroup) -> typer.Typer:
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
+    near = nearest(name, known)
+    meant = f"; did you mean `{near}`?" if near else ""
     return f"there is no command `{name}`{meant}"
 
 
@@ -196,6 +180,13 @@ def _output_options(*forms: Form) -> list[TyperOption]:
         ),
         TyperOption(
             param_decls=["-v", "--verbose"], is_flag=True, expose_value=False, callback=_take_verbose, help="Say more."
+        ),
+        TyperOption(
+            param_decls=["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=_take_debug,
+            help="Show the trace of an error, without secrets.",
         ),
     ]
 
@@ -239,6 +230,12 @@ def _take_quiet(ctx: typer.Context, param: Any, value: bool) -> None:
 
 def _take_verbose(ctx: typer.Context, param: Any, value: bool) -> None:
     kit_of(ctx).out.is_verbose = value
+
+
+def _take_debug(ctx: typer.Context, param: Any, value: bool) -> None:
+    # The root has the option too, for whoever puts it first.
+    if value:
+        kit_of(ctx).out.shows_traces = True
 
 
 def _take_broker(ctx: typer.Context, param: Any, value: str | None) -> None:

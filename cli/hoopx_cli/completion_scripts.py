@@ -9,17 +9,20 @@ from typing import Any
 import typer
 from msgspec import Struct
 
-from hoopx_cli.commands import COMMANDS
 from hoopx_cli.completion import Shell
+from hoopx_cli.menu import COMMANDS
 
 # What the first argument of a command names: a file of names that the shell reads, or fixed words.
 _TARGETS, _SESSIONS, _REQUESTS, _ACCOUNTS, _LEASES = "targets", "sessions", "requests", "accounts", "leases"
 _KINDS = {
     "show": _TARGETS,
     "connect": _TARGETS,
+    "status": _TARGETS,
+    "disconnect": _TARGETS,
     "token": _TARGETS,
     "credentials": _TARGETS,
     "exec": _TARGETS,
+    "sql": _TARGETS,
     "classify": _TARGETS,
     "request": _TARGETS,
     "approve": _REQUESTS,
@@ -70,7 +73,7 @@ def script(shell: Shell) -> str:
 
 def spots() -> Iterator[Spot]:
     """Every place of the command line, the root first."""
-    yield Spot("", tuple(COMMANDS), ("--help", "--version"))
+    yield Spot("", tuple(COMMANDS), ("--help", "--version", "--debug"))
     for name, (module, _) in COMMANDS.items():
         commands = typer.main.get_group(import_module(module).app).commands
         yield from _below(name, commands[name])

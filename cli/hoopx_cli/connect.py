@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,14 @@ from hoopx_cli.durations import seconds_of
 from hoopx_cli.idempotency import refuse_empty
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
+from hoopx_cli.print_forms import Print
+
+if TYPE_CHECKING:
+    from hoopx_cli.doors import Door
+    from hoopx_cli.front import AnyHeld
+
+# What the broker is asked for: a session outlives a change of networks. It has its own bound.
+GRACE_SECONDS = 30
 
 app = group("Example: hoopx connect prod-db")
 
@@ -30,12 +38,13 @@ Key = Annotated[
 Glass = Annotated[
     bool, typer.Option("--break-glass", help="Go through at once where rules let you, and be reviewed afterwards.")
 ]
+Printed = Annotated[Print, typer.Option("--print", help="Print one way in alone.")]
 
 
 @app.command(cls=CommandWithChild)
 def connect(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Targets, as `hoopx ls` lists them.")],
     port: Annotated[str, typer.Option(metavar="PORT", help="Listen on this port of 127.0.0.1.")] = "",
     socket: Annotated[str, typer.Option(metavar="PATH", help="Listen on a socket file that only you can use.")] = "",
     reason: Reason = "",
@@ -45,37 +54,65 @@ def connect(
     request: Request = "",
     key: Key = "",
     break_glass: Glass = False,
+    print_: Printed = Print.ALL,
+    background: Annotated[bool, typer.Option("--background", help="Stay open behind the terminal.")] = False,
 ) -> int:
     """Example: hoopx connect prod-db --reason 'ticket 42'
 
-    Open a session and listen on a local socket for any client. Prints a connection string and a psql line, and stays
-    in front; Ctrl-C ends the session, its credential and its connections.
+    Open a session and listen on a local socket for any client. Prints ways in (a connection string, a psql line, one
+    for JDBC, variables for a shell), and stays in front; Ctrl-C ends the session, its credential and its connections.
+    Several targets open together or not at all. With --background it returns once they are open: `hoopx status` shows
+    them, `hoopx disconnect` ends them. In a shell: eval "$(hoopx connect prod-db --background --print env)"
     With `-- CMD...` it runs CMD with the session's environment instead, and returns its exit code.
     """
     kit = kit_of(context)
+    check_ways(request, key, is_glass=break_glass)
+    _check_targets(targets, request=request, key=key, place=port or socket)
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import front
     from hoopx_cli.doors import Door
 
-    door = _door(port, socket)
+    door = Door(*_door(port, socket))
     length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
-    check_ways(request, key, is_glass=break_glass)
-    order = Open(target, reason, ticket, length, patience, request or None, break_glass, key)
+    ways = (request or None, break_glass, key, GRACE_SECONDS, True)
+    orders = [Open(target, reason, ticket, length, patience, *ways) for target in targets]
     if kit.child is not None:
-        return front.stay(kit, [order], Door(*door), front.run_child(kit, command_of(kit)))
+        if background or print_ is not Print.ALL:
+            raise BadInput("a command takes the session's environment itself", "leave out --background and --print")
+        return front.stay(kit, orders, door, front.run_child(kit, command_of(kit)))
+    if background:
+        from hoopx_cli.background_start import begin
+
+        return begin(kit, orders, door, print_)
+    return _stay_in_front(kit, orders, door, print_)
+
+
+def _stay_in_front(kit: Kit, orders: Sequence[Open], door: Door, what: Print) -> int:
+    from hoopx_cli import front, vigil
 
     was_open = False
 
     async def use(held: Sequence[front.AnyHeld], signals: object) -> int:
         nonlocal was_open
         was_open = True
-        _announce(kit, held[0])
-        return await front.watch(kit, held[0])
+        announce(kit, held, what)
+        return await vigil.watch(kit.out, held)
 
-    code = front.stay(kit, [order], Door(*door), use)
+    code = front.stay(kit, orders, door, use)
     if was_open and code:
-        kit.out.say(f"the session with `{target}` is over")
+        names = " and ".join(f"`{order.target}`" for order in orders)
+        kit.out.say(f"the session with {names} is over" if len(orders) == 1 else f"the sessions with {names} are over")
     return code
+
+
+def _check_targets(targets: Sequence[str], *, request: str, key: str, place: str) -> None:
+    """Raises `BadInput` where several are asked for by what is for one."""
+    from hoopx_cli.access import demand_distinct
+
+    demand_distinct(targets)
+    if len(targets) > 1 and (request or key or place):
+        named = "--request" if request else "--key" if key else "--port or --socket"
+        raise BadInput(f"{named} is for one target", "run one command for each target")
 
 
 def check_ways(request: str, key: str, *, is_glass: bool) -> None:
@@ -100,16 +137,24 @@ def _door(port: str, socket: str) -> tuple[int | None, Path | None]:
     return port_of(port) if port else None, Path(socket) if socket else None
 
 
-def _announce(kit: Kit, held: object) -> None:
-    from hoopx_cli.front import Held, HeldAws
+def announce(kit: Kit, held: Sequence[AnyHeld], what: Print) -> None:
+    """The ways in are data; the rest is for people."""
+    from hoopx_cli.printed import all_lines
 
-    assert isinstance(held, Held | HeldAws)
-    opened = held.session.opened
     if kit.out.form is Form.JSON:
-        kit.out.json(held.access.document())
+        for one in held:
+            kit.out.json(one.access.document())
     else:
-        for line in held.access.lines():
+        for line in all_lines([one.access for one in held], what):
             kit.out.data(line)
+    for one in held:
+        _tell_of(kit, one)
+
+
+def _tell_of(kit: Kit, held: AnyHeld) -> None:
+    from hoopx_cli.front import HeldAws
+
+    opened = held.session.opened
     if isinstance(held, HeldAws):
         kit.out.say("for programs of AWS, by these variables, or by lines in ~/.aws/config:")
         profile = f"  [profile {opened.target}]\n  region = {held.access.region}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli import sockets
+from hoopx_cli import rundir, sockets
 from hoopx_cli.access import Access
 from hoopx_cli.settings import Settings
 
@@ -43,11 +43,19 @@ def opened_door(
     if door.file is not None:
         file = stack.enter_context(sockets.on_file(door.file))
         return OpenDoor(file.socket, str(file.folder), file.number, None, door.file)
-    on = (
-        sockets.on_port(door.port)
-        if door.port is not None
-        else sockets.on_usual_port(settings.home, settings.broker, target, warn)
-    )
+    on = sockets.on_port(door.port) if door.port is not None else _usual(stack, settings, target, warn)
     stack.callback(on.close)
     host, port = on.getsockname()
     return OpenDoor(on, host, port, Secret(secrets.token_urlsafe(32)), None)
+
+
+def _usual(
+    stack: ExitStack | AsyncExitStack, settings: Settings, target: str, warn: Callable[[str], None]
+) -> socket.socket:
+    """A second session with a target leaves the usual port, and the memory of it, to the first."""
+    name = rundir.name_of(settings.broker, target)
+    if stack.enter_context(rundir.alone(rundir.folder_of(settings.home), f"{name}.port")):
+        return sockets.on_usual_port(settings.home, settings.broker, target, warn)
+    on = sockets.on_free_port()
+    warn(f"another hoopx listens at the usual port of `{target}`; this one is on {on.getsockname()[1]}")
+    return on

@@ -28,6 +28,12 @@ def exec_(
     request: Request = "",
     key: Key = "",
     break_glass: Glass = False,
+    timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="Stop the command after so long: TERM, then KILL; leaves with 124.")
+    ] = "",
+    events: Annotated[
+        str, typer.Option(metavar="FILE", help="Write what happens there, a JSON object a line; a FIFO will do.")
+    ] = "",
 ) -> int:
     """Example: hoopx exec prod-db -- psql -c 'select 1'
 
@@ -45,9 +51,19 @@ def exec_(
         named = "--request" if request else "--key"
         raise BadInput(f"{named} is for one target", "run one command for each target")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
-    from hoopx_cli import front
+    from hoopx_cli import child, front
+    from hoopx_cli.diary import kept_in
     from hoopx_cli.doors import Door
 
+    limit = seconds_of(timeout, "--timeout")
+    if timeout and not limit:
+        raise BadInput("--timeout 0 leaves no time for anything", "give it a duration like 90s or 15m")
     length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
     orders = [Open(target, reason, ticket, length, patience, request or None, break_glass, key) for target in targets]
-    return front.stay(kit, orders, Door(), front.run_child(kit, command))
+    try:
+        child.demand(command, kit.environ)
+    except child.NotStarted as error:
+        kit.out.error(error.message, error.hint)
+        return error.code
+    with kept_in(events, kit.out.insist) as diary:
+        return front.stay(kit, orders, Door(), front.run_child(kit, command, diary, limit), diary)

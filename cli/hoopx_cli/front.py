@@ -4,39 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
 from hoopx_broker.api.messages import Ended, Open
-from hoopx_broker.terms.errors import BadInput, Unreachable
+from hoopx_broker.terms.errors import BackendFailed, BadInput, HoopxError, Unreachable
 from hoopx_broker.tunnel.client import Broker
 from hoopx_cli import child as child_room
-from hoopx_cli import key_endpoint, key_socket
+from hoopx_cli import key_endpoint, key_socket, vigil
 from hoopx_cli.access import Access, environment
 from hoopx_cli.aws_access import AwsAccess, aws_environment
 from hoopx_cli.aws_config import config_of, file_in, own_config
+from hoopx_cli.diary import COMMAND, FAILED, SESSION, SIGNAL, TIMEOUT, Diary
 from hoopx_cli.doors import Door, opened_door
 from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
 from hoopx_cli.output import Output, moment
+from hoopx_cli.pg_service import password_kept
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
-# The status line counts minutes; a second is soon enough for a new connection to show.
-STATUS_SECONDS = 1
-# Time enough to find somebody who agrees to more of it.
-NEAR_SECONDS = 300
 # The kinds of targets that have a local socket.
 SPOKEN = frozenset({"postgres"})
 # The kind whose keys the laptop holds itself.
 AWS = "aws"
+
+
+class Ending:
+    """All that one session has here, ended once: whoever asks again waits for it."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._lock = asyncio.Lock()
+
+    def first(self, act: Callable[[], object]) -> None:
+        """Before anything else of it ends."""
+        self._stack.callback(act)
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._stack.aclose()
 
 
 class Held(Struct, frozen=True):
@@ -45,10 +60,14 @@ class Held(Struct, frozen=True):
     session: Session
     listener: Listener
     access: Access
+    ending: Ending
 
     def told(self) -> str:
         """For the status line."""
         return _counted(self.listener.streams)
+
+    async def close(self) -> None:
+        await self.ending.close()
 
 
 class HeldAws(Struct, frozen=True):
@@ -56,6 +75,10 @@ class HeldAws(Struct, frozen=True):
 
     session: Session
     access: AwsAccess
+    ending: Ending
+
+    async def close(self) -> None:
+        await self.ending.close()
 
     def told(self) -> str:
         """For the status line."""
@@ -69,33 +92,77 @@ Use = Callable[[Sequence[AnyHeld], Signals], Awaitable[int]]
 Main = Callable[[AsyncExitStack, Signals], Awaitable[int]]
 
 
-def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use) -> int:
+def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use, diary: Diary | None = None) -> int:
     """Open a session for each order, `use` them, end them; returns the exit code."""
-    broker = Broker(kit.settings.broker, kit.tls)
-    entrance = Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
+    told, entrance = diary or Diary(), entrance_of(kit)
 
     async def hold_and_use(stack: AsyncExitStack, signals: Signals) -> int:
-        held = [await _hold(stack, entrance, order, door) for order in orders]
-        return await use(held, signals)
+        return await use(await hold_all(stack, entrance, orders, door, told), signals)
 
-    return run(kit.out, hold_and_use)
+    try:
+        code = run(kit.out, hold_and_use, told)
+    except HoopxError as error:
+        told.because(FAILED, error.message)
+        told.ended(int(error.exit_code))
+        raise
+    told.ended(code)
+    return code
 
 
-def run(out: Output, main: Main) -> int:
+def entrance_of(kit: Kit) -> Entrance:
+    broker = Broker(kit.settings.broker, kit.tls)
+    return Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
+
+
+async def hold_all(
+    stack: AsyncExitStack, entrance: Entrance, orders: Sequence[Open], door: Door, diary: Diary | None = None
+) -> list[AnyHeld]:
+    """All or none, and all at the same time, so that people are asked for each at once.
+
+    Where one does not open, or ends before the others are open, what was open ends with the stack.
+    """
+    told = diary or Diary()
+    guards: list[asyncio.Task[None]] = []
+
+    async def hold(group: asyncio.TaskGroup, order: Open) -> AnyHeld:
+        held = await _hold(stack, entrance, order, door, told)
+        guards.append(group.create_task(_demand_it_lasts(held)))
+        return held
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            opening = [group.create_task(hold(group, order)) for order in orders]
+            all_held = [await one for one in opening]
+            for guard in guards:
+                guard.cancel()
+    except BaseExceptionGroup as errors:
+        raise _first_of(errors) from None
+    return all_held
+
+
+def run(out: Output, main: Main, diary: Diary | None = None) -> int:
     """Run `main` to its end, or to an orderly end at a signal; what it has put on the stack ends in any case."""
-    # What picows has to say is said by our own errors; its logger would print beside them.
-    logging.getLogger("picows").addHandler(logging.NullHandler())
+    # What the tunnel's libraries have to say is said by our own errors; their loggers would print beside them.
+    for library in ("picows", "aiofastnet"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_orderly(out, main))
+        return runner.run(_orderly(out, main, diary or Diary()))
 
 
-def run_child(kit: Kit, command: Sequence[str]) -> Use:
-    """Use the sessions by one child; its exit code is ours."""
+def run_child(kit: Kit, command: Sequence[str], diary: Diary | None = None, limit: int = 0) -> Use:
+    """Use the sessions by one child; its exit code is ours. `limit` is how many seconds it may run; 0 is none."""
+    told = diary or Diary()
 
     async def use(held: Sequence[AnyHeld], signals: Signals) -> int:
+        told.because(FAILED, "the command could not be started")
+
+        async def until(child: child_room.Child) -> int:
+            told.because(COMMAND, "")
+            told.ready(child.pid, (one.access.target for one in held))
+            return await _until_over(child, held, kit.out, told, limit)
+
         with ExitStack() as files:
-            environ = environment_of(kit, held, files)
-            return await attend_child(kit.out, signals, command, environ, lambda child: _until_over(child, held, kit))
+            return await attend_child(kit.out, signals, command, environment_of(kit, held, files), until)
 
     return use
 
@@ -114,7 +181,7 @@ def environment_of(kit: Kit, held: Sequence[AnyHeld], files: ExitStack) -> dict[
 
 def credentials_command(kit: Kit) -> list[str]:
     """The way back to us, which knows the broker whatever the child's environment says."""
-    return [sys.executable, "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
+    return [sys.executable, "-P", "-m", "hoopx_cli", "credentials", "--broker", kit.settings.broker]
 
 
 async def attend_child(
@@ -137,28 +204,7 @@ async def attend_child(
         await child.stop()
 
 
-async def watch(kit: Kit, held: AnyHeld) -> int:
-    """Show a status line until the session ends."""
-    over = asyncio.ensure_future(held.session.over())
-    hint = f"hoopx request {held.access.target} --extend {held.access.session} --for 30m"
-    is_told = False
-    while not over.done():
-        left = held.session.expires_at - time.time()
-        if left < NEAR_SECONDS and not is_told:
-            kit.out.say(f"{held.access.target}: {spoken(left)} left; to ask for more: {hint}")
-        is_told = left < NEAR_SECONDS
-        glass = "GLASS BROKEN · " if held.session.is_glass else ""
-        kit.out.status(f"{glass}{held.access.target} · {held.told()} · {spoken(left)} left · Ctrl-C ends")
-        await asyncio.wait([over], timeout=STATUS_SECONDS)
-    kit.out.status("")
-    ended = await over
-    if ended is None:
-        raise Unreachable("the broker was lost; it ends the session by itself", "connect again when it is back")
-    kit.out.insist(f"the session ended: {ended.reason}")
-    return 0
-
-
-async def _orderly(out: Output, main: Main) -> int:
+async def _orderly(out: Output, main: Main, diary: Diary) -> int:
     code: int | None = None
     with caught() as signals:
         try:
@@ -168,26 +214,47 @@ async def _orderly(out: Output, main: Main) -> int:
             if signals.received is None:
                 raise
             out.status("")
+            diary.because(SIGNAL, signal.Signals(signals.received).name)
     # A signal after the child's end only hastens the goodbye: the child's own code stands.
     return code if code is not None else 128 + (signals.received or 0)
 
 
-async def _hold(stack: AsyncExitStack, entrance: Entrance, order: Open, door: Door) -> AnyHeld:
+async def _demand_it_lasts(held: AnyHeld) -> None:
+    """Until the others are open. Raises `BackendFailed` or `Unreachable` where it ends first."""
+    ended = await held.session.over()
+    if ended is None:
+        raise Unreachable("the broker was lost before all sessions were open", "try again when it is back")
+    message = f"the session with `{held.access.target}` ended before all were open: {ended.reason}"
+    raise BackendFailed(message, "try again")
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The others failed because of it, or in the same moment."""
+    first = errors.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _hold(outer: AsyncExitStack, entrance: Entrance, order: Open, door: Door, diary: Diary) -> AnyHeld:
     """The socket first: a port that is taken is known before anybody is asked for an approval."""
-    out = entrance.out
+    out, stack = entrance.out, await outer.enter_async_context(AsyncExitStack())
     with ExitStack() as doorway:
         place = opened_door(doorway, entrance.settings, order.target, out.insist, door)
-        session = await stack.enter_async_context(open_session(entrance, order))
+        asked = partial(diary.waiting, order.target)
+        session = await stack.enter_async_context(open_session(entrance, order, asked))
         opened = session.opened
         if opened.kind == AWS:
-            return await _hold_keys(stack, entrance, session, door)
+            keys = await _hold_keys(stack, entrance, session, door)
+            diary.opened(opened)
+            return keys
         demand_spoken(opened.target, opened.kind)
         stack.push(doorway.pop_all())
     listener = Listener(session.dial, place.password, out.say)
     await stack.enter_async_context(listening(place.socket, listener))
     out.detail(f"session {opened.session} is open, allowed by {', '.join(opened.rules) or 'no named rule'}")
     access = place.access(opened.target, opened.session, opened.database, opened.expires_at)
-    return Held(session, listener, access)
+    stack.enter_context(password_kept(entrance.settings, access))
+    diary.opened(opened)
+    return Held(session, listener, access, Ending(stack))
 
 
 async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session, door: Door) -> HeldAws:
@@ -203,7 +270,7 @@ async def _hold_keys(stack: AsyncExitStack, entrance: Entrance, session: Session
     except BadInput as error:  # another hoopx holds it open, perhaps: its keys are given then
         out.insist(f"`hoopx credentials {opened.target}` does not lead here: {error.message}")
     access = AwsAccess(opened.target, opened.session, keys.region, opened.expires_at, session.newest_keys, endpoint)
-    return HeldAws(session, access)
+    return HeldAws(session, access, Ending(stack))
 
 
 def demand_spoken(target: str, kind: str) -> None:
@@ -219,16 +286,31 @@ def demand_database(held: AnyHeld) -> Held:
     return held
 
 
-async def _until_over(child: child_room.Child, held: Sequence[AnyHeld], kit: Kit) -> int:
-    """The child's end, or the end of any session that it stands on: then it is stopped."""
+async def _until_over(child: child_room.Child, held: Sequence[AnyHeld], out: Output, diary: Diary, limit: int) -> int:
+    """The child's end, or the end of its time or of any session that it stands on: then it is stopped."""
     done = asyncio.ensure_future(child.wait())
     overs = {asyncio.ensure_future(one.session.over()): one for one in held}
-    finished, _ = await asyncio.wait([done, *overs], return_when=asyncio.FIRST_COMPLETED)
+    warning = asyncio.ensure_future(vigil.warn_of_end(out, held))
+    try:
+        finished, _ = await asyncio.wait([done, *overs], return_when=asyncio.FIRST_COMPLETED, timeout=limit or None)
+    finally:
+        warning.cancel()
     if done in finished:
         return await done
+    if not finished:
+        _tell_why(
+            out, diary, TIMEOUT, f"the command is stopped: it ran for {spoken(limit)}, as long as --timeout lets it"
+        )
+        await child.stop()
+        return child_room.TIMED_OUT
     for over in overs.keys() & finished:
-        kit.out.insist(f"the session with `{overs[over].access.target}` ended: {_reason(await over)}")
+        _tell_why(out, diary, SESSION, f"the session with `{overs[over].access.target}` ended: {_reason(await over)}")
     return await child.stop()
+
+
+def _tell_why(out: Output, diary: Diary, why: str, message: str) -> None:
+    out.insist(message)
+    diary.because(why, message)
 
 
 def _counted(streams: int) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +12,12 @@ from hoopx_broker.api.messages import TargetView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.access import variable_of
 from hoopx_cli.inert import inert
+from hoopx_cli.own_files import OwnFiles
 
 BEGIN, END = "<!-- hoopx:begin -->", "<!-- hoopx:end -->"
-# A page of notes for an agent; what is larger is no such file.
-MAX_FILE = 1_000_000
 # A database may have hundreds of masked columns; what an agent reads costs it room.
 MAX_COLUMNS = 30
+_FILES = OwnFiles("give --instructions a file of your own, or `-`")
 
 
 class Briefing(Struct, frozen=True):
@@ -64,10 +62,10 @@ def put(path: Path, text: str) -> None:
     block = f"{BEGIN}\n{text}{END}\n"
     path = path.expanduser().absolute()
     if not os.path.lexists(path):
-        _create(path, block)
+        _FILES.create(path, block)
         return
-    found = _own_file(path)
-    _replace(found, _with_block(path, _read(found), block))
+    found = _FILES.found(path)
+    _FILES.replace(found, _with_block(path, _FILES.read(found), block))
 
 
 def _target(target: TargetView, *, is_only: bool) -> list[str]:
@@ -101,39 +99,6 @@ def _plain(text: str) -> str:
     return inert(text).replace("`", "'").replace("<", "‹").replace(">", "›")[:200]
 
 
-def _create(path: Path, block: str) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(block)
-
-
-def _own_file(path: Path) -> Path:
-    """The file itself, behind links of ours: AGENTS.md is often one to CLAUDE.md. Others' links lead nowhere."""
-    try:
-        found = path.resolve(strict=True)
-        owners = {path.lstat().st_uid, found.stat().st_uid}
-        if owners != {os.geteuid()} or not stat.S_ISREG(found.stat().st_mode):
-            raise BadInput(f"`{path}` is not a file of yours", "give --instructions a file of your own, or `-`")
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    return found
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_FILE:
-            raise BadInput(f"`{path}` has more than {MAX_FILE} bytes", "give --instructions another file")
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError:
-        raise BadInput(f"`{path}` is not text", "give --instructions another file") from None
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
 def _with_block(path: Path, text: str, block: str) -> str:
     """Whatever else stands in the file stays as it is. Raises `BadInput` where there is not exactly one block."""
     lines = text.splitlines(keepends=True)
@@ -143,20 +108,3 @@ def _with_block(path: Path, text: str, block: str) -> str:
         message = f"`{path}` is there, and has not one block of hoopx to replace"
         raise BadInput(message, f"put the lines `{BEGIN}` and `{END}` where the block shall stand")
     return "".join([*lines[: begins[0]], block, *lines[ends[0] + 1 :]])
-
-
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all, with the mode that it has."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)
-        Path(name).replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> BadInput:
-    return BadInput(f"`{path}` cannot be written: {(error.strerror or '').lower()}", "give --instructions another file")

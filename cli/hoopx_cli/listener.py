@@ -11,9 +11,10 @@ from typing import Protocol, cast
 
 from hoopx_broker.terms.errors import Denied, HoopxError, Refused, StillPending
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.tunnel.client import Stream, UpgradeRefused
+from hoopx_broker.tunnel.client import LOST, Stream, UpgradeRefused
 from hoopx_broker.wire.postgres import messages
 from hoopx_broker.wire.postgres.doorstep import Admit, Answer, Cancel, Doorstep, TurnAway
+from hoopx_cli.boundary import Boundary
 from hoopx_cli.greeting import admission, greeting
 from hoopx_cli.refusals import error_in
 from hoopx_cli.sockets import peer_uid
@@ -151,6 +152,7 @@ class LocalClient(asyncio.Protocol):
         # What of the broker's first words the client has heard already, and what of them has come.
         self._owed = b""
         self._from_far = b""
+        self._boundary = Boundary()
         self._has_ended = False
         self._transport: asyncio.Transport
 
@@ -196,6 +198,7 @@ class LocalClient(asyncio.Protocol):
         if self._owed:
             data = self._unless_said(data)
         if data and not self._transport.is_closing():
+            self._boundary.feed(data)
             self._transport.write(data)
 
     def far_is_full(self) -> None:
@@ -207,7 +210,11 @@ class LocalClient(asyncio.Protocol):
             self._transport.resume_reading()
 
     def far_ended(self, reason: str) -> None:
+        """Cut off, it may have run what it was asked for, or not: nothing is ever asked for again by us."""
         self._has_ended = True
+        if reason == LOST and self._startup and self._boundary.is_between:
+            hint = "What ran may have taken effect, or not: look before you run it again. Connect again."
+            self._answer(messages.error("FATAL", "08006", f"hoopx: {LOST}", hint=hint))
         self._transport.close()
 
     # -- what the listener does with it

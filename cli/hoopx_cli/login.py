@@ -77,6 +77,7 @@ def logout(
         else:
             found = [kit.logins.get(broker, account)]
         kept = [each for each in found if each is not None]
+        _end_backgrounds(kit, {each.user for each in kept})
         for each in kept:
             _sign_out(kit, each)
     if not kept:
@@ -228,6 +229,22 @@ def _sign_out(kit: Kit, kept: Login) -> None:
     kit.out.say(f"logged out of {kit.settings.broker}" + (f" as {kept.user}" if kept.user else ""))
     if not was_told:
         kit.out.insist("the identity provider could not be told; its login ends by itself")
+
+
+def _end_backgrounds(kit: Kit, users: set[str]) -> None:
+    """What was opened by these logins ends with them."""
+    from hoopx_cli import backgrounds
+
+    broker = kit.settings.broker
+    try:
+        ended = backgrounds.end_those(
+            kit.settings.home, lambda report: report.broker == broker and report.account in users - {""}
+        )
+    except HoopxError as error:
+        kit.out.insist(f"sessions in the background could not be asked to end: {error.message}")
+        return
+    for each in ended:
+        kit.out.say(f"the session with `{each.target}` is over")
 
 
 def _tell_provider(kit: Kit, kept: Login) -> bool:

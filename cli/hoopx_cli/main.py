@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in `typing`, whose import alone takes as long as Python's start
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
+    from hoopx_broker.terms.errors import HoopxError
+    from hoopx_cli.commands import UsageError
     from hoopx_cli.output import Output
 
 
@@ -19,30 +21,73 @@ _INSTEAD_OF_LOGIN = {
 }
 
 
+# What is asked for often, by people and scripts, and needs nothing: Typer alone takes 100 ms to import.
+_AT_ONCE = ["--version"], ["--help"], ["-h"]
+
+
 def main() -> None:
     """The entry point."""
+    _stand_on_three_streams()
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
-        # The fast path: scripts ask for the version often, and Typer alone takes 100 ms to import.
-        from hoopx_broker import __version__
-
-        sys.stdout.write(f"hoopx {__version__}\n")
-        return
+    if arguments in _AT_ONCE:
+        sys.exit(_at_once(*arguments))
     import os
 
     sys.exit(run(arguments, os.environ))
 
 
+def _stand_on_three_streams() -> None:
+    """Where one was closed (`>&-`) there is nothing to write to; else the first socket would get its number."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        import os
+
+        while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
+            os.set_inheritable(opened, True)  # noqa: FBT003 - as os has it
+        os.close(opened)
+        sys.stdin, sys.stdout, sys.stderr = (
+            stream or os.fdopen(number, "w" if number else "r", closefd=False)
+            for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr))
+        )
+
+
+def _at_once(option: str) -> int:
+    from hoopx_broker import __version__
+    from hoopx_cli import menu
+
+    try:
+        sys.stdout.write(f"hoopx {__version__}\n" if option == "--version" else menu.page(menu.room()))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except OSError as error:
+        _let_go()
+        sys.stderr.write(f"hoopx: standard output cannot be written: {(error.strerror or '').lower()}\n")
+        return 2
+    return 0
+
+
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code; every error becomes one line and a hint on stderr."""
-    import signal
-
     from hoopx_cli import output
 
     out = output.of_process(environ)
+    return sheltered(lambda: _invoke(arguments, environ, out), out, environ)
+
+
+def sheltered(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
+    """The exit code of `work`, whatever happens in it."""
+    import signal
+
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _invoke(arguments, environ, out)
+        return _outcome(work, out, environ)
+    finally:
+        _let_go()
+
+
+def _outcome(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
+    try:
+        return work()
     except KeyboardInterrupt:
         out.status("")
         return 130
@@ -76,24 +121,35 @@ def _invoke(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -
 
 
 def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
+    code = _said(error, environ, out)
+    if out.shows_traces:
+        from hoopx_cli import trace
+
+        out.insist(trace.shown(error, environ))
+    return code
+
+
+def _said(error: Exception, environ: Mapping[str, str], out: Output) -> int:
     import errno
+
+    from typer import Abort
 
     from hoopx_broker.terms.errors import ExitCode, HoopxError
     from hoopx_cli.commands import UsageError
+    from hoopx_cli.scrub import certain
 
     match error:
         case HoopxError():
-            out.error(error.message, _hint(error.hint, environ))
+            if error.exit_code is ExitCode.UNEXPECTED and not error.hint:
+                error.hint = "this is unexpected; the broker's log says more"
+            out.error(certain(error.message), certain(_hint(error, environ)))
             return int(error.exit_code)
         case OSError(errno=errno.EIO):
             return _unheard()
         case UsageError():
-            context = error.ctx
-            hint = f"see `{context.command_path} --help`" if context is not None else ""
-            if type(error).__name__ == "NoArgsIsHelpError":
-                out.insist(error.format_message())
-            else:
-                out.error(error.format_message().rstrip("."), hint)
+            return _misused(error, out)
+        case Abort():
+            out.error("standard input ended before the answer came", "run it in a terminal, or give it as an option")
             return int(ExitCode.USAGE)
         case _:
             from hoopx_cli.trace import keep
@@ -102,10 +158,34 @@ def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
             return int(ExitCode.UNEXPECTED)
 
 
-def _hint(hint: str, environ: Mapping[str, str]) -> str:
-    if "`hoopx login`" not in hint:
-        return hint
-    return next((told for name, told in _INSTEAD_OF_LOGIN.items() if environ.get(name)), hint)
+def _misused(error: UsageError, out: Output) -> int:
+    """Bad usage as one line, in the same words whether hoopx or its parser has found it."""
+    from hoopx_broker.terms.errors import ExitCode
+    from hoopx_cli.scrub import certain
+
+    hint = f"see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
+    match type(error).__name__:
+        case "NoArgsIsHelpError":
+            out.insist(error.format_message())
+        case "NoSuchOption":
+            near = next(iter(getattr(error, "possibilities", None) or ()), "")
+            meant = f"; did you mean `{near}`?" if near else ""
+            out.error(certain(f"there is no option `{getattr(error, 'option_name', '')}`{meant}"), hint)
+        case _:
+            out.error(certain(error.format_message().rstrip(".")), hint)
+    return int(ExitCode.USAGE)
+
+
+def _hint(error: HoopxError, environ: Mapping[str, str]) -> str:
+    """What to do next, here: a login that would not count is no help, and a name seen before may be what was meant."""
+    from hoopx_cli import nearest
+    from hoopx_cli.settings import home
+
+    if "`hoopx login`" in error.hint:
+        return next((told for name, told in _INSTEAD_OF_LOGIN.items() if environ.get(name)), error.hint)
+    if "did you mean" not in error.hint and (near := nearest.meant(error.message, home(environ))):
+        return f"did you mean `{near}`? {error.hint}"
+    return error.hint
 
 
 def _unheard() -> int:
@@ -117,8 +197,16 @@ def _unheard() -> int:
 
 
 def _quiet_pipe() -> int:
-    """The reader went away (`hoopx ls | head -1`): nothing is left to say, not even at the interpreter's end."""
+    """The reader went away (`hoopx ls | head -1`): nothing is left to say."""
+    _let_go()
+    return 0
+
+
+def _let_go() -> None:
+    """What standard output could not take is not tried again at the interpreter's end, which would complain."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

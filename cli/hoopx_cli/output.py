@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
+from io import TextIOBase
 from typing import Any, TextIO
 
 import msgspec
 
+from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.inert import inert, inert_lines, width
+from hoopx_cli.screen import cut
 
 _GAP = "  "  # between columns
 _BELOW = "    "  # before a cell that stands below its row
@@ -26,6 +31,8 @@ class Form(Enum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"  # of the one command whose data goes into a file of YAML
+    JSONL = "jsonl"  # of `sql`, whose rows come one by one
+    CSV = "csv"
 
 
 class Output:
@@ -33,18 +40,22 @@ class Output:
 
     def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]) -> None:
         self._stdout = stdout
-        self._stderr = stderr
+        self._stderr: TextIO | TextIOBase = stderr
         self.form = Form.TABLE
         self.is_quiet = False
         self.is_verbose = False
+        self.shows_traces = False
         self.is_live = stderr.isatty() and environ.get("TERM") != "dumb"
         self.takes_colour = environ.get("NO_COLOR", "") == "" and environ.get("TERM") != "dumb"
         self.has_colour = stdout.isatty() and self.takes_colour
         self._status = ""
+        self._shows_status = self.is_live and self.takes_colour  # what moves is as unwelcome as colour
+        self._teller: Callable[[str], None] | None = None
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
-        print(text, file=self._stdout, flush=True)
+        with _writing():
+            print(text, file=self._stdout, flush=True)
 
     def text(self, block: str) -> None:
         """Lines of text from elsewhere."""
@@ -63,13 +74,18 @@ class Output:
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
-        self._stdout.flush()
-        self._stdout.buffer.write(chunk)
-        self._stdout.buffer.flush()
+        with _writing():
+            self._stdout.flush()
+            self._stdout.buffer.write(chunk)
+            self._stdout.buffer.flush()
 
     def paint(self, codes: str) -> None:
         """A screen drawn by ourselves, escape codes and all; what the terminal cannot show leaves a mark as wide."""
         self.raw(codes.encode(self._stdout.encoding or "utf-8", "replace"))
+
+    def encoded(self, text: str) -> bytes:
+        """Text as standard output writes it."""
+        return text.encode(self._stdout.encoding or "utf-8", "backslashreplace")
 
     @property
     def is_terminal(self) -> bool:
@@ -82,7 +98,7 @@ class Output:
 
     def json(self, value: Any) -> None:
         """One JSON document on one line; what is not ASCII is escaped only where it could act on a terminal."""
-        self.data(_inert_json(msgspec.json.encode(value).decode()))
+        self.data(inert_json(msgspec.json.encode(value).decode()))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], spare: Sequence[str] = ()) -> None:
         """Aligned columns under capital headings; every cell made inert.
@@ -157,18 +173,61 @@ class Output:
 
     def status(self, text: str) -> None:
         """A line that is rewritten in place, on a live terminal only; the empty text clears it."""
-        if not self.is_live or self.is_quiet or not (text or self._status):
+        if not self._shows_status or self.is_quiet or not (text or self._status):
             return
+        if text and (room := self.status_room) is not None:
+            text = cut(text, room)
         # What stands there already is not painted again, but the terminal is touched: that tells whether it is gone.
         print("\r" if text == self._status else f"\r\x1b[K{inert(text)}", end="", file=self._stderr, flush=True)
         self._status = text
 
+    @property
+    def status_room(self) -> int | None:
+        """Columns that such a line has: what goes over the edge could not be taken back."""
+        try:
+            return max(os.get_terminal_size(self._stderr.fileno()).columns - 1, MIN_COLUMNS)
+        except (OSError, ValueError):
+            return None
+
+    def lead_to(self, stderr: TextIOBase) -> None:
+        """From now on what is for people goes there, and nobody watches it."""
+        self.status("")
+        self._stderr, self.is_live, self._shows_status = stderr, False, False
+
+    @contextmanager
+    def telling(self, teller: Callable[[str], None]) -> Iterator[None]:
+        """As long as this lasts, what is said goes where `teller` puts it: a line that is edited is not disturbed."""
+        self._teller = teller
+        try:
+            yield
+        finally:
+            self._teller = None
+
     def _tell(self, text: str) -> None:
+        if self._teller is not None:
+            self._teller(text)
+            return
+        self.tell_now(text)
+
+    def tell_now(self, text: str) -> None:
+        """Whoever edits a line has made room for it."""
         self.status("")
         print("\n".join(inert_lines(text)), file=self._stderr, flush=True)
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.has_colour else text
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A full disk behind standard output is no bug of ours. Raises `BadInput`; a reader that left stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
+            raise
+        why = (error.strerror or "").lower()
+        raise BadInput(f"standard output cannot be written: {why}", "what it has got so far is not all") from None
 
 
 def of_process(environ: Mapping[str, str]) -> Output:
@@ -200,7 +259,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def _inert_json(document: str) -> str:
+def inert_json(document: str) -> str:
     """JSON's own escapes instead of `inert`'s, so that the document still reads back as the same value."""
     if document.isascii() and document.isprintable():
         return document

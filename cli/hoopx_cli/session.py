@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import Counts, Ended, Event, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.terms.errors import BackendFailed, HoopxError, Unreachable
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.tunnel.client import (
     SESSION,
     STREAM,
     Broker,
-    Control,
     Near,
     Stream,
     UpgradeRefused,
@@ -30,6 +29,7 @@ from hoopx_cli.output import Output, moment
 from hoopx_cli.refusals import error_in, error_of
 from hoopx_cli.settings import Settings
 from hoopx_cli.staying import renewals
+from hoopx_cli.tether import Tether
 
 # The broker revokes within seconds; it goes on by itself when we stop waiting.
 GOODBYE_SECONDS = 10
@@ -49,7 +49,8 @@ class Entrance(Struct, frozen=True):
     """What every session of one command shares: the broker, the identity, and where to tell people things.
 
     `fresh` gives the identity's credential anew, renewed where it is near its end. `take_back` cancels a request that
-    was filed for a session which nobody wants any more; without, such requests stand.
+    was filed for a session which nobody wants any more; without, such requests stand. `untold` are kinds of events that
+    the command hears of in another way, and tells itself.
     """
 
     settings: Settings
@@ -58,20 +59,31 @@ class Entrance(Struct, frozen=True):
     fresh: Callable[[], Credential]
     out: Output
     take_back: TakeBack | None = None
+    untold: frozenset[str] = frozenset()
 
 
 class Session:
     """An open session. It follows what the broker says of it until one of the two ends it."""
 
-    def __init__(self, entrance: Entrance, control: Control, opened: Opened, *, is_glass: bool = False) -> None:
+    def __init__(self, entrance: Entrance, tether: Tether, opened: Opened, *, is_glass: bool = False) -> None:
         self.opened = opened
         self.expires_at = opened.expires_at  # a session may be given more time
         self.is_glass = is_glass  # it went through at once, and is reviewed
+        self.counts = Counts()
         self._entrance = entrance
-        self._control = control
+        self._tether = tether
         self._keys: HeldKeys | None = None
         self._has_keys = asyncio.Event()
         self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    @property
+    def is_lost(self) -> bool:
+        """Is the broker looked for just now?"""
+        return self._tether.is_lost
+
+    @property
+    def is_over(self) -> bool:
+        return self._follower.done()
 
     async def over(self) -> Ended | None:
         """Waits for the end and says how the broker gave it; None when the broker was lost."""
@@ -92,6 +104,8 @@ class Session:
         return self._keys
 
     async def dial(self, near: Near) -> Stream:
+        """A client that comes while the broker is looked for waits for it."""
+        await self._tether.present()
         broker = self._entrance.broker
         grant = self._entrance.credential.of_grant(Secret(self.opened.grant))
         return await open_stream(broker, grant.headers("GET", broker.url + STREAM), near)
@@ -99,7 +113,7 @@ class Session:
     async def end(self) -> None:
         """Hang up and wait until the broker has revoked the lease, or has taken it on."""
         out = self._entrance.out
-        self._control.say(Hangup())
+        self._tether.leave()
         try:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 ended = await self.over()
@@ -112,9 +126,12 @@ class Session:
 
     async def _follow(self) -> Ended | None:
         while True:
-            match await self._control.hear():
+            match await self._tether.hear():
+                case Counts() as counts:
+                    self.counts = counts
                 case Event() as event:
-                    tell(self._entrance.out, event, f"{self.opened.target}: ")
+                    if event.kind not in self._entrance.untold:
+                        tell(self._entrance.out, event, f"{self.opened.target}: ")
                     self.expires_at = event.expires_at or self.expires_at
                     self.is_glass = self.is_glass or event.kind == BROKEN_GLASS
                 case Keys() as keys:
@@ -126,6 +143,8 @@ class Session:
                     return Ended(refusal.message)
                 case None:
                     return None
+                case Opened(session=again, expires_at=at) if again == self.opened.session and self.opened.grace:
+                    self.expires_at = at
                 case Waiting() | Opened():
                     # Neither belongs behind the opening: a broker that says so is not to be trusted with more.
                     return None
@@ -138,11 +157,12 @@ async def open_session(entrance: Entrance, order: Open, on_waiting: OnWaiting = 
     `on_waiting` hears of the approval that is waited for. Raises `StillPending` when the wait was too short, and
     otherwise what the broker says.
     """
-    control = await _control(entrance)
-    renewing = asyncio.get_running_loop().create_task(_renew(entrance, control))
+    tether = await _tether(entrance)
+    renewing = asyncio.get_running_loop().create_task(_renew(entrance, tether))
     try:
-        opened, is_glass = await _opened(entrance, control, order, on_waiting)
-        session = Session(entrance, control, opened, is_glass=is_glass)
+        opened, is_glass = await _opened(entrance, tether, order, on_waiting)
+        tether.hold(opened)
+        session = Session(entrance, tether, opened, is_glass=is_glass)
         try:
             yield session
         finally:
@@ -150,24 +170,25 @@ async def open_session(entrance: Entrance, order: Open, on_waiting: OnWaiting = 
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
-        await control.close()
+        await tether.close()
 
 
-async def _renew(entrance: Entrance, control: Control) -> None:
+async def _renew(entrance: Entrance, tether: Tether) -> None:
     """Tell the broker of every renewed token, so that it sees what became of a person; leave when the login is over."""
     try:
         async for credential in renewals(entrance.credential, entrance.fresh):
             headers = credential.headers("GET", entrance.broker.url + SESSION)
-            control.say(Renew(credential.token.reveal(), credential.scheme, headers["DPoP"]))
+            tether.say(Renew(credential.token.reveal(), credential.scheme, headers["DPoP"]))
     except HoopxError as error:
         entrance.out.insist(f"the session ends: {error.message}")
-        control.say(Hangup())
+        tether.leave()
 
 
-async def _control(entrance: Entrance) -> Control:
+async def _tether(entrance: Entrance) -> Tether:
+    broker, credential = entrance.broker, entrance.credential
     try:
-        headers = entrance.credential.headers("GET", entrance.broker.url + SESSION)
-        return await open_control(entrance.broker, headers)
+        control = await open_control(broker, credential.headers("GET", broker.url + SESSION))
+        return Tether(broker, credential, control, entrance.out)
     except UpgradeRefused as refused:
         raise error_in(refused.status, refused.body) from None
     except OSError as error:
@@ -180,16 +201,16 @@ def tell(out: Output, event: Event, before: str = "") -> None:
     say(before + event.message)
 
 
-async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting: OnWaiting) -> tuple[Opened, bool]:
+async def _opened(entrance: Entrance, tether: Tether, order: Open, on_waiting: OnWaiting) -> tuple[Opened, bool]:
     """The session, and whether glass was broken for it."""
     is_glass = False
     waits = Awaiting(entrance.out, order, entrance.take_back)
-    control.say(order)
+    tether.say(order)
     try:
         # While people decide, their time counts; before and after, the broker's.
         async with asyncio.timeout(OPENING_SECONDS) as limit:
             while True:
-                match await control.hear():
+                match await tether.hear():
                     case Opened() as opened:
                         return opened, is_glass
                     case Refusal() as refusal:
@@ -201,6 +222,8 @@ async def _opened(entrance: Entrance, control: Control, order: Open, on_waiting:
                     case Event() as event:
                         tell(entrance.out, event)
                         is_glass = is_glass or event.kind == BROKEN_GLASS
+                    case Counts():
+                        pass
                     case Keys():
                         raise Unreachable("the broker handed out keys before the session was open", "update hoopx")
                     case Ended(reason):

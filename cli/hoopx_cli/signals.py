@@ -1,4 +1,4 @@
-"""What INT, TERM, HUP and QUIT mean while a session is open: to the child if there is one, else an orderly end."""
+"""What signals mean while a session is open: to the child if there is one, else an orderly end, or nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+# A child hears of these too; without one they go on meaning nothing, or a rest.
+_PASSING = (signal.SIGWINCH, signal.SIGCONT)
 
 
 class Signals:
@@ -22,6 +24,12 @@ class Signals:
         if self._receiver is not None:
             self._receiver(number)
             return
+        if number in _PASSING:
+            return
+        self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """Come to an orderly end, whoever has signals handed to."""
         self.received = number
         self._task.cancel()
 
@@ -34,6 +42,15 @@ class Signals:
         finally:
             self._receiver = None
 
+    def rest(self) -> None:
+        """Ctrl-Z: the child first, then we, as if there were nothing to tidy up; CONT comes back to here."""
+        if self._receiver is not None:
+            self._receiver(signal.SIGTSTP)
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGTSTP)
+        signal.raise_signal(signal.SIGTSTP)
+        loop.add_signal_handler(signal.SIGTSTP, self.rest)
+
 
 @contextmanager
 def caught() -> Iterator[Signals]:
@@ -42,9 +59,12 @@ def caught() -> Iterator[Signals]:
     assert task is not None
     signals = Signals(task)
     loop = asyncio.get_running_loop()
-    ours = [number for number in _HANDLED if signal.getsignal(number) is not signal.SIG_IGN]
+    ours = [number for number in (*_ENDING, *_PASSING) if signal.getsignal(number) is not signal.SIG_IGN]
     for number in ours:
         loop.add_signal_handler(number, signals.take, int(number))
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGTSTP, signals.rest)
+        ours.append(signal.SIGTSTP)
     try:
         yield signals
     finally:

@@ -76,6 +76,21 @@ def on_usual_port(home: Path, broker: str, target: str, warn: Callable[[str], No
     return made
 
 
+def usual_port(home: Path, broker: str, target: str) -> int:
+    """The remembered port of this target; one that is free now, and is remembered, where it has had none yet."""
+    remembered = _ports(home)
+    name = f"{broker} {target}"
+    if name not in remembered:
+        with on_free_port() as made:
+            remembered[name] = made.getsockname()[1]
+        write_private(home / "ports.json", msgspec.json.encode(remembered))
+    return remembered[name]
+
+
+def on_free_port() -> socket.socket:
+    return _listening(0)
+
+
 @contextmanager
 def on_file(path: Path) -> Iterator[SocketFile]:
     """Listen on a socket file, and remove it and its alias afterwards. Files that are not ours are left alone."""

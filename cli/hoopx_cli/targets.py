@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from hoopx_broker.api.messages import TargetView
-from hoopx_broker.conditions.written import lines as conditions_of
 from hoopx_cli import names
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.kit import kit_of
@@ -49,6 +48,9 @@ def show(
 
     Show one target: what is allowed there, what needs approval, and what stays masked for you.
     """
+    # Windows of time bring zones of time, which `ls` has no use for.
+    from hoopx_broker.conditions.written import lines as conditions_of
+
     kit = kit_of(context)
     seen = kit.api.target(target)
     if kit.out.form is Form.JSON:

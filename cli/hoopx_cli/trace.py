@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
 from hoopx_broker.terms.errors import HoopxError
+from hoopx_cli.scrub import scrub
 from hoopx_cli.settings import home, write_private
 
 # Old traces help nobody; ten are enough to see whether one comes back.
 KEPT = 10
-
-# JSON Web Tokens, bearer tokens and passwords in connection strings, wherever an exception's text may quote them.
-_SECRETS = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer)\s+\S+|(?<=://)[^\s/@]+:[^\s/@]+(?=@)|(?i:password|token|secret)=\S+"
-)
+# An error that came of so many others is told well enough.
+DEEPEST = 10
 
 
 def keep(environ: Mapping[str, str]) -> str:
     """Write the trace of the exception being handled; returns where, or why not. Never raises."""
-    text = _SECRETS.sub("<secret>", traceback.format_exc())
-    for given in filter(None, map(environ.get, ("HOOPX_TOKEN", "HOOPX_CLIENT_SECRET"))):
-        text = text.replace(given, "<secret>")
+    text = scrub(traceback.format_exc(), environ)
     try:
         folder = home(environ) / "traces"
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns()}.log"
@@ -33,6 +28,16 @@ def keep(environ: Mapping[str, str]) -> str:
     except (HoopxError, OSError) as error:
         return f"no file ({error})"
     return str(path)
+
+
+def shown(error: BaseException, environ: Mapping[str, str]) -> str:
+    """The trace for `--debug`: what the error came of too, where a command would not say so."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(parts) < DEEPEST:
+        parts.append("".join(traceback.format_exception(cause, chain=False)))
+        cause = cause.__cause__ or cause.__context__
+    return scrub("which came of:\n".join(parts).rstrip(), environ)
 
 
 def _forget_old(folder: Path) -> None:

@@ -64,7 +64,7 @@ class Stage:
         heard = self._said.stat().st_size if self._said.exists() else 0
         with self._said.open("ab") as said:
             self._broker = subprocess.Popen(
-                [*bound_to_us(), str(HOOPX), "broker", "run", "--config", str(self.config)],
+                [*bound_to_us(), *self.program(), "broker", "run", "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -72,6 +72,10 @@ class Stage:
             )
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
+
+    def program(self) -> list[str]:
+        """What is run as the broker."""
+        return [str(HOOPX)]
 
     @contextmanager
     def standby_broker(self) -> Iterator[subprocess.Popen[bytes]]:

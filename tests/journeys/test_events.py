@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
+import ssl
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
+import psycopg
 import pytest
 
+from hoopx_broker.tunnel.client import SESSION
+from tests.journeys import native
 from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.postgres import Postgres
@@ -46,17 +54,60 @@ def test_what_people_did_stands_in_order_and_says_who_what_and_when(scene: Stage
     assert scene.hoopx("audit", "events", who="ann").code == 10
 
 
-def test_what_admins_do_stands_there_too(scene: Stage) -> None:
-    scene.hoopx("admin", "revoke", "bob", "--reason", "drill", who="sam").fine()
-    scene.hoopx("admin", "restore", "bob", who="sam").fine()
-    told = [each for each in events(scene, "--user", "sam") if each["type"].startswith("identity.")]
-    facts = [(each["type"], each["by"], each["facts"]["user"]) for each in told]
-    assert facts == [("identity.revoked", "sam", "bob"), ("identity.restored", "sam", "bob")]
+def test_a_flood_of_strangers_fills_neither_the_log_nor_the_state_nor_the_disk(scene: Stage) -> None:
+    events(scene)  # the auditor's login is noted
+    before, said = rows(scene), len(scene.broker_said())
+    flood(scene)
+    assert rows(scene) == before
+    grown = len(scene.broker_said()) - said
+    assert grown < 40_000, scene.broker_said()[-grown:][:4000]
+    assert scene.psql(TARGET, "SELECT 1").fine().out == "1\n", "honest people come in meanwhile"
 
 
-def test_strangers_leave_no_events(scene: Stage) -> None:
-    before = [each["id"] for each in events(scene)]
-    for number in range(20):
-        assert scene.hoopx("whoami", HOOPX_TOKEN=f"no-token-{number}").code == 11
-    # Whoever reads comes with a token of their own each time.
-    assert [each["by"] for each in events(scene) if each["id"] not in before] in ([], ["olga"])
+def flood(stage: Stage) -> None:
+    """What anybody on the network may send."""
+    where = urlsplit(stage.url)
+    assert where.hostname is not None
+    assert where.port is not None
+    tls = ssl.create_default_context(cadata=ssl.get_server_certificate((where.hostname, where.port)))
+    tokens = (
+        "no-token",
+        stage.mint.token("ann", lifetime=-60),
+        stage.mint.token("ann", iss="https://" + "x" * 4_000),
+        stage.mint.token("ann", aud="y" * 4_000),
+    )
+    with httpx2.Client(base_url=stage.url, verify=tls, trust_env=False) as web:
+        for number in range(60):
+            for token in tokens:
+                assert web.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+            assert web.post("/v1/logout", data={"logout_token": tokens[number % 4]}).status_code == 400
+            secret = {"grant_type": "client_credentials", "client_id": f"n{number}", "client_secret": "z" * 400}
+            assert web.post("/oidc/token", data=secret).status_code in (400, 401)
+            assert web.get(f"/nothing/{number}").status_code == 404
+    for number in range(30):
+        for first in (b"\x16\x03\x01 no handshake", b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f?"):
+            with socket.create_connection((where.hostname, where.port)) as plain:
+                plain.sendall(first)
+        with (
+            socket.create_connection((where.hostname, where.port)) as plain,
+            tls.wrap_socket(plain, server_hostname=where.hostname) as talk,
+        ):
+            talk.sendall(upgrade(tokens[number % 4]))
+            assert talk.recv(64)
+    for _ in range(5):
+        with pytest.raises(psycopg.OperationalError, match="not accepted"):
+            psycopg.connect(native.conninfo(stage, TARGET), password="no-token")
+
+
+def upgrade(token: str) -> bytes:
+    """The way of a tunnel."""
+    head = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    return f"GET {SESSION} HTTP/1.1\r\nHost: x\r\n{head}\r\n{key}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
+def rows(stage: Stage) -> dict[str, int]:
+    """How many each table of the state has."""
+    with sqlite3.connect(f"file:{stage.home / 'state.db'}?mode=ro", uri=True) as state:
+        names = [name for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: state.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}

@@ -169,7 +169,7 @@ def test_where_nothing_can_be_recorded_nothing_opens_and_nothing_is_left(stage: 
     recordings.write_text("a file where a directory was")
     try:
         outcome = own.psql(TARGET, "SELECT 1")
-        assert (outcome.code, outcome.out) == (1, "")
+        assert (outcome.code, outcome.out) == (15, "")
         assert "recording" in outcome.err
         own.nothing_remains()
         assert {session["state"] for session in own.listed("sessions", "ls")} <= {"ended"}

@@ -25,6 +25,7 @@ NODE_CLIENTS = Path(__file__).parent / "days" / "node"
 GLEWLWYD = Path(__file__).parent / "glewlwyd_server"
 MARIADB = Path(__file__).parent / "mariadb_server"
 JDBC = Path(__file__).parent / "days" / "jdbc"
+LITEWITNESS = Path(__file__).parent / "litewitness"
 
 
 class Peer(Struct, frozen=True):
@@ -57,6 +58,8 @@ def peers() -> list[Peer]:
         Peer("pgjdbc", _pgjdbc(), "apt-get install default-jdk-headless maven && .ci/peers", optional=True),
         # Its tests run against the double as well, which stands in for it where it is not.
         Peer("openbao", _openbao(), ".ci/peers", optional=True),
+        # Its tests run against the double as well.
+        Peer("litewitness", _litewitness(), "install Go 1.25 or newer, then .ci/peers", optional=True),
         Peer("regression SQL", _regression_sql(), FETCH, optional=True),
     ]
 
@@ -167,6 +170,12 @@ def _openbao() -> str | None:
     """Or a Vault of HashiCorp's: what `HOOPX_TEST_VAULT` names, else what is found."""
     found = vault.program()
     return vault.version(found) if found is not None else None
+
+
+def _litewitness() -> str | None:
+    """It signs by an agent of OpenSSH's, and tells no version."""
+    is_built = all((LITEWITNESS / name).exists() for name in ("litewitness", "witnessctl"))
+    return "built" if is_built and all(map(shutil.which, ("ssh-agent", "ssh-add", "ssh-keygen"))) else None
 
 
 def _regression_sql() -> str | None:

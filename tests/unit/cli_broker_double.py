@@ -24,20 +24,20 @@ from picows import (
     ws_create_server,
 )
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Open, Opened, Refusal, Waiting
+from hoopx_broker.api.messages import Counts, Ended, Event, Hangup, Open, Opened, Refusal, Waiting
 from hoopx_broker.wire.effects import Side
 from hoopx_broker.wire.postgres import frames, messages
 from hoopx_broker.wire.postgres.frames import Framer, message
 from hoopx_cli.trust import fingerprint_of
 from tests.peers.certificates import Authority
 
-Said = Waiting | Opened | Refusal | Event | Ended
+Said = Waiting | Opened | Refusal | Counts | Event | Ended
 TOKEN, GRANT = "a-token", "a-grant"
 ROW = b"x" * 1000
 
 
-def opened(target: str = "prod-db") -> Opened:
-    return Opened("s_0000000000000000", GRANT, target, "postgres", "app", 4_000_000_000)
+def opened(target: str = "prod-db", grace: int = 0) -> Opened:
+    return Opened("s_0000000000000000", GRANT, target, "postgres", "app", 4_000_000_000, grace=grace)
 
 
 class BrokerDouble:
@@ -56,6 +56,8 @@ class BrokerDouble:
         self.queries: list[bytes] = []
         self.live: list[_Live] = []
         self.refuses_streams = False
+        self.has_forgotten = False
+        self.returns = 0
         self.url = ""
         self.loop = asyncio.new_event_loop()
 
@@ -79,6 +81,10 @@ class BrokerDouble:
     def say(self, said: Said) -> None:
         """To every session that is open, or being opened."""
         self._each(lambda live: live.say(said))
+
+    def say_to(self, target: str, said: Said) -> None:
+        """To the session with that target alone."""
+        self._each(lambda live: live.say(said) if live.target == target else None)
 
     def vanish(self) -> None:
         """As a broker that is killed: connections just end."""
@@ -114,6 +120,8 @@ class BrokerDouble:
         self.bearers.append(bearer)
         if request.path == b"/v1/session" and bearer == f"Bearer {TOKEN}":
             return _ControlEnd(self)
+        if request.path == b"/v1/session/resume" and bearer == f"DPoP {GRANT}" and not self.has_forgotten:
+            return _ControlEnd(self, comes_back=True)
         if request.path == b"/v1/stream" and bearer == f"DPoP {GRANT}" and not self.refuses_streams:
             return _StreamEnd(self)
         refusal = {"error": Refusal("this token has expired", "log in with `hoopx login`", 11)}
@@ -125,6 +133,7 @@ class _Live(WSListener):
     def __init__(self, double: BrokerDouble) -> None:
         self.double = double
         self.transport: WSTransport | None = None
+        self.target = ""  # of a control connection, once it has ordered
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -142,11 +151,22 @@ class _Live(WSListener):
 
 
 class _ControlEnd(_Live):
+    def __init__(self, double: BrokerDouble, *, comes_back: bool = False) -> None:
+        super().__init__(double)
+        self._comes_back = comes_back
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        super().on_ws_connected(transport)
+        if self._comes_back:
+            self.double.returns += 1
+            self.say(self.double.answers(self.double.orders[-1])[-1])
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is not WSMsgType.TEXT:
             return
         match msgspec.json.decode(frame.get_payload_as_bytes(), type=Open | Hangup):
             case Open() as order:
+                self.target = order.target
                 self.double.orders.append(order)
                 for said in self.double.answers(order):
                     self.say(said)

@@ -193,7 +193,10 @@ def test_the_socket_answers_its_own_user_and_goes_with_the_session(tmp_path: Pat
 def test_a_database_and_an_account_share_a_child_and_each_is_the_default_of_its_own() -> None:
     database = Access("shop", "s_2", "app", "127.0.0.1", 5433, Secret("door"), 0)
     nowhere: Any = None
-    held: list[AnyHeld] = [Held(nowhere, nowhere, database), HeldAws(nowhere, access(KEYS, KEYS.expires_at))]
+    held: list[AnyHeld] = [
+        Held(nowhere, nowhere, database, nowhere),
+        HeldAws(nowhere, access(KEYS, KEYS.expires_at), nowhere),
+    ]
     kit = Kit({"HOME": "/nowhere", "AWS_PROFILE": "own"}, Output(io.StringIO(), io.StringIO(), {}))
     kit.flags.broker = "https://127.0.0.1:1"
     with ExitStack() as files:

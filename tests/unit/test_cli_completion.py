@@ -44,7 +44,7 @@ def completed(home: Path, *words: str) -> list[str]:
 
 
 def test_commands_and_subcommands(tmp_path: Path) -> None:
-    assert completed(tmp_path, "co") == ["completion", "connect"]
+    assert completed(tmp_path, "co") == ["completion", "config", "connect"]
     assert completed(tmp_path, "sessions", "re") == ["replay"]
     assert completed(tmp_path, "completion", "") == ["bash", "fish", "powershell", "zsh"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,6 @@ from hoopx_cli import trace
 from hoopx_cli.main import run
 from hoopx_cli.refusals import error_in, error_of
 from tests.unit.cli_stage import HOOPX
-
-# What a command without a database or a login must never load: each costs 20 to 400 ms of start-up.
-SLOW = {"keyring", "httpx2", "picows", "uvloop", "asyncio", "cryptography", "cedarpy", "rich", "pydantic", "jwt"}
 
 
 def environ(home: Path, **more: str) -> dict[str, str]:
@@ -164,19 +160,3 @@ def test_an_answer_that_is_no_refusal_is_told_by_its_status(status: int, code: i
         error = error_in(status, body)
         assert isinstance(error, HoopxError)
         assert int(error.exit_code) == code
-
-
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["completion", "bash"], ["ls", "--help"]])
-def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
-    code = (
-        "import sys; sys.argv = ['hoopx', *sys.argv[1:]]\n"
-        "from hoopx_cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environ(tmp_path), capture_output=True, text=True, check=True
-    )
-    loaded = set(done.stdout.splitlines()[-1].split()[1:])
-    assert not loaded & SLOW

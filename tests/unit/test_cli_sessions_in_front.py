@@ -73,10 +73,17 @@ def test_the_childs_own_code_is_returned(stage: Stage, code: int) -> None:
 
 
 def test_a_command_that_cannot_be_run_is_told_as_a_shell_tells_it(stage: Stage, tmp_path: Path) -> None:
+    """What can be seen not to run is told before anybody is asked for anything."""
     (tmp_path / "plain").write_text("not a program")
+    (tmp_path / "strange").write_bytes(b"\x7fELF of no machine")
+    (tmp_path / "strange").chmod(0o700)
     assert stage.run("exec", "prod-db", "--", "no-such-command").returncode == 127
+    assert stage.run("exec", "prod-db", "--", "").returncode == 127
     assert stage.run("exec", "prod-db", "--", str(tmp_path / "plain")).returncode == 126
-    assert stage.double.hangups == 2
+    assert stage.run("exec", "prod-db", "--", str(tmp_path)).returncode == 126
+    assert stage.double.orders == []
+    assert stage.run("exec", "prod-db", "--", str(tmp_path / "strange")).returncode == 126
+    assert stage.double.hangups == 1
 
 
 def test_the_environment_leads_to_the_target_and_nowhere_else(stage: Stage) -> None:
@@ -239,9 +246,14 @@ def test_a_large_answer_comes_whole(stage: Stage) -> None:
 
 def test_connect_prints_the_ways_in_on_stdout(stage: Stage) -> None:
     with stage.begun("connect", "prod-db") as process:
-        url, line = _first_lines(process)
+        url, line, jdbc, exports = _first_lines(process, 4)
         with psycopg.connect(url) as connection:
             assert connection.info.dbname == "app"
+        port = url.partition("127.0.0.1:")[2].partition("/")[0]
+        assert jdbc.startswith(f"jdbc:postgresql://127.0.0.1:{port}/app?user=hoopx&password=")
+        evaluated = ["sh", "-c", f"{exports}; psql -Atc hello; psql $PROD_DB_DATABASE_URL -Atc again"]
+        shell = subprocess.run(evaluated, capture_output=True, text=True, check=True)
+        assert shell.stdout == "hello\nagain\n"
         shell = subprocess.run(["sh", "-c", f"{line} -Atc hello"], capture_output=True, text=True, check=True)
         assert shell.stdout == "hello\n"
         process.send_signal(signal.SIGINT)

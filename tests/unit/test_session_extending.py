@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from hoopx_broker.api.messages import AskToExtend, Event
 from hoopx_broker.credentials.conclusion import Conclusion
+from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.session.extending import LONGEST_SECONDS, Extensions
 from hoopx_broker.session.live import LiveSession, Parts, Sessions, Surface
@@ -40,11 +41,18 @@ class Held(LiveSession):
         self.entries: list[Entry] = []
         self.events: list[Event] = []
         self.goes_on: list[float] = []
-        parts = Parts(
-            cast(Any, None), opened, DB, LeaseId("l_1"), cast(Any, SimpleNamespace(write=self.entries.extend))
-        )
+        self.disk = asyncio.Event()
+        self.disk.set()
+        self.lost: RecordingFailed | None = None
+        recorder = SimpleNamespace(write=self.entries.extend, settled=self._settled)
+        parts = Parts(cast(Any, None), opened, DB, LeaseId("l_1"), cast(Any, recorder))
         super().__init__(parts, Surface(crew, self._finished, cast(Any, self.events.append)))
         self.tenure = cast(Any, SimpleNamespace(prolong=self.goes_on.append))
+
+    async def _settled(self) -> None:
+        await self.disk.wait()
+        if self.lost is not None:
+            raise self.lost
 
     async def _finished(self, session: LiveSession, reason: str) -> Conclusion:
         return Conclusion(is_revoked=True)
@@ -156,6 +164,36 @@ def test_two_agreements_count_twice_and_never_beyond_a_day(tmp_path: Path) -> No
     play(tmp_path, act)
 
 
+def test_more_time_is_on_the_disk_before_it_is_given(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        session, scene.ruling = await scene.open(), Allow(("time",))
+        session.disk.clear()
+        asks = [
+            asyncio.ensure_future(scene.extensions.ask(AskToExtend("s_1", "not done", duration=60), ANN))
+            for _ in range(2)
+        ]
+        while not session.entries:  # noqa: ASYNC110 - what is written says so to nobody
+            await asyncio.sleep(0.001)
+        assert (session.ends_at, session.goes_on, session.events) == (NOON + 3600, [], [])
+        session.disk.set()
+        await asyncio.gather(*asks)
+        assert session.goes_on == [NOON + 3660, NOON + 3720]
+
+    play(tmp_path, act)
+
+
+def test_where_the_disk_does_not_have_it_there_is_no_more_time_and_no_session(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        session, scene.ruling = await scene.open(), Allow(("time",))
+        session.lost = RecordingFailed("Input/output error")
+        with pytest.raises(RecordingFailed):
+            await scene.extensions.ask(AskToExtend("s_1", "not done", duration=60), ANN)
+        assert (session.ends_at, session.goes_on) == (NOON + 3600, [])
+        assert session.end_reason == "the session could not be recorded"
+
+    play(tmp_path, act)
+
+
 def test_an_approval_that_lands_while_the_session_dies_wakes_nothing(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         session = await scene.open()
@@ -164,7 +202,7 @@ def test_an_approval_that_lands_while_the_session_dies_wakes_nothing(tmp_path: P
         await session.end("the client left")
         await scene.extensions.refresh()
         assert session.goes_on == []
-        session.prolong(NOON + 9999, Notice("", "NOTICE", "00000", "too late"))
+        await session.prolong(NOON + 9999, Notice("", "NOTICE", "00000", "too late"))
         assert (session.goes_on, session.entries) == ([], [])
 
     play(tmp_path, act)

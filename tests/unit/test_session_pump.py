@@ -235,6 +235,20 @@ def play(act: Callable[[Scene], Awaitable[None]], idle: int | None = None) -> No
     uvloop.run(scene())
 
 
+def test_how_long_a_ruling_was_waited_for_is_told() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.log_in()
+        scene.bench.gate.clear()
+        scene.pump.client_says(query("select 1"))
+        await asyncio.sleep(0.02)
+        scene.bench.gate.set()
+        await scene.until(lambda: query("select 1") in scene.server.heard)
+        [told] = [each for each in scene.entries if isinstance(each, Statement)]
+        assert told.took_us >= 20_000
+
+    play(act)
+
+
 def test_a_statement_goes_through_and_its_answer_comes_back() -> None:
     async def act(scene: Scene) -> None:
         await scene.log_in()

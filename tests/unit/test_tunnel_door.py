@@ -12,7 +12,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from hoopx_broker.tunnel import door as room
-from hoopx_broker.tunnel import http
+from hoopx_broker.tunnel import http, knock
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
 from hoopx_broker.tunnel.http import Entrance
@@ -78,6 +78,25 @@ def test_a_crowd_that_says_nothing_does_not_keep_an_honest_client_out(
         await house.serves()
         assert await crowd[0].is_cut()
         assert await secured[0].is_cut()
+
+    play(tmp_path, act)
+
+
+def test_what_is_answered_in_two_writes_does_not_wait_for_the_first_to_be_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, accepted = knock.hear, list[socket.socket]()
+
+    async def hear(connection: socket.socket) -> object:
+        accepted.append(connection)
+        return await heard(connection)
+
+    monkeypatch.setattr(knock, "hear", hear)
+
+    async def act(house: House) -> None:
+        await house.serves()
+        assert all(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in accepted)
+        assert accepted
 
     play(tmp_path, act)
 

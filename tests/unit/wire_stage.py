@@ -306,7 +306,7 @@ def _report(kind: bytes, severity: str, code: str, text: str) -> bytes:
 
 
 def refusal(reason: str = "no drops", rule: str = "no-ddl") -> bytes:
-    fields = f"SERROR\0VERROR\0C42501\0Mrule `{rule}` forbids this statement\0D{reason}\0\0"
+    fields = f"SERROR\0VERROR\0C42501\0Mrule `{rule}` forbids this statement\0D{reason}\0Rhoopx_denied\0\0"
     return message(ord("E"), fields.encode())
 
 

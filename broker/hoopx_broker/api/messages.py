@@ -1,7 +1,9 @@
 """Messages between CLI and broker. JSON; unknown fields are ignored, so that either side may be newer.
 
 One WebSocket at `/v1/session` lives as long as its session: the CLI sends `Open`, the broker answers with `Waiting`
-any number of times and then `Opened` or `Refusal`; `Keys` (of an AWS account) and later events follow until `Ended`.
+any number of times and then `Opened` or `Refusal`; `Keys` (of an AWS account), `Counts` and events follow until
+`Ended`. Where it was lost, the CLI takes it up again at `/v1/session/resume` with the grant of `Opened` as its token,
+within the grace of `Opened`: the broker says `Opened` again, and goes on.
 Each client connection is a WebSocket at `/v1/stream` with the grant of `Opened` as its token, and carries the raw bytes
 of the protocol. Each of them brings a proof of the key by which the session was opened (DPoP, RFC 9449).
 """
@@ -19,7 +21,8 @@ class Open(Struct, frozen=True, tag="open"):
     """Ask for a session. `duration` and `wait` (for people) are in seconds; 0 is the broker's default.
 
     With `break_glass`, where rules let one of the requester's groups, nobody is waited for: it is reviewed afterwards.
-    `key` makes asking again the same ask.
+    `key` makes asking again the same ask. `grace` is for how many seconds the session is to stay where this WebSocket
+    is lost without a `Hangup`; with `counts` the broker tells how much the session has done.
     """
 
     target: str
@@ -30,6 +33,8 @@ class Open(Struct, frozen=True, tag="open"):
     request: str | None = None
     break_glass: bool = False
     key: str = ""
+    grace: int = 0
+    counts: bool = False
 
 
 class Hangup(Struct, frozen=True, tag="hangup"):
@@ -63,6 +68,7 @@ class Opened(Struct, frozen=True, tag="opened"):
     """The session is open. `grant` is a secret: with the session's key it opens streams of it, and nothing else.
 
     `classified` has the classified columns with their class, `masked` those that are hidden: the first thousand each.
+    The session stays for `grace` seconds where its WebSocket is lost.
     """
 
     session: str
@@ -74,6 +80,19 @@ class Opened(Struct, frozen=True, tag="opened"):
     rules: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     classified: dict[str, str] = field(default_factory=dict)
+    grace: int = 0
+
+
+class Counts(Struct, frozen=True, tag="counts"):
+    """How much the session has done, at most once a second and only where it changed, to whoever asked for it.
+
+    `masked` counts results with masked columns; `waiting` is how many statements wait for people now.
+    """
+
+    statements: int = 0
+    denied: int = 0
+    masked: int = 0
+    waiting: int = 0
 
 
 class Keys(Struct, frozen=True, tag="keys"):

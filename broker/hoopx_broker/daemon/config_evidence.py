@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from hoopx_broker.daemon import values
+from hoopx_broker.daemon.pem import certificates_in
 from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.daemon.problems import Wrong
 from hoopx_broker.daemon.reading import HOLE, Section
@@ -17,11 +18,14 @@ from hoopx_broker.recording.keys import EvidenceKey
 from hoopx_broker.recording.locks import check_recipient
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import EvidenceConfig, StorePlace
+from hoopx_broker.terms.settings import EvidenceConfig, StorePlace, WitnessConfig
+from hoopx_broker.tlog.cosignatures import parse_witness
 
 DEFAULT_PLACE = "file:recordings"
 DEFAULT_SPOOL = "spool"
 DEFAULT_SPOOL_LIMIT = 20 << 30
+
+MAX_CA = 1024 * 1024
 
 _AGE = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 _SIZE = re.compile(r"([1-9][0-9]{0,9}) ?([KMGT]iB)")
@@ -49,6 +53,7 @@ def read_evidence(top: Section, home: Path, shared: Mapping[str, Any]) -> tuple[
         store=store,
         spool_limit=section.parsed_or("spool_limit", _spool_limit, DEFAULT_SPOOL_LIMIT),
         options=_options(section, store, shared),
+        witnesses=_witnesses(section),
     )
     section.close()
     return (spool if store else directory), config
@@ -138,6 +143,29 @@ def _key(section: Section) -> Secret | None:
         section.note("key", "is not an evidence key", "give the one line of the file `keys/evidence.key`")
         return cast(Secret, HOLE)
     return key
+
+
+def _witnesses(section: Section) -> tuple[WitnessConfig, ...]:
+    items = section.items("witnesses") if section.asks("witnesses") else []
+    found = tuple(_witness(item) for item in items)
+    for item, witness in zip(items, found, strict=True):
+        if witness.key is not HOLE and [each.key for each in found].count(witness.key) > 1:
+            item.note("key", "is that of another witness too", "each witness counts once: take one of them out")
+    return found
+
+
+def _witness(item: Section) -> WitnessConfig:
+    key, url = item.parsed("key", _witness_key), item.parsed("url", values.witness_url)
+    ca, _ = item.path_or_none("ca", MAX_CA, certificates_in)
+    item.close()
+    return WitnessConfig(key, url, ca)
+
+
+def _witness_key(text: str) -> str:
+    try:
+        return str(parse_witness(text))
+    except BadInput as error:
+        raise Wrong(f"is not the key of a witness: {error.message}", error.hint) from None
 
 
 def _retention(section: Section | None) -> dict[str, int]:

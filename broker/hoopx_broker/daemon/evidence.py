@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
@@ -14,15 +16,20 @@ from hoopx_broker.daemon.plugins import store_class
 from hoopx_broker.evidence.gc import Collector
 from hoopx_broker.evidence.holds import Holds
 from hoopx_broker.evidence.local import LocalStore
+from hoopx_broker.evidence.log import Log
 from hoopx_broker.evidence.recordings import Recordings
 from hoopx_broker.evidence.retention import Retention
 from hoopx_broker.evidence.spool import Spool
+from hoopx_broker.evidence.witness import Witness
+from hoopx_broker.evidence.witnesses import Around, Witnesses
 from hoopx_broker.recording.room import Room
 from hoopx_broker.seams.store import EvidenceStore, StoreFailed
 from hoopx_broker.session.services import Services
 from hoopx_broker.storage.brokers import Presence
 from hoopx_broker.storage.store import Store
 from hoopx_broker.terms.settings import BrokerConfig
+from hoopx_broker.tlog.cosignatures import parse_witness
+from hoopx_broker.tunnel.crew import OnFailure
 
 _log = structlog.get_logger()
 
@@ -90,3 +97,15 @@ def keeping_of(
     )
     collector = Collector(state, store, directory, retention, home=home, clock=services.clock, steady=services.steady)
     return Keeping(services, recordings, spool, Holds(state, services.clock), collector)
+
+
+def witnesses_of(
+    settings: BrokerConfig, state: Store, log: Log, broker: Callable[[], str], report: OnFailure, stack: AsyncExitStack
+) -> Witnesses:
+    """They are still to be run."""
+    found = [Witness(parse_witness(each.key), each.url, each.ca, time.time) for each in settings.evidence.witnesses]
+    for each in found:
+        stack.push_async_callback(each.close)
+    witnesses = Witnesses(state, log, found, Around(broker, time.time, time.monotonic, random.random, report))
+    log.grew = witnesses.hear
+    return witnesses

@@ -25,7 +25,7 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
-from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of
+from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of, witnesses_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.daemon.leases import Leases
@@ -39,6 +39,7 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.daemon.sparing import Sparing
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
 from hoopx_broker.evidence.arrivals import Arrivals
@@ -47,6 +48,7 @@ from hoopx_broker.evidence.index import Index
 from hoopx_broker.evidence.log import Log
 from hoopx_broker.evidence.readings import Readings
 from hoopx_broker.evidence.sequencer import Who
+from hoopx_broker.evidence.witnesses import Witnesses
 from hoopx_broker.identity.bindings import Bindings
 from hoopx_broker.identity.embedded.exchange import Identify, Subject
 from hoopx_broker.identity.embedded.issuer import Embedded
@@ -96,13 +98,14 @@ def serve(path: Path, *, standby: bool = False) -> None:
 
     With `standby`, once no other broker uses its state.
     """
-    log.start_logging()
+    sparing = log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings, path if standby else None))
+    uvloop.run(_serve(settings, path if standby else None, sparing))
 
 
-async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
+async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Sparing) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
+    asyncio.get_running_loop().set_exception_handler(log.of_loop)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -112,6 +115,7 @@ async def _serve(settings: BrokerConfig, standing_by: Path | None) -> None:
     if standing_by:
         settings = await _as_it_is_now(settings, standing_by)
     async with AsyncExitStack() as stack:
+        stack.callback(asyncio.create_task(sparing.run()).cancel)
         await _start(settings, stack, hold)
         await stop.wait()
         _log.info("broker.stopping")
@@ -171,7 +175,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
-    services, store, neighbours, story, keeping, chronicle, readings = await _services(
+    services, store, neighbours, story, keeping, chronicle, witnesses, readings = await _services(
         settings, sessions, place, stack, hold
     )
     embedded = await _embedded(settings, place, store, services.standing)
@@ -208,6 +212,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             neighbours,
             keeping,
             chronicle,
+            witnesses,
             search,
         )
     )
@@ -233,7 +238,7 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
 
 async def _services(
     settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
-) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Readings]:
+) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Witnesses, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
     ring = keyring_of(settings)
@@ -304,8 +309,10 @@ async def _services(
     crew.start(keeping.spool.run(), "recordings")
     who = Who(evidence, lambda: presence.id, host_of(place.public_url), time.time, ring.notes)
     chronicle = Log(store, evidence_store, who)
+    witnesses = witnesses_of(settings, store, chronicle, lambda: presence.id, crew.report, stack)
     crew.start(chronicle.run(), "log")
-    return services, store, neighbours, story, keeping, chronicle, readings
+    crew.start(witnesses.run(), "witnesses")
+    return services, store, neighbours, story, keeping, chronicle, witnesses, readings
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:

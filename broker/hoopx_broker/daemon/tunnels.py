@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -15,10 +16,10 @@ from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.session.attempt import Applicant
-from hoopx_broker.session.control import Attendance, attend
+from hoopx_broker.session.control import Attendance, attend, take_up
 from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.links import ControlLink, StreamLink
-from hoopx_broker.session.live import Sessions
+from hoopx_broker.session.live import LiveSession, Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.native import Native, NativeClient
 from hoopx_broker.session.opening import Opening
@@ -26,7 +27,8 @@ from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
 from hoopx_broker.session.streams import Streams
 from hoopx_broker.terms.errors import HoopxError, Unauthenticated
-from hoopx_broker.tunnel.client import SESSION, STREAM
+from hoopx_broker.tunnel.client import RESUME, SESSION, STREAM
+from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.http import Entrance, Upgraded
 
 
@@ -61,7 +63,7 @@ class Tunnels:
         )
         self.entrance = Entrance(
             self._upgrade,
-            frozenset({SESSION.encode()}),
+            frozenset({SESSION.encode(), RESUME.encode()}),
             lambda peer, is_known: NativeClient(native, peer, is_known),
             native.streams.cancel,
         )
@@ -70,6 +72,8 @@ class Tunnels:
         match request.path.decode("latin-1"):
             case path if path == SESSION:
                 return ControlLink(lambda link: self._attend(link, request, peer))
+            case path if path == RESUME:
+                return self._resume(request, peer)
             case path if path == STREAM:
                 return self._stream(request)
             case _:
@@ -99,17 +103,40 @@ class Tunnels:
 
     def _stream(self, request: WSUpgradeRequest) -> Upgraded:
         try:
-            said = _presented(request, STREAM)
-            session = self._behind.sessions.by_grant(said.token.reveal())
-            if session is None:
-                raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
-            self._behind.gate.check_grant(said, session.identity.key)
-            open_stream = of_database(session).open_stream
+            open_stream = of_database(self._granted(request, STREAM)).open_stream
         except HoopxError as error:
-            return WSUpgradeResponseWithListener(
-                WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
-            )
+            return _refused(error)
         return StreamLink(open_stream)
+
+    def _resume(self, request: WSUpgradeRequest, peer: str) -> Upgraded:
+        """By the grant, as streams are: the login may have ended since, and the session goes on by its own rules."""
+        try:
+            session = self._granted(request, RESUME)
+            if session.seat is None or session.seat.is_left or session.is_ending:
+                raise Unauthenticated("this session is over", "open a new session")
+        except HoopxError as error:
+            return _refused(error)
+        crew = self._behind.services.crew
+        return ControlLink(lambda link: _start(crew, take_up(link, session, peer)))
+
+    def _granted(self, request: WSUpgradeRequest, path: str) -> LiveSession:
+        """The session whose grant is presented, with a proof of the key that opened it. Raises `Unauthenticated`."""
+        said = _presented(request, path)
+        session = self._behind.sessions.by_grant(said.token.reveal())
+        if session is None:
+            raise Unauthenticated("this grant opens no session: it is over, or never was", "open a new session")
+        self._behind.gate.check_grant(said, session.identity.key)
+        return session
+
+
+def _start(crew: Crew, work: Coroutine[Any, Any, None]) -> None:
+    crew.start(work, "resume")
+
+
+def _refused(error: HoopxError) -> WSUpgradeResponseWithListener:
+    return WSUpgradeResponseWithListener(
+        WSUpgradeResponse.create_error_response(error.http_status, web.refusal(error)), None
+    )
 
 
 def _presented(request: WSUpgradeRequest, path: str) -> Presented:

@@ -130,6 +130,14 @@ def issuer_url(text: str) -> str:
     return text
 
 
+def witness_url(text: str) -> str:
+    """The prefix below which a witness is asked; plain http only on this machine."""
+    url = _url(text, ("https", "http"))
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise Wrong("is not https", "use https; plain http is for a witness on this machine")
+    return text.rstrip("/")
+
+
 def workload_issuer(text: str) -> str:
     """As `issuer_url`, or a SPIFFE trust domain: `spiffe://example.org`."""
     if not text.startswith("spiffe:"):

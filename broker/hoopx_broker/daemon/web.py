@@ -43,6 +43,7 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
+from hoopx_broker.api.received import received
 from hoopx_broker.daemon import tailing
 from hoopx_broker.daemon.events import EventsListed, events_seen
 from hoopx_broker.daemon.keeping import Keeping
@@ -57,6 +58,7 @@ from hoopx_broker.daemon.requests import MAX_POLL_SECONDS, Requests, number
 from hoopx_broker.daemon.searching import Search
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.log import Log
+from hoopx_broker.evidence.witnesses import Witnesses
 from hoopx_broker.identity.identity import Presented
 from hoopx_broker.identity.verify import Gate
 from hoopx_broker.notices.courier import Courier
@@ -99,6 +101,7 @@ class House(Struct, frozen=True):
     neighbours: Neighbours
     keeping: Keeping
     log: Log
+    witnesses: Witnesses
     search: Search
 
 
@@ -178,12 +181,16 @@ class Api:
 
         `leases_not_revoked` should be over; `notices_late` are tried again; `notices_given_up`, in the last week, not.
         `events_not_noted` have happened, and are tried again; `recordings_waiting` are not in their store yet;
-        `events_waiting` are in no signed checkpoint yet, and `log_broken` says why that stays so.
+        `recordings_not_on_disk` hold what waits for the disk, at the level `disk`. `events_waiting` are in no signed
+        checkpoint yet, and `log_broken` says why that stays so. The newest checkpoint lacks `cosignatures_missing`, and
+        the oldest event that a witness has not seen is so many seconds old; `log_disputed` says why one of them takes
+        the log for another.
         """
         leases = await self._house.services.keeper.count_troubled()
         notices = await self._house.courier.count_left()
         sessions = len(self._house.sessions.all())
-        log = await self._house.log.health()
+        log, committer = await self._house.log.health(), self._services.committer
+        cosigning = await self._house.witnesses.health()
         return JSONResponse(
             {
                 "status": "ok",
@@ -193,9 +200,13 @@ class Api:
                 "notices_given_up": notices.given_up,
                 "events_not_noted": self._services.chronicle.owed,
                 "recordings_waiting": await self._house.keeping.spool.count_waiting(),
+                "recordings_not_on_disk": committer.waiting if committer is not None else 0,
                 "log_size": log.size,
                 "events_waiting": log.waiting,
                 "log_broken": log.broken,
+                "cosignatures_missing": cosigning.missing,
+                "cosignatures_missing_for": cosigning.seconds,
+                "log_disputed": cosigning.disputed,
             }
         )
 
@@ -417,10 +428,7 @@ async def _read(request: Request, shape: type[_Shape]) -> _Shape:
         data += chunk
         if len(data) > MAX_BODY:
             raise BadInput("the request is too large", "shorten its reason or comment")
-    try:
-        return msgspec.json.decode(bytes(data) or b"{}", type=shape)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the request is malformed: {error}", "upgrade hoopx") from error
+    return received(bytes(data) or b"{}", msgspec.json.Decoder(shape), "the request")
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -69,12 +69,30 @@ class LocalStore:
     async def get(
         self, name: str, start: int = 0, length: int | None = None, *, version: str = ""
     ) -> AsyncIterator[bytes]:
-        file = await self._tried(lambda: self._opened(name, start))
-        with file:
+        with await self._open(name, start) as file:
             left = length if length is not None else os.fstat(file.fileno()).st_size
             while left > 0 and (chunk := await self._tried(partial(file.read, min(_CHUNK, left)))):
                 left -= len(chunk)
                 yield chunk
+
+    async def _open(self, name: str, start: int) -> BinaryIO:
+        """Whoever is cancelled meanwhile leaves no file open, whether it was opened by then or is later."""
+        opened: list[BinaryIO] = []
+        is_gone = False
+
+        def work() -> BinaryIO:
+            opened.append(self._opened(name, start))
+            if is_gone:
+                opened[0].close()
+            return opened[0]
+
+        try:
+            return await self._tried(work)
+        except asyncio.CancelledError:
+            is_gone = True
+            for file in opened:
+                file.close()
+            raise
 
     async def stat(self, name: str, *, version: str = "") -> Stored:
         def looked_at() -> Stored:

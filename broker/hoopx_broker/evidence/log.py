@@ -9,17 +9,19 @@ from typing import TypeVar
 import structlog
 from msgspec import Struct
 
+from hoopx_broker.evidence.cosigned import best_note, newest_note
 from hoopx_broker.evidence.levels import Levels
 from hoopx_broker.evidence.log_files import LogBroken, LogFiles
 from hoopx_broker.evidence.sequencer import MOST, Sequencer, Who
 from hoopx_broker.seams.store import EvidenceStore, NotStored, StoreFailed
-from hoopx_broker.storage import brokers, log
+from hoopx_broker.storage import brokers, cosigned, log
 from hoopx_broker.storage.connection import Connection
+from hoopx_broker.storage.cosigned import CosignedRow
 from hoopx_broker.storage.errors import StateFailed
 from hoopx_broker.storage.events import NOTED
 from hoopx_broker.storage.log import LogRow
 from hoopx_broker.storage.store import Store
-from hoopx_broker.terms.errors import BackendFailed, Unknown
+from hoopx_broker.terms.errors import BackendFailed, HoopxError, Unknown
 from hoopx_broker.tlog.checkpoints import parse
 from hoopx_broker.tlog.failures import BadProof, BadTile
 from hoopx_broker.tlog.notes import split_note
@@ -73,6 +75,7 @@ class Log:
         self._told = asyncio.Event()
         self._hurry = asyncio.Event()
         self._broken = ""
+        self._is_cosigned = True  # the store may lack cosignatures that the state has
         self.grew: Callable[[], None] = lambda: None  # who asks witnesses hears that there is something to ask for
 
     async def run(self) -> None:
@@ -101,10 +104,11 @@ class Log:
             async with asyncio.timeout(WAIT_SECONDS):
                 while True:
                     grew.clear()
-                    row, rotations, found = await self._state.run(
+                    row, rotations, notes, found = await self._state.run(
                         lambda connection: (
                             log.read(connection),
                             log.rotations(connection),
+                            cosigned.listed(connection),
                             log.leaf_of(connection, session, SEALED),
                         )
                     )
@@ -112,7 +116,7 @@ class Log:
                         raise Unknown(f"the seal of session `{session}` is not in the log", _NO_SEAL)
                     index, leaf = found
                     if row is not None and index is not None and index < row.size:
-                        return await self._prove(row, rotations, index, leaf)
+                        return await self._prove(row, rotations, best_note(row, notes, index), index, leaf)
                     self._hurry.set()
                     self._told.set()
                     await grew.wait()
@@ -122,11 +126,16 @@ class Log:
             leave()
 
     async def checkpoint(self) -> str:
-        """The newest one. Raises `Unknown` until there is one."""
-        row = await self._state.run(log.read)
+        """The newest one, with the cosignatures that it has by now. Raises `Unknown` until there is one."""
+        row, notes = await self._state.run(_signed)
         if row is None or not row.checkpoint:
             raise Unknown("there is no checkpoint of the log yet", "ask again in a moment")
-        return row.checkpoint
+        return newest_note(row, notes)
+
+    def show_cosigned(self) -> None:
+        """Witnesses have cosigned: the store gets to have that too, by the one task that writes checkpoints there."""
+        self._is_cosigned = True
+        self._told.set()
 
     async def content(self, place: Tile | Bundle) -> bytes:
         """A tile or a bundle of entries, of what is signed. Raises `Unknown`."""
@@ -169,11 +178,26 @@ class Log:
                 self._broken = ""
                 self.grew()
             self._broken = ""
+            if self._is_cosigned:
+                await self._put_cosigned()
         except LogBroken as error:
             await self._stop(error)
         except (StateFailed, StoreFailed) as error:
             _log.warning("log.not_signed", why=error.message, hint=error.hint)
             await self._again(RETRY_SECONDS)
+
+    async def _put_cosigned(self) -> None:
+        self._is_cosigned = False
+        try:
+            await self._put_signed(*await self._state.run(_signed))
+        except HoopxError:
+            self._is_cosigned = True
+            raise
+
+    async def _put_signed(self, row: LogRow | None, notes: tuple[CosignedRow, ...]) -> None:
+        if row is not None and row.sequencer == self._who.broker() and any(each.key == row.key for each in notes):
+            await self._files.put_checkpoint(newest_note(row, notes))
+            await self._files.put_cosigned(best_note(row, notes))
 
     async def _stop(self, error: LogBroken) -> None:
         """Loudly, and once for each reason. Events wait meanwhile; somebody may mend what is wrong under us."""
@@ -186,11 +210,7 @@ class Log:
         await asyncio.sleep(seconds)
         self._told.set()
 
-    async def _prove(self, row: LogRow, rotations: tuple[str, ...], index: int, leaf: bytes) -> LeafProof:
-        """Under a checkpoint that witnesses have seen, where they have seen one that covers it."""
-        note = row.checkpoint
-        if row.cosigned and parse(split_note(row.cosigned)[0]).size > index:
-            note = row.cosigned
+    async def _prove(self, row: LogRow, rotations: tuple[str, ...], note: str, index: int, leaf: bytes) -> LeafProof:
         checkpoint = parse(split_note(note)[0])
         try:
             proof = await self.read(lambda read: inclusion(index, checkpoint.size, read), checkpoint.size)
@@ -223,6 +243,10 @@ class Log:
         if self._broken:
             return f"{what}: {self._broken}", _VERIFY
         return what, "ask again; `/healthz` tells how many events wait"
+
+
+def _signed(connection: Connection) -> tuple[LogRow | None, tuple[CosignedRow, ...]]:
+    return log.read(connection), cosigned.listed(connection)
 
 
 def _is_within(place: Tile | Bundle, size: int) -> bool:

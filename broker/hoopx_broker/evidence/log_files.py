@@ -15,6 +15,7 @@ from hoopx_broker.tlog.tree import HASH_SIZE
 PREFIX = "log/"
 KEYS = "log/keys/"
 CHECKPOINT = "log/checkpoint"
+COSIGNED = "log/cosigned"
 
 _MAX_ROTATION = 64 * 1024  # two keys, a name and two signatures
 # A bundle holds 256 entries of at most 65535 bytes, each behind its length; a checkpoint some signatures.
@@ -29,7 +30,7 @@ class LogBroken(BackendFailed):
 
 
 class LogFiles:
-    """What was put there is never changed, but for the checkpoint. All raise `StoreFailed`."""
+    """What was put there is never changed, but for the checkpoints. All raise `StoreFailed`."""
 
     def __init__(self, store: EvidenceStore) -> None:
         self._store = store
@@ -54,15 +55,17 @@ class LogFiles:
 
     async def checkpoint(self) -> str | None:
         """The one that is there; None where there is none."""
-        try:
-            return (await self._get(CHECKPOINT)).decode()
-        except NotStored:
-            return None
-        except UnicodeDecodeError:
-            raise LogBroken(f"`{CHECKPOINT}` in the store is no text", _LOOK) from None
+        return await self._note(CHECKPOINT)
+
+    async def cosigned(self) -> str | None:
+        """The one that most witnesses have cosigned; None where there is none."""
+        return await self._note(COSIGNED)
 
     async def put_checkpoint(self, note: str) -> None:
         await self._store.put(CHECKPOINT, note.encode(), replace=True)
+
+    async def put_cosigned(self, note: str) -> None:
+        await self._store.put(COSIGNED, note.encode(), replace=True)
 
     async def put_rotations(self, notes: Sequence[str]) -> None:
         """The whole line of keys, for whoever has the store alone. Raises as `put`."""
@@ -86,6 +89,14 @@ class LogFiles:
         """A full tile is there: what was there of it before is asked for by nobody who does not find the full one."""
         for stored in [stored async for stored in self._store.list(f"{PREFIX}{path}.p/")]:
             await self._store.delete(stored.name)
+
+    async def _note(self, name: str) -> str | None:
+        try:
+            return (await self._get(name)).decode()
+        except NotStored:
+            return None
+        except UnicodeDecodeError:
+            raise LogBroken(f"`{name}` in the store is no text", _LOOK) from None
 
     async def _named(self, tile: Tile) -> tuple[Tile, bytes]:
         return tile, await self.tile(tile)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from hoopx_broker.terms.errors import BadInput, ExitCode, HoopxError
+from hoopx_broker.terms.errors import BackendFailed, BadInput, ExitCode, HoopxError
 
 
-class RecordingFailed(HoopxError):
+class RecordingFailed(BackendFailed):
     """What could not be recorded must not be sent: the session ends."""
 
     http_status = 503
@@ -49,6 +49,10 @@ class BrokenEvidence(HoopxError):
 
 class TornEnd(BrokenEvidence):
     """The file ends inside an entry, as after a crash in the middle of a write."""
+
+
+class Unsealed(BrokenEvidence):
+    """Everything holds, and there is no seal: it is being written still, or was cut between two entries."""
 
 
 class TooLarge(HoopxError):

@@ -21,7 +21,7 @@ from hoopx_broker.recording.repair import Repaired, repair
 from hoopx_broker.recording.seals import Sealed, seal, sealed
 from hoopx_broker.recording.version2 import Scribe
 from hoopx_broker.recording.whole import create_whole, ensure_private_directory
-from hoopx_broker.terms.entries import Ended, Entry, Opened, Seal, Statement
+from hoopx_broker.terms.entries import Columns, Ended, Entry, Opened, Seal, Statement
 
 __all__ = ["Recorder", "RecordingFailed"]
 
@@ -50,6 +50,7 @@ class Recorder:
         "_refusal",
         "_scribe",
         "denied",
+        "masked",
         "path",
         "size",
         "statements",
@@ -62,6 +63,7 @@ class Recorder:
         self.size = 0
         self.statements = 0
         self.denied = 0
+        self.masked = 0  # results with masked columns
         self._opened = opened
         self._key = key
         self._clock = clock
@@ -132,6 +134,8 @@ class Recorder:
                 if type(entry) is Statement:
                     self.statements += 1
                     self.denied += entry.ruling == "deny"
+                elif type(entry) is Columns:
+                    self.masked += bool(entry.masked)
                 elif type(entry) in _OWN:
                     raise ValueError(f"`{type(entry).__name__}` is the recorder's own entry")
             self._append(self._scribe.add(self._now(), entries), QUOTA)

@@ -10,15 +10,30 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import (
+    Counts,
+    Ended,
+    Event,
+    Hangup,
+    Keys,
+    Open,
+    Opened,
+    Refusal,
+    Renew,
+    Waiting,
+)
+from hoopx_broker.api.received import received
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.session.attempt import Applicant
+from hoopx_broker.session.counting import count
 from hoopx_broker.session.links import ControlLink
 from hoopx_broker.session.live import LiveSession
 from hoopx_broker.session.loyalty import lost_by_renewal
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.presence import unless_left, until_the_end
+from hoopx_broker.session.seat import Seat
+from hoopx_broker.terms.entries import Notice
 from hoopx_broker.terms.errors import BadInput, HoopxError, Unauthenticated
 from hoopx_broker.tunnel.crew import Crew
 
@@ -26,9 +41,12 @@ from hoopx_broker.tunnel.crew import Crew
 FIRST_MESSAGE_SECONDS = 10.0
 # Columns named in the greeting: a database may label more than a message of a megabyte holds.
 MAX_TOLD = 1_000
+# For so long a session stays whose CLI is gone without a word, where it asked for that: time enough to change networks.
+# Longer, and what a killed CLI leaves behind would outlive it by more than anybody expects.
+MAX_GRACE = 30
 
 _UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
-_decode = msgspec.json.Decoder(Open | Renew | Hangup).decode
+_decoder: msgspec.json.Decoder[Open | Renew | Hangup] = msgspec.json.Decoder(Open | Renew | Hangup)
 _encode = msgspec.json.Encoder().encode
 
 Identify = Callable[[], Awaitable[Applicant]]
@@ -47,32 +65,48 @@ class Attendance(Struct, frozen=True):
 
 async def attend(link: ControlLink, needs: Attendance) -> None:
     """Runs from the upgrade to the end of the session, and leaves no session behind, whatever happens."""
+    seat = Seat(link)
     try:
         applicant = await needs.identify()
         ask = await _first(link)
         if ask is not None:
-            await _attend(_Guest(link, needs, applicant.identity), ask, applicant)
+            await _attend(_Guest(seat, needs, applicant.identity), ask, applicant)
     except HoopxError as error:
-        link.send(_encode(Refusal.of(error)))
+        seat.send(_encode(Refusal.of(error)))
     except Exception as error:
         needs.crew.report("session", error)
-        link.send(_encode(_UNEXPECTED))
+        seat.send(_encode(_UNEXPECTED))
     finally:
+        seat.close()
+
+
+async def take_up(link: ControlLink, session: LiveSession, peer: str) -> None:
+    """Whoever has the session's grant and key comes back to it by another link."""
+    seat = session.seat
+    if seat is None or seat.is_left or session.is_ending:
         link.close()
+        return
+    seat.take(link)
+    session.record([Notice("", "NOTICE", "00000", f"the client came back from {peer}")])
+    await _greet(seat, session)
+    seat.tell_kept()
 
 
 class _Guest:
     """The CLI at the other end. It is here until it hangs up, is gone, or is not who it was."""
 
-    def __init__(self, link: ControlLink, needs: Attendance, identity: Identity) -> None:
-        self.link = link
+    def __init__(self, seat: Seat, needs: Attendance, identity: Identity) -> None:
+        self.seat = seat
         self.needs = needs
         self._identity = identity
         self._why = ""
 
+    def tell(self, message: Waiting | Event | Keys | Counts) -> None:
+        self.seat.send(_encode(message))
+
     async def left(self) -> None:
         """Returns when nobody is there any more to go on with."""
-        while (message := await self.link.receive()) is not None:
+        while (message := await self.seat.receive()) is not None:
             said = _read(message)
             if not isinstance(said, Renew):
                 return
@@ -81,7 +115,8 @@ class _Guest:
                 return
 
     def why_left(self) -> str:
-        return self._why or "the client left"
+        gone = f"the client was gone for {self.seat.grace:.0f} s" if self.seat.is_left and self.seat.grace else ""
+        return self._why or gone or "the client left"
 
     async def _renewed(self, renewal: Renew) -> str:
         """Why the session cannot go on under the renewed token; empty where it can."""
@@ -97,13 +132,13 @@ class _Guest:
 
 async def _attend(guest: _Guest, ask: Open, applicant: Applicant) -> None:
     """When the CLI leaves before the session is open, what was made until then is undone."""
-    link, needs = guest.link, guest.needs
-    opening = needs.opening.open(ask, applicant, lambda w: _tell(link, w), lambda e: _tell(link, e))
+    seat, needs = guest.seat, guest.needs
+    opening = needs.opening.open(ask, applicant, guest.tell, guest.tell)
     session = await unless_left(guest.left, opening, needs.crew)
     if session is not None:
-        await _see_through(guest, session)
+        await _see_through(guest, ask, session)
     elif guest.why_left():
-        link.send(_encode(Refusal(f"the session was not opened: {guest.why_left()}", "log in again, and try again")))
+        seat.send(_encode(Refusal(f"the session was not opened: {guest.why_left()}", "log in again, and try again")))
 
 
 async def _first(link: ControlLink) -> Open | None:
@@ -114,38 +149,38 @@ async def _first(link: ControlLink) -> Open | None:
         raise BadInput("no request to open a session came in time", "try again") from None
     if message is None:
         return None
-    try:
-        said = _decode(message)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the request to open a session is malformed: {error}", "upgrade hoopx") from error
+    said = received(message, _decoder, "the request to open a session")
     return said if isinstance(said, Open) else None
 
 
 def _read(message: bytes) -> Open | Renew | Hangup:
     try:
-        said: Open | Renew | Hangup = _decode(message)
-        return said
-    except msgspec.MsgspecError:
+        return received(message, _decoder, "the message")
+    except BadInput:
         return Hangup()  # not a peer to go on with
 
 
-async def _see_through(guest: _Guest, session: LiveSession) -> None:
+async def _see_through(guest: _Guest, ask: Open, session: LiveSession) -> None:
     """From the greeting to the end. What fails here ends the session; what fails in ending it, its crew reports."""
-    link, needs = guest.link, guest.needs
+    seat, needs = guest.seat, guest.needs
     reason, conclusion = "hoopx failed", Conclusion(is_revoked=False)
+    seat.grace, session.seat = max(0, min(ask.grace, MAX_GRACE)), seat
+    counting = needs.crew.start(count(session, guest.tell), "counting") if ask.counts else None
     try:
-        await _greet(link, session)
+        await _greet(seat, session)
         reason = await until_the_end(session, guest.left, guest.why_left, needs.crew, needs.clock)
     except asyncio.CancelledError:
         reason = "the broker stops"
         raise
     finally:
+        if counting is not None:
+            counting.cancel()
         with suppress(Exception):
             conclusion = await session.end(reason)
-    link.send(_encode(Ended(session.end_reason, conclusion.is_revoked, conclusion.fades_at or 0)))
+    seat.send(_encode(Ended(session.end_reason, conclusion.is_revoked, conclusion.fades_at or 0)))
 
 
-async def _greet(link: ControlLink, session: LiveSession) -> None:
+async def _greet(seat: Seat, session: LiveSession) -> None:
     opened = session.opened
     message = Opened(
         opened.session,
@@ -153,16 +188,13 @@ async def _greet(link: ControlLink, session: LiveSession) -> None:
         opened.target,
         opened.kind,
         opened.database,
-        opened.expires_at,
+        session.ends_at,
         opened.rules,
         session.masked[:MAX_TOLD],
         dict(islice(session.classified.items(), MAX_TOLD)),
+        int(seat.grace),
     )
-    link.send(_encode(message))
+    seat.send(_encode(message))
     if (keys := session.hand_out()) is not None:
         await session.settled()
-        link.send(_encode(keys))
-
-
-def _tell(link: ControlLink, message: Waiting | Event | Keys) -> None:
-    link.send(_encode(message))
+        seat.send(_encode(keys))

@@ -64,6 +64,10 @@ class DatabaseSession(LiveSession):
     def classified(self) -> dict[str, str]:
         return self._court.classified
 
+    @property
+    def waiting(self) -> int:
+        return sum(pump.is_asking for pump in self._streams)
+
     def renew(self, credential: Credential) -> None:
         """Streams that are open stay; the next ones log in with it."""
         self._login = login_of(credential, self.target.name)

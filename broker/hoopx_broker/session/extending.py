@@ -44,7 +44,7 @@ class Extensions:
         ruling = services.judge().extending(who, target, now)
         match ruling:
             case Allow():
-                return self._prolonged(stored, ask, who, seconds)
+                return await self._prolonged(stored, ask, who, seconds)
             case Deny():
                 raise Denied(denial(ruling, f"more time for a session on `{target.name}`"), ruling.hint)
             case Ask():
@@ -89,13 +89,15 @@ class Extensions:
         version = self._services.judge().version
         return Matter("extension", about.target, version, duration=seconds, session=session)
 
-    def _prolonged(self, stored: SessionView, ask: AskToExtend, who: Principal, seconds: int) -> RequestView:
+    async def _prolonged(self, stored: SessionView, ask: AskToExtend, who: Principal, seconds: int) -> RequestView:
         """Nobody has to agree, so there is no request: what is given is what one would have come to."""
         session = self._sessions.by_id(stored.id)
         if session is None or session.is_ending:
             raise Unreachable(f"session `{stored.id}` is not with this broker", "open a new session")
         now = self._services.clock()
-        ends_at = self._prolong(session, seconds, Approval("extended", "", "extension", who.user, ask.reason, now))
+        async with self._turn:
+            note = Approval("extended", "", "extension", who.user, ask.reason, now)
+            ends_at = await self._prolong(session, seconds, note)
         return RequestView(
             "", "used", "extension", stored.target, who.user, ask.reason, ask.ticket, seconds, (), {}, now, ends_at,
             on_behalf_of=who.on_behalf_of, session=stored.id,
@@ -114,7 +116,7 @@ class Extensions:
             return
         agreed = ", ".join(ballot.approver for ballot in view.ballots if ballot.verdict == "approve")
         note = Approval("extended", view.id, view.kind, agreed, view.reason, self._services.clock())
-        self._prolong(session, view.duration, note)
+        await self._prolong(session, view.duration, note)
 
     def _demand_allowed(self, session: LiveSession, view: RequestView, who: Principal) -> None:
         """By every rule, now that people have agreed. Raises `Denied`."""
@@ -123,11 +125,12 @@ class Extensions:
         if not isinstance(ruling, Allow):
             raise Denied(f"the approval does not satisfy every rule: {ruling.reason}", "ask again")
 
-    def _prolong(self, session: LiveSession, seconds: int, note: Approval) -> float:
+    async def _prolong(self, session: LiveSession, seconds: int, note: Approval) -> float:
+        """One at a time: each goes on from the end that the one before it has made."""
         ends_at = min(session.ends_at + seconds, session.opened.opened_at + LONGEST_SECONDS)
         by = f" by request `{note.request}`" if note.request else ""
         text = f"the session goes on until {moment(ends_at)}{by}"
-        session.prolong(ends_at, Notice("", "NOTICE", "00000", text, approval=replace(note, until=ends_at)))
+        await session.prolong(ends_at, Notice("", "NOTICE", "00000", text, approval=replace(note, until=ends_at)))
         stored = self._services.stored.prolong(SessionId(session.opened.session), session.ends_at)
         self._services.crew.start(stored, "extension")
         return session.ends_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from hoopx_broker.session.matters import effects_of, parameter_lines, whole_stat
 from hoopx_broker.session.plea import Agreed, Plea
 from hoopx_broker.session.services import Services
 from hoopx_broker.terms.entries import Opened
-from hoopx_broker.terms.errors import Denied, HoopxError
+from hoopx_broker.terms.errors import Denied, HoopxError, Refused, StillPending
 from hoopx_broker.terms.ids import RequestId
 from hoopx_broker.terms.rulings import Deny
 
@@ -44,7 +45,7 @@ class Holder:
                 return agreed
             return await self._ask_people(_Held(plea, matter, before))
         except HoopxError as error:
-            return Deny(error.message, plea.ruling.rules[0], error.hint)
+            return Deny(error.message, plea.ruling.rules[0], error.hint, answer=_answer_of(error))
 
     async def _matter(self, plea: Plea, policy: str) -> Matter:
         services, asked, target = self._services, plea.asked, self._opened.target
@@ -116,6 +117,16 @@ class _Held(Struct, frozen=True):
     plea: Plea
     matter: Matter
     before: str
+
+
+def _answer_of(error: HoopxError) -> Literal["", "refused", "pending"]:
+    match error:
+        case Refused():
+            return "refused"
+        case StillPending():
+            return "pending"
+        case _:
+            return ""
 
 
 def _tell_votes(plea: Plea, view: RequestView) -> None:

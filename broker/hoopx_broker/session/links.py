@@ -98,7 +98,7 @@ class ControlLink(WSListener):
         self._attend = attend
         self._transport: WSTransport | None = None
         self._unread: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_UNREAD)
-        self._is_gone = False
+        self.is_gone = False
         self._is_full = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -113,7 +113,10 @@ class ControlLink(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._transport = None
-        self._is_gone = True
+        self._lose()
+
+    def _lose(self) -> None:
+        self.is_gone = True
         if self._unread.full():
             self._unread.get_nowait()
         self._unread.put_nowait(None)
@@ -126,7 +129,7 @@ class ControlLink(WSListener):
 
     async def receive(self) -> bytes | None:
         """The next message; None when the CLI is gone."""
-        if self._is_gone and self._unread.empty():
+        if self.is_gone and self._unread.empty():
             return None
         return await self._unread.get()
 
@@ -138,6 +141,11 @@ class ControlLink(WSListener):
     def close(self) -> None:
         if self._transport is not None:
             _hang_up(self._transport, WSCloseCode.OK)
+
+    def give_up(self) -> None:
+        """Another link stands in its place: whoever listens here is not kept waiting for the end of this one."""
+        self.close()
+        self._lose()
 
 
 def _hang_up(transport: WSTransport, code: WSCloseCode, reason: str = "") -> None:

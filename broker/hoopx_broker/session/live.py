@@ -18,6 +18,7 @@ from hoopx_broker.recording.failures import RecordingFailed
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.session.leasing import moment
 from hoopx_broker.session.reduction import reduced
+from hoopx_broker.session.seat import Seat
 from hoopx_broker.session.tenure import Tenure
 from hoopx_broker.terms.entries import Entry, Opened
 from hoopx_broker.terms.errors import Unreachable
@@ -60,6 +61,7 @@ class LiveSession(ABC):
         self._notify = surface.notify
         self._ending: asyncio.Task[Conclusion] | None = None
         self.tenure: Tenure | None = None
+        self.seat: Seat | None = None  # of whoever opened it and may take it up again
         self.ends_at = parts.opened.expires_at
         self.end_reason = ""
         self.over = asyncio.Event()
@@ -98,6 +100,11 @@ class LiveSession(ABC):
     def classified(self) -> dict[str, str]:
         """What is known to hold which class of data."""
         return {}
+
+    @property
+    def waiting(self) -> int:
+        """How many statements wait for people."""
+        return 0
 
     @abstractmethod
     def renew(self, credential: Credential) -> None:
@@ -139,17 +146,24 @@ class LiveSession(ABC):
         self._parts.recorder.settle(settled, fail)
 
     async def settled(self) -> None:
-        """As `Recorder.settled`."""
-        await self._parts.recorder.settled()
+        """As `Recorder.settled`; where it fails, the session ends."""
+        try:
+            await self._parts.recorder.settled()
+        except RecordingFailed:
+            self.end_soon("the session could not be recorded")
+            raise
 
     def tell(self, kind: str, message: str) -> None:
         self._notify(Event(kind, message))
 
-    def prolong(self, ends_at: float, entry: Entry) -> None:
+    async def prolong(self, ends_at: float, entry: Entry) -> None:
         """Go on until then. Written, then done. A session that ends goes on ending. Raises `RecordingFailed`."""
         if self.is_ending or self.tenure is None or ends_at <= self.ends_at:
             return
         self.record([entry])
+        await self.settled()
+        if self.is_ending:
+            return
         self.ends_at = ends_at
         self.tenure.prolong(ends_at)
         self.tell_of_end(f"this session goes on until {moment(ends_at)}")

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, assert_never
 
 from hoopx_broker.recording.failures import RecordingFailed
@@ -71,6 +72,11 @@ class Pump:
     def key(self) -> bytes:
         """The cancel key of this stream's client."""
         return self._engine.key
+
+    @property
+    def is_asking(self) -> bool:
+        """Do people decide on a statement of this stream?"""
+        return self._wait.is_asking
 
     # What the two sides say.
 
@@ -260,8 +266,7 @@ class Pump:
         self._turn(self._release, lambda function: self._perform(self._engine.on_function(function)), found)
 
     async def _wait_for_ruling(self, asked: Judge) -> None:
-        clock = asyncio.get_running_loop().time
-        asked_at = clock()
+        asked_at = perf_counter()  # the clock of uvloop's loop counts in milliseconds
         try:
             ruling = await self._around.hearing.rule(asked, self._say)
         except asyncio.CancelledError:
@@ -270,7 +275,7 @@ class Pump:
             ruling = CALLED_OFF
         except Exception as error:
             ruling = self._unjudged(error)
-        took_us = int((clock() - asked_at) * 1_000_000)
+        took_us = int((perf_counter() - asked_at) * 1_000_000)
         self._turn(self._release, lambda ruling: self._apply(ruling, took_us), ruling)
 
     def _unjudged(self, error: Exception) -> Deny:

@@ -12,14 +12,14 @@ from hoopx_broker.storage.errors import StateFailed
 
 GREW = "log.grew"  # told with the size to which it is signed
 
-_COLUMNS = "origin, key, sequencer, size, checkpoint, cosigned"
+_COLUMNS = "origin, key, sequencer, size, checkpoint"
 _THEIRS = "sequencer IN (SELECT id FROM brokers WHERE gone_at = 0)"
 
 
 class LogRow(Struct, frozen=True):
-    """`checkpoint` is the newest signed note over `size` leaves, `cosigned` the newest that witnesses cosigned.
+    """`checkpoint` is the newest one over `size` leaves, signed by the log alone; empty until there is one.
 
-    Both are empty until there is one. `key` is the verifier key of whoever may sign, `sequencer` the broker that does.
+    `key` is the verifier key of whoever may sign, `sequencer` the broker that does.
     """
 
     origin: str
@@ -27,7 +27,6 @@ class LogRow(Struct, frozen=True):
     sequencer: str
     size: int
     checkpoint: str
-    cosigned: str
 
 
 class NotOurTurn(StateFailed):
@@ -66,7 +65,7 @@ def assign(connection: Connection, broker: str, most: int) -> tuple[int, int]:
 
     Raises `NotOurTurn`.
     """
-    _check_turn(connection, broker)
+    check_turn(connection, broker)
     size = count(connection)
     rows = connection.execute(
         "SELECT number FROM events WHERE leaf IS NULL ORDER BY number LIMIT ?", (most,)
@@ -111,7 +110,7 @@ def sign(connection: Connection, broker: str, before: LogRow, size: int, make: C
 
     It is made only where it is this broker's turn and the log is as it was `before`; raises `NotOurTurn` else.
     """
-    _check_turn(connection, broker)
+    check_turn(connection, broker)
     row = read(connection)
     if row is None or (row.size, row.checkpoint, row.key) != (before.size, before.checkpoint, before.key):
         raise NotOurTurn("the log was signed by another broker meanwhile", "it goes on there")
@@ -128,24 +127,14 @@ def rotations(connection: Connection) -> tuple[str, ...]:
 
 
 def hand_over(connection: Connection, key: str, notes: Sequence[str]) -> None:
-    """From now on `key` signs, to which `notes` lead from the one that did: in the transaction of its first checkpoint.
-
-    What witnesses cosigned under an older key is let go: whoever pinned the new one would not take it.
-    """
+    """From now on `key` signs, to which `notes` lead from the one that did. In the transaction of its checkpoint."""
     for number, note in enumerate(notes, len(rotations(connection)) + 1):
         connection.execute("INSERT INTO rotations (number, note) VALUES (?, ?)", (number, note))
-    connection.execute("UPDATE log SET key = ?, cosigned = ''", (key,))
+    connection.execute("UPDATE log SET key = ?", (key,))
 
 
-def cosign(connection: Connection, broker: str, size: int, checkpoint: str) -> None:
-    """Witnesses have cosigned this one, over `size` leaves."""
-    _check_turn(connection, broker)
-    connection.execute("UPDATE log SET cosigned = ? WHERE size >= ?", (checkpoint, size))
-    connection.execute("UPDATE log SET checkpoint = ? WHERE size = ?", (checkpoint, size))
-
-
-def _check_turn(connection: Connection, broker: str) -> None:
-    """The row is locked by what follows: whoever takes over has done so before, or does after."""
+def check_turn(connection: Connection, broker: str) -> None:
+    """Raises `NotOurTurn`. What follows locks the row: whoever takes over has done so before, or does after."""
     check_here(connection, broker)
     row = connection.execute("SELECT sequencer FROM log").fetchone()
     if row is None or row[0] != broker:

@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     FINE = 0
     UNEXPECTED = 1
     USAGE = 2
+    SQL_FAILED = 3
     DENIED = 10
     LOG_IN_FIRST = 11
     PENDING = 12

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from hoopx_broker.terms.approvals import Conditions
@@ -31,6 +33,7 @@ class Deny(Struct, frozen=True, tag="deny"):
     """Forbidden. `rule` is the deciding rule's id, or the stage that failed closed: parse, judge, mask, record.
 
     `fault` is what the server would have said, where that is why. `touched` is what was to be done, where it is known.
+    `answer` is what became of asking people, where that is why.
     """
 
     reason: str
@@ -39,6 +42,7 @@ class Deny(Struct, frozen=True, tag="deny"):
     fault: Fault | None = None
     shadow: str = ""
     touched: Touched = NOTHING
+    answer: Literal["", "refused", "pending"] = ""
 
 
 class Ask(Struct, frozen=True, tag="ask"):

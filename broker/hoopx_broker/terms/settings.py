@@ -177,13 +177,24 @@ class StorePlace(Struct, frozen=True):
         return f"{self.scheme}:{self.place}"
 
 
+class WitnessConfig(Struct, frozen=True):
+    """Who cosigns checkpoints of the log: a verifier key (`NAME+ID+KEY`), and where it is asked.
+
+    `ca` is a file of certificates that stand in for the system's authorities.
+    """
+
+    key: str
+    url: str
+    ca: Path | None = None
+
+
 class EvidenceConfig(Struct, frozen=True):
     """How recordings are written and kept. `encrypt_to` holds age recipients; without any, they are in the clear.
 
     `key` is the private evidence key where brokers share one; None for the one in this broker's own directory of keys.
     `retention` says for each class how many seconds a recording is kept at least; the class of targets that name none
     is `default`, and a class that is not there is kept for good. With a `store`, recordings are in the spool until it
-    has them, which may hold `spool_limit` bytes; `options` are the store's own.
+    has them, which may hold `spool_limit` bytes; `options` are the store's own. `witnesses` cosign the log.
     """
 
     durability: Literal["process", "disk"] = "process"
@@ -193,6 +204,7 @@ class EvidenceConfig(Struct, frozen=True):
     store: StorePlace | None = None
     spool_limit: int = 20 << 30
     options: Any = None
+    witnesses: tuple[WitnessConfig, ...] = ()
 
 
 class BrokerConfig(Struct, frozen=True):

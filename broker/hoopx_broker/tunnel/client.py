@@ -19,7 +19,7 @@ from picows import (
     ws_connect,
 )
 
-from hoopx_broker.api.messages import Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
+from hoopx_broker.api.messages import Counts, Ended, Event, Hangup, Keys, Open, Opened, Refusal, Renew, Waiting
 from hoopx_broker.terms.errors import Unreachable
 from hoopx_broker.tunnel.resume import resume_reading
 
@@ -34,10 +34,12 @@ MAX_CONTROL_FRAME = 1024 * 1024
 # Events are for people; a broker that sends more of them than anyone reads is slowed down by not being read.
 MAX_UNREAD = 256
 
-# Where a session is opened, and where its streams are.
-SESSION, STREAM = "/v1/session", "/v1/stream"
+# Where a session is opened, where it is taken up again, and where its streams are.
+SESSION, RESUME, STREAM = "/v1/session", "/v1/session/resume", "/v1/stream"
+# Why a stream is over that nobody has closed.
+LOST = "the connection to the broker was lost"
 
-FromBroker = Waiting | Opened | Refusal | Keys | Event | Ended
+FromBroker = Waiting | Opened | Refusal | Keys | Counts | Event | Ended
 _decode = msgspec.json.Decoder(FromBroker).decode
 
 
@@ -78,7 +80,7 @@ class Stream(WSListener):
     def __init__(self, near: Near) -> None:
         self._near = near
         self._transport: WSTransport | None = None
-        self._reason = ""
+        self._reason = LOST
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -183,6 +185,13 @@ async def open_control(broker: Broker, headers: Mapping[str, str]) -> Control:
     # The control channel is never held back for long, so silence on it means that the broker is gone. Streams are
     # not asked: a broker that waits for an approval does not read them, and would seem dead.
     await _connect(broker, SESSION, headers, control, MAX_CONTROL_FRAME, watch=True)
+    return control
+
+
+async def resume_control(broker: Broker, headers: Mapping[str, str]) -> Control:
+    """As `open_control`, of a session that is open: `headers` carry its grant."""
+    control = Control()
+    await _connect(broker, RESUME, headers, control, MAX_CONTROL_FRAME, watch=True)
     return control
 
 

@@ -93,6 +93,8 @@ class Door:
                 self._pause_accepting(self._listening)
                 return
             connection.settimeout(0)
+            # Of what is accepted, asyncio and aiofastnet leave this alone; head and body of an answer are two writes.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             greeting = self._crew.start(self._greet(connection), "handshake")
             greeting.add_done_callback(self._strangers.enter(greeting.cancel))
 

@@ -36,8 +36,7 @@ CREATE TABLE log (
     key TEXT NOT NULL, -- its public half
     sequencer TEXT NOT NULL, -- the broker that signs; another one when that is gone
     size BIGINT NOT NULL,
-    checkpoint TEXT NOT NULL, -- the newest signed note; empty until there is one
-    cosigned TEXT NOT NULL DEFAULT '' -- the newest one that witnesses have cosigned
+    checkpoint TEXT NOT NULL -- the newest signed note; empty until there is one
 );
 
 CREATE TRIGGER log_only_grows BEFORE UPDATE ON log FOR EACH ROW

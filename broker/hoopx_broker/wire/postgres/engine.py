@@ -411,7 +411,9 @@ class Engine:
         if self._phase is not Phase.READY:
             return []
         note = Note(entries.Notice(self._stream, "NOTICE", "00000", text, approval=approval))
-        return [note, Send(Side.CLIENT, messages.notice(text, hint=hint))]
+        waits = approval is not None and approval.event == "asked"
+        routine = refusals.WAITING if waits else ""
+        return [note, Send(Side.CLIENT, messages.notice(text, hint=hint, routine=routine))]
 
     def on_end(self, side: Side) -> list[Effect]:
         """One side closed its connection."""

@@ -321,8 +321,8 @@ def error(
     return _report(frames.ERROR, severity, code, text, detail, hint, position, routine)
 
 
-def notice(text: str, detail: str = "", hint: str = "", code: str = "00000") -> bytes:
-    return _report(frames.NOTICE, "NOTICE", code, text, detail, hint)
+def notice(text: str, detail: str = "", hint: str = "", code: str = "00000", routine: str = "") -> bytes:
+    return _report(frames.NOTICE, "NOTICE", code, text, detail, hint, "", routine)
 
 
 def query(text: bytes) -> bytes:

@@ -26,6 +26,10 @@ PENDING = Deny(
     "run it by the protocol, or send the statement itself",
 )
 
+# The routine fields of what hoopx says: a refusal by what became of asking people, and that a statement waits for them.
+DENIED, REFUSED, PENDING_STILL, WAITING = "hoopx_denied", "hoopx_refused", "hoopx_pending", "hoopx_waiting"
+ANSWERS = {"": DENIED, "refused": REFUSED, "pending": PENDING_STILL}
+
 # Where hoopx itself stopped a statement: no rule of a policy has one of these names.
 _STAGES = ("parse", "judge", "mask", "record")
 
@@ -38,10 +42,14 @@ def headline(deny: Deny) -> str:
 
 
 def as_error(deny: Deny) -> bytes:
-    """A fault of the text is told as the server would; only its routine (psql's `\\errverbose`) says who did."""
+    """A fault of the text is told as the server would; only its routine (psql's `\\errverbose`) says who did.
+
+    The routine also tells a refusal from the server's own 42501, and what became of asking people.
+    """
     fault = deny.fault
     if fault is None:
-        return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint)
+        routine = ANSWERS[deny.answer]
+        return messages.error("ERROR", "42501", headline(deny), deny.reason, deny.hint, routine=routine)
     position = str(fault.position) if fault.position else ""
     return messages.error("ERROR", fault.code, fault.message, fault.detail, fault.hint, position, "hoopx")
 
