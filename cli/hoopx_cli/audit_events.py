@@ -29,9 +29,9 @@ def events(
     user: Annotated[str, typer.Option(metavar="USER", help="Of this user, their agents and sessions.")] = "",
     target: Annotated[str, typer.Option(metavar="TARGET", help="Only those about this target.")] = "",
     kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="Only those of this type.")] = "",
-    session: Annotated[str, typer.Option(metavar="ID", help="Only those about this session.")] = "",
-    since: Annotated[str, typer.Option(metavar="WHEN", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
-    until: Annotated[str, typer.Option(metavar="WHEN", help="Before then.")] = "",
+    session: Annotated[str, typer.Option(metavar="SESSION", help="Only those about this session.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Before then.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on, and print what happens.")] = False,
 ) -> None:

@@ -124,13 +124,16 @@ def _report(path: Path) -> Report | None:
     except FileNotFoundError:
         return None
     except ConnectionRefusedError:
-        with locked(path.parent):
-            if not _is_held(path):
-                path.unlink(missing_ok=True)
-        return None
-    if report is None:
+        report = None
+    if report is not None:
+        return report
+    with locked(path.parent):
+        is_held = _is_held(path)
+        if not is_held:  # killed, perhaps while it was asked
+            path.unlink(missing_ok=True)
+    if is_held:
         raise BadInput(f"what listens at `{path}` does not answer", "end that process, or try again")
-    return report
+    return None
 
 
 def _is_held(path: Path) -> bool:

@@ -142,8 +142,9 @@ async def hold_all(
 
 def run(out: Output, main: Main, diary: Diary | None = None) -> int:
     """Run `main` to its end, or to an orderly end at a signal; what it has put on the stack ends in any case."""
-    # What picows has to say is said by our own errors; its logger would print beside them.
-    logging.getLogger("picows").addHandler(logging.NullHandler())
+    # What the tunnel's libraries have to say is said by our own errors; their loggers would print beside them.
+    for library in ("picows", "aiofastnet"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_orderly(out, main, diary or Diary()))
 

@@ -77,9 +77,9 @@ def logout(
         else:
             found = [kit.logins.get(broker, account)]
         kept = [each for each in found if each is not None]
+        _end_backgrounds(kit, {each.user for each in kept})
         for each in kept:
             _sign_out(kit, each)
-    _end_backgrounds(kit, {each.user for each in kept})
     if not kept:
         kit.out.say(f"you were not logged in to {broker}" + (f" as {account}" if account else ""))
 

@@ -64,8 +64,8 @@ def ls(
     rule: Annotated[str, typer.Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
     denied: Annotated[bool, typer.Option("--denied", help="In which something was denied.")] = False,
     ticket: Annotated[str, typer.Option(metavar="TICKET", help="For this ticket.")] = "",
-    text: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its statements.")] = "",
-    reason: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its reason.")] = "",
+    text: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its statements.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its reason.")] = "",
     approved_by: Annotated[str, typer.Option(metavar="USER", help="To which this person agreed.")] = "",
     request: Annotated[str, typer.Option(metavar="ID", help="In which this request played a part.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
@@ -96,7 +96,8 @@ def ls(
     found = answer.sessions
     for why, number in sorted(answer.unsearched.items()):
         kit.out.insist(_UNSEARCHED.get(why, f"{{0}} could not be searched: {why}").format(_counted(number)))
-    names.keep(kit.settings.home, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "users", (one.user for one in found), adding=True)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
         return

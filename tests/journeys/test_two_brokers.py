@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -111,3 +112,19 @@ def test_a_broker_that_was_killed_finds_what_it_left_at_its_start_and_takes_noth
         assert "unfinished" in states.values()
         assert first
     b.nothing_remains()
+
+
+def test_an_audit_holds_the_disk_of_one_against_the_state_of_both(two: tuple[Broker, Broker]) -> None:
+    """The log lies with the broker that signs it; what the other one has recorded is counted, and looked for there."""
+    a, b = two
+    for broker in two:
+        broker.psql("shop-dev", "SELECT 'audited'").fine()
+    signs = a if (a.home / "recordings/log").is_dir() else b
+    came = json.loads(signs.hoopx("audit", "verify", "--config", str(signs.config), "-o", "json").fine().out)
+    assert came["counts"]["proved"] + came["counts"]["later"] >= 1
+    assert came["counts"]["elsewhere"] >= 1
+    assert [each["kind"] for each in came["remarks"]] == ["elsewhere"]
+    [recording] = [path for path in (signs.home / "recordings").glob("s_*") if b"'audited'" in path.read_bytes()]
+    recording.unlink()
+    outcome = signs.hoopx("audit", "verify", "--config", str(signs.config))
+    assert (outcome.code, f"`{recording.stem}`" in outcome.out) == (2, True), outcome

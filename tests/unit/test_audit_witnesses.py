@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from msgspec.structs import replace
 
 from hoopx_broker.evidence import log as evidence_log
 from hoopx_broker.evidence import witnesses as rounds
-from hoopx_broker.evidence.audit_witnesses import Wanted
-from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.audit_witnesses import Witnesses
+from hoopx_broker.evidence.auditing import Audited, Wanted, audit
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.seen import seen_by
 from hoopx_broker.storage.events import happened, note
@@ -57,10 +58,10 @@ async def _is_in_store(asks: Asking) -> bool:
 
 
 def audited(folder: Path, *witnesses: str, with_state: bool = True) -> Audited:
-    seen = look(folder / "state.db", seen_by("")) if with_state else None
+    state = partial(look, folder / "state.db", seen_by("")) if with_state else None
     parsed = tuple(map(parse_witness, witnesses))
     store = LocalStore(folder / "recordings")
-    return asyncio.run(audit(store, KEYS, lambda _: None, witnesses=Wanted(parsed), seen=seen))
+    return asyncio.run(audit(store, KEYS, lambda _: None, Wanted(Witnesses(parsed), state)))
 
 
 def faults(folder: Path, *witnesses: str, with_state: bool = True) -> list[str]:
@@ -130,8 +131,8 @@ def test_a_log_that_does_not_go_on_from_what_was_cosigned_is_a_fault(
         other = sign_by(head.text(), [KEY.signer])
         note = other + cosign(other, WITNESS.name, WITNESS_KEY, int(NOW))
         seen = replace(look(copy / "state.db", seen_by("")), cosigned=(note,))
-        store, wanted = LocalStore(copy / "recordings"), Wanted((WITNESS,))
-        found = asyncio.run(audit(store, KEYS, lambda _: None, witnesses=wanted, seen=seen)).findings
+        store, wanted = LocalStore(copy / "recordings"), Wanted(Witnesses((WITNESS,)), lambda: seen)
+        found = asyncio.run(audit(store, KEYS, lambda _: None, wanted)).findings
         return [each.what for each in found]
 
     assert shows(Checkpoint(origin, 200, bytes(32))) == [

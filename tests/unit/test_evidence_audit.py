@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.auditing import Audited, Wanted, audit
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.seen import seen_by
 from hoopx_broker.recording.recorder import Recorder
@@ -18,9 +19,11 @@ from hoopx_broker.recording.verify import verify
 from hoopx_broker.storage.events import happened, note
 from hoopx_broker.storage.looking import look
 from hoopx_broker.tlog.notes import Verifier
+from hoopx_broker.tlog.tiles import subtree_hash, unpack_entries
+from hoopx_broker.tlog.tree import leaf_hash
 from tests.unit.log_stage import NOW, LogStage, played
 from tests.unit.recording_scene import KEY, OPENED, HandClock
-from tests.unit.test_evidence_sequencer import behind_its_back
+from tests.unit.test_evidence_sequencer import REWRITTEN, behind_its_back
 
 KEYS = [Verifier.parse(KEY.verifier)]
 SESSIONS = [f"s_{number:016x}" for number in range(3)]
@@ -53,10 +56,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def audited(folder: Path, *, with_state: bool = True, since: str = "kept", quick: bool = False) -> Audited:
-    seen = look(folder / "state.db", seen_by("")) if with_state else None
-    kept = (folder / since).read_text()
-    store = LocalStore(folder / "recordings")
-    return asyncio.run(audit(store, KEYS, lambda _: None, seen=seen, since=kept, quick=quick))
+    state = partial(look, folder / "state.db", seen_by("")) if with_state else None
+    wanted = Wanted(look=state, since=(folder / since).read_text(), quick=quick)
+    return asyncio.run(audit(LocalStore(folder / "recordings"), KEYS, lambda _: None, wanted))
 
 
 def test_nothing_is_found_where_nothing_was_done(whole: Path) -> None:
@@ -164,5 +166,19 @@ def test_events_changed_behind_the_brokers_back_are_found(whole: Path, tmp_path:
         shutil.copytree(whole, copy)
         behind_its_back(copy, statement)
         [finding] = audited(copy).findings
-        assert finding.kind == "events"
+        assert finding.kind == ("events", "events missing")[number]
         assert "20" in finding.what
+
+
+def test_a_leaf_that_is_rewritten_in_state_bundle_and_tiles_does_not_give_the_root_that_was_signed(
+    whole: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    _leaf(copy)
+    behind_its_back(copy, REWRITTEN, "UPDATE events SET \"user\" = 'eve@example.com' WHERE leaf = 7")
+    tile, bundle = copy / "recordings/log/tile/0/000", copy / "recordings/log/tile/entries/000"
+    hashes = [leaf_hash(leaf) for leaf in unpack_entries(bundle.read_bytes())]
+    tile.write_bytes(b"".join(hashes))
+    (copy / "recordings/log/tile/1/000.p/1").write_bytes(subtree_hash(hashes))
+    found = {finding.kind: finding.what for finding in audited(copy).findings}
+    assert found == {"root": "the 307 leaves do not give the root that the checkpoint signs"}

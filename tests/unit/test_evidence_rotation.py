@@ -6,12 +6,13 @@ import asyncio
 import io
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from hoopx_broker.evidence.auditing import audit
+from hoopx_broker.evidence.auditing import Wanted, audit
 from hoopx_broker.evidence.local import LocalStore
 from hoopx_broker.evidence.log import Log
 from hoopx_broker.evidence.log_files import LogBroken
@@ -25,7 +26,8 @@ from hoopx_broker.recording.verify import verify
 from hoopx_broker.storage import log
 from hoopx_broker.storage.connection import Connection
 from hoopx_broker.storage.events import happened, note
-from hoopx_broker.storage.happened import Wanted, newest
+from hoopx_broker.storage.happened import Wanted as Asked
+from hoopx_broker.storage.happened import newest
 from hoopx_broker.storage.looking import look
 from hoopx_broker.tlog.checkpoints import open_checkpoint, parse
 from hoopx_broker.tlog.notes import Verifier, split_note
@@ -91,10 +93,10 @@ def proved(content: bytes, key: str) -> Verified:
 
 
 def faults(folder: Path, *keys: str, with_state: bool = False, since: str | None = None) -> list[str]:
-    seen = look(folder / "state.db", seen_by("")) if with_state else None
+    state = partial(look, folder / "state.db", seen_by("")) if with_state else None
     parsed = tuple(map(Verifier.parse, keys))
     store = LocalStore(folder / "recordings")
-    found = asyncio.run(audit(store, parsed, lambda _: None, seen=seen, since=since)).findings
+    found = asyncio.run(audit(store, parsed, lambda _: None, Wanted(look=state, since=since))).findings
     return [f"{each.kind}: {each.what}" for each in found]
 
 
@@ -156,7 +158,7 @@ def test_a_rotation_is_an_event_once_and_moves_the_log_once(played: Played) -> N
         before = await stage.row()
         await stage.signs()
         assert await stage.row() == before
-        told = await newest(stage.state, Wanted(type="key.rotated"), 10)
+        told = await newest(stage.state, Asked(type="key.rotated"), 10)
         ids = [Verifier.parse(key).key_id.hex() for key in played.keys]
         assert sorted(
             (each.event.facts["rotated_at"], each.event.facts["from"], each.event.facts["to"]) for each in told
@@ -173,6 +175,16 @@ def test_an_audit_needs_one_key_of_the_line_and_a_checkpoint_kept_before_still_c
         for with_state in (True, False):
             assert faults(played.folder, key, with_state=with_state, since=played.kept) == []
     assert faults(played.folder, str(THIEF.verifier))
+
+
+def test_of_recordings_older_than_the_log_a_later_key_sealed_none(played: Played, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(played.folder, tmp_path / "copy"))
+    opened = replace(OPENED, session="s_000000000000000c", opened_at=NOW - 86_400)
+    newest, oldest = open_keyring(copy / "keys", "broker.test").key, played.keys[0]
+    Recorder.create(copy / "recordings", opened, newest, HandClock()).seal("over")
+    [said] = faults(copy, oldest)
+    assert said.endswith("is not in the log, and was sealed by a key that came after the log was begun")
+    assert faults(played.folder, oldest) == []
 
 
 def test_two_rotations_before_the_next_start_are_two_steps(tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ def test_killed_at_any_step_of_the_first_start_with_a_new_key_the_next_one_hands
             await stage.signs()
             stage.check(text)
             assert (await stage.row()).key == second
-            assert len(await newest(stage.state, Wanted(type="key.rotated"), 10)) == 1
+            assert len(await newest(stage.state, Asked(type="key.rotated"), 10)) == 1
             for key in (first, second):
                 assert proved(await exports(stage, BEFORE), key).logged
 

@@ -19,7 +19,7 @@ from hoopx_broker.recording.format import Reader
 from hoopx_broker.recording.locks import AgeIdentity, Lock
 from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.verify import prove
-from hoopx_broker.terms.entries import Entry, Notice, Seal
+from hoopx_broker.terms.entries import Entry, Notice, Rows, Seal
 from hoopx_broker.terms.secret import Secret
 from tests.unit.blocks_scene import (
     AGE,
@@ -38,7 +38,7 @@ from tests.unit.blocks_scene import (
     recorder,
     signed,
 )
-from tests.unit.recording_scene import ENDED, KEY, OPENED, OTHER_KEY, cut_up
+from tests.unit.recording_scene import ENDED, ENTRIES, KEY, OPENED, OTHER_KEY, cut_up, data_row, record
 
 NOTICE = Notice("t_1", "NOTICE", "00000", "hello")
 KINDS = ("clear", "encrypted", "unfinished", "encrypted-unfinished")
@@ -379,3 +379,14 @@ def test_many_and_large_entries_are_parted_into_blocks_in_one_append(tmp_path: P
     whole = writing.path.read_bytes()
     assert 2 < len(cut_up(whole)) <= 2 + 9
     assert [recorded.entry for recorded in Reader(io.BytesIO(whole))] == [OPENED, *large]
+
+
+def test_rows_that_look_like_ends_and_seals_from_outside_close_nothing(tmp_path: Path) -> None:
+    """Only what stands in the frames is looked at, and in what may be an end or a seal, what it is."""
+    marks = b"\xa4type\xa4seal\xa4type\xa5ended"
+    rows = [Rows("t", 1, 1, data_row(marks * n)) for n in (1, 2, 0, 3, 0, 40)]
+    whole = record(tmp_path, [*ENTRIES, *rows, *ENTRIES]).read_bytes()
+    proof = prove(io.BytesIO(whole), KEY.verifier)
+    assert proof.entries == len(list(Reader(io.BytesIO(whole)))) - 1
+    at = whole.index(marks) + 3
+    assert "its hash does not follow" in blame(whole[:at] + b"!" + whole[at + 1 :]).reason

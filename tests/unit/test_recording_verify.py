@@ -42,6 +42,7 @@ def test_an_untouched_recording_is_proved(tmp_path: Path) -> None:
         unfinished=False,
         key=KEY.name,
         format=1,
+        ended_at=OPENED.opened_at + 4.25,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hoopx_broker.evidence.audit import Finding
+from hoopx_broker.evidence.findings import Finding
 from hoopx_broker.recording import bundle
 from hoopx_broker.recording.failures import BrokenEvidence
 from tests.tampering import directory, lane, large

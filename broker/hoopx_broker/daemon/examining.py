@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.daemon import config
 from hoopx_broker.daemon.evidence import store_of
 from hoopx_broker.daemon.keyring import keyring_of
-from hoopx_broker.evidence.audit import Tell
-from hoopx_broker.evidence.audit_witnesses import Wanted
-from hoopx_broker.evidence.auditing import Audited, audit
+from hoopx_broker.evidence.audit_witnesses import Witnesses
+from hoopx_broker.evidence.auditing import Audited, Wanted, audit
 from hoopx_broker.evidence.cosigned import best_note, newest_note
+from hoopx_broker.evidence.findings import Tell
 from hoopx_broker.evidence.local import LocalStore
-from hoopx_broker.evidence.seen import Seen, seen_by
-from hoopx_broker.seams.store import EvidenceStore
+from hoopx_broker.evidence.seen import seen_by
 from hoopx_broker.storage import log
 from hoopx_broker.storage.cosigned import listed
 from hoopx_broker.storage.looking import look
@@ -34,12 +35,17 @@ class Wish(Struct, frozen=True):
     since: str | None = None
     quick: bool = False
 
+    def wanted(self, *known: str) -> Wanted:
+        """What `known` witnesses have cosigned must hold, too."""
+        witnesses = Witnesses(tuple(map(parse_witness, self.witnesses)), tuple(map(parse_witness, known)))
+        return Wanted(witnesses=witnesses, since=self.since, quick=self.quick)
+
 
 def examine_copy(directory: Path, wish: Wish, tell: Tell) -> Audited:
     """Nothing but the directory and the keys is needed."""
     if not directory.is_dir():
         raise BadInput(f"`{directory}` is no directory", "name a copy of what `recordings` of the broker names")
-    return asyncio.run(_audit(LocalStore(directory), _parsed(wish.keys), wish, tell))
+    return asyncio.run(audit(LocalStore(directory), _parsed(wish.keys), tell, wish.wanted()))
 
 
 async def examine(path: Path, environ: Mapping[str, str], wish: Wish, tell: Tell) -> Audited:
@@ -49,28 +55,18 @@ async def examine(path: Path, environ: Mapping[str, str], wish: Wish, tell: Tell
     """
     settings = await asyncio.to_thread(config.load, path, environ)
     home = settings.keys / "home"
-    seen = await asyncio.to_thread(look, settings.state, seen_by(home.read_text().strip() if home.exists() else ""))
+    work = seen_by(home.read_text().strip() if home.exists() else "")
+    row = await asyncio.to_thread(look, settings.state, log.read)
     ring = await asyncio.to_thread(keyring_of, settings)
-    signs = next((str(key) for key in ring.older if seen.row and str(key) == seen.row.key), ring.key.verifier)
-    known = _parsed(wish.keys or [signs])
+    signs = next((str(key) for key in ring.older if row and str(key) == row.key), ring.key.verifier)
     store = store_of(settings)
+    spool = LocalStore(settings.recordings) if store.is_remote else None
+    known = [each.key for each in settings.evidence.witnesses]
+    wanted = replace(wish.wanted(*known), look=partial(look, settings.state, work), spool=spool)
     try:
-        witnesses = tuple(parse_witness(each.key) for each in settings.evidence.witnesses)
-        return await _audit(store, known, wish, tell, seen, witnesses)
+        return await audit(store, _parsed(wish.keys or [signs]), tell, wanted)
     finally:
         await store.close()
-
-
-async def _audit(
-    store: EvidenceStore,
-    keys: Sequence[Verifier],
-    wish: Wish,
-    tell: Tell,
-    seen: Seen | None = None,
-    known: tuple[Verifier, ...] = (),
-) -> Audited:
-    wanted = Wanted(tuple(map(parse_witness, wish.witnesses)), known)
-    return await audit(store, keys, tell, witnesses=wanted, seen=seen, since=wish.since, quick=wish.quick)
 
 
 def newest(path: Path, environ: Mapping[str, str], *, cosigned_by_most: bool = False) -> str:

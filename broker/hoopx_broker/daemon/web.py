@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any, TypeVar, get_args
 from urllib.parse import quote
 
@@ -43,6 +44,7 @@ from hoopx_broker.api.messages import (
     Vote,
     WhoAmI,
 )
+from hoopx_broker.api.received import received
 from hoopx_broker.daemon import tailing
 from hoopx_broker.daemon.events import EventsListed, events_seen
 from hoopx_broker.daemon.keeping import Keeping
@@ -210,7 +212,9 @@ class Api:
         )
 
     async def _about(self, _: Request) -> Response:
-        return Response(_json(self._house.about), media_type="application/json")
+        """With the time here: a clock that is off is found by it (`hoopx doctor`)."""
+        headers = {"Date": formatdate(self._services.clock(), usegmt=True)}
+        return Response(_json(self._house.about), media_type="application/json", headers=headers)
 
     # People.
 
@@ -427,10 +431,7 @@ async def _read(request: Request, shape: type[_Shape]) -> _Shape:
         data += chunk
         if len(data) > MAX_BODY:
             raise BadInput("the request is too large", "shorten its reason or comment")
-    try:
-        return msgspec.json.decode(bytes(data) or b"{}", type=shape)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the request is malformed: {error}", "upgrade hoopx") from error
+    return received(bytes(data) or b"{}", msgspec.json.Decoder(shape), "the request")
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -41,7 +41,7 @@ def last_seen(keys: Path) -> Seen:
         return Seen()
     except OSError as error:
         raise BadInput(f"`{place}` cannot be read: {error.strerror}", "check its owner") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadInput(f"`{place}` is not what a broker wrote: {error}", "move it away") from error
 
 

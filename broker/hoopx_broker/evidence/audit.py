@@ -1,12 +1,13 @@
-"""Check all evidence that a store holds: that nothing was changed, and that nothing is missing."""
+"""Check the log that a store holds: every leaf, every tile, the signed root, and what the state says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
 
+from hoopx_broker.evidence.findings import Findings, Tell
+from hoopx_broker.evidence.learned import LogSeen
 from hoopx_broker.evidence.levels import Levels
 from hoopx_broker.evidence.log_files import LogBroken, LogFiles
 from hoopx_broker.evidence.seen import Seen
@@ -18,83 +19,54 @@ from hoopx_broker.tlog.notes import Verifier
 from hoopx_broker.tlog.tiles import WIDTH, Bundle, new_bundles, new_places, unpack_entries, unpack_tile
 from hoopx_broker.tlog.tree import leaf_hash
 
-Tell = Callable[[str], None]
+Note = str | LogBroken | None
 
 
-class Finding(Struct, frozen=True):
-    """Something that is not as it must be: of each kind, the first is told, and how many more there are."""
-
-    kind: str
-    what: str
-    more: int = 0
-
-
-class Findings:
-    """The first of each kind, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, Finding] = {}
-
-    def add(self, kind: str, what: str) -> None:
-        first = self._found.get(kind)
-        self._found[kind] = Finding(kind, what) if first is None else Finding(kind, first.what, first.more + 1)
-
-    def all(self) -> tuple[Finding, ...]:
-        return tuple(self._found.values())
+async def stored_note(files: LogFiles) -> Note:
+    """The store's checkpoint as it is. It is to be read before the state, which knows of each before the store."""
+    try:
+        return await files.checkpoint()
+    except LogBroken as error:
+        return error
 
 
-class Recorded(Struct):
-    """What the log says of one session."""
-
-    opened: Event | None = None
-    sealed: Event | None = None
-    deleted: Event | None = None
-
-
-class LogSeen(Struct):
-    """The log as its bundles have it: `hashes` of all leaves, what they say of sessions, and when it was begun."""
-
-    checkpoint: Checkpoint
-    levels: Levels
-    sessions: dict[str, Recorded]
-    started_at: float
-    requests: list[Event]  # the last of all events about requests, if there is one
-    newest_at: float = 0.0  # when the last event happened
+def opened_note(note: Note, keys: Sequence[Verifier], found: Findings) -> Checkpoint | None:
+    try:
+        if isinstance(note, LogBroken):
+            raise note
+        return open_checkpoint(note, keys)[0] if note is not None else None
+    except (BadNote, LogBroken) as error:
+        found.add("checkpoint", f"`log/checkpoint` does not hold: {error.message}")
+        return None
 
 
 async def check_log(
     files: LogFiles,
+    stored: Checkpoint | None,
     keys: Sequence[Verifier],
-    older: Sequence[Verifier],
     found: Findings,
     seen: Seen | None,
-    since: str | None,
     tell: Tell,
 ) -> LogSeen | None:
-    """Every leaf, every tile, the signed root; None where there is no log to look at.
-
-    A checkpoint that somebody kept may be signed by an `older` key: it was not the store that kept it.
-    """
-    head = await _head(files, keys, found, seen)
+    """Every leaf, every tile, the signed root; None where there is no log to look at."""
+    head = _head(stored, keys, found, seen)
     if head is None:
         return None
-    log = LogSeen(head, Levels(), {}, 0.0, [])
+    log = LogSeen(head, Levels(), is_behind=stored is not None and stored.size < head.size)
     for bundle in new_bundles(0, head.size):
         await _check_bundle(files, bundle, log, found)
         if bundle.n % 64 == 63:
             tell(f"log: {bundle.end} of {head.size} leaves")
-    if log.levels.size != head.size:
+    if not log.is_whole:
         return log
     await _check_tiles(files, log, found)
-    if log.levels.root(head.size) != head.root:
+    if not log.holds:
         found.add("root", f"the {head.size} leaves do not give the root that the checkpoint signs")
-    _check_since(log, older, since, found)
     return log
 
 
-async def _head(files: LogFiles, keys: Sequence[Verifier], found: Findings, seen: Seen | None) -> Checkpoint | None:
-    """The newest checkpoint: the state's where that is at hand, and then the store must have it or a later one."""
-    stored = await _stored(files, keys, found)
+def _head(stored: Checkpoint | None, keys: Sequence[Verifier], found: Findings, seen: Seen | None) -> Checkpoint | None:
+    """The newest checkpoint: the state's where that is at hand, of which the store's must be an older one."""
     row = seen.row if seen else None
     if row is None or not row.checkpoint:
         if stored is None and (seen is None or seen.row is not None):
@@ -109,24 +81,16 @@ async def _head(files: LogFiles, keys: Sequence[Verifier], found: Findings, seen
         found.add("checkpoint", "the store has no checkpoint, and the state knows of one")
     elif stored.origin != known.origin:
         found.add("checkpoint", f"the store holds the log `{stored.origin}`, the state knows of `{known.origin}`")
-    elif stored.size < known.size:
+    elif stored.size > known.size:
         found.add(
             "checkpoint",
-            f"the store's checkpoint is over {stored.size} leaves, and the state has signed {known.size}: "
-            "an older one was put back, or the broker did not get to it yet",
+            f"the store's checkpoint is over {stored.size} leaves, and the state knows of {known.size} only: "
+            "an older state was put back",
         )
+        return stored
     elif stored.size == known.size and stored.root != known.root:
         found.add("checkpoint", f"store and state have two different logs of size {known.size}")
     return known
-
-
-async def _stored(files: LogFiles, keys: Sequence[Verifier], found: Findings) -> Checkpoint | None:
-    try:
-        note = await files.checkpoint()
-        return open_checkpoint(note, keys)[0] if note is not None else None
-    except (BadNote, LogBroken) as error:
-        found.add("checkpoint", f"`log/checkpoint` does not hold: {error.message}")
-        return None
 
 
 async def _check_bundle(files: LogFiles, bundle: Bundle, log: LogSeen, found: Findings) -> None:
@@ -140,23 +104,13 @@ async def _check_bundle(files: LogFiles, bundle: Bundle, log: LogSeen, found: Fi
     except BadTile as error:
         found.add("bundle", f"`log/{bundle.path}` is damaged: {error.message}")
         return
-    log.levels.extend([leaf_hash(leaf) for leaf in leaves])
+    if log.levels.size == bundle.start:  # behind one that is missing, nothing is at its place
+        log.levels.extend([leaf_hash(leaf) for leaf in leaves])
     for index, leaf in enumerate(leaves, bundle.start):
         try:
-            _learn(log, msgspec.json.decode(leaf, type=Event))
+            log.learn(index, msgspec.json.decode(leaf, type=Event), found)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             found.add("unreadable leaf", f"leaf {index} of the log is no event")
-
-
-def _learn(log: LogSeen, event: Event) -> None:
-    log.newest_at = event.at
-    if event.type == "log.started":
-        log.started_at = event.at
-    if event.type.startswith("request."):
-        log.requests[:] = [event]
-    if event.type in ("session.opened", "session.sealed", "recording.deleted"):
-        name = event.type.partition(".")[2]
-        setattr(log.sessions.setdefault(event.session, Recorded()), name, event)
 
 
 async def _check_tiles(files: LogFiles, log: LogSeen, found: Findings) -> None:
@@ -183,10 +137,11 @@ async def _check_tiles(files: LogFiles, log: LogSeen, found: Findings) -> None:
             found.add("leaf", f"leaf {index} of the log was changed: its tile has another hash (or both were changed)")
 
 
-def _check_since(log: LogSeen, keys: Sequence[Verifier], since: str | None, found: Findings) -> None:
-    """A checkpoint that somebody kept elsewhere: the log of today must go on from it."""
-    if since is None:
-        return
+def check_since(log: LogSeen, keys: Sequence[Verifier], since: str, found: Findings) -> None:
+    """A checkpoint that somebody kept elsewhere: the log of today must go on from it.
+
+    It may be signed by an older key: it was not the store that kept it.
+    """
     try:
         kept = open_checkpoint(since, keys)[0]
     except BadNote as error:
@@ -199,3 +154,44 @@ def _check_since(log: LogSeen, keys: Sequence[Verifier], since: str | None, foun
         found.add("since", f"the log had {kept.size} leaves and has {now.size} now: its end was cut off")
     elif log.levels.root(kept.size) != kept.root:
         found.add("since", f"the log does not go on from the checkpoint over {kept.size} leaves: it was rewritten")
+
+
+async def check_behind(files: LogFiles, keys: Sequence[Verifier], log: LogSeen, found: Findings) -> None:
+    """A broker that runs puts its checkpoint into the store soon after it is in the state."""
+    now = opened_note(await stored_note(files), keys, found) if log.is_behind else None
+    if log.is_behind and (now is None or now.size < log.checkpoint.size):
+        size = now.size if now is not None else 0
+        found.add(
+            "checkpoint",
+            f"the store's checkpoint is over {size} leaves, and the state has signed {log.checkpoint.size}: "
+            "an older one was put back, or the broker did not get to it yet",
+        )
+
+
+def check_state(log: LogSeen, seen: Seen, found: Findings) -> None:
+    """The events in the state are the leaves, filed as what they are; and the journal of requests is the log's."""
+    for index in range(min(log.checkpoint.size, log.levels.size)):
+        hash_ = seen.leaf(index)
+        if hash_ is None:
+            found.add("events missing", f"event {index} of the log is missing in the state")
+        elif hash_ != log.levels.read(0, index):
+            found.add("events", f"the event at leaf {index} was changed in the state")
+    if seen.columns:
+        found.add("events", seen.columns)
+    if seen.journal:
+        found.add("journal", seen.journal)
+    _check_journal(log, seen, found)
+
+
+def _check_journal(log: LogSeen, seen: Seen, found: Findings) -> None:
+    """Each entry that the log has is there under its number; each since the log began is in the log, or will be."""
+    here = {link.chain: number for number, link in seen.links.items()}
+    for chain, number in log.links.items():
+        if chain not in here:
+            found.add("journal", f"the log has entry {number} of the journal of requests; the state lacks it")
+        elif here[chain] != number:
+            found.add("journal", f"entry {here[chain]} of the journal of requests is entry {number} in the log")
+    for number, link in sorted(seen.links.items()):
+        is_older = log.started_at is None or link.at < log.started_at
+        if link.chain not in log.links and link.chain not in seen.waiting and not is_older:
+            found.add("journal", f"entry {number} of the journal of requests is not in the log")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
-from hoopx_broker.evidence.audit import Findings, LogSeen
+from hoopx_broker.evidence.findings import Findings
+from hoopx_broker.evidence.learned import LogSeen
 from hoopx_broker.evidence.log_files import LogBroken, LogFiles
 from hoopx_broker.evidence.seen import Seen
 from hoopx_broker.evidence.trusted import Trusted
@@ -27,39 +29,59 @@ class Witnessed(Struct, frozen=True):
     at: int
 
 
-class Wanted(Struct, frozen=True):
+class Witnesses(Struct, frozen=True):
     """`demanded` must have cosigned; what `known` ones have must hold, if they have."""
 
     demanded: tuple[Verifier, ...] = ()
     known: tuple[Verifier, ...] = ()
 
 
-async def check_witnesses(
-    files: LogFiles, trusted: Trusted, wanted: Wanted, log: LogSeen, seen: Seen | None, found: Findings
+NOBODY = Witnesses()
+
+
+class Stored(Struct, frozen=True):
+    """Notes of the store that may be cosigned."""
+
+    checkpoint: str | None
+    cosigned: str | None
+
+    def all(self) -> list[str]:
+        return [note for note in (self.checkpoint, self.cosigned) if note is not None]
+
+
+def check_witnesses(
+    stored: Stored, trusted: Trusted, wanted: Witnesses, log: LogSeen, seen: Seen | None, found: Findings
 ) -> tuple[Witnessed, ...]:
     """The newest checkpoint of each counts, where a key signed it that may sign today."""
     newest: dict[Verifier, tuple[Checkpoint, int]] = {}
-    for note in [*await _stored(files, trusted, log, found), *(seen.cosigned if seen is not None else ())]:
+    _check_stored(stored.cosigned, trusted, log, found)
+    for note in [*stored.all(), *(seen.cosigned if seen is not None else ())]:
         for head, witness, at in _opened(note, trusted.signers, (*wanted.demanded, *wanted.known), found):
             if witness not in newest or head.size > newest[witness][0].size:
                 newest[witness] = head, at
     return tuple(_checked(log, witness, newest.get(witness), found) for witness in wanted.demanded)
 
 
-async def _stored(files: LogFiles, trusted: Trusted, log: LogSeen, found: Findings) -> list[str]:
+def _check_stored(cosigned: str | None, trusted: Trusted, log: LogSeen, found: Findings) -> None:
     """Also without any witness: what stands there is of this log, under the key of its time."""
     try:
-        cosigned = await files.cosigned()
         head = open_checkpoint(cosigned, trusted.sealers)[0] if cosigned is not None else log.checkpoint
-        if head.size <= log.levels.size and log.levels.root(head.size) != head.root:
+        if log.holds and head.size <= log.levels.size and log.levels.root(head.size) != head.root:
             raise BadNote(f"the log does not go on from its {head.size} leaves")
-    except (BadNote, LogBroken) as error:
+    except BadNote as error:
         found.add("cosignature", f"`log/cosigned` does not hold: {error.message}")
+
+
+async def stored_cosigned(files: LogFiles, found: Findings) -> Stored:
+    """What the store has, to be read before the state is looked at."""
+    checkpoint = cosigned = None
+    with suppress(LogBroken):  # which is told of the checkpoint itself
+        checkpoint = await files.checkpoint()
     try:
-        notes = [await files.checkpoint(), await files.cosigned()]
-    except LogBroken:
-        return []  # which is told
-    return [note for note in notes if note is not None]
+        cosigned = await files.cosigned()
+    except LogBroken as error:
+        found.add("cosignature", f"`log/cosigned` does not hold: {error.message}")
+    return Stored(checkpoint, cosigned)
 
 
 def _opened(

@@ -51,6 +51,10 @@ class TornEnd(BrokenEvidence):
     """The file ends inside an entry, as after a crash in the middle of a write."""
 
 
+class Unsealed(BrokenEvidence):
+    """Everything holds, and there is no seal: it is being written still, or was cut between two entries."""
+
+
 class TooLarge(HoopxError):
     """An entry beyond the bound of the format."""
 

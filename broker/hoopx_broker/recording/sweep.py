@@ -23,6 +23,7 @@ _MAX_CLOSING = 64 << 10
 _TOLD = Statement  # stands for whatever is told between the opening and the end
 _ENDED = b"\xa4type\xa5ended"
 _SEAL = b"\xa4type\xa4seal"
+_SMALL = 1 << 10
 _NEAR = 64  # an array, a number and a time have 21 bytes at most
 
 
@@ -113,23 +114,38 @@ class Sweep:
         while window.fill(root):
             data, at = window.data, HASH_SIZE
             view, room = memoryview(data), len(data) - HASH_SIZE
+            ended, seal = _next(_ENDED, data, at), _next(_SEAL, data, at)
             while at + FRAME_SIZE <= room:
                 size, codec, entries = unpack(data, at)
                 end = at + FRAME_SIZE + size
                 if end > room or codec not in codecs or not 0 < entries <= MAX_ENTRIES:
                     break
-                digest = hashed(view[at - HASH_SIZE : end]).digest()
-                if digest != data[end : end + HASH_SIZE] or (codec == PLAIN and _may_close(data, at, entries)):
+                before = at - HASH_SIZE
+                # To copy little is quicker than to point at it.
+                root = hashed(data[before:end] if size < _SMALL else view[before:end]).digest()
+                if root != data[end : end + HASH_SIZE]:
                     break
-                root = digest
+                if ended < end or seal < end:
+                    if codec == PLAIN and _may_close(data, at, entries):
+                        break
+                    # Each is looked for once only, however often the other one is written somewhere.
+                    ended = ended if ended >= end else _next(_ENDED, data, end)
+                    seal = seal if seal >= end else _next(_SEAL, data, end)
                 blocks += 1
                 count += entries
                 at = end + HASH_SIZE
             window.at = at
             self._blocks.offset += at - HASH_SIZE
+            root = data[at - HASH_SIZE : at]
             if at == HASH_SIZE:
                 break
         chain.root, chain.blocks, chain.count = root, blocks, count
+
+
+def _next(mark: bytes, data: bytes, start: int) -> int:
+    """Where it stands next; behind `data` where it does not."""
+    at = data.find(mark, start)
+    return at if at >= 0 else len(data)
 
 
 def _may_close(data: bytes, at: int, entries: int) -> bool:

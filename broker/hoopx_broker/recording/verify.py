@@ -8,11 +8,11 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from hoopx_broker.recording import blocks, version1
-from hoopx_broker.recording.failures import BrokenEvidence
+from hoopx_broker.recording.failures import BrokenEvidence, Unsealed
 from hoopx_broker.recording.locks import AgeIdentity
 from hoopx_broker.recording.seals import Chain, seal_text
 from hoopx_broker.recording.sweep import Sweep
-from hoopx_broker.terms.entries import Entry, Opened, Seal
+from hoopx_broker.terms.entries import Ended, Entry, Opened, Seal
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.tlog.notes import BadNote, Verifier, open_note
 
@@ -27,7 +27,8 @@ class Proof(Struct, frozen=True):
 
     `unfinished`: the broker crashed, and sealed later what it found; nothing is proved about what came before that.
     An agent acted `on_behalf_of` a human. `user` and `target` are empty where they are encrypted and no identity was
-    given. `entries` and `blocks` (of version 2) are those before the seal.
+    given. `entries` and `blocks` (of version 2) are those before the seal. `ended_at` is in seconds
+    since the Unix epoch.
     """
 
     session: str
@@ -42,6 +43,7 @@ class Proof(Struct, frozen=True):
     blocks: int = 0
     format: int = 2
     encrypted: bool = False
+    ended_at: float = 0.0
 
 
 class _Found(Struct):
@@ -54,10 +56,14 @@ class _Found(Struct):
     bytes: int
     format: int
     encrypted: bool = False
+    ended_at: float = 0.0
 
 
 def verify(path: Path, vkey: str, identity: AgeIdentity | None = None) -> Proof:
-    """Raises `BrokenEvidence`, naming the first bad entry; `BadInput` for an unusable file or key."""
+    """Raises `BrokenEvidence`, naming the first bad entry, as `Unsealed` where nothing is wrong but a missing seal.
+
+    Raises `BadInput` for an unusable file or key.
+    """
     try:
         with path.open("rb", buffering=_BUFFER) as file:
             return prove(file, vkey, identity)
@@ -96,6 +102,7 @@ def prove(stream: BinaryIO, vkey: str, identity: AgeIdentity | None = None) -> P
         blocks=signed.blocks if isinstance(signed, blocks.Chain) else 0,
         format=found.format,
         encrypted=found.encrypted,
+        ended_at=found.ended_at,
     )
 
 
@@ -103,13 +110,16 @@ def _found_in_1(stream: BinaryIO) -> _Found:
     reading = version1.Reading(stream)
     opened: Entry | None = None
     last: Entry | None = None
+    ended_at = 0.0
     for recorded in reading:
         last = recorded.entry
+        if isinstance(last, Ended):
+            ended_at = last.ended_at
         if opened is None:
             opened = last
     if not isinstance(opened, Opened) or not isinstance(last, Seal) or reading.before_seal is None:
         raise _unsealed(reading.chain)
-    return _Found(opened.session, opened, reading.before_seal, last, reading.offset, 1)
+    return _Found(opened.session, opened, reading.before_seal, last, reading.offset, 1, ended_at=ended_at)
 
 
 def _found_in_2(stream: BinaryIO, identity: AgeIdentity | None) -> _Found:
@@ -117,12 +127,14 @@ def _found_in_2(stream: BinaryIO, identity: AgeIdentity | None) -> _Found:
     sweep.run()
     if sweep.head is None or sweep.seal is None or sweep.before_seal is None:
         raise _unsealed(sweep.chain)
-    head = sweep.head
-    return _Found(head.session, sweep.opened, sweep.before_seal, sweep.seal, sweep.offset, 2, bool(head.recipients))
+    head, ended = sweep.head, sweep.ended.entry if sweep.ended else None
+    ended_at = ended.ended_at if isinstance(ended, Ended) else 0.0
+    is_encrypted = bool(head.recipients)
+    return _Found(head.session, sweep.opened, sweep.before_seal, sweep.seal, sweep.offset, 2, is_encrypted, ended_at)
 
 
-def _unsealed(chain: Chain) -> BrokenEvidence:
-    return BrokenEvidence(chain.count + 1, "missing: the recording ends without its seal")
+def _unsealed(chain: Chain) -> Unsealed:
+    return Unsealed(chain.count + 1, "missing: the recording ends without its seal")
 
 
 def _check_seal(found: _Found, vkey: str) -> None:

@@ -22,6 +22,7 @@ from hoopx_broker.api.messages import (
     Renew,
     Waiting,
 )
+from hoopx_broker.api.received import received
 from hoopx_broker.credentials.conclusion import Conclusion
 from hoopx_broker.identity.identity import Identity
 from hoopx_broker.session.attempt import Applicant
@@ -45,7 +46,7 @@ MAX_TOLD = 1_000
 MAX_GRACE = 30
 
 _UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
-_decode = msgspec.json.Decoder(Open | Renew | Hangup).decode
+_decoder: msgspec.json.Decoder[Open | Renew | Hangup] = msgspec.json.Decoder(Open | Renew | Hangup)
 _encode = msgspec.json.Encoder().encode
 
 Identify = Callable[[], Awaitable[Applicant]]
@@ -148,18 +149,14 @@ async def _first(link: ControlLink) -> Open | None:
         raise BadInput("no request to open a session came in time", "try again") from None
     if message is None:
         return None
-    try:
-        said = _decode(message)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the request to open a session is malformed: {error}", "upgrade hoopx") from error
+    said = received(message, _decoder, "the request to open a session")
     return said if isinstance(said, Open) else None
 
 
 def _read(message: bytes) -> Open | Renew | Hangup:
     try:
-        said: Open | Renew | Hangup = _decode(message)
-        return said
-    except msgspec.MsgspecError:
+        return received(message, _decoder, "the message")
+    except BadInput:
         return Hangup()  # not a peer to go on with
 
 

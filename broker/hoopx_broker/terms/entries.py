@@ -220,7 +220,7 @@ class Notice(Struct, frozen=True, tag="notice", omit_defaults=True):
     """The server, or hoopx, told the client something outside a result.
 
     With an `unmask` or a `lease` it is about the whole session, and `stream` is empty; so it is with an `approval` that
-    is not of a statement.
+    is not of a statement, and where its client was lost and came back.
     """
 
     stream: str

@@ -48,7 +48,7 @@ def _read(data: bytes, issuer: str) -> Description:
     read_metadata(data, issuer)
     try:
         description = msgspec.json.decode(data, type=Description)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadInput(f"the discovery document of `{issuer}` is not of a provider to log in at: {error}") from None
     for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint"):
         url = getattr(description, name)

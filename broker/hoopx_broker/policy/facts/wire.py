@@ -28,7 +28,7 @@ def decode(frame: bytes) -> Reading:
     """The reading in a frame without its length; a frame that is none is an unreadable statement, never an error."""
     try:
         reading: Reading = _decoder.decode(frame)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return Unreadable("the reader of statements answered nonsense")
     return reading
 
@@ -37,5 +37,5 @@ def framed(payload: bytes, flag: int = 0) -> bytes:
     return (len(payload) | flag).to_bytes(HEADER, "big") + payload
 
 
-def length(header: bytes) -> int:
+def length(header: bytes | bytearray) -> int:
     return int.from_bytes(header, "big")
