@@ -17,7 +17,15 @@ from tests.peers.found import program
 from benchmarks.ground import ACCOUNTS, PEOPLE, WIDE_ROWS
 from benchmarks.ways import Way
 
-Measure = Callable[[Way], float]
+
+class Taken(Struct, frozen=True):
+    """Seconds of one unit, and how many units were done."""
+
+    seconds: float
+    units: int
+
+
+Measure = Callable[[Way], Taken]
 
 # The statement of `pgbench -S`, without the questions about the catalog that pgbench asks before its own.
 _SELECT_ONLY = f"\\set aid random(1, {ACCOUNTS})\nSELECT abalance FROM accounts WHERE aid = :aid;\n"
@@ -73,30 +81,30 @@ class _Fresh:
 def _pgbench(script: Path, mode: str, clients: int, seconds: int) -> Measure:
     command = [str(program("pgbench")), "-n", "-M", mode, "-c", str(clients), "-T", str(seconds), "-f", str(script)]
 
-    def measure(way: Way) -> float:
+    def measure(way: Way) -> Taken:
         environ = {"PATH": os.environ["PATH"], **way.environment()}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-        found = re.search(r"tps = ([\d.]+) \(without initial", done.stdout)
-        assert found is not None, done.stdout + done.stderr
-        return 1 / float(found.group(1))
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        found = re.search(r"actually processed: (\d+)[^$]*tps = ([\d.]+) \(without initial", done.stdout)
+        assert found is not None, f"{way.processes}: {done.stdout}{done.stderr}"
+        return Taken(1 / float(found.group(2)), int(found.group(1)))
 
     return measure
 
 
 def _repeated(sql: bytes, times: int) -> Measure:
-    def measure(way: Way) -> float:
+    def measure(way: Way) -> Taken:
         with _connected(way) as connection:
             _run(connection, sql)  # planned, judged and cached
             begun = time.perf_counter()
             for _ in range(times):
                 _run(connection, sql)
-            return (time.perf_counter() - begun) / times
+            return Taken((time.perf_counter() - begun) / times, times)
 
     return measure
 
 
 def _copied(sql: bytes, times: int) -> Measure:
-    def measure(way: Way) -> float:
+    def measure(way: Way) -> Taken:
         with _connected(way) as connection:
             begun = time.perf_counter()
             for _ in range(times):
@@ -104,31 +112,31 @@ def _copied(sql: bytes, times: int) -> Measure:
                 assert result.status == ExecStatus.COPY_OUT, result.error_message
                 while connection.get_copy_data(0)[0] > 0:
                     pass
-            return (time.perf_counter() - begun) / times
+            return Taken((time.perf_counter() - begun) / times, times)
 
     return measure
 
 
 def _new(text: Callable[[], bytes], times: int) -> Measure:
-    def measure(way: Way) -> float:
+    def measure(way: Way) -> Taken:
         with _connected(way) as connection:
             _run(connection, text())
             texts = [text() for _ in range(times)]
             begun = time.perf_counter()
             for each in texts:
                 _run(connection, each)
-            return (time.perf_counter() - begun) / times
+            return Taken((time.perf_counter() - begun) / times, times)
 
     return measure
 
 
 def _connecting(times: int) -> Measure:
-    def measure(way: Way) -> float:
+    def measure(way: Way) -> Taken:
         begun = time.perf_counter()
         for _ in range(times):
             with _connected(way):
                 pass
-        return (time.perf_counter() - begun) / times
+        return Taken((time.perf_counter() - begun) / times, times)
 
     return measure
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from msgspec import Struct
-from tests.journeys.stage import Running, Stage, running
+from tests.journeys.stage import CAST, Running, Stage, running
 from tests.peers.postgres import Foundry, Postgres, installations
 
-from benchmarks.ways import Way, haproxy, pgbouncer
+from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
 TARGET, LOOKED_INTO = "bench", "bench-detect"
+WAYS = (
+    "direct",
+    "hoopx",
+    "hoopx, native",
+    "hoopx, disk",
+    "hoopx, detectors",
+    "pipe",
+    "two pipes, TLS",
+    "pgbouncer",
+    "haproxy",
+)
 ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
 WIDE_ROWS = 200_000
 PEOPLE = 1_000
@@ -53,6 +65,13 @@ class BenchStage(Stage):
         yield self._target(LOOKED_INTO, "{env: prod}", reader) + "    detect: all\n"
 
 
+class LastingStage(BenchStage):
+    """Its broker records at the level `disk`."""
+
+    def configuration(self) -> str:
+        return super().configuration() + "evidence: {durability: disk}\n"
+
+
 class Ground(Struct, frozen=True):
     """`ways` are the paths to the same database; the first is the direct one. None: that program is not here."""
 
@@ -65,8 +84,8 @@ class Ground(Struct, frozen=True):
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """Everything started; gone, without a trace, at the end."""
+def ground(wanted: Container[str] = WAYS) -> Iterator[Ground]:
+    """What the wanted ways need, started; gone, without a trace, at the end."""
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place:
         home = Path(place)
         home.chmod(0o711)  # the server may run as `nobody`, and has to get through
@@ -75,36 +94,47 @@ def ground() -> Iterator[Ground]:
         with Foundry(servers).server(installations()[0]) as postgres:
             postgres.sql(_QUIET)
             postgres.sql(_DATA)
-            yield from _with_broker(home, postgres)
+            yield from _with_broker(home, postgres, wanted)
 
 
-def _with_broker(home: Path, postgres: Postgres) -> Iterator[Ground]:
-    stage = BenchStage(home / "stage", postgres)
-    try:
-        stage.start_broker()
-        with (
-            running(stage, "connect", TARGET, "-o", "json") as command,
-            running(stage, "connect", LOOKED_INTO, "-o", "json") as looking,
-            pgbouncer(home, postgres) as pooled,
-            haproxy(home, postgres) as spliced,
-        ):
-            ways = {
-                "direct": _direct(postgres),
-                "hoopx": _through(command),
-                "hoopx, detectors": _through(looking),
-                "pgbouncer": pooled,
-                "haproxy": spliced,
-            }
-            yield Ground(stage, ways)
-    finally:
-        stage.close()
+def _with_broker(home: Path, postgres: Postgres, wanted: Container[str]) -> Iterator[Ground]:
+    with ExitStack() as gone:
+        stage = _begun(gone, BenchStage(home / "stage", postgres))
+        makers: dict[str, Callable[[], Way | None]] = {
+            "direct": lambda: _direct(postgres),
+            "hoopx": lambda: _through(gone, stage, TARGET),
+            "hoopx, native": lambda: _native(stage),
+            "hoopx, disk": lambda: _through(gone, _begun(gone, LastingStage(home / "lasting", postgres)), TARGET),
+            "hoopx, detectors": lambda: _through(gone, stage, LOOKED_INTO),
+            "pipe": lambda: gone.enter_context(pipe(postgres)),
+            "two pipes, TLS": lambda: gone.enter_context(two_pipes(home, postgres)),
+            "pgbouncer": lambda: gone.enter_context(pgbouncer(home, postgres)),
+            "haproxy": lambda: gone.enter_context(haproxy(home, postgres)),
+        }
+        yield Ground(stage, {name: make() for name, make in makers.items() if name in wanted})
+
+
+def _begun(gone: ExitStack, stage: BenchStage) -> BenchStage:
+    gone.callback(stage.close)
+    stage.start_broker()
+    return stage
 
 
 def _direct(postgres: Postgres) -> Way:
     return Way.of(psycopg.conninfo.conninfo_to_dict(postgres.dsn()))
 
 
-def _through(command: Running) -> Way:
+def _through(gone: ExitStack, stage: Stage, target: str) -> Way:
+    """By `hoopx connect`: laptop and broker."""
+    command: Running = gone.enter_context(running(stage, "connect", target, "-o", "json"))
     command.says(r"(?s)\{.*\"url\".*\}")
     said = json.loads(command.out.splitlines()[0])
-    return Way.of(psycopg.conninfo.conninfo_to_dict(said["url"]))
+    keywords = psycopg.conninfo.conninfo_to_dict(said["url"])
+    return Way.of(keywords, broker=stage.broker.pid, laptop=command.process.pid)
+
+
+def _native(stage: Stage) -> Way:
+    """Straight to the broker's port, a token for a password: one hop."""
+    where = {"host": "127.0.0.1", "port": urlsplit(stage.url).port, "sslmode": "require"}
+    who = {"user": "ann", "password": stage.mint.token("ann", CAST["ann"]), "dbname": TARGET}
+    return Way.of(where | who, broker=stage.broker.pid)

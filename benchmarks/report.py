@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from benchmarks.ground import Ground
 from benchmarks.openings import Samples
+from hoopx_broker.wire.postgres import native
 
 _LIBRARIES = ("hoopx", "picows", "aiofastnet", "uvloop", "msgspec", "cedarpy", "postgast")
 NOT_MEASURED = "not measured"
@@ -19,7 +24,14 @@ NOT_MEASURED = "not measured"
 Rounds = Mapping[str, Sequence[float] | None]
 
 
-def machine(on: Ground) -> dict[str, Any]:
+class Measured(Struct, frozen=True):
+    """Of one case: seconds by way and round; and CPU seconds of one unit, by way, round and process."""
+
+    rounds: Rounds
+    cpu: Mapping[str, Sequence[Mapping[str, float]]] = {}
+
+
+def machine(on: Ground, place: Path) -> dict[str, Any]:
     """What the numbers depend on."""
     return {
         "python": platform.python_version(),
@@ -27,8 +39,22 @@ def machine(on: Ground) -> dict[str, Any]:
         "libraries": {name: version(name) for name in _LIBRARIES},
         "cores": os.cpu_count(),
         "machine": platform.machine(),
+        "compiled": native.IS_COMPILED,
+        "fsync_ms": round(_fsync(place) * 1000, 2),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _fsync(place: Path) -> float:
+    """The median of 50, each of a few bytes at the end of a file, where everything else is written too."""
+    took = []
+    with (place / "fsync").open("wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(b"entry" * 20)
+            begun = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - begun)
+    return statistics.median(took)
 
 
 def ratios(measured: Rounds) -> dict[str, list[float] | None]:
@@ -66,13 +92,50 @@ def endings_table(samples: Samples) -> str:
     return "\n".join(rows)
 
 
-def document(facts: Mapping[str, Any], measured: Mapping[str, Rounds], samples: Samples) -> dict[str, Any]:
+def cpu_table(measured: Mapping[str, Measured]) -> str:
+    """Markdown: CPU time of one unit in microseconds, by process: the median."""
+    rows = ["| case | way | CPU of one, µs |", "| --- | --- | --- |"]
+    for case, found in measured.items():
+        for way, rounds in _cpu(found).items():
+            told = ", ".join(f"{process} {microseconds:.0f}" for process, microseconds in rounds.items())
+            rows.append(f"| {case} | {way} | {told} |")
+    return "\n".join(rows)
+
+
+def _cpu(found: Measured) -> dict[str, dict[str, float]]:
+    """Medians in microseconds, by way and process."""
+    return {
+        way: {name: round(statistics.median(each[name] for each in rounds) * 1e6, 1) for name in rounds[0]}
+        for way, rounds in found.cpu.items()
+        if rounds
+    }
+
+
+def kept(facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples) -> dict[str, Any]:
+    """What the history keeps of a run, on one line: the machine and the medians."""
+    cases = {
+        case: {
+            "direct_ms": round(statistics.median(found.rounds["direct"] or ()) * 1000, 4),
+            "ratios": {way: _median(each) for way, each in ratios(found.rounds).items() if way != "direct"},
+            "cpu_us": _cpu(found),
+        }
+        for case, found in measured.items()
+    }
+    openings = {name: round(_at(50, found) * 1000, 1) for name, found in samples.items()}
+    return {"at": time.strftime("%Y-%m-%d", time.gmtime()), **facts, "cases": cases, "openings_ms": openings}
+
+
+def document(facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples) -> dict[str, Any]:
     """Everything, in seconds."""
     return {
         "machine": dict(facts),
         "cases": {
-            case: {"seconds": dict(rounds), "ratios": {way: _median(found) for way, found in ratios(rounds).items()}}
-            for case, rounds in measured.items()
+            case: {
+                "seconds": dict(found.rounds),
+                "ratios": {way: _median(each) for way, each in ratios(found.rounds).items()},
+                "cpu": {way: list(map(dict, rounds)) for way, rounds in found.cpu.items()},
+            }
+            for case, found in measured.items()
         },
         "openings": {name: {"p50": _at(50, found), "p99": _at(99, found)} for name, found in samples.items()},
     }

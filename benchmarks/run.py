@@ -1,4 +1,4 @@
-"""Measure what hoopx costs: the same work, in turn, over the direct way, hoopx, pgbouncer and haproxy."""
+"""Measure what hoopx costs: the same work, in turn, over the direct way, hoopx, pipes, pgbouncer and haproxy."""
 
 from __future__ import annotations
 
@@ -9,15 +9,27 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.peers.postgres import installations
 
+from benchmarks import cpu
 from benchmarks.cases import Case, cases
 from benchmarks.endings import SESSIONS, measure_endings
-from benchmarks.ground import Ground, ground
-from benchmarks.openings import measure_openings
+from benchmarks.ground import WAYS, ground
+from benchmarks.openings import Samples, measure_openings
 from benchmarks.pump import measure_pump
-from benchmarks.report import Rounds, document, endings_table, machine, openings_table, table
+from benchmarks.report import (
+    Measured,
+    Rounds,
+    cpu_table,
+    document,
+    endings_table,
+    kept,
+    machine,
+    openings_table,
+    table,
+)
 from benchmarks.starts import measure_starts, starts_table
 from benchmarks.ways import Way
 
@@ -32,19 +44,34 @@ def main() -> int:
         return _starts(said.rounds, said.json)
     if said.only == "endings":
         return _endings(said.sessions, said.json)
-    with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground() as on:
-        facts = machine(on)
+    with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground(_wanted(said.ways)) as on:
+        facts = machine(on, Path(place))
         chosen = [case for case in cases(Path(place), said.seconds) if said.only in case.name]
-        measured = {case.name: _rounds(case, on, said.rounds) for case in chosen}
-        samples = measure_openings(on, said.openings)
-    print(", ".join(f"{name} {value}" for name, value in facts.items() if name != "libraries"), end="\n\n")
-    if measured:
-        print(table(measured), end="\n\n")
-    if said.openings:
-        print(openings_table(samples))
+        measured = {case.name: _rounds(case, on.ways, said.rounds) for case in chosen}
+        samples = measure_openings(on, said.openings) if said.openings else {}
+    facts["load_after"] = round(os.getloadavg()[0], 2)
+    _tell_all(facts, measured, samples)
     if said.json is not None:
         said.json.write_text(json.dumps(document(facts, measured, samples), indent=1) + "\n")
+    if said.history is not None:
+        with said.history.open("a") as history:
+            history.write(json.dumps(kept(facts, measured, samples)) + "\n")
     return 0
+
+
+def _wanted(said: str) -> tuple[str, ...]:
+    """The direct way is what the others are compared with."""
+    return ("direct", *said.split(";")) if said else WAYS
+
+
+def _tell_all(facts: dict[str, Any], measured: dict[str, Measured], samples: Samples) -> None:
+    print(", ".join(f"{name} {value}" for name, value in facts.items() if name != "libraries"), end="\n\n")
+    if measured:
+        print(table({name: each.rounds for name, each in measured.items()}), end="\n\n")
+    if cpu.is_known() and measured:
+        print(cpu_table(measured), end="\n\n")
+    if samples:
+        print(openings_table(samples))
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +85,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
+    parser.add_argument("--ways", default="", metavar="A;B", help=f"beside the direct one ({'; '.join(WAYS[1:])})")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="append a line with this run's medians there")
     return parser.parse_args()
 
 
@@ -85,19 +114,27 @@ def _starts(rounds: int, file: Path | None) -> int:
     return 0
 
 
-def _rounds(case: Case, on: Ground, rounds: int) -> Rounds:
+def _rounds(case: Case, ways: dict[str, Way | None], rounds: int) -> Measured:
     """In turn, A B A B: what else the machine does meets all ways alike. The first turn only warms up."""
-    found: dict[str, list[float] | None] = {name: None if way is None else [] for name, way in on.ways.items()}
+    found: dict[str, list[float] | None] = {name: None if way is None else [] for name, way in ways.items()}
+    spent: dict[str, list[dict[str, float]]] = {name: [] for name, way in ways.items() if way and way.processes}
     for turn in range(rounds + 1):
-        for name, way in on.ways.items():
-            _one(case, way, found[name] if turn else [])
+        for name, way in ways.items():
+            if way is not None:
+                seconds, took = _one(case, way)
+                if turn:
+                    found[name] = [*(found[name] or ()), seconds]
+                    spent.get(name, []).append(took)
     _tell(case, found)
-    return found
+    return Measured(found, spent)
 
 
-def _one(case: Case, way: Way | None, into: list[float] | None) -> None:
-    if way is not None and into is not None:
-        into.append(case.measure(way))
+def _one(case: Case, way: Way) -> tuple[float, dict[str, float]]:
+    """Seconds of one unit, and CPU seconds of one unit by process."""
+    before = cpu.spent(way.processes) if cpu.is_known() else {}
+    taken = case.measure(way)
+    after = cpu.spent(way.processes) if cpu.is_known() else {}
+    return taken.seconds, {name: (after[name] - before[name]) / taken.units for name in after}
 
 
 def _tell(case: Case, found: Rounds) -> None:

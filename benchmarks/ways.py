@@ -1,4 +1,4 @@
-"""Ways to the same database, beside the direct one and hoopx: pgbouncer and haproxy where they are installed."""
+"""Ways to the same database, beside the direct one and hoopx: pipes of bytes, pgbouncer and haproxy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct, field
+from tests.peers.certificates import Authority
 from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, eventually
 
+_ROOT = Path(__file__).parents[1]
 _VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -28,13 +31,14 @@ _VARIABLES = {
 
 
 class Way(Struct, frozen=True):
-    """How to get there, as libpq's keywords."""
+    """How to get there, as libpq's keywords, and the processes on the way."""
 
     keywords: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, keywords: Mapping[str, Any]) -> Way:
-        return cls({name: str(value) for name, value in keywords.items()})
+    def of(cls, keywords: Mapping[str, Any], **processes: int) -> Way:
+        return cls({name: str(value) for name, value in keywords.items()}, processes)
 
     def conninfo(self) -> bytes:
         return psycopg.conninfo.make_conninfo(**self.keywords).encode()
@@ -78,8 +82,8 @@ log_disconnections = 0
     command = [program, "-q", *_as_nobody(), str(configuration)]
     way = _direct(postgres, port) | {"sslmode": "disable"}
     way.pop("sslrootcert")
-    with _running(command, port):
-        yield Way.of(way)
+    with _running(command, port) as pid:
+        yield Way.of(way, pgbouncer=pid)
 
 
 @contextmanager
@@ -101,8 +105,41 @@ listen postgres
   bind 127.0.0.1:{port}
   server one {postgres.host}:{postgres.port}
 """)
-    with _running([program, "-q", "-db", "-f", str(configuration)], port):
-        yield Way.of(_direct(postgres, port))
+    with _running([program, "-q", "-db", "-f", str(configuration)], port) as pid:
+        yield Way.of(_direct(postgres, port), haproxy=pid)
+
+
+@contextmanager
+def pipe(postgres: Postgres) -> Iterator[Way]:
+    """The least that one hop on our loop costs: a splice, TLS goes through it."""
+    with _piping("splice", postgres.port) as (pid, port):
+        yield Way.of(_direct(postgres, port), pipe=pid)
+
+
+@contextmanager
+def two_pipes(home: Path, postgres: Postgres) -> Iterator[Way]:
+    """The least that laptop and broker cost: clear to the first, TLS between them, TLS to the server."""
+    authority = Authority.make("pipes")
+    ours, theirs = str(authority.write(home / "pipes.pem")), str(postgres.ca)
+    (home / "pipes").mkdir()
+    own = map(str, authority.write_server(home / "pipes"))
+    with _piping("far", postgres.port, theirs, *own) as (far, between), _piping("near", between, ours) as (near, port):
+        way = _direct(postgres, port) | {"sslmode": "disable"}
+        way.pop("sslrootcert")
+        yield Way.of(way, near=near, far=far)
+
+
+@contextmanager
+def _piping(kind: str, to: int, *files: str) -> Iterator[tuple[int, int]]:
+    """Its process and its port."""
+    command = [*bound_to_us(), sys.executable, "-m", "benchmarks.pipe", kind, str(to), *files]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=_ROOT)
+    try:
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _direct(postgres: Postgres, port: int) -> dict[str, Any]:
@@ -110,11 +147,11 @@ def _direct(postgres: Postgres, port: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int) -> Iterator[None]:
+def _running(command: Sequence[str], port: int) -> Iterator[int]:
     process = subprocess.Popen([*bound_to_us(), *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         eventually(lambda: _listens(port, process), f"{Path(command[0]).name} listens")
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(30)

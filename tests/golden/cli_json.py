@@ -30,6 +30,7 @@ from hoopx_broker.terms.audit import Event
 from hoopx_cli.accounts import Listed
 from hoopx_cli.backgrounds import Report
 from hoopx_cli.diary import Approved, Ended, Ready, SessionOpened, Waiting
+from hoopx_cli.doctor.findings import Finding
 from hoopx_cli.policy_replay import Judged
 
 
@@ -131,6 +132,14 @@ class Proposed(Struct):
     reasons: dict[str, str]
     known: Any
     skipped: dict[str, str]
+
+
+class Examined(Struct):
+    """Whether commands work, with what they would leave if not, and each thing that was looked at."""
+
+    ok: bool
+    code: int
+    checks: list[Finding]
 
 
 class Cosigned(Struct):
@@ -260,6 +269,7 @@ PRINTED: dict[str, list[Printed] | str] = {
     "connect": [Printed(Shape.LINES, Way, _AWS, is_open=True)],
     "status": [Printed(Shape.LIST, Report, "Without `forms`, which hold passwords.", is_open=True)],
     "disconnect": [Printed(Shape.LIST, Over)],
+    "doctor": [Printed(Shape.ONE, Examined)],
     "config psql": [Printed(Shape.ONE, Saved)],
     "config ssh": _NOTHING,
     "config kube": _NOTHING,

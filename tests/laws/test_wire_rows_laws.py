@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -24,7 +19,6 @@ from hoopx_broker.wire.postgres.frames import message, run_in_python
 from hoopx_broker.wire.postgres.rows import hide_in_python
 from tests.unit.wire_stage import row
 
-SOURCES = Path(str(native.__file__)).parent
 Hide = Callable[[bytes, Sequence[Mask | None]], bytes]
 
 
@@ -33,40 +27,15 @@ class Loops(Struct, frozen=True):
     run: Callable[[bytes, int, int], tuple[int, int]]
 
 
-@pytest.fixture(scope="module", params=["in python", "native, as python", "native, compiled"])
-def loops(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loops:
-    """Every form of them keeps the same laws."""
-    if request.param == "in python":
-        return Loops(hide_in_python, run_in_python)
-    if request.param == "native, as python":
-        return _loaded(SOURCES / "native.py")
-    if shutil.which("cc") is None:
-        pytest.skip("a C compiler is missing: apt-get install gcc")
-    return _loaded(_compiled(tmp_path_factory.mktemp("compiled")))
+@pytest.fixture(scope="module", params=["in python", "native"])
+def loops(request: pytest.FixtureRequest) -> Loops:
+    """Every form of them keeps the same laws; `test_wire_compiled.py` holds the compiled one to them."""
+    return Loops(hide_in_python, run_in_python) if request.param == "in python" else Loops(native.hide, native.run)
 
 
 @pytest.fixture(scope="module")
 def hide(loops: Loops) -> Hide:
     return loops.hide
-
-
-def _compiled(place: Path) -> Path:
-    source = (SOURCES / "native.py").read_text()
-    (place / "compiled_native.py").write_text(source)
-    command = [sys.executable, "-m", "mypyc", "compiled_native.py"]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = place.glob("compiled_native.*.so")
-    return built
-
-
-def _loaded(path: Path) -> Loops:
-    spec = importlib.util.spec_from_file_location("compiled_native", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Loops(module.hide, module.run)
 
 
 cells = st.none() | st.binary(max_size=12)

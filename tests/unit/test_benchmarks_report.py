@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from benchmarks.pump import measure_pump
-from benchmarks.report import Rounds, document, openings_table, ratios, table
+from benchmarks.report import Measured, Rounds, cpu_table, document, kept, openings_table, ratios, table
 
 from tests.peers import found
 
 ROOT = Path(__file__).parents[2]
+CPU = {"hoopx": [{"broker": 0.0001, "laptop": 0.00004}, {"broker": 0.0003, "laptop": 0.00002}]}
 ROUNDS: Rounds = {"direct": [0.001, 0.002, 0.001], "hoopx": [0.004, 0.004, 0.003], "haproxy": None}
 
 
@@ -33,16 +34,37 @@ def test_openings_are_told_in_milliseconds() -> None:
 
 
 def test_the_json_form_holds_every_round() -> None:
-    said = document({"cores": 2}, {"a case": ROUNDS}, {"opening": [0.01]})
+    said = document({"cores": 2}, {"a case": Measured(ROUNDS, CPU)}, {"opening": [0.01]})
     assert json.loads(json.dumps(said)) == {
         "machine": {"cores": 2},
         "cases": {
             "a case": {
                 "seconds": {name: None if seconds is None else list(seconds) for name, seconds in ROUNDS.items()},
                 "ratios": {"direct": 1.0, "hoopx": 3.0, "haproxy": None},
+                "cpu": CPU,
             }
         },
         "openings": {"opening": {"p50": 0.01, "p99": 0.01}},
+    }
+
+
+def test_cpu_is_told_of_each_process() -> None:
+    assert cpu_table({"a case": Measured(ROUNDS, CPU)}).splitlines()[-1] == "| a case | hoopx | broker 200, laptop 30 |"
+
+
+def test_the_history_keeps_medians_and_what_they_depend_on() -> None:
+    said = kept({"cores": 2}, {"a case": Measured(ROUNDS, CPU)}, {"opening": [0.01]})
+    assert said.pop("at")
+    assert said == {
+        "cores": 2,
+        "cases": {
+            "a case": {
+                "direct_ms": 1.0,
+                "ratios": {"hoopx": 3.0, "haproxy": None},
+                "cpu_us": {"hoopx": {"broker": 200.0, "laptop": 30.0}},
+            }
+        },
+        "openings_ms": {"opening": 10.0},
     }
 
 
@@ -54,7 +76,18 @@ def test_a_short_run_measures_a_case_and_an_opening(tmp_path: Path) -> None:
     for peer in ("postgres", "psql", "pgbench"):
         found.require(peer)
     written = tmp_path / "found.json"
-    options = ["--only", "seen before", "--rounds", "1", "--openings", "1", "--json", str(written)]
+    options = [
+        "--only",
+        "seen before",
+        "--rounds",
+        "1",
+        "--openings",
+        "1",
+        "--ways",
+        "hoopx;hoopx, native",
+        "--json",
+        str(written),
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.run", *options], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from hoopx_broker.policy.facts.wire import HEADER, MAX_FRAME, NORMAL, REWRITE, decode, framed, length
 from hoopx_broker.terms.facts import StatementFacts, Unreadable, too_complex
@@ -67,7 +68,7 @@ class StatementReader:
 class _Child:
     def __init__(self, command: tuple[str, ...]) -> None:
         self._command = command
-        self._process: Process | None = None
+        self._process: _Process | None = None
 
     async def read(self, text: bytes) -> Facts | Unreadable:
         answer = await self._ask(framed(text))
@@ -94,10 +95,9 @@ class _Child:
             raise
         return await self._heard(process, question)
 
-    async def _heard(self, process: Process, question: bytes) -> bytes | Unreadable:
+    async def _heard(self, process: _Process, question: bytes) -> bytes | Unreadable:
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await _exchange(process, question)
+            return await process.ask(question, DEADLINE_SECONDS)
         except TimeoutError:
             await self.end()
             return too_complex("it takes too long to read")
@@ -109,29 +109,86 @@ class _Child:
             await self.end()
             raise
 
-    async def _running(self) -> Process:
-        if self._process is None or self._process.returncode is not None:
+    async def _running(self) -> _Process:
+        if self._process is None or not self._process.is_alive:
             # It reads what strangers wrote: the broker's environment, which may hold secrets, is nothing for it.
-            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
+            _, process = await asyncio.get_running_loop().subprocess_exec(
+                _Process, *self._command, stdin=PIPE, stdout=PIPE, stderr=None, env={}
+            )
+            self._process = process
             # The first answer takes as long as starting Python does, which is not the statement's fault.
-            async with asyncio.timeout(START_SECONDS):
-                await _exchange(self._process, framed(b""))
+            await process.ask(framed(b""), START_SECONDS)
         return self._process
 
     async def end(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
+        if process is not None:
+            await process.end()
 
 
-async def _exchange(process: Process, question: bytes) -> bytes:
-    """Raises `OSError` or `EOFError` when the child is gone, or stopped making sense."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(question)
-    await process.stdin.drain()
-    size = length(await process.stdout.readexactly(HEADER))
-    if size > MAX_FRAME:
-        raise EOFError("its answer has a length out of bounds")
-    return await process.stdout.readexactly(size)
+class _Process(asyncio.SubprocessProtocol):
+    """One question at a time. Speaks by callbacks: between two streams of asyncio's, asking costs more than reading."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
+        self._answer: asyncio.Future[bytes] | None = None
+        self._heard = bytearray()
+        self._ears: asyncio.SubprocessTransport
+        self._mouth: asyncio.WriteTransport
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._exited.done()
+
+    async def ask(self, question: bytes, seconds: float) -> bytes:
+        """Raises `EOFError` when it is gone or stopped making sense, or `TimeoutError`: then it is to be ended."""
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._answer = answer
+        deadline = self._loop.call_later(seconds, self._fail, TimeoutError("it does not answer in time"))
+        try:
+            self._mouth.write(question)
+            return await answer
+        finally:
+            deadline.cancel()
+            self._answer = None
+
+    async def end(self) -> None:
+        self._kill()
+        await self._exited
+        self._ears.close()
+
+    def _kill(self) -> None:
+        if self.is_alive:
+            self._ears.kill()
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._ears = cast(asyncio.SubprocessTransport, transport)
+        self._mouth = cast(asyncio.WriteTransport, self._ears.get_pipe_transport(0))
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._heard += data
+        if len(self._heard) < HEADER:
+            return
+        size = length(self._heard[:HEADER])
+        if self._answer is None or size > MAX_FRAME or len(self._heard) > HEADER + size:
+            self._fail(EOFError("it says what nobody asked for"))
+            self._kill()
+        elif len(self._heard) == HEADER + size:
+            answer, self._heard = bytes(self._heard[HEADER:]), bytearray()
+            if not self._answer.done():
+                self._answer.set_result(answer)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._fail(EOFError("it is gone"))
+
+    def process_exited(self) -> None:
+        self._fail(EOFError("it is gone"))
+        if not self._exited.done():
+            self._exited.set_result(None)

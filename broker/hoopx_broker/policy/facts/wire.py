@@ -37,5 +37,5 @@ def framed(payload: bytes, flag: int = 0) -> bytes:
     return (len(payload) | flag).to_bytes(HEADER, "big") + payload
 
 
-def length(header: bytes) -> int:
+def length(header: bytes | bytearray) -> int:
     return int.from_bytes(header, "big")

@@ -12,8 +12,9 @@ from hoopx_broker.terms import entries
 from hoopx_broker.terms.ids import StreamId
 from hoopx_broker.wire.cursor import BrokenPeer
 from hoopx_broker.wire.effects import Effect, Note, Send, Side
-from hoopx_broker.wire.postgres import frames, messages, showing
+from hoopx_broker.wire.postgres import descriptions, frames, messages, showing
 from hoopx_broker.wire.postgres.copying import CopyOut
+from hoopx_broker.wire.postgres.descriptions import Description, Descriptions
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.names import Change, Portal, Prepared
 
@@ -109,7 +110,7 @@ class Exchange:
         self.refusal = refusal
         self.answered = kind is Kind.SYNC
         self.rows = 0
-        self.fields: tuple[messages.Field, ...] | None = None
+        self.fields: Description | None = None
         self.masks: tuple[Mask | None, ...] | None = None
         # The columns to look into, if any.
         self.covered: Covered | None = None
@@ -138,6 +139,7 @@ class Answers:
         self._hushed = False
         # The plan for what belongs to no statement that is known.
         self.doubt: Plan = OPEN
+        self._descriptions = Descriptions()
 
     @property
     def is_copying_in(self) -> bool:
@@ -228,7 +230,7 @@ class Answers:
             case frames.ROW_DESCRIPTION:
                 return self._columns(exchange, frame)
             case frames.NO_DATA if exchange.kind is Kind.PROBE:
-                _describe(exchange, ())
+                _describe(exchange, descriptions.NOTHING)
                 return []
             case frames.COMMAND_COMPLETE:
                 tag = frame.data[5:-1].decode(errors="replace")
@@ -256,7 +258,7 @@ class Answers:
         return [Send(Side.CLIENT, frame.data)]
 
     def _columns(self, exchange: Exchange, frame: Frame) -> list[Effect]:
-        fields = messages.fields(frame)
+        fields = self._descriptions.read(frame)
         _describe(exchange, fields)
         if exchange.kind is Kind.PROBE:
             return []
@@ -264,21 +266,10 @@ class Answers:
             return [Send(Side.CLIENT, frame.data)]
         return [self._note_columns(exchange, fields), Send(Side.CLIENT, frame.data)]
 
-    def _note_columns(self, exchange: Exchange, fields: tuple[messages.Field, ...]) -> Note:
-        exchange.fields = fields
-        exchange.masks = exchange.plan.masks(fields)
-        exchange.covered = exchange.plan.covered(fields, exchange.masks)
-        masked = tuple(i for i, mask in enumerate(exchange.masks or ()) if mask is not None)
-        return Note(
-            entries.Columns(
-                self._stream,
-                exchange.n,
-                tuple(f.name for f in fields),
-                tuple(f.type for f in fields),
-                tuple(f.format for f in fields),
-                masked,
-            )
-        )
+    def _note_columns(self, exchange: Exchange, fields: Description) -> Note:
+        seen = fields.under(exchange.plan)
+        exchange.fields, exchange.masks, exchange.covered = fields, seen.masks, seen.covered
+        return Note(entries.Columns(self._stream, exchange.n, *seen.told))
 
     def _rows(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         effects: list[Effect] = []
@@ -307,7 +298,7 @@ class Answers:
 
     def _function_result(self, exchange: Exchange, frame: Frame) -> list[Effect]:
         """One value, recorded and masked as a row of one column that has no origin."""
-        columns = self._note_columns(exchange, exchange.fields or ())
+        columns = self._note_columns(exchange, exchange.fields or descriptions.NOTHING)
         row = showing.shown(messages.function_result(frame), exchange.plan, exchange.masks, exchange.covered)
         shown = Note(entries.Rows(self._stream, exchange.n, 1, row))
         finished = Note(entries.Finished(self._stream, exchange.n, "", 1))
@@ -417,6 +408,6 @@ def _counted(tag: str) -> int:
     return int(number) if len(number) < 20 and number.isascii() and number.isdecimal() else 0
 
 
-def _describe(exchange: Exchange, fields: tuple[messages.Field, ...]) -> None:
+def _describe(exchange: Exchange, fields: Description) -> None:
     if exchange.portal is not None:
         exchange.portal.fields = fields

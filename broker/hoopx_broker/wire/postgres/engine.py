@@ -23,6 +23,7 @@ from hoopx_broker.wire.effects import Close, Effect, FindFunction, Judge, Note, 
 from hoopx_broker.wire.postgres import frames, messages, refusals
 from hoopx_broker.wire.postgres.answers import IDLE, Answers, Exchange, Kind
 from hoopx_broker.wire.postgres.beginning import Beginning, Greeter, Phase
+from hoopx_broker.wire.postgres.descriptions import Description
 from hoopx_broker.wire.postgres.frames import Frame
 from hoopx_broker.wire.postgres.hello import Unwelcome
 from hoopx_broker.wire.postgres.lexing import Lexing
@@ -59,8 +60,10 @@ class Engine:
         self._answers = Answers(stream)
         self._names = Names()
         self._held: Frame | None = None
-        # What the held FunctionCall is judged and recorded as.
-        self._called = b""
+        # What was read in the last Query, Execute or FunctionCall: its text, its portal, what it is judged as.
+        self._said = b""
+        # The frame that `takes` said yes to, until anything else happens.
+        self._taken: Frame | None = None
         # How long the last ruling was waited for.
         self._took_us = 0
         self._count = 0
@@ -107,8 +110,12 @@ class Engine:
         False while it uses a name whose meaning the server has yet to tell, because an earlier pipeline that defined
         it may have failed. Offer it again after the server's next frame; its answer is under way.
         """
-        if self._phase is not Phase.READY or self._answers.is_quiet:
-            return True
+        if self._phase is not Phase.READY or self._answers.is_quiet or self._is_clear(frame):
+            self._taken = frame
+        return frame is self._taken
+
+    def _is_clear(self, frame: Frame) -> bool:
+        """Whether only one meaning is left of what it names, or of its text."""
         match frame.kind:
             case frames.QUERY | frames.PARSE if self._lexing.is_in_doubt(frame.data):
                 return not self._answers.is_ready_due
@@ -124,11 +131,14 @@ class Engine:
 
     def on_frame(self, side: Side, frame: Frame) -> list[Effect]:
         """Raises `BrokenPeer`."""
+        taken, self._taken = self._taken, None
         if self._phase is Phase.CLOSED:
             return []
         if side is Side.BACKEND:
             return self._from_backend(frame)
         if self._phase is Phase.READY:
+            if self._held is not None or not (frame is taken or self.takes(frame)):
+                raise BrokenPeer("a message was taken before the one before it was settled")
             return self._from_client(frame)
         return self._begin(self._beginning.on_client, frame)
 
@@ -160,13 +170,12 @@ class Engine:
     # From the client, once statements flow.
 
     def _from_client(self, frame: Frame) -> list[Effect]:
-        if self._held is not None or not self.takes(frame):
-            raise BrokenPeer("a message was taken before the one before it was settled")
         if self._answers.is_copying_in and frame.kind not in _IN_COPY:
             raise BrokenPeer("the client speaks of something else in the middle of a COPY")
         match frame.kind:
             case frames.QUERY:
-                return self._judge(frame, Judge(messages.query_text(frame), executes=True))
+                self._said = messages.query_text(frame)
+                return self._judge(frame, Judge(self._said, executes=True))
             case frames.PARSE:
                 return self._judge(frame, Judge(messages.parse_text(frame)[1], executes=False))
             case frames.BIND:
@@ -190,7 +199,7 @@ class Engine:
                 self._answers.copy_in_ends()
                 return [Send(Side.BACKEND, frame.data)]
             case frames.FUNCTION_CALL:
-                self._held, self._called = frame, _SOME_CALL
+                self._held, self._said = frame, _SOME_CALL
                 return [FindFunction(messages.function_call(frame).function)]
             case frames.TERMINATE:
                 return self.on_end(Side.CLIENT)
@@ -212,9 +221,9 @@ class Engine:
         said = messages.function_call(self._held)
         if found is None:
             return self.on_ruling(refusals.NO_FUNCTION)
-        self._called = _as_select(found, len(said.arguments))
+        self._said = _as_select(found, len(said.arguments))
         return self._judge(
-            self._held, Judge(self._called, executes=True, parameters=said.arguments, formats=said.formats)
+            self._held, Judge(self._said, executes=True, parameters=said.arguments, formats=said.formats)
         )
 
     def on_ruling(self, ruling: Passage | Deny, took_us: int = 0) -> list[Effect]:
@@ -223,7 +232,7 @@ class Engine:
             return []
         if self._phase is Phase.SETTINGS:
             return self._begin(self._beginning.on_ruling, ruling)
-        frame, self._held = self._held, None
+        frame, self._held, self._taken = self._held, None, None
         if frame is None:
             raise BrokenPeer("a ruling came for nothing")
         self._took_us = took_us
@@ -246,10 +255,11 @@ class Engine:
         if frame.kind == frames.EXECUTE:
             return self._run(frame, passage.plan, passage)
         if frame.kind == frames.BIND:
-            return self._bound(frame)
+            said = messages.bind(frame)
+            return self._bound(frame, said, self._names.statement(said.statement, self.doubt))
         self._count += 1
         if frame.kind == frames.QUERY:
-            text = messages.query_text(frame)
+            text = self._said
             self._answers.expect(Exchange(Kind.QUERY, self._count, passage.plan))
         elif frame.kind == frames.FUNCTION_CALL:
             return self._call(frame, passage)
@@ -261,12 +271,12 @@ class Engine:
         return [Note(self._statement(text, passage)), Send(Side.BACKEND, frame.data)]
 
     def _call(self, frame: Frame, passage: Passage) -> list[Effect]:
-        said, statement = messages.function_call(frame), Note(self._statement(self._called, passage))
+        said, statement = messages.function_call(frame), Note(self._statement(self._said, passage))
         called = self._count, said.arguments, said.formats
         ran = entries.Executed(self._stream, self._count + 1, *called, request=passage.request)
         self._count += 1
         exchange = Exchange(Kind.FUNCTION, self._count, passage.plan)
-        exchange.fields = (messages.Field(0, 0, 0, said.result_format, "result"),)
+        exchange.fields = Description((messages.Field(0, 0, 0, said.result_format, "result"),))
         self._answers.expect(exchange)
         return [statement, Note(ran), Send(Side.BACKEND, frame.data)]
 
@@ -282,16 +292,14 @@ class Engine:
     def _refuse(self, frame: Frame, deny: Deny) -> list[Effect]:
         self._count += 1
         name = messages.REFUSED_STATEMENT
-        if frame.kind == frames.QUERY:
-            text = messages.query_text(frame)
-        elif frame.kind == frames.PARSE:
+        if frame.kind == frames.PARSE:
             name, text = messages.parse_text(frame)
-        elif frame.kind == frames.FUNCTION_CALL:
-            text = self._called
         elif frame.kind == frames.BIND:
             text = self._names.statement(messages.bound(frame), self.doubt).text
+        elif frame.kind == frames.EXECUTE:
+            text = self._names.portal(self._said, self.doubt).prepared.text
         else:
-            text = self._names.portal(messages.executed(frame), self.doubt).prepared.text
+            text = self._said
         note = refusals.note(self._stream, self._count, text, deny, self._took_us)
         simple = frame.kind in (frames.QUERY, frames.FUNCTION_CALL)
         return [note, *self._stand_in(refusals.as_error(deny), simple=simple, name=name)]
@@ -309,26 +317,24 @@ class Engine:
         said = messages.bind(frame)
         prepared = self._names.statement(said.statement, self.doubt)
         if not prepared.is_pending:
-            return self._bound(frame)
+            return self._bound(frame, said, prepared)
         return self._judge(frame, _asked(prepared, said.parameters, said.formats, binds=True))
 
-    def _bound(self, frame: Frame) -> list[Effect]:
-        said = messages.bind(frame)
-        prepared = self._names.statement(said.statement, self.doubt)
+    def _bound(self, frame: Frame, said: messages.BindMessage, prepared: Prepared) -> list[Effect]:
         change = self._names.bind(said.portal, Portal(prepared, said.parameters, said.formats))
         self._answers.expect(Exchange(Kind.BIND, prepared.n, prepared.plan, change=change))
         return [Send(Side.BACKEND, frame.data)]
 
     def _execute(self, frame: Frame) -> list[Effect]:
-        portal = self._names.portal(messages.executed(frame), self.doubt)
+        self._said = messages.executed(frame)
+        portal = self._names.portal(self._said, self.doubt)
         prepared = portal.prepared
         if not prepared.text:  # there is no such portal, which the server says best
             return self._run(frame, prepared.plan)
         return self._judge(frame, _asked(prepared, portal.parameters, portal.formats))
 
     def _run(self, frame: Frame, plan: Plan, passage: Passage | None = None) -> list[Effect]:
-        name = messages.executed(frame)
-        portal = self._names.portal(name, self.doubt)
+        portal = self._names.portal(self._said, self.doubt)
         if portal.prepared.in_doubt:
             plan = self.doubt
         self._count += 1
@@ -340,7 +346,7 @@ class Engine:
         if plan.hides and not portal.described:
             portal.described = True
             self._answers.expect(Exchange(Kind.PROBE, self._count, plan, portal=portal))
-            effects.append(Send(Side.BACKEND, messages.describe_portal(name)))
+            effects.append(Send(Side.BACKEND, messages.describe_portal(self._said)))
         self._answers.expect(Exchange(Kind.EXECUTE, self._count, plan, portal=portal))
         return [*effects, Send(Side.BACKEND, frame.data)]
 

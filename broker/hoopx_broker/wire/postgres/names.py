@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from hoopx_broker.masking.plan import Plan
 from hoopx_broker.wire.cursor import BrokenPeer
-from hoopx_broker.wire.postgres.messages import Field
+from hoopx_broker.wire.postgres.descriptions import Description
 
 # Real drivers keep some hundreds at most. Each costs its text; without a bound a client could fill the broker.
 MAX_NAMES = 10_000
@@ -51,7 +51,7 @@ class Portal:
     parameters: tuple[bytes | None, ...] = ()
     formats: tuple[int, ...] = ()
     described: bool = False
-    fields: tuple[Field, ...] | None = None
+    fields: Description | None = None
 
 
 class Change(Generic[_Named]):

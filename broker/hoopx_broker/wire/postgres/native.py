@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a machine's own integer, which only the compiler knows
 _NULL: Final = b"\xff\xff\xff\xff"
 _NULL_SIZE: Final = 0xFFFFFFFF
 # Compiled, this module is a library.
-IS_COMPILED: Final = not __file__.endswith(".py")
+IS_COMPILED: Final[bool] = not __file__.endswith(".py")
 _NEGATIVE: Final = 0x80000000
 
 
