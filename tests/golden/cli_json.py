@@ -87,25 +87,6 @@ class Over(Struct):
     confirmed: bool
 
 
-class Looked(Struct):
-    """One check. `found` and `mend` are for people; `code` is what a command would leave with; `facts` differ."""
-
-    check: str
-    state: Literal["ok", "warn", "fail", "skip"]
-    found: str
-    mend: str
-    code: int
-    facts: dict[str, Any]
-
-
-class Examined(Struct):
-    """`code` is that of the first check that fails, and what the command leaves with."""
-
-    ok: bool
-    code: int
-    checks: list[Looked]
-
-
 class Saved(Struct):
     """A file of another program's, whether it was changed, and the lines that are hoopx's."""
 
@@ -314,7 +295,6 @@ PRINTED: dict[str, list[Printed] | str] = {
     "broker migrate": [Printed(Shape.ONE, Migrated)],
     "broker keys": [Printed(Shape.ONE, KeyShown)],
     "broker keys rotate": [Printed(Shape.ONE, KeyReplaced)],
-    "doctor": [Printed(Shape.ONE, Examined)],
     "completion": "The script itself.",
 }
 EVENTS = (Waiting, Approved, SessionOpened, Ready, Ended)
