@@ -24,7 +24,7 @@ def agent(
     context: typer.Context,
     as_: Annotated[str, typer.Option("--as", metavar="AGENT", help="Which agent acts [HOOPX_AGENT_NAME].")] = "",
     target: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this target; may be given again for others.")
+        list[str] | None, typer.Option(metavar="TARGET", help="Only this target; may be given again for others.")
     ] = None,
     instructions: Annotated[
         str, typer.Option(metavar="FILE|-", help="Write what the agent should know to a file, or to stdout.")

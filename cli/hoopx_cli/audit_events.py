@@ -17,6 +17,8 @@ from hoopx_cli.commands import BrokerCommand
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.output import Form, moment
 
+ROOMY = 100  # columns of a terminal
+_TO_THE_SECOND = len("2026-01-31 09:30:00")
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -27,9 +29,9 @@ def events(
     user: Annotated[str, typer.Option(metavar="USER", help="Of this user, their agents and sessions.")] = "",
     target: Annotated[str, typer.Option(metavar="TARGET", help="Only those about this target.")] = "",
     kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="Only those of this type.")] = "",
-    session: Annotated[str, typer.Option(metavar="ID", help="Only those about this session.")] = "",
-    since: Annotated[str, typer.Option(metavar="WHEN", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
-    until: Annotated[str, typer.Option(metavar="WHEN", help="Before then.")] = "",
+    session: Annotated[str, typer.Option(metavar="SESSION", help="Only those about this session.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Before then.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on, and print what happens.")] = False,
 ) -> None:
@@ -61,7 +63,9 @@ def _print(kit: Kit, listed: EventsListed) -> None:
     elif not listed.events:
         kit.out.say("no events to show")
     else:
-        kit.out.table(("leaf", "when", "type", "by", "target", "session", "facts"), map(_row, listed.events))
+        room = kit.out.columns
+        rows = [_row(each, is_narrow=room is not None and room < ROOMY) for each in listed.events]
+        kit.out.table(("leaf", "when", "type", "by", "target", "session", "facts"), rows)
 
 
 def _flat(view: EventView) -> dict[str, object]:
@@ -70,12 +74,14 @@ def _flat(view: EventView) -> dict[str, object]:
     return {"leaf": view.leaf} | fields
 
 
-def _row(view: EventView) -> tuple[str, ...]:
+def _row(view: EventView, *, is_narrow: bool = False) -> tuple[str, ...]:
+    """In narrow terminals its time is told without the offset."""
     event = view.event
     facts = " ".join(f"{name}={_told(value)}" for name, value in sorted(event.facts.items()))
     by = spoken(event.by, event.on_behalf_of)
     leaf = "waits" if view.leaf is None else str(view.leaf)
-    return leaf, moment(event.at), event.type, by, event.target, event.session, facts
+    when = moment(event.at)[: _TO_THE_SECOND if is_narrow else None]
+    return leaf, when, event.type, by, event.target, event.session, facts
 
 
 def _told(value: object) -> str:

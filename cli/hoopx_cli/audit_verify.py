@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # with the state, it needs more than a laptop has
     from hoopx_broker.evidence.auditing import Audited
     from hoopx_broker.evidence.findings import Finding
 
-Directory = Annotated[Path | None, typer.Argument(help="A copy of the store; else the one of the configuration.")]
+Directory = Annotated[
+    Path | None, typer.Argument(metavar="[DIRECTORY]", help="A copy of the store; else the one of the configuration.")
+]
 Keys = Annotated[list[str], typer.Option("--key", metavar="KEY", help="The evidence key; several may be given.")]
 Witnesses = Annotated[
     list[str], typer.Option("--witness", metavar="VKEY", help="A witness that must have cosigned; may be repeated.")

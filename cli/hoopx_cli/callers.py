@@ -9,6 +9,7 @@ from pathlib import Path
 
 # The kernel's tables of TCP sockets; a socket of IPv6 may be connected to an address of IPv4, too.
 TABLES = Path("/proc/net/tcp"), Path("/proc/net/tcp6")
+_LISTENS = "0A"  # TCP_LISTEN in the kernel's net/tcp_states.h
 _MAPPED = "0000000000000000FFFF0000"  # ::ffff:0:0/96, as these tables write it
 
 
@@ -28,6 +29,17 @@ def user_of(caller: tuple[str, int], to: tuple[str, int]) -> int | None:
                 if (local.removeprefix(_MAPPED), remote.removeprefix(_MAPPED)) == ends:
                     return int(user)
     return -1 if is_told else None
+
+
+def listener_at(port: int) -> int | None:
+    """The user id of who listens at this port of loopback, None where no table tells."""
+    with suppress(OSError, ValueError):
+        for table in TABLES:
+            for row in table.read_text().splitlines()[1:]:
+                _, local, _, state, _, _, _, user, *_ = row.split()
+                if state == _LISTENS and int(local.rpartition(":")[2], 16) == port:
+                    return int(user)
+    return None
 
 
 def _written(end: tuple[str, int]) -> str:

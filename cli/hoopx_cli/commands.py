@@ -20,6 +20,10 @@ from hoopx_cli.output import Form
 UsageError = _click.exceptions.UsageError
 
 
+# Run by the completion scripts, and no business of anybody who types.
+HIDDEN = {"refresh-names": "hoopx_cli.refreshing"}
+
+
 class WithExample:
     """Help that starts with an example: the first line of the docstring."""
 
@@ -128,10 +132,9 @@ class LazyGroup(HoopxGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: _click.Context, cmd_name: str) -> _click.Command | None:
-        place = COMMANDS.get(cmd_name)
-        if place is None:
+        module = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
+        if module is None:
             return None
-        module, _ = place
         return typer.main.get_group(import_module(module).app).commands[cmd_name]
 
 

@@ -27,7 +27,7 @@ GRACE_SECONDS = 30
 app = group("Example: hoopx connect prod-db")
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded, and approvers read it.")]
-Ticket = Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs to.")]
+Ticket = Annotated[str, typer.Option(metavar="TICKET", help="The ticket it belongs to.")]
 For = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")]
 Wait = Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")]
 Request = Annotated[str, typer.Option(metavar="ID", help="Use this approved request.")]

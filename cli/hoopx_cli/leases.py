@@ -20,7 +20,7 @@ app = group("Example: hoopx leases ls")
 leases = group("Example: hoopx leases ls --target prod-db\n\nCredentials that were made for sessions.")
 app.add_typer(leases, name="leases")
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Leases, as `hoopx leases ls` lists them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Leases, as `hoopx leases ls` lists them.")]
 OfTarget = Annotated[str, typer.Option("--target", metavar="TARGET", help="Only those on this target.")]
 OfUser = Annotated[str, typer.Option("--user", metavar="USER", help="Only this user's, and those of their agents.")]
 
@@ -33,7 +33,7 @@ def ls(
     state: Annotated[
         str, typer.Option(metavar="STATE", help="Only those that are pending, live, ending or ended.")
     ] = "",
-    session: Annotated[str, typer.Option(metavar="ID", help="Only that of this session.")] = "",
+    session: Annotated[str, typer.Option(metavar="SESSION", help="Only that of this session.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 200,
 ) -> None:
@@ -45,7 +45,7 @@ def ls(
     kit = kit_of(context)
     also = "true" if everything else ""
     found = kit.api.leases(target=target, user=user, state=state, session=session, all=also, limit=str(limit))
-    names.keep(kit.settings.home, "leases", (one.id for one in found))
+    names.keep(kit.settings, "leases", (one.id for one in found))
     if kit.out.form is Form.JSON:
         kit.out.json(found)
     elif not found:

@@ -115,7 +115,15 @@ def _invoke(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -
     from hoopx_cli.kit import Kit
 
     command = get_command(app)
-    returned = command.main(list(arguments), "hoopx", standalone_mode=False, obj=Kit(environ, out))
+    stdout = sys.stdout
+    try:
+        returned = command.main(list(arguments), "hoopx", standalone_mode=False, obj=Kit(environ, out))
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        # click puts a wrapper there where the reader has left, and wants to leave with 1.
+        sys.stdout = stdout
+        raise BrokenPipeError from None
     sys.stdout.flush()
     return returned if isinstance(returned, int) else 0
 

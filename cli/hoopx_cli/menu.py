@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("hoopx_cli.policy", "Check, test and explain policies."),
     "admin": ("hoopx_cli.admin", "Shut users out, and let them in again."),
     "broker": ("hoopx_cli.broker", "Run the service."),
+    "doctor": ("hoopx_cli.doctor.command", "Look at what commands need, and how to mend it."),
     "completion": ("hoopx_cli.completion", "Print the completion script of a shell."),
 }
 

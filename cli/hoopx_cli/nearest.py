@@ -29,8 +29,6 @@ def meant(message: str, home: Path) -> str:
     if found is None:
         return ""
     kind, name = found.groups()
-    try:
-        known = (home / "names" / f"{kind}s").read_text().split()
-    except (OSError, ValueError):  # TAB's cache: it may be missing, and anybody may have written to it
-        return ""
-    return nearest(name, known)
+    from hoopx_cli import names
+
+    return nearest(name, names.everywhere(home, f"{kind}s"))

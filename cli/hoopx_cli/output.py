@@ -54,7 +54,7 @@ class Output:
 
     def data(self, text: str) -> None:
         """A line of data, as it is: the caller made foreign text inert."""
-        with _writing():
+        with writing():
             print(text, file=self._stdout, flush=True)
 
     def text(self, block: str) -> None:
@@ -74,7 +74,7 @@ class Output:
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""
-        with _writing():
+        with writing():
             self._stdout.flush()
             self._stdout.buffer.write(chunk)
             self._stdout.buffer.flush()
@@ -219,7 +219,7 @@ class Output:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """A full disk behind standard output is no bug of ours. Raises `BadInput`; a reader that left stays what it is."""
     try:
         yield

@@ -113,7 +113,7 @@ def explain(
     approvals: Annotated[str, typer.Option(metavar="A,B", help="Groups that have approved.")] = "",
     reason: Annotated[str, typer.Option(metavar="TEXT", help="The session's reason.")] = "",
     ticket: Annotated[str, typer.Option(metavar="TICKET", help="The session's ticket.")] = "",
-    for_: Annotated[str, typer.Option("--for", metavar="LENGTH", help="The length that is asked for, as 1h.")] = "",
+    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="The length that is asked for, as 1h.")] = "",
     at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="As of then: 2026-07-01T22:00:00+02:00. Without it now.")
     ] = "",
@@ -165,7 +165,7 @@ def explain(
 def replay(
     context: typer.Context,
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="[SESSION|FILE]...", help="Recorded sessions.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[SESSION|FILE...]", help="Recorded sessions.", show_default=False)
     ] = None,
     policies: Annotated[str, typer.Option(metavar="DIRECTORY", help="The policies to judge by.")] = "",
     against: Annotated[

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hoopx_broker.recording.replay import SAID
+from hoopx_cli.folding import laid
 from hoopx_cli.inert import width
 from hoopx_cli.player import Player
 from hoopx_cli.screen import Line, Style, cut, fitting
@@ -15,7 +14,6 @@ from hoopx_cli.watch_paint import LEAST_COLUMNS, LEAST_ROWS
 if TYPE_CHECKING:
     from hoopx_broker.recording.terminals import Run, Shown
 
-_NARROW = 60  # columns; below, what was said stands nearer to the edge
 _KEYS = (
     ("Space", "pause"), ("←→", "5 s"), ("↑↓", "statement"), ("+-", "speed"), (".", "step"), ("q", "quit"),
     ("<>", "1 min"), ("PgUp", "look back"),
@@ -31,32 +29,6 @@ def paint(player: Player, columns: int, rows: int) -> list[Line]:
     screen = player.screen
     lines = _story(player, columns, body) if screen is None else _terminal(screen, columns, body)
     return [*_filled(lines, body), _status(player, screen, columns, body), _keys(columns)]
-
-
-def laid(line: str, columns: int) -> Iterator[str]:
-    """A line of a story, broken at the edge. What was said in the session stays behind its bar."""
-    head, mark = "", ""
-    if line.startswith(SAID):
-        head = SAID if columns >= _NARROW else "│ "
-        line, mark = line[len(SAID) :], head.replace("│", "┆")
-    elif line.startswith("  "):
-        text = line.lstrip(" ")
-        head = " " * (len(line) - len(text)) if columns >= _NARROW else "  "
-        line, mark = text, head + "  "
-    room = max(columns - max(len(head), len(mark)), 1)
-    for number, piece in enumerate(_broken(line, room)):
-        yield (mark if number else head) + piece
-
-
-def _broken(line: str, room: int) -> Iterator[str]:
-    rest = line
-    while width(rest) > room:
-        piece, rest = fitting(rest, room)
-        whole, blank, tail = piece.rpartition(" ")
-        if blank and whole.strip() and not rest.startswith(" "):
-            piece, rest = whole + blank, tail + rest
-        yield piece
-    yield rest
 
 
 def _story(player: Player, columns: int, rows: int) -> list[Line]:

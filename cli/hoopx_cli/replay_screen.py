@@ -18,6 +18,7 @@ from hoopx_broker.recording.places import Played, Tape
 from hoopx_broker.recording.replay import Moment, Narrator, jsonl, moments
 from hoopx_broker.terms.entries import Columns
 from hoopx_broker.terms.errors import BadInput
+from hoopx_cli.folding import tell_folded
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
 from hoopx_cli.player import Player
@@ -156,4 +157,4 @@ def tell(kit: Kit, narrator: Narrator, told: Iterable[Moment], speed: float, lon
             time.sleep(min(max(seconds - before, 0) / speed, longest))
         before = seconds
         for line in narrator.tell(seconds, entry):
-            kit.out.data(line)
+            tell_folded(kit.out, line)

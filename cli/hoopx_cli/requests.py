@@ -32,7 +32,7 @@ def request(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The target that a session is asked for.")],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; approvers read it.")] = "",
-    ticket: Annotated[str, typer.Option(metavar="TEXT", help="The ticket it belongs to.")] = "",
+    ticket: Annotated[str, typer.Option(metavar="TICKET", help="The ticket it belongs to.")] = "",
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
     ] = "",
@@ -128,7 +128,8 @@ def ls(
     wanted = {"state": state, "review": review, "target": target, "requester": requester, "limit": str(limit)}
     flags = {"mine": "true" if mine else "", "to_decide": "true" if to_decide else ""}
     found = kit.api.requests(**wanted, **flags)
-    names.keep(kit.settings.home, "requests", (one.id for one in found))
+    names.keep(kit.settings, "requests", (one.id for one in found))
+    names.keep(kit.settings, "users", (one.requester for one in found), adding=True)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
         return

@@ -73,4 +73,4 @@ class Roster:
         every = self.all() | {broker: accounts}
         kept = {url: each for url, each in every.items() if each.accounts}
         write_private(self._path, msgspec.json.encode(kept))
-        names.keep(self._home, "accounts", sorted({user for each in kept.values() for user in each.accounts}))
+        names.keep_accounts(self._home, broker, sorted(accounts.accounts))

@@ -21,6 +21,7 @@ from hoopx_broker.terms.entries import Approval, LeaseNote, Opened
 from hoopx_broker.terms.errors import BackendFailed, Unknown
 from hoopx_broker.terms.people import spoken
 from hoopx_cli.durations import spoken as spoken_time
+from hoopx_cli.folding import tell_folded
 from hoopx_cli.inert import inert, inert_lines
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
@@ -74,7 +75,7 @@ def show_statements(kit: Kit, asked: Asked) -> None:
                 kit.out.json(msgspec.to_builtins(ran) | {"seconds": ran.seconds})
                 continue
             for line in _lines(ran, opened_at):
-                kit.out.data(line)
+                tell_folded(kit.out, line)
 
 
 def _ran(file: BinaryIO, asked: Asked) -> Iterator[tuple[Ran, float]]:

@@ -11,6 +11,7 @@ from hoopx_broker.recording.locks import AgeIdentity
 from hoopx_broker.recording.pieces import as_file
 from hoopx_broker.recording.replay import Moment, Narrator, jsonl, moments
 from hoopx_broker.terms.entries import Columns, StreamClosed
+from hoopx_cli.folding import tell_folded
 from hoopx_cli.following import Window
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
@@ -66,7 +67,7 @@ def _show(
 def _print(kit: Kit, narrator: Narrator, told: Moment) -> None:
     """The recording room made these lines inert."""
     for line in narrator.tell(*told):
-        kit.out.data(line)
+        tell_folded(kit.out, line)
 
 
 def _pass(narrator: Narrator, told: Moment) -> None:

@@ -41,6 +41,8 @@ IdentityFile = Annotated[
 ]
 
 
+ROOMY = 80  # columns of a terminal
+_TO_THE_MINUTE = len("2026-01-31 09:30")
 _UNSEARCHED = {
     "encrypted": "{0} cannot be searched: their recordings are encrypted, and no words of them are kept",
     "elsewhere": "{0} would have to be read to know, and their recordings are with another broker: ask that one",
@@ -62,8 +64,8 @@ def ls(
     rule: Annotated[str, typer.Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
     denied: Annotated[bool, typer.Option("--denied", help="In which something was denied.")] = False,
     ticket: Annotated[str, typer.Option(metavar="TICKET", help="For this ticket.")] = "",
-    text: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its statements.")] = "",
-    reason: Annotated[str, typer.Option(metavar="WORDS", help="With all these words in its reason.")] = "",
+    text: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its statements.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its reason.")] = "",
     approved_by: Annotated[str, typer.Option(metavar="USER", help="To which this person agreed.")] = "",
     request: Annotated[str, typer.Option(metavar="ID", help="In which this request played a part.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
@@ -94,7 +96,8 @@ def ls(
     found = answer.sessions
     for why, number in sorted(answer.unsearched.items()):
         kit.out.insist(_UNSEARCHED.get(why, f"{{0}} could not be searched: {why}").format(_counted(number)))
-    names.keep(kit.settings.home, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "sessions", (one.id for one in found))
+    names.keep(kit.settings, "users", (one.user for one in found), adding=True)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
         return
@@ -102,7 +105,9 @@ def ls(
         kit.out.say("no sessions to show")
         return
     heads = ("session", "user", "target", "state", "opened", "statements", "denied", "reason")
-    kit.out.table(heads, map(_row, found), spare=("statements", "denied"))
+    room = kit.out.columns
+    rows = (_row(one, is_narrow=room is not None and room < ROOMY) for one in found)
+    kit.out.table(heads, rows, spare=("statements", "denied"))
 
 
 @sessions.command(cls=BrokerCommand)
@@ -313,13 +318,15 @@ def _told(logged: Logged | None) -> dict[str, object] | None:
     return {"origin": logged.origin, "index": logged.index, "size": logged.size, **keys, "cosigned": cosigned}
 
 
-def _row(session: SessionView) -> tuple[str, ...]:
+def _row(session: SessionView, *, is_narrow: bool) -> tuple[str, ...]:
+    """In narrow terminals when it was opened is told to the minute."""
+    opened = moment(session.opened_at)
     return (
         session.id,
         spoken(session.user, session.on_behalf_of),
         session.target,
         session.state,
-        moment(session.opened_at),
+        opened[:_TO_THE_MINUTE] if is_narrow else opened,
         str(session.statements),
         str(session.denied),
         session.reason,

@@ -78,14 +78,16 @@ def read(flags: Flags, environ: Mapping[str, str]) -> Settings:
 
 def origin(url: str) -> str:
     """`https://host:port` of an address; the scheme may be left out."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if "@" in url:  # a password may stand before it, so the address is not repeated
+        raise BadInput("a broker's address holds no user and no password", "write it as https://HOST:PORT")
     try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
         port = parts.port or 443
     except ValueError:
         raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT") from None
     if parts.scheme != "https":
         raise BadInput(f"`{url}` is not https: a token never travels in the clear", "write it as https://HOST:PORT")
-    if not parts.hostname or parts.username or parts.query or parts.fragment or parts.path not in ("", "/"):
+    if not parts.hostname or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"https://{host}:{port}"

@@ -24,12 +24,12 @@ class Signals:
         if self._receiver is not None:
             self._receiver(number)
             return
-        if number in _PASSING:
-            return
         self.leave(number)
 
     def leave(self, number: int) -> None:
-        """Come to an orderly end, whoever has signals handed to."""
+        """Come to an orderly end, whoever has signals handed to; at those that mean nothing by themselves, do not."""
+        if number in _PASSING or number == signal.SIGTSTP:
+            return
         self.received = number
         self._task.cancel()
 

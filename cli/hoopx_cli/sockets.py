@@ -59,7 +59,7 @@ def on_usual_port(home: Path, broker: str, target: str, warn: Callable[[str], No
 
     Whoever listens at the old one would be told the new password by a connection that was saved: `warn` says so.
     """
-    remembered = _ports(home)
+    remembered = remembered_ports(home)
     name = f"{broker} {target}"
     before = remembered.get(name)
     with suppress(OSError, OverflowError):
@@ -78,7 +78,7 @@ def on_usual_port(home: Path, broker: str, target: str, warn: Callable[[str], No
 
 def usual_port(home: Path, broker: str, target: str) -> int:
     """The remembered port of this target; one that is free now, and is remembered, where it has had none yet."""
-    remembered = _ports(home)
+    remembered = remembered_ports(home)
     name = f"{broker} {target}"
     if name not in remembered:
         with on_free_port() as made:
@@ -134,8 +134,8 @@ def _listening(port: int) -> socket.socket:
     return made
 
 
-def _ports(home: Path) -> dict[str, int]:
-    """The remembered ports; a file that cannot be read only costs the memory."""
+def remembered_ports(home: Path) -> dict[str, int]:
+    """By broker and target (`https://HOST:PORT TARGET`); a file that cannot be read only costs the memory."""
     try:
         return msgspec.json.decode((home / "ports.json").read_bytes(), type=dict[str, int])
     except (OSError, msgspec.DecodeError):

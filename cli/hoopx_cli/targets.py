@@ -25,7 +25,7 @@ def ls(context: typer.Context) -> None:
     """
     kit = kit_of(context)
     targets = sorted(kit.api.targets(), key=lambda target: target.name)
-    names.keep(kit.settings.home, "targets", (target.name for target in targets))
+    names.keep(kit.settings, "targets", (target.name for target in targets))
     if kit.out.form is Form.JSON:
         kit.out.json(targets)
         return

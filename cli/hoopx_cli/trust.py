@@ -28,6 +28,16 @@ def context(settings: Settings) -> ssl.SSLContext:
     return _with_file(Path(settings.ca).expanduser())
 
 
+def context_for(settings: Settings, shown: bytes) -> ssl.SSLContext:
+    """As `context`, for a broker that has just shown this certificate: nothing more is asked, and nothing kept."""
+    if settings.ca is None or not settings.ca.lower().startswith("sha256:"):
+        return context(settings)
+    seen, wanted = fingerprint_of(shown), fingerprint(settings.ca)
+    if not compare_digest(seen, wanted):
+        raise _another(settings.broker, seen, wanted)
+    return _anchored(ssl.DER_cert_to_PEM_cert(shown))
+
+
 def fingerprint(text: str) -> str:
     """The one form of a fingerprint: `sha256:` and 64 lower-case digits; colons and upper case are taken too."""
     prefix, _, digits = text.lower().partition(":")
@@ -113,12 +123,16 @@ def _with_file(path: Path) -> ssl.SSLContext:
 
 
 def _pinned(settings: Settings, wanted: str) -> ssl.SSLContext:
+    return _anchored(_certificate(settings, wanted))
+
+
+def _anchored(pem: str) -> ssl.SSLContext:
     """Only that very certificate is a trust anchor, so every later handshake proves its key and nobody else's."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     # The certificate itself is known; the name it carries adds nothing.
     made.check_hostname = False
-    made.load_verify_locations(cadata=_certificate(settings, wanted))
+    made.load_verify_locations(cadata=pem)
     return made
 
 

@@ -51,7 +51,7 @@ def _print_as_they_come(kit: Kit) -> int:
         is_lost = False
         waiting = sorted(news.requests, key=lambda one: one.created_at)
         printed = {one.id for one in waiting if one.id in printed or _is_printed(kit, one.id)}
-        names.keep(kit.settings.home, "requests", printed)
+        names.keep(kit.settings, "requests", printed)
     return 0
 
 
@@ -149,7 +149,7 @@ class _Watch:
                 is_new, gone = self._board.take(news.requests)
                 for request in gone:
                     self._tell_of(request)
-                names.keep(self._kit.settings.home, "requests", self._board.waiting)
+                names.keep(self._kit.settings, "requests", self._board.waiting)
                 if is_new:
                     terminal.ring()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from hoopx_cli.completion import FILES, Shell, folder
-from hoopx_cli.completion_scripts import script, spots
+from hoopx_cli.completion_scripts import script
+from hoopx_cli.completion_tree import spots
 from tests.unit.cli_stage import HOOPX
 
 HELP = Path(__file__).parent / "help"

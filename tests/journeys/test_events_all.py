@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
 from collections import Counter
@@ -58,7 +59,7 @@ class WholeStage(S3Stage):
         yield self._target(TARGET, "{env: prod}", reader) + "    classify: {public.customers.ssn: national-id}\n"
         yield self._target(ASKING, "{env: prod, approval: required}", reader)
         yield self._target(STRICT, "{env: prod, approval: strict}", reader)
-        yield self._target(SHORT, "{env: prod}", reader.replace("15m", "4s")) + "    session: 1m\n"
+        yield self._target(SHORT, "{env: prod}", re.sub(r"ttl: \w+", "ttl: 4s", reader)) + "    session: 1m\n"
         yield self._target(STUCK, "{env: prod}", reader.replace(self.postgres.admin, STUCK_ADMIN))
         source = f"{{from: aws-assume-role, role: '{self.role}', ttl: 15m}}"
         yield f"  {CLOUD}:\n    kind: aws\n    region: eu-central-1\n    account: '123456789012'\n"

@@ -51,6 +51,10 @@ def an_unknown_target(stage: Stage) -> Outcome:
     return ran(stage, "exec", "shop-prd", "--", "true")
 
 
+def a_mistake_in_sql(stage: Stage) -> Outcome:
+    return ran(stage, "sql", "shop-prod", "select 1/0")
+
+
 def denied(stage: Stage) -> Outcome:
     return ran(stage, "exec", "shop-prod", "--", "true", who="nobody")
 
@@ -97,6 +101,7 @@ TABLE = {
     "a bug": (a_bug_of_ours, 1, r"\Ahoopx: unexpected: RuntimeError\n  this is a bug in hoopx; its trace is in .+\n\Z"),
     "usage": (bad_usage, 2, r"\Ahoopx: there is no option `--reson`; did you mean `--reason`\?\n  .+\n\Z"),
     "unknown": (an_unknown_target, 2, r"\Ahoopx: there is no target `shop-prd`\n  did you mean `shop-prod`\?\n\Z"),
+    "SQL": (a_mistake_in_sql, 3, r"\AERROR:  division by zero\n\Z"),
     "denied": (denied, 10, r"\Ahoopx: .+\n(  .+\n)?\Z"),
     "log in": (not_logged_in, 11, r"\Ahoopx: .+\n  log in with `hoopx login`\n\Z"),
     "pending": (still_pending, 12, r"\Ahoopx: an approval is needed: request `r_\w+` waits for .+\n  .*--wait.*\n\Z"),

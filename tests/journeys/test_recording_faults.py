@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from hoopx_broker.recording.replay import moments
 from hoopx_broker.terms.entries import Rows
 from tests.journeys.stage import Stage, playing
 from tests.journeys.test_evidence_s3 import S3Stage
+from tests.journeys.test_revocation import tls_of
 from tests.laws.depth import examples
 from tests.peers import clients, found
 from tests.peers.aws import Aws
@@ -91,6 +93,8 @@ def test_what_cannot_be_recorded_is_neither_run_nor_shown_and_the_client_hears_w
     assert faulty.psql(TARGET, "SELECT 'there is room again'").fine().out == "there is room again\n"
     [session, *_] = faulty.listed("sessions", "ls")
     faulty.hoopx("sessions", "verify", session["id"]).fine()
+    health = httpx2.get(f"{faulty.url}/healthz", verify=tls_of(faulty), trust_env=False).json()
+    assert (health["status"], health["recordings_not_on_disk"]) == ("ok", 0)
 
 
 @any_level

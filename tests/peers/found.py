@@ -45,6 +45,7 @@ def peers() -> list[Peer]:
         Peer("every postgres", _every_postgres(), "make peers-postgres", optional=platform.machine() != "x86_64"),
         Peer("psql", _client("psql"), "apt-get install postgresql-client"),
         Peer("pgbench", _client("pgbench"), "apt-get install postgresql-contrib"),
+        Peer("shells", _shells(), "apt-get install zsh fish", optional=shutil.which("apt-get") is None),
         Peer("node", _version("node"), ".ci/peers"),
         Peer("oidc-provider", _node_package(PEER_PROVIDER, "oidc-provider"), ".ci/peers"),
         Peer("openid-client", _node_package(RELYING_PARTY, "openid-client"), ".ci/peers"),
@@ -106,6 +107,12 @@ def _every_postgres() -> str | None:
 def _client(name: str) -> str | None:
     candidates = [shutil.which(name), *(str(server.bin / name) for server in installations())]
     return next((_version(candidate) for candidate in candidates if candidate and Path(candidate).exists()), None)
+
+
+def _shells() -> str | None:
+    """Those that are not on every machine; bash is."""
+    told = [_version(shell) for shell in ("zsh", "fish")]
+    return ", ".join(filter(None, told)) if all(told) else None
 
 
 @cache

@@ -14,6 +14,7 @@ from hoopx_cli.main import run
 from hoopx_cli.names import keep
 from hoopx_cli.nearest import meant, nearest
 from hoopx_cli.scrub import certain, scrub
+from hoopx_cli.settings import Settings
 from tests.unit.cli_stage import HOOPX
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
@@ -148,7 +149,7 @@ def test_a_name_that_nobody_knows_is_told_which_was_meant(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    keep(tmp_path, kind, ["another-one", name])
+    keep(Settings("https://b:443", None, tmp_path), kind, ["another-one", name])
     assert meant(message, tmp_path) == name
     _raising(monkeypatch, Unknown(message, "`hoopx ls` lists them"))
     assert run(["ls"], _environ(tmp_path)) == 2
@@ -159,12 +160,13 @@ def test_nothing_is_guessed_where_nothing_is_near(tmp_path: Path) -> None:
     assert nearest("s_4k2m", ["s_4k2m1", "s_4k2m2", "x"]) in ("s_4k2m1", "s_4k2m2")  # both are as near
     assert nearest("zzz", ["prod-db"]) == ""
     assert meant("there is no target `x`", tmp_path) == ""
-    (tmp_path / "names").mkdir()
-    (tmp_path / "names" / "targets").write_bytes(b"\xff\xfe")
+    (tmp_path / "names" / "b_443" / "_").mkdir(parents=True)
+    (tmp_path / "names" / "b_443" / "_" / "targets").write_bytes(b"\xff\xfe")
+    (tmp_path / "names" / "b_443" / "_" / "targets").chmod(0o600)
     assert meant("there is no target `x`", tmp_path) == ""
 
 
-@pytest.mark.parametrize("redirect", ["> /dev/full", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("redirect", ["> /dev/full", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("arguments", ["--help", "completion bash"])
 def test_streams_that_are_full_or_closed_make_no_noise(tmp_path: Path, arguments: str, redirect: str) -> None:
     done = subprocess.run(

@@ -110,7 +110,13 @@ def test_broken_policies_are_told_all_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["sessions", "replay"], ["sessions", "export", "--format", "jsonl"], ["policy", "explain", "--connect"]]
+    "command",
+    [
+        ["sessions", "replay"],
+        ["sessions", "tail", "-n", "100"],
+        ["sessions", "export", "--format", "jsonl"],
+        ["policy", "explain", "--connect"],
+    ],
 )
 def test_an_encrypted_recording_is_read_with_its_identity_alone(tmp_path: Path, command: list[str]) -> None:
     recording = str(GOLDEN / "v2-encrypted.hoopx")

@@ -16,10 +16,11 @@ from hoopx_broker.recording.recorder import Recorder
 from hoopx_broker.recording.terminals import Shown
 from hoopx_broker.terms.entries import Columns, Entry, Finished, Rows, Statement, StreamOpened, Terminal
 from hoopx_cli import player as player_room
+from hoopx_cli.folding import laid
 from hoopx_cli.inert import inert, width
 from hoopx_cli.keys import Char, Key
 from hoopx_cli.player import Player
-from hoopx_cli.replay_paint import laid, paint
+from hoopx_cli.replay_paint import paint
 from tests.unit.cli_stage import HOOPX
 from tests.unit.recording_scene import KEY, OPENED, data_row
 

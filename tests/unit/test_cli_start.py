@@ -27,6 +27,7 @@ HEAVY = {
     "jwt",
     "keyring",
     "picows",
+    "prompt_toolkit",
     "psycopg",
     "pyrage",
     "pydantic",
@@ -82,7 +83,9 @@ def test_version_and_help_load_nothing_at_all(tmp_path: Path, arguments: list[st
     assert not loaded_by(tmp_path, *arguments) & NOT_AT_ONCE
 
 
-@pytest.mark.parametrize("arguments", [["completion", "bash"], ["ls", "--help"], ["exec", "--help"], ["--debug", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["completion", "bash"], ["ls", "--help"], ["exec", "--help"], ["sql", "--help"], ["--debug", "-h"]]
+)
 def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     assert not loaded_by(tmp_path, *arguments) & (HEAVY | {"cryptography"})
 

@@ -116,19 +116,21 @@ def test_lists_need_no_keyring_and_hold_no_secret(logins: Logins, home: Path, sh
     listed = logins.listed()
     assert {broker: sorted(known.accounts) for broker, known in listed.items()} == {ONE: ["ann", "bob"], TWO: ["carol"]}
     assert listed[ONE].accounts["ann"].place == ("keyring" if shelf is not None else "file")
-    for path in (home / "accounts.json", home / "names" / "accounts"):
+    completed = {path: path.read_text().splitlines()[1:] for path in sorted(home.rglob("names/*/accounts"))}
+    for path in (home / "accounts.json", next(iter(completed))):
         text = path.read_text()
         assert "ann" in text
         assert "bearer" not in text
         assert "refresh" not in text
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert (home / "names" / "accounts").read_text() == "ann\nbob\ncarol\n"
+    assert list(completed.values()) == [["ann", "bob"], ["carol"]]
 
 
 def test_a_name_that_means_something_to_a_shell_is_listed_but_not_completed(logins: Logins, home: Path) -> None:
     logins.put(ONE, login("$(reboot)"))
     assert "$(reboot)" in logins.listed()[ONE].accounts
-    assert (home / "names" / "accounts").read_text() == ""
+    (completed,) = home.rglob("names/*/accounts")
+    assert completed.read_text().splitlines()[1:] == []
     assert bearer(logins, ONE, "$(reboot)") is not None
 
 

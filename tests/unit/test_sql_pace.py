@@ -13,8 +13,8 @@ import pytest
 from tests.peers.processes import eventually
 from tests.unit.cli_stage import Stage, stage_in
 
-ROWS = 30_000  # of a kilobyte
-MAX_GROWTH_KB = 8_000  # the answer is four times as much
+ROWS = 20_000  # of a kilobyte
+MAX_GROWTH_KB = 6_000  # the answer is three times as much
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ class Link:
             raise BackendFailed(f"`{self._target}` does not answer", "try again in a moment") from None
 
     async def run(self, text: str, parameters: Sequence[str | None] | None = None) -> AsyncIterator[Happening]:
-        """Send one statement and give what happens. Raises `LinkLost`, or `BadInput` where it is no text."""
+        """Send one statement, and give what happens to its end. Raises `LinkLost`, and `BadInput` for no text."""
         self._send(wire.query(text) if parameters is None else wire.bound_query(text, parameters))
         while (frame := await self._frame()).kind != frames.READY:
             happening = wire.happening(frame)
@@ -229,6 +229,8 @@ async def why_lost(session: Session, error: LinkLost | BrokenPeer) -> HoopxError
         async with asyncio.timeout(END_SECONDS):
             ended = await session.over()
     except TimeoutError:
+        if session.is_lost:  # it may come back, but what ran here is gone
+            return Unreachable("the broker was lost; it ends the session by itself", "connect again when it is back")
         hint = "connect again" if isinstance(error, LinkLost) else "update hoopx"
         return BackendFailed(str(error), hint)
     if isinstance(ended, Ended):

@@ -7,6 +7,8 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from hoopx_cli.output import writing
+
 # A pipe that is said to have room takes so many bytes at once, whoever else writes (POSIX's PIPE_BUF, on Linux).
 _PIECE = 4096
 _CHUNK = 64 * 1024
@@ -20,14 +22,15 @@ class Outlet:
         self._waits = True
 
     async def write(self, data: bytes) -> None:
-        """Raises `OSError` where nobody reads any more."""
+        """Raises `OSError` where nobody reads any more, `BadInput` where a disk is full."""
         rest = memoryview(data)
         while rest:
             if self._waits:
                 loop = asyncio.get_running_loop()
                 self._waits = await _ready(self._handle, loop.add_writer, loop.remove_writer)
             try:
-                rest = rest[os.write(self._handle, rest[:_PIECE] if self._waits else rest) :]
+                with writing():
+                    rest = rest[os.write(self._handle, rest[:_PIECE] if self._waits else rest) :]
             except BlockingIOError:  # whoever started us made it so, and another was faster
                 await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ from hoopx_cli.sql.link import Link, LinkLost, why_lost
 from hoopx_cli.sql.prompt import LEAVING, Abandoned, Prompt
 from hoopx_cli.sql.statements import statements_in
 from hoopx_cli.sql.visit import Visit, Work
-from hoopx_cli.vigil import Warnings
+from hoopx_cli.vigil import STATUS_SECONDS, Warnings
 
 T = TypeVar("T")
 
@@ -51,15 +51,14 @@ class _Shell:
         self._prompt = Prompt(visit.out, home, visit.session.opened.target, self._names)
         self._reading: asyncio.Task[None] | None = None
         self._over = asyncio.ensure_future(visit.session.over())
-        self._warnings = Warnings(visit.out)
 
     async def stay(self) -> int:
         self._welcome()
         self._read_names()
         self._stack.push_async_callback(self._stop_reading)
         self._stack.callback(self._over.cancel)
+        self._stack.callback(asyncio.get_running_loop().create_task(self._warn_of_the_end()).cancel)
         while True:
-            self._warnings.look(self._visit.session, time.time())
             try:
                 with self._out.telling(self._prompt.tell):
                     typed = await _unless(self._over, self._prompt.ask(self._visit.link.state))
@@ -86,6 +85,12 @@ class _Shell:
         if complaint := self._prompt.history.complaint:
             self._out.say(f"there is no history: {complaint}")
         self._out.say("statements end with `;` · \\? for help · Ctrl-D leaves")
+
+    async def _warn_of_the_end(self) -> None:
+        warnings = Warnings(self._out)
+        while True:
+            warnings.look(self._visit.session, time.time())
+            await asyncio.sleep(STATUS_SECONDS)
 
     async def _do(self, typed: str) -> bool:
         """False where it says to leave."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
-from hoopx_broker.tunnel.client import Broker
 from hoopx_cli import front
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import Output
-from hoopx_cli.session import Entrance, Session, open_session
+from hoopx_cli.session import Session, open_session
 from hoopx_cli.signals import Signals
 from hoopx_cli.sql import pipes
 from hoopx_cli.sql import script as scripts
@@ -44,8 +43,7 @@ Work = Callable[[Visit], Awaitable[int]]
 
 def pay(kit: Kit, order: Open, work: Work) -> int:
     """Returns the exit code. Whatever happens, the session ends with it."""
-    broker = Broker(kit.settings.broker, kit.tls)
-    entrance = Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back, UNTOLD)
+    entrance = replace(front.entrance_of(kit), untold=UNTOLD)
 
     async def main(stack: AsyncExitStack, signals: Signals) -> int:
         session = await stack.enter_async_context(open_session(entrance, order))
@@ -58,11 +56,7 @@ def pay(kit: Kit, order: Open, work: Work) -> int:
             runner = Runner(kit.out, pipes.Outlet(sys.stdout.fileno()), signals, order.wait)
             return await work(Visit(kit.out, session, link, runner, signals))
 
-    try:
-        return front.run(kit.out, main)
-    except BrokenPipeError:  # `| head` has seen enough, which is no error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return front.run(kit.out, main)
 
 
 def script(rules: scripts.Rules, text: str | None) -> Work:

@@ -1,0 +1,86 @@
+"""`hoopx refresh-names`: what a stale TAB starts and does not wait for. It asks the broker, and leaves names behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hoopx_broker.terms.errors import BadInput
+from hoopx_cli import names
+from hoopx_cli.api import Api
+from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.kit import kit_of
+from hoopx_cli.settings import private_folder
+
+app = group("Example: hoopx refresh-names targets")
+
+LIMIT = "200"  # more than anyone chooses from by TAB
+LIFE_SECONDS = 90  # nobody watches this process: it never stays
+
+
+@app.command("refresh-names", cls=BrokerCommand, hidden=True)
+def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar="KIND")]) -> None:
+    """Example: hoopx refresh-names targets
+
+    Ask the broker for the names that TAB completes, in the background. The completion scripts run it.
+    """
+    if kind not in names.KINDS:
+        raise BadInput(f"there are no names of `{kind}`", f"there are: {', '.join(names.KINDS)}")
+    kit = kit_of(context)
+    path = names.place(kit.settings) / kind
+    if not path.parent.parent.is_dir():
+        return  # TAB behind a mistyped address, or a stranger's, sends no token there: Enter was not pressed
+    _leave_the_terminal()
+    with _alone(path) as is_first:
+        if not is_first or time.time() < names.read(path).fresh:
+            return
+        names.postpone(kit.settings, kind)
+        names.keep(kit.settings, kind, _asked(kit.api, kind))
+        names.sweep(kit.settings.home)
+
+
+def _asked(api: Api, kind: str) -> list[str]:
+    match kind:
+        case "targets":
+            return sorted(one.name for one in api.targets())
+        case "sessions":
+            return [one.id for one in api.sessions(int(LIMIT)).sessions]
+        case "requests":
+            return [one.id for one in api.requests(limit=LIMIT)]
+        case "leases":
+            return [one.id for one in api.leases(limit=LIMIT)]
+        case _:
+            known = [one.user for one in api.sessions(int(LIMIT)).sessions]
+            return [*known, *(one.requester for one in api.requests(limit=LIMIT))]
+
+
+def _leave_the_terminal() -> None:
+    """Whoever started it is free at once; what is left belongs to no terminal, and ends by itself."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    signal.alarm(LIFE_SECONDS)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether no other process asks for the same names just now."""
+    lock = os.open(private_folder(path.parent) / f".{path.name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)

@@ -1,0 +1,35 @@
+"""The schemas of `-o json` are a promise: the page has every command, and is what the types in the code say.
+
+Renew with HOOPX_RENEW=1 and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hoopx_cli.completion_tree import spots
+from tests.golden.cli_json import PRINTED, Printed, Shape, conforms, page
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli-json.md"
+
+
+def test_every_command_with_a_form_is_documented_and_no_other() -> None:
+    assert {spot.path for spot in spots() if "--output" in spot.options} == set(PRINTED)
+
+
+def test_the_page_is_what_the_types_say() -> None:
+    if os.environ.get("HOOPX_RENEW") == "1":
+        PAGE.write_text(page())
+    assert PAGE.read_text() == page(), "renew with HOOPX_RENEW=1 if the change is meant: it is a promise to scripts"
+
+
+@pytest.mark.parametrize("value", [{"checkpoint": 1}, {}, {"checkpoint": "x", "more": 1}])
+def test_the_check_finds_what_is_not_of_the_type(value: object) -> None:
+    [printed] = [each for each in PRINTED["audit checkpoint"] if isinstance(each, Printed)]
+    assert printed.shape is Shape.ONE
+    conforms(printed, {"checkpoint": "x"})
+    with pytest.raises((AssertionError, ValueError)):
+        conforms(printed, value)
