@@ -6,9 +6,11 @@ Without, it is for every platform, and the same in Python.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,11 @@ class CompiledWire(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or not _is_wanted():
             return
-        source = Path(self.root, "broker")
+        # In a copy: a library that stays beside its source would go before it.
+        self._place = tempfile.TemporaryDirectory()
+        source = Path(self._place.name)
+        ignore = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(Path(self.root, "broker", "hoopx_broker"), source / "hoopx_broker", ignore=ignore)
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         for built in compiled(source):
