@@ -30,6 +30,7 @@ from hoopx_broker.terms.audit import Event
 from hoopx_cli.accounts import Listed
 from hoopx_cli.backgrounds import Report
 from hoopx_cli.diary import Approved, Ended, Ready, SessionOpened, Waiting
+from hoopx_cli.doctor.findings import Finding
 from hoopx_cli.policy_replay import Judged
 
 
@@ -285,6 +286,7 @@ PRINTED: dict[str, list[Printed] | str] = {
     "broker migrate": [Printed(Shape.ONE, Migrated)],
     "broker keys": [Printed(Shape.ONE, KeyShown)],
     "broker keys rotate": [Printed(Shape.ONE, KeyReplaced)],
+    "doctor": [Printed(Shape.LIST, Finding)],
     "completion": "The script itself.",
 }
 EVENTS = (Waiting, Approved, SessionOpened, Ready, Ended)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hoopx_cli.completion_scripts import spots
+from hoopx_cli.completion_tree import spots
 from tests.golden.cli_json import PRINTED, Printed, Shape, conforms, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli-json.md"

@@ -56,6 +56,7 @@ def test_people_and_targets(stage: Stage) -> None:
     held(stage, "token", "shop-prod")
     held(stage, "accounts ls")
     held(stage, "status")
+    assert held(stage, "doctor", codes=tuple(range(16)))
     held(stage, "admin revoked", who="sam")
 
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from hoopx_cli.app import app
-from hoopx_cli.completion_scripts import spots
+from hoopx_cli.completion_tree import spots
 
 SPOTS = {spot.path: spot for spot in spots()}
 # An option that takes something else in one command than in the others, where that is meant.
