@@ -208,6 +208,14 @@ class Migrated(Struct):
     steps: list[str]
 
 
+class Examined(Struct):
+    """`code` is what a command would leave with, 0 where `ok`."""
+
+    ok: bool
+    code: int
+    checks: list[Finding]
+
+
 class Older(Struct):
     evidence_key: str
     rotated_at: int
@@ -286,7 +294,7 @@ PRINTED: dict[str, list[Printed] | str] = {
     "broker migrate": [Printed(Shape.ONE, Migrated)],
     "broker keys": [Printed(Shape.ONE, KeyShown)],
     "broker keys rotate": [Printed(Shape.ONE, KeyReplaced)],
-    "doctor": [Printed(Shape.LIST, Finding)],
+    "doctor": [Printed(Shape.ONE, Examined)],
     "completion": "The script itself.",
 }
 EVENTS = (Waiting, Approved, SessionOpened, Ready, Ended)
