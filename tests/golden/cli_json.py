@@ -30,7 +30,7 @@ from hoopx_broker.terms.audit import Event
 from hoopx_cli.accounts import Listed
 from hoopx_cli.backgrounds import Report
 from hoopx_cli.diary import Approved, Ended, Ready, SessionOpened, Waiting
-from hoopx_cli.doctor.findings import Finding
+from hoopx_cli.doctor.findings import Checked
 from hoopx_cli.policy_replay import Judged
 
 
@@ -120,7 +120,7 @@ class Examined(Struct):
 
     ok: bool
     code: int
-    checks: list[Finding]
+    checks: list[Checked]
 
 
 class Cosigned(Struct):
@@ -384,7 +384,8 @@ def _may_miss(struct: inspect.StructType, each: inspect.Field) -> bool:
 def _spelled(kind: inspect.Type, known: dict[str, inspect.StructType]) -> str:
     match kind:
         case inspect.StructType():
-            known[kind.cls.__name__] = kind
+            before = known.setdefault(kind.cls.__name__, kind)
+            assert before.cls is kind.cls, f"two types are called {kind.cls.__name__}: the page would tell of one"
             return _link(kind.cls.__name__)
         case inspect.UnionType():
             parts = dict.fromkeys(_spelled(one, known) for one in kind.types)

@@ -23,7 +23,7 @@ import pytest
 from hoopx_broker import __version__
 from hoopx_broker.identity.claims import MAX_SKEW
 from hoopx_cli.doctor import clock, examination
-from hoopx_cli.doctor.findings import Finding, State
+from hoopx_cli.doctor.findings import Checked, State
 from hoopx_cli.doctor.network import STEPS, Approach
 from hoopx_cli.doctor.patience import TooSlow, within
 from hoopx_cli.kit import Kit
@@ -91,7 +91,7 @@ def scene(double: Double) -> Double:
     return double
 
 
-def walked(settings: Settings, **more: Any) -> dict[str, Finding]:
+def walked(settings: Settings, **more: Any) -> dict[str, Checked]:
     return {finding.check: finding for finding in Approach(settings, **more).walk()}
 
 

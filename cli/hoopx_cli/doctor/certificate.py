@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 
 from hoopx_broker.terms.errors import ExitCode
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd
 from hoopx_cli.output import moment
 from hoopx_cli.settings import Settings
 from hoopx_cli.trust import fingerprint_of
@@ -20,7 +20,7 @@ _NOT_YET, _EXPIRED = 9, 10
 _NAMES = (62, 64)
 
 
-def judged(shown: bytes, settings: Settings, now: float) -> Finding:
+def judged(shown: bytes, settings: Settings, now: float) -> Checked:
     """Of a certificate that a handshake has trusted."""
     facts = _facts(shown)
     ends = facts["expires_at"]
@@ -31,7 +31,7 @@ def judged(shown: bytes, settings: Settings, now: float) -> Finding:
     return fine("certificate", found, **facts)
 
 
-def refused(shown: bytes, host: str, error: ssl.SSLCertVerificationError) -> Finding:
+def refused(shown: bytes, host: str, error: ssl.SSLCertVerificationError) -> Checked:
     """Of one that was not trusted."""
     facts = _facts(shown)
     print_, code = facts["fingerprint"], ExitCode.UNREACHABLE

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from hoopx_broker.terms.errors import ExitCode
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd
 from hoopx_cli.output import moment
 from hoopx_cli.unverified import seconds_of
 
@@ -27,7 +27,7 @@ class Heard(Struct, frozen=True):
     ended: float = 0
 
 
-def against_broker(heard: Heard) -> Finding:
+def against_broker(heard: Heard) -> Checked:
     """HTTP's dates are whole seconds, and the answer was under way: so much is not held against a clock."""
     try:
         theirs = parsedate_to_datetime(heard.date).timestamp() + 0.5
@@ -44,7 +44,7 @@ def against_broker(heard: Heard) -> Finding:
     return fine("clock", f"it agrees with the broker's, to {max(certain, 1):.0f} s", **facts)
 
 
-def of_token(claims: dict[str, Any], now: float) -> Finding | None:
+def of_token(claims: dict[str, Any], now: float) -> Checked | None:
     """Whether a token's own times fit this clock. None for a token that tells none."""
     begins, ends = seconds_of(claims.get("iat")), seconds_of(claims.get("exp"))
     if ends is None:

@@ -30,9 +30,9 @@ def doctor(context: typer.Context) -> int:
     kit = kit_of(context)
     # What it takes to look everywhere is imported by no other command.
     from hoopx_cli.doctor.examination import examine
-    from hoopx_cli.doctor.findings import Finding, State, code_of
+    from hoopx_cli.doctor.findings import Checked, State, code_of
 
-    findings: list[Finding] = []
+    findings: list[Checked] = []
     for finding in examine(kit, kit.out.status):
         findings.append(finding)
         if kit.out.form is not Form.JSON and not (kit.out.is_quiet and finding.state in (State.OK, State.SKIP)):

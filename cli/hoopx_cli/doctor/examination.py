@@ -9,7 +9,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trace, trust
 from hoopx_cli.doctor import login, places, shell, surroundings
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd, of_error, unlooked
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd, of_error, unlooked
 from hoopx_cli.doctor.network import STEPS, Approach
 from hoopx_cli.doctor.patience import TooSlow, within
 from hoopx_cli.kit import Kit
@@ -20,7 +20,7 @@ HERE_SECONDS = 8.0  # for each look at this machine; files answer at once
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Finding]:
+def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Checked]:
     """`tell` hears what is looked at next, for whoever waits."""
     home = settings_room.home(kit.environ)
     yield from _seen_here(kit, "python", lambda: [surroundings.python()])
@@ -54,12 +54,12 @@ def examine(kit: Kit, tell: Callable[[str], None]) -> Iterator[Finding]:
     yield from _seen_here(kit, "completion", lambda: [shell.completion(kit.environ)])
 
 
-def _seen_here(kit: Kit, check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _seen_here(kit: Kit, check: str, look: Callable[[], Iterable[Checked]]) -> Iterator[Checked]:
     """Of this machine: a disk that hangs, or a pipe in the place of a file, is not waited for."""
     return _seen(kit, check, lambda: within(HERE_SECONDS, f"what `{check}` looks at", lambda: list(look())))
 
 
-def _seen(kit: Kit, check: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _seen(kit: Kit, check: str, look: Callable[[], Iterable[Checked]]) -> Iterator[Checked]:
     try:
         yield from look()
     except HoopxError as error:
@@ -73,14 +73,14 @@ def _seen(kit: Kit, check: str, look: Callable[[], Iterable[Finding]]) -> Iterat
         yield broken(check, f"unexpected: {type(error).__name__}", mend, ExitCode.UNEXPECTED)
 
 
-def _settings_in_time(kit: Kit) -> tuple[Settings | None, Finding]:
+def _settings_in_time(kit: Kit) -> tuple[Settings | None, Checked]:
     try:
         return within(HERE_SECONDS, "a file that says which broker is meant", lambda: _settings(kit))
     except TooSlow as error:
         return None, of_error("settings", error)
 
 
-def _settings(kit: Kit) -> tuple[Settings | None, Finding]:
+def _settings(kit: Kit) -> tuple[Settings | None, Checked]:
     """What commands work with; where the remembered part is broken, what the rest says, so that more can be seen."""
     try:
         found = kit.settings
@@ -118,7 +118,7 @@ def _source(kit: Kit, settings: Settings) -> str:
     return "the last login" if settings_room.recall(settings.home) is not None else ""
 
 
-def _environment(kit: Kit, settings: Settings) -> Iterator[Finding]:
+def _environment(kit: Kit, settings: Settings) -> Iterator[Checked]:
     remembered: Remembered | None = None
     known = Accounts()
     try:

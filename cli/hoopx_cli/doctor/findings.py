@@ -19,7 +19,7 @@ class State(Enum):
     SKIP = "skip"
 
 
-class Finding(Struct, frozen=True):
+class Checked(Struct, frozen=True):
     """One line of the report, and one object of `-o json`. `code` is what a command would leave with, 0 if it works.
 
     `facts` are for programs; times in seconds since the Unix epoch.
@@ -33,29 +33,29 @@ class Finding(Struct, frozen=True):
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def fine(check: str, found: str, **facts: Any) -> Finding:
-    return Finding(check, State.OK, found, facts=facts)
+def fine(check: str, found: str, **facts: Any) -> Checked:
+    return Checked(check, State.OK, found, facts=facts)
 
 
-def odd(check: str, found: str, mend: str, **facts: Any) -> Finding:
+def odd(check: str, found: str, mend: str, **facts: Any) -> Checked:
     """Commands work, and something about them will surprise."""
-    return Finding(check, State.WARN, found, mend, facts=facts)
+    return Checked(check, State.WARN, found, mend, facts=facts)
 
 
-def broken(check: str, found: str, mend: str, code: ExitCode, **facts: Any) -> Finding:
+def broken(check: str, found: str, mend: str, code: ExitCode, **facts: Any) -> Checked:
     """A command would leave with this code."""
-    return Finding(check, State.FAIL, found, mend, int(code), facts)
+    return Checked(check, State.FAIL, found, mend, int(code), facts)
 
 
-def unlooked(check: str, why: str) -> Finding:
-    return Finding(check, State.SKIP, f"not looked at: {why}")
+def unlooked(check: str, why: str) -> Checked:
+    return Checked(check, State.SKIP, f"not looked at: {why}")
 
 
-def of_error(check: str, error: HoopxError, **facts: Any) -> Finding:
+def of_error(check: str, error: HoopxError, **facts: Any) -> Checked:
     """The error that a command would leave with."""
-    return Finding(check, State.FAIL, error.message, error.hint, int(error.exit_code), facts)
+    return Checked(check, State.FAIL, error.message, error.hint, int(error.exit_code), facts)
 
 
-def code_of(findings: list[Finding]) -> int:
+def code_of(findings: list[Checked]) -> int:
     """What a command would leave with: the first thing that it meets."""
     return next((finding.code for finding in findings if finding.state is State.FAIL), 0)

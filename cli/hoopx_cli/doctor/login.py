@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hoopx_broker.terms.errors import BadInput, ExitCode, HoopxError
 from hoopx_cli import system_keyring
 from hoopx_cli.doctor.clock import of_token
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd, of_error, unlooked
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd, of_error, unlooked
 from hoopx_cli.doctor.patience import within
 from hoopx_cli.kit import Kit
 from hoopx_cli.output import moment
@@ -27,7 +27,7 @@ KEYRING_SECONDS = 15.0  # a keyring may ask its owner for a password first
 INSTEAD = ("HOOPX_TOKEN", "HOOPX_CLIENT_ID", "HOOPX_AGENT", "HOOPX_ID_TOKEN", "HOOPX_TOKEN_FILE")
 
 
-def login(kit: Kit, *, is_open: bool) -> Iterator[Finding]:
+def login(kit: Kit, *, is_open: bool) -> Iterator[Checked]:
     """Whom the broker takes a command of now for, and the times of its token; without the broker, who is kept here."""
     if not is_open:
         yield _kept(kit)
@@ -44,7 +44,7 @@ def login(kit: Kit, *, is_open: bool) -> Iterator[Finding]:
     yield _token(kit)
 
 
-def _refused(kit: Kit, error: HoopxError) -> Finding:
+def _refused(kit: Kit, error: HoopxError) -> Checked:
     """A login is no help where something in the environment wins over it."""
     instead = _instead(kit)
     if instead and "`hoopx login`" in error.hint:
@@ -66,7 +66,7 @@ def _source(kit: Kit) -> str:
     return "the kept login, which renews itself" if kept.refresh is not None else "the kept login"
 
 
-def _token(kit: Kit) -> Finding:
+def _token(kit: Kit) -> Checked:
     kept = kit.caller.login
     bearer = kit.settings.token or (kept.bearer if kept is not None else None)
     if bearer is None:
@@ -75,7 +75,7 @@ def _token(kit: Kit) -> Finding:
     return told or fine("token", "it tells no times of its own")
 
 
-def _kept(kit: Kit) -> Finding:
+def _kept(kit: Kit) -> Checked:
     instead = _instead(kit)
     if instead:
         return unlooked("login", f"{instead} says who you are, and the broker is not asked")
@@ -99,7 +99,7 @@ def _accounts(kit: Kit) -> Accounts:
     return kit.logins.listed().get(kit.settings.broker, Accounts())
 
 
-def keyring(kit: Kit) -> Finding:
+def keyring(kit: Kit) -> Checked:
     """Whether the system's keyring keeps what it is given; else the file, which only its owner may read."""
     backend = within(KEYRING_SECONDS, "the keyring of the operating system", system_keyring.chosen)
     needing = [name for name, each in _accounts(kit).accounts.items() if each.place == "keyring"]
@@ -125,7 +125,7 @@ def _keeps(backend: KeyringBackend) -> bool:
         system_keyring.erase(backend, name)
 
 
-def _file(kit: Kit) -> Finding:
+def _file(kit: Kit) -> Checked:
     path = kit.settings.home / "logins.json"
     try:
         is_there = read_private(path) is not None

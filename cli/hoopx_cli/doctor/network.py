@@ -17,7 +17,7 @@ from hoopx_broker.terms.errors import ExitCode, HoopxError
 from hoopx_cli import trust
 from hoopx_cli.doctor import clock as clocks
 from hoopx_cli.doctor.certificate import judged, refused
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd, of_error, unlooked
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd, of_error, unlooked
 from hoopx_cli.doctor.patience import within
 from hoopx_cli.settings import Settings
 
@@ -48,11 +48,11 @@ class Approach:
         self._addresses: list[str] = []
         self._shown = b""
         self._date = clocks.Heard()
-        self._trusted: Finding | None = None
+        self._trusted: Checked | None = None
         self.context: ssl.SSLContext | None = None  # that trusts this broker, where it is trusted
         self.is_open = False
 
-    def walk(self) -> Iterator[Finding]:
+    def walk(self) -> Iterator[Checked]:
         """One finding for each of `STEPS`; what comes after one that failed is not looked at."""
         steps = (self._address, self._connection, self._tls, self._certificate, self._broker, self._time)
         failed = ""
@@ -65,7 +65,7 @@ class Approach:
             yield finding
         self.is_open = not failed
 
-    def _taken(self, name: str, step: Callable[[], Finding]) -> Finding:
+    def _taken(self, name: str, step: Callable[[], Checked]) -> Checked:
         try:
             return within(self._seconds + GRACE_SECONDS, self._settings.broker, step)
         except OSError as error:
@@ -73,7 +73,7 @@ class Approach:
         except HoopxError as error:
             return of_error(name, error)
 
-    def _address(self) -> Finding:
+    def _address(self) -> Checked:
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -83,7 +83,7 @@ class Approach:
         self._addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
         return fine("address", f"{self._host} is {', '.join(self._addresses)}", addresses=self._addresses)
 
-    def _connection(self) -> Finding:
+    def _connection(self) -> Checked:
         began = time.monotonic()
         with self._connected() as made:
             peer = made.getpeername()[0]
@@ -99,7 +99,7 @@ class Approach:
                 told.hint += f"; {self._proxy} is set, and hoopx goes to its broker directly, through no proxy"
             raise told from None
 
-    def _tls(self) -> Finding:
+    def _tls(self) -> Checked:
         asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         asking.check_hostname = False
         asking.verify_mode = ssl.CERT_NONE  # whom to believe is the next step's matter, and nothing is sent here
@@ -111,14 +111,14 @@ class Approach:
             return broken("tls", "no certificate is shown", mend, _UNREACHABLE)
         return fine("tls", f"{version.replace('TLSv', 'TLS ')} is spoken", version=version)
 
-    def _certificate(self) -> Finding:
+    def _certificate(self) -> Checked:
         try:
             self._trusted = self._asked()
         except ssl.SSLCertVerificationError as error:
             return refused(self._shown, self._host, error)
         return judged(self._shown, self._settings, self._clock())
 
-    def _asked(self) -> Finding:
+    def _asked(self) -> Checked:
         """The verified handshake, and what is said behind it: the answer is looked at in the next step."""
         self.context = trust.context_for(self._settings, self._shown)
         connection = HTTPSConnection(self._host, self._port, context=self.context, timeout=self._seconds)
@@ -128,7 +128,7 @@ class Approach:
         finally:
             connection.close()
 
-    def _about(self, connection: HTTPSConnection) -> Finding:
+    def _about(self, connection: HTTPSConnection) -> Checked:
         began = self._clock()
         try:
             connection.request("GET", "/v1/about", headers={"Accept": "application/json"})
@@ -142,15 +142,15 @@ class Approach:
             return of_error("broker", trust.unreachable(self._settings.broker, error))
         return _skew(about.version)
 
-    def _broker(self) -> Finding:
+    def _broker(self) -> Checked:
         assert self._trusted is not None  # the step before this one succeeded
         return self._trusted
 
-    def _time(self) -> Finding:
+    def _time(self) -> Checked:
         return clocks.against_broker(self._date)
 
 
-def _skew(theirs: str) -> Finding:
+def _skew(theirs: str) -> Checked:
     """Whether broker and CLI are of one version; later ones take what earlier ones say."""
     facts = {"broker": theirs, "cli": __version__}
     if theirs.split(".")[:2] == __version__.split(".")[:2]:

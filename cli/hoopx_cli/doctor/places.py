@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hoopx_broker.terms.errors import BadInput, ExitCode
 from hoopx_cli import callers, sockets
-from hoopx_cli.doctor.findings import Finding, broken, fine, odd, of_error, unlooked
+from hoopx_cli.doctor.findings import Checked, broken, fine, odd, of_error, unlooked
 from hoopx_cli.settings import read_private
 
 MAX_FILES = 10_000  # a home with more is not looked through to its end
@@ -22,7 +22,7 @@ SECRET = ("logins.json", "accounts.json")
 _OTHERS, _OTHERS_WRITE = 0o077, 0o022
 
 
-def home(place: Path) -> Finding:
+def home(place: Path) -> Checked:
     """Whether the folder and what lies in it is of its owner alone."""
     if not place.exists():
         above = next(each for each in place.parents if each.exists())
@@ -39,7 +39,7 @@ def home(place: Path) -> Finding:
     return _refused(place) or _open_to_others(place, found.st_mode) or _in_order(place)
 
 
-def _refused(place: Path) -> Finding | None:
+def _refused(place: Path) -> Checked | None:
     for name in SECRET:
         try:
             read_private(place / name)
@@ -48,7 +48,7 @@ def _refused(place: Path) -> Finding | None:
     return None
 
 
-def _open_to_others(place: Path, mode: int) -> Finding | None:
+def _open_to_others(place: Path, mode: int) -> Checked | None:
     mend = f"chmod -R go-rwx {place}"
     if mode & _OTHERS_WRITE:
         return odd("home", f"others can write to `{place}` (mode {stat.S_IMODE(mode):04o})", mend)
@@ -60,7 +60,7 @@ def _open_to_others(place: Path, mode: int) -> Finding | None:
     return None
 
 
-def _in_order(place: Path) -> Finding:
+def _in_order(place: Path) -> Checked:
     return fine("home", f"`{place}` and what is in it are yours alone", path=str(place))
 
 
@@ -80,11 +80,11 @@ def _readable_by_others(place: Path) -> Iterator[Path]:
             return
 
 
-def _unusable(place: Path, why: str) -> Finding:
+def _unusable(place: Path, why: str) -> Checked:
     return broken("home", f"`{place}`: {why}", "set HOOPX_HOME to a folder of yours", ExitCode.USAGE)
 
 
-def ports(place: Path, broker: str) -> Iterator[Finding]:
+def ports(place: Path, broker: str) -> Iterator[Checked]:
     """Whether the local socket can be made, and whether the remembered ports of this broker's targets are free."""
     try:
         sockets.on_port(0).close()
@@ -112,7 +112,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _taken(target: str, port: int) -> Finding:
+def _taken(target: str, port: int) -> Checked:
     facts = {"target": target, "port": port}
     owner = callers.listener_at(port)
     if owner is not None and owner == os.geteuid():
@@ -124,7 +124,7 @@ def _taken(target: str, port: int) -> Finding:
     return odd("port", found, mend, **facts)
 
 
-def socket_file(place: Path) -> Finding:
+def socket_file(place: Path) -> Checked:
     """Whether a socket file (`--socket`) in HOOPX_HOME is out of everybody else's reach: some disks know no modes."""
     if not place.is_dir():
         return unlooked("socket", f"`{place}` is not there yet")
@@ -142,7 +142,7 @@ def socket_file(place: Path) -> Finding:
         path.unlink(missing_ok=True)
 
 
-def _judged(made: socket.socket, path: Path) -> Finding:
+def _judged(made: socket.socket, path: Path) -> Checked:
     mode = stat.S_IMODE(path.lstat().st_mode)
     if mode & _OTHERS:
         mend = "use the port with its password, or a socket file on a disk that keeps modes"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hoopx_cli.completion import FILES, Shell, folder
-from hoopx_cli.doctor.findings import Finding, fine, odd, unlooked
+from hoopx_cli.doctor.findings import Checked, fine, odd, unlooked
 
 MAX_SCRIPT = 1_048_576  # bytes read of a start-up file
 _NAMES = {"bash": Shell.BASH, "zsh": Shell.ZSH, "fish": Shell.FISH, "pwsh": Shell.POWERSHELL}
@@ -18,7 +18,7 @@ _INSTALL = {
 }
 
 
-def completion(environ: Mapping[str, str], root: Path = Path("/")) -> Finding:
+def completion(environ: Mapping[str, str], root: Path = Path("/")) -> Checked:
     """By SHELL; where it is not set, nobody sits at a prompt. `root` is where the system's own folders are."""
     named = Path(environ.get("SHELL") or "-").name
     shell = _NAMES.get(named)

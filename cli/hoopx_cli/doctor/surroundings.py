@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hoopx_broker import __version__
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.doctor.findings import Finding, fine, odd
+from hoopx_cli.doctor.findings import Checked, fine, odd
 from hoopx_cli.roster import Accounts
 from hoopx_cli.settings import Remembered, Settings, origin
 
@@ -40,12 +40,12 @@ _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
 _PACKAGE = re.compile(r"[\w.-]+")
 
 
-def python() -> Finding:
+def python() -> Checked:
     version = platform.python_version()
     return fine("python", f"{version} at {sys.executable}", version=version)
 
 
-def installed(environ: Mapping[str, str]) -> Iterator[Finding]:
+def installed(environ: Mapping[str, str]) -> Iterator[Checked]:
     """This hoopx, which one a shell finds, and which optional parts are here."""
     ours = Path(sys.argv[0]).resolve()
     found = shutil.which("hoopx", path=environ.get("PATH"))
@@ -60,7 +60,7 @@ def installed(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield _extras(environ)
 
 
-def _extras(environ: Mapping[str, str]) -> Finding:
+def _extras(environ: Mapping[str, str]) -> Checked:
     wanted = _packages_of_extras()
     here = sorted(extra for extra, packages in wanted.items() if all(map(_is_here, packages)))
     missing = sorted(set(wanted) - set(here))
@@ -91,7 +91,7 @@ def _is_here(package: str) -> bool:
 
 def environment(
     environ: Mapping[str, str], settings: Settings, remembered: Remembered | None, known: Accounts
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     """Variables that win over what was remembered, contradict each other, or are misspelt. Names, never values."""
     found = [
         *_misspelt(environ),
@@ -105,14 +105,14 @@ def environment(
         yield fine("environment", ", ".join(given) or "no variable of hoopx is set", variables=given)
 
 
-def _misspelt(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _misspelt(environ: Mapping[str, str]) -> Iterator[Checked]:
     for name in sorted(environ):
         near = get_close_matches(name, KNOWN, n=1, cutoff=_NEAR) if name.startswith("HOOP") else []
         if near and name not in KNOWN:
             yield odd("environment", f"{name} means nothing to hoopx", f"did you mean {near[0]}?")
 
 
-def _against_files(environ: Mapping[str, str], settings: Settings, remembered: Remembered | None) -> Iterator[Finding]:
+def _against_files(environ: Mapping[str, str], settings: Settings, remembered: Remembered | None) -> Iterator[Checked]:
     config = environ.get("HOOPX_CONFIG")
     if config and not Path(config).is_file():
         mend = "unset it, or name the broker's configuration; `hoopx broker check` looks into it"
@@ -135,7 +135,7 @@ def _against_files(environ: Mapping[str, str], settings: Settings, remembered: R
         yield odd("environment", found, "unset HOOPX_CA, or log in again to remember it")
 
 
-def _against_login(environ: Mapping[str, str], settings: Settings, known: Accounts) -> Iterator[Finding]:
+def _against_login(environ: Mapping[str, str], settings: Settings, known: Accounts) -> Iterator[Checked]:
     is_kept = bool(known.accounts)
     for name in ("HOOPX_TOKEN", "HOOPX_CLIENT_ID"):
         if is_kept and environ.get(name) and not settings.insists:
@@ -148,7 +148,7 @@ def _against_login(environ: Mapping[str, str], settings: Settings, known: Accoun
         yield odd("environment", "HOOPX_ACCOUNT names nobody who is logged in here", "unset it, or `hoopx login`")
 
 
-def _leaks(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _leaks(environ: Mapping[str, str]) -> Iterator[Checked]:
     if environ.get("SSLKEYLOGFILE"):
         found = "SSLKEYLOGFILE is set: the keys of every connection are written to a file"
         yield odd("environment", found, "unset it, unless you debug TLS right now")
