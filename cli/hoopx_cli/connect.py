@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hoopx_cli.front import AnyHeld
 
 # What the broker is asked for: a session outlives a change of networks. It has its own bound.
-GRACE_SECONDS = 30
+GRACE_SECONDS = 10
 
 app = group("Example: hoopx connect prod-db")
 

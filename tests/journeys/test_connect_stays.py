@@ -106,7 +106,7 @@ def test_a_session_is_taken_up_by_who_opened_it_alone(stage: Stage, tmp_path: Pa
         first = await open_control(broker, mine.headers("GET", stage.url + SESSION))
         first.say(Open(TARGET, grace=3_600))
         opened = await _until(first, Opened)
-        assert opened.grace == 30, "the broker has its own bound"
+        assert opened.grace == 10, "the broker has its own bound"
         grant = Secret(opened.grant)
         thief, own = Credential(grant, ProofKey.create(), "DPoP"), mine.of_grant(grant)
         for headers in (

@@ -61,7 +61,7 @@ def test_a_session_outlives_a_short_drop_and_its_streams_do_not(stage: Stage, ca
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     assert (stage.double.returns, stage.double.hangups) == (1, 1)
-    assert stage.double.orders[0].grace == 30
+    assert stage.double.orders[0].grace == 10
 
 
 def test_a_client_that_comes_meanwhile_waits(stage: Stage, cable: Cable) -> None:

@@ -43,7 +43,7 @@ FIRST_MESSAGE_SECONDS = 10.0
 MAX_TOLD = 1_000
 # For so long a session stays whose CLI is gone without a word, where it asked for that: time enough to change networks.
 # Longer, and what a killed CLI leaves behind would outlive it by more than anybody expects.
-MAX_GRACE = 30
+MAX_GRACE = 10
 
 _UNEXPECTED = Refusal("the session failed inside hoopx", "ask whoever runs the broker to look at its log")
 _decoder: msgspec.json.Decoder[Open | Renew | Hangup] = msgspec.json.Decoder(Open | Renew | Hangup)
