@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hoopx_broker.terms.errors import Denied
 from hoopx_broker.terms.secret import Secret
+from hoopx_cli.lazily import lazily
 
 if TYPE_CHECKING:
     from hoopx_broker.api.proof import ProofKey
@@ -49,7 +49,7 @@ class Caller:
         self.login = self._fresh()
         return credential_of(self.login)
 
-    @cached_property
+    @lazily
     def _workload(self) -> Workload | None:
         """The job that this process is, where it is one."""
         from hoopx_cli import workload
@@ -81,7 +81,7 @@ class Caller:
         account = self.login.user if self.login is not None and self.login.user else self._kit.settings.account
         return fresh(self._kit.settings.broker, account, self._kit.logins, self._kit.trust)
 
-    @cached_property
+    @lazily
     def _agent(self) -> Agent | None:
         """The program that the environment has credentials of. Cryptography and HTTP wait until there is one."""
         if not any(name.startswith("HOOPX_CLIENT_") for name in self._kit.environ):
@@ -94,7 +94,7 @@ class Caller:
         broker, about = self._kit.settings.broker, self._kit.api.about
         return room.Agent(client, lambda: room.place_at(client, broker, about()), self._kit.trust)
 
-    @cached_property
+    @lazily
     def _process_key(self) -> ProofKey:
         """The key of this process, for tokens that are bound to no key: it binds the sessions opened with them."""
         from hoopx_broker.api.proof import ProofKey

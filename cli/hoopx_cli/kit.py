@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +12,7 @@ from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
 from hoopx_cli.caller import Caller
+from hoopx_cli.lazily import lazily
 from hoopx_cli.output import Output
 from hoopx_cli.settings import Flags, Settings
 
@@ -33,15 +33,15 @@ class Kit:
         self.child: tuple[str, ...] | None = None
         self.caller = Caller(self)
 
-    @cached_property
+    @lazily
     def settings(self) -> Settings:
         return settings_room.read(self.flags, self.environ)
 
-    @cached_property
+    @lazily
     def tls(self) -> ssl.SSLContext:
         return trust.context(self.settings)
 
-    @cached_property
+    @lazily
     def api(self) -> Api:
         return Api(self.settings, self.tls, self.credential)
 

@@ -12,7 +12,9 @@ import structlog
 
 # What anybody can bring about, with no token that holds.
 OF_STRANGERS = frozenset({"identity.refused", "pages.refused", "pages.issuer_silent", "notifier.call_refused"})
-TOLD = 100  # of each in a minute: enough to see what is wrong with honest callers, and a bound of some megabytes an hour
+TOLD = (
+    100  # of each in a minute: enough to see what is wrong with honest callers, and a bound of some megabytes an hour
+)
 MINUTE = 60.0
 MAX_WHY = 500  # characters; they may quote what a stranger sent
 
