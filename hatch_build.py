@@ -17,9 +17,9 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Every message of every stream passes through all of these. They are one group, so that they call each other directly.
+# Not `effects`: mypyc forgets what stands behind a class's bases, `frozen` too, and a `Judge` is a key.
 MODULES = (
     "hoopx_broker/wire/cursor.py",
-    "hoopx_broker/wire/effects.py",
     *(
         f"hoopx_broker/wire/postgres/{name}.py"
         for name in ("answers", "descriptions", "engine", "frames", "messages", "names", "native")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from msgspec import Struct
 
@@ -146,7 +147,14 @@ def run(out: Output, main: Main, diary: Diary | None = None) -> int:
     for library in ("picows", "aiofastnet"):
         logging.getLogger(library).addHandler(logging.NullHandler())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.get_loop().set_exception_handler(_unless_told)
         return runner.run(_orderly(out, main, diary or Diary()))
+
+
+def _unless_told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A handshake that was cut is an error of whoever wanted the connection; the loop would print it, too."""
+    if context.get("message") != "SSL handshake failed":
+        loop.default_exception_handler(context)
 
 
 def run_child(kit: Kit, command: Sequence[str], diary: Diary | None = None, limit: int = 0) -> Use:

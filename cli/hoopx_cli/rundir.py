@@ -39,6 +39,14 @@ def folder_of(home: Path) -> Path:
     return path
 
 
+def ports_of(home: Path) -> Path:
+    """Where usual ports are taken, made if need be; it has no sockets. Raises `BadInput` as `folder_of`."""
+    private_folder(home)
+    path = home / "ports"
+    _make_private(path)
+    return path
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One at a time looks for what was left behind, and puts something in its place."""

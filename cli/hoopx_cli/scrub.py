@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hoopx_broker.terms.secret import Secret
 
@@ -31,22 +31,40 @@ _SHORTEST = 4
 
 
 def scrub(text: str, environ: Mapping[str, str]) -> str:
-    """The text without the values of every `Secret` alive, of the environment's secrets, and of what looks like one."""
-    for value in sorted({*_held(), *_given(environ)}, key=len, reverse=True):
-        text = text.replace(value, GONE)
-    return _IN_TRACES.sub(_covered, text)
+    """The text without the values of every `Secret` alive, of the environment's secrets, and of what looks like one.
+
+    All are looked for in the text as it is: what covers a part of another would hide it, and leave the rest.
+    """
+    held = (span for value in {*_held(), *_given(environ)} for span in _places(value, text))
+    return _covered(text, [*held, *_spans(_IN_TRACES, text)])
 
 
 def certain(text: str) -> str:
     """The text without what can only be a secret; this much is done to every error that is told."""
-    return _IN_ERRORS.sub(_covered, text)
+    return _covered(text, [*_spans(_IN_ERRORS, text)])
 
 
-def _covered(found: re.Match[str]) -> str:
-    """What names the secret stays: `password=<secret>`."""
-    text = found[0]
-    named = re.match(r"[\w-]+['\"]?(?:\s*[=:]\s*['\"]?|\s+)", text)
-    return f"{named[0]}{GONE}" if named else GONE
+def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """What names a secret stays: `password=<secret>`."""
+    for found in pattern.finditer(text):
+        named = re.match(r"[\w-]+['\"]?(?:\s*[=:]\s*['\"]?|\s+)", found[0])
+        yield found.start() + (named.end() if named else 0), found.end()
+
+
+def _places(value: str, text: str) -> Iterator[tuple[int, int]]:
+    at = text.find(value)
+    while at >= 0:
+        yield at, at + len(value)
+        at = text.find(value, at + 1)
+
+
+def _covered(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    told, end = "", 0
+    for first, last in sorted(spans):
+        if first > end or not told:
+            told += text[end:first] + GONE
+        end = max(end, last)
+    return told + text[end:]
 
 
 def _held() -> Iterator[str]:

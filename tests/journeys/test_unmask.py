@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -102,6 +103,7 @@ def psql(stage: Stage, target: str = "shop-prod", who: str = "ann") -> Iterator[
         finally:
             process.kill()
             process.communicate()
+            connected.end(signal.SIGINT)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ HELD_TO = (
     "tests/laws/test_wire_laws.py",
     "tests/laws/test_wire_rows_laws.py",
     *(f"tests/unit/test_wire_{name}.py" for name in _UNITS),
+    "tests/unit/test_session_prepared.py",
     "tests/unit/test_session_streams.py",
 )
 

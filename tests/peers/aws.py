@@ -71,7 +71,7 @@ class Aws(Struct, frozen=True):
 
     def asked(self, action: str) -> list[dict[str, str]]:
         """The parameters of every call of `action` so far, the newest last. Objects that were put are no parameters."""
-        bodies = [json.loads(line) for line in self.recording.read_text().splitlines()]
+        bodies = list(_documents(self.recording.read_text()))
         calls = [dict(parse_qsl(base64.b64decode(each["body"]).decode("latin-1"))) for each in bodies if each["body"]]
         return [call for call in calls if call.get("Action") == action]
 
@@ -155,3 +155,11 @@ def _enforce(endpoint: str, after: str) -> None:
     request = urllib.request.Request(f"{endpoint}/moto-api/reset-auth", after.encode(), {"Content-Type": "text/plain"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         answer.read()
+
+
+def _documents(text: str) -> Iterator[dict[str, Any]]:
+    """One behind the other: the recorder's threads write their line ends apart from what stands before them."""
+    decoder, at = json.JSONDecoder(), 0
+    while text := text[at:].lstrip():
+        found, at = decoder.raw_decode(text)
+        yield found

@@ -19,6 +19,7 @@ from tests.unit.cli_stage import HOOPX
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 HELD = Secret("correct-horse-battery")
+TORN = Secret("SECRET")  # stands in what is a secret by its looks
 # Text of an exception -> what must not be left of it.
 ATTACKS = {
     f"bad token {JWT}": JWT,
