@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 LONGEST = (
     "journeys/test_native_sessions.py",
     "journeys/test_events_all.py",
+    "laws/test_wire_compiled.py",
+    "journeys/test_sql.py",
+    "journeys/test_evidence.py",
+    "journeys/test_recording_faults.py",
+    "journeys/test_docs_tasks.py",
+    "journeys/test_state_away.py",
+    "unit/test_cli_completion_tab.py",
     "journeys/test_signin_providers.py",
     "journeys/test_command_line_days.py",
     "journeys/test_faults.py",

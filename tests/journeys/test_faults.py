@@ -26,7 +26,7 @@ ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e
 # A session opens within about a second of its command's start, and the scene below ends a second later. A seed, so
 # that a failure can be seen again.
 _CHANCE = random.Random(2)
-MOMENTS = [_CHANCE.uniform(0.2, 1.6) for _ in range(8)]
+MOMENTS = [_CHANCE.uniform(0.2, 1.6) for _ in range(5)]
 
 
 def test_a_broker_killed_at_any_moment_leaves_nothing_that_its_next_start_does_not_clear(own_stage: Stage) -> None:
