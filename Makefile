@@ -1,6 +1,6 @@
 # Everything works from a clean clone with Python 3.11 or newer; each target installs what it needs into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test laws peers-postgres regress check linters fuzz canaries races kills tamper lock clean environment
+.PHONY: help demo test slow laws peers-postgres regress check linters fuzz canaries races kills tamper lock clean environment
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,6 +19,7 @@ help:
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
 	@echo 'make canaries random databases and statements that try to get a hidden value out (ARGS="--minutes 30 --seed 7")'
+	@echo 'make slow    what takes long and changes seldom: the compiled engine, installations from templates'
 	@echo 'make laws    the laws held to ten times as many examples as make test takes (HOOPX_DEPTH=100 for more)'
 	@echo 'make races   everybody at once at requests for approval, 100000 times (ARGS="--seed 7 --state postgres")'
 	@echo 'make kills   the data path killed under load 1000 times, held to the server'"'"'s own log (ARGS="--rounds 5000 --seed 7")'
@@ -66,6 +67,10 @@ canaries: environment
 	@$(VENV)/python -m tests.canaries $(ARGS)
 
 # Ten minutes on a file; on PostgreSQL as many take hours, so say how many.
+slow: environment
+	@.ci/peers
+	@.ci/in-memory $(VENV)/pytest -m slow $(ARGS)
+
 laws: environment
 	@.ci/peers
 	@HOOPX_DEPTH=$${HOOPX_DEPTH:-10} .ci/in-memory $(VENV)/pytest --timeout 3600 $(SIDE_BY_SIDE) tests/laws $(ARGS)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LONGEST = (
     "journeys/test_native_sessions.py",
     "journeys/test_events_all.py",
-    "laws/test_wire_compiled.py",
     "journeys/test_sql.py",
     "journeys/test_evidence.py",
     "journeys/test_recording_faults.py",
@@ -77,8 +76,12 @@ def pytest_report_header() -> list[str]:
     return found.header()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Within a file nothing changes."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Within a file nothing changes. What is slow waits for `make slow`."""
+    if not config.option.markexpr:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
     home = Path(__file__).parent
     places = {home / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))

@@ -185,6 +185,7 @@ def test_the_action_installs_the_version_it_names(jobs: JobsStage, tmp_path: Pat
     assert seen.fine().out == f"hoopx double {__version__}\n0\n"  # and nothing else of its environment
 
 
+@pytest.mark.slow
 def test_the_action_installs_no_other_version(jobs: JobsStage, tmp_path: Path) -> None:
     runner = GitHubRunner(tmp_path / "runner", bare(tmp_path, "9.9"))
     assert runner.uses(ACTION, broker=jobs.url).code == 1
@@ -286,6 +287,7 @@ def test_nor_does_a_hostile_variable_of_a_pipeline_run_anything(jobs: JobsStage,
     nothing_was_done(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_component_installs_the_version_it_names(jobs: JobsStage, tmp_path: Path) -> None:
     job = gitlab_job(COMPONENT, **honest(jobs))
     done = run_gitlab_job(job, tmp_path, bare(tmp_path, __version__), "bash")

@@ -35,6 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_compiled_engine_keeps_every_law(place: Path) -> None:
     where = "from hoopx_broker.wire.postgres import native; assert native.IS_COMPILED, native.__file__"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from benchmarks.pump import measure_pump
 from benchmarks.report import Measured, Rounds, cpu_table, document, kept, openings_table, ratios, table
 
@@ -72,6 +73,7 @@ def test_the_pump_alone_can_be_measured() -> None:
     assert set(measure_pump(3)) == {"Bind, Describe, Execute, Sync", "Query"}
 
 
+@pytest.mark.slow
 def test_a_short_run_measures_a_case_and_an_opening(tmp_path: Path) -> None:
     for peer in ("postgres", "psql", "pgbench"):
         found.require(peer)
