@@ -67,7 +67,7 @@ def test_a_stranger_in_the_brokers_place_leaves_with_14(stage: Stage) -> None:
 def talked_to(environ: dict[str, str]) -> None:
     """As after a command: there is a place for names of this broker."""
     settings = settings_room.read(Flags(), environ)
-    (names.place(settings).parent).mkdir(parents=True)
+    (names.place(settings).parent).mkdir(parents=True, exist_ok=True)
 
 
 def test_names_are_asked_for_in_the_background_and_once(stage: Stage) -> None:

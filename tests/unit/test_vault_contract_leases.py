@@ -256,5 +256,6 @@ def test_a_lease_that_could_not_follow_its_token_stays_to_be_revoked(stage: Stag
     assert not stage.vault.write("sys/leases/lookup", {"lease_id": told["lease_id"]})["data"]["renewable"]
     assert stage.revoke(told["lease_id"])[0] == 400
     stage.role("stuck", revocation_statements=['DROP ROLE "{{name}}"'])
-    assert stage.revoke(told["lease_id"])[0] == 204
+    # The server tries by itself too, and whoever comes second may hear that the role is gone already.
+    eventually(lambda: stage.revoke(told["lease_id"])[0] == 204, "it is revoked")
     assert not stage.has(told["data"]["username"])
