@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli import rundir, sockets
+from hoopx_cli import locks, rundir, sockets
 from hoopx_cli.access import Access
 from hoopx_cli.settings import Settings
 
@@ -54,7 +54,7 @@ def _usual(
 ) -> socket.socket:
     """A second session with a target leaves the usual port, and the memory of it, to the first."""
     name = rundir.name_of(settings.broker, target)
-    if stack.enter_context(rundir.alone(rundir.ports_of(settings.home), name)):
+    if stack.enter_context(locks.alone(rundir.ports_of(settings.home) / name)):
         return sockets.on_usual_port(settings.home, settings.broker, target, warn)
     on = sockets.on_free_port()
     warn(f"another hoopx listens at the usual port of `{target}`; this one is on {on.getsockname()[1]}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,7 +13,7 @@ from msgspec.structs import replace
 
 from hoopx_broker.terms.errors import BadInput, Unauthenticated
 from hoopx_broker.terms.secret import Secret
-from hoopx_cli import system_keyring
+from hoopx_cli import locks, system_keyring
 from hoopx_cli.roster import Account, Accounts, Place, Roster
 from hoopx_cli.settings import private_folder, read_private, write_private
 
@@ -121,12 +119,8 @@ class Logins:
     @contextmanager
     def held(self) -> Iterator[None]:
         """One command at a time: a refresh token spent by two commands at once would end the login."""
-        lock = os.open(private_folder(self._home) / "logins.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locks.held(private_folder(self._home) / "logins.lock"):
             yield
-        finally:
-            os.close(lock)
 
     def _of_earlier_version(self, broker: str) -> Login | None:
         kept = self._read().get(broker, {})

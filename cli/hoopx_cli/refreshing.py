@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli import names
+from hoopx_cli import locks, names
 from hoopx_cli.api import Api
 from hoopx_cli.commands import BrokerCommand, group
 from hoopx_cli.kit import kit_of
@@ -39,7 +35,7 @@ def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar=
     if not path.parent.parent.is_dir():
         return  # TAB behind a mistyped address, or a stranger's, sends no token there: Enter was not pressed
     _leave_the_terminal()
-    with _alone(path) as is_first:
+    with locks.alone(private_folder(path.parent) / f".{path.name}.lock") as is_first:
         if not is_first or time.time() < names.read(path).fresh:
             return
         names.postpone(kit.settings, kind)
@@ -71,16 +67,3 @@ def _leave_the_terminal() -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     signal.alarm(LIFE_SECONDS)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Whether no other process asks for the same names just now."""
-    lock = os.open(private_folder(path.parent) / f".{path.name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(lock)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli import sockets
+from hoopx_cli import locks, sockets
 from hoopx_cli.settings import private_folder
 
 PREFIX = "bg-"
@@ -47,30 +45,9 @@ def ports_of(home: Path) -> Path:
     return path
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> AbstractContextManager[None]:
     """One at a time looks for what was left behind, and puts something in its place."""
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def alone(folder: Path, name: str) -> Iterator[bool]:
-    """Whether nobody else has this name; as long as this lasts, nobody else gets it."""
-    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
+    return locks.held(folder / "lock")
 
 
 def _make_private(path: Path) -> None:

@@ -333,12 +333,6 @@ def _row(session: SessionView, *, is_narrow: bool) -> tuple[str, ...]:
     )
 
 
-def _each_line(kit: Kit, lines: Iterator[str]) -> None:
-    """The recording room made these lines inert."""
-    for line in lines:
-        kit.out.data(line)
-
-
 def _key_of_broker(kit: Kit) -> str:
     public = kit.api.about().evidence_key
     kit.out.say(f"taking the key that {kit.settings.broker} gives; to depend on no broker, give it by --key")
