@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from msgspec import Struct
 
 from hoopx_broker.evidence.findings import Findings
 from hoopx_broker.evidence.learned import LogSeen
 from hoopx_broker.evidence.log_files import LogBroken, LogFiles
-from hoopx_broker.evidence.seen import Seen
 from hoopx_broker.evidence.trusted import Trusted
 from hoopx_broker.tlog.checkpoints import Checkpoint, open_checkpoint
 from hoopx_broker.tlog.cosignatures import cosignatures
@@ -39,23 +37,24 @@ class Witnesses(Struct, frozen=True):
 NOBODY = Witnesses()
 
 
-class Stored(Struct, frozen=True):
-    """Notes of the store that may be cosigned."""
+class Shown(Struct, frozen=True):
+    """Notes that may be cosigned: the store's checkpoint, its `log/cosigned`, and what the state keeps."""
 
     checkpoint: str | None
     cosigned: str | None
+    kept: tuple[str, ...]
 
     def all(self) -> list[str]:
-        return [note for note in (self.checkpoint, self.cosigned) if note is not None]
+        return [note for note in (self.checkpoint, self.cosigned, *self.kept) if note is not None]
 
 
 def check_witnesses(
-    stored: Stored, trusted: Trusted, wanted: Witnesses, log: LogSeen, seen: Seen | None, found: Findings
+    shown: Shown, trusted: Trusted, wanted: Witnesses, log: LogSeen, found: Findings
 ) -> tuple[Witnessed, ...]:
     """The newest checkpoint of each counts, where a key signed it that may sign today."""
     newest: dict[Verifier, tuple[Checkpoint, int]] = {}
-    _check_stored(stored.cosigned, trusted, log, found)
-    for note in [*stored.all(), *(seen.cosigned if seen is not None else ())]:
+    _check_stored(shown.cosigned, trusted, log, found)
+    for note in shown.all():
         for head, witness, at in _opened(note, trusted.signers, (*wanted.demanded, *wanted.known), found):
             if witness not in newest or head.size > newest[witness][0].size:
                 newest[witness] = head, at
@@ -72,16 +71,13 @@ def _check_stored(cosigned: str | None, trusted: Trusted, log: LogSeen, found: F
         found.add("cosignature", f"`log/cosigned` does not hold: {error.message}")
 
 
-async def stored_cosigned(files: LogFiles, found: Findings) -> Stored:
+async def stored_cosigned(files: LogFiles, found: Findings) -> str | None:
     """What the store has, to be read before the state is looked at."""
-    checkpoint = cosigned = None
-    with suppress(LogBroken):  # which is told of the checkpoint itself
-        checkpoint = await files.checkpoint()
     try:
-        cosigned = await files.cosigned()
+        return await files.cosigned()
     except LogBroken as error:
         found.add("cosignature", f"`log/cosigned` does not hold: {error.message}")
-    return Stored(checkpoint, cosigned)
+        return None
 
 
 def _opened(

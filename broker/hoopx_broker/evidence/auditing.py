@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hoopx_broker.evidence.audit import check_behind, check_log, check_since, check_state, opened_note, stored_note
 from hoopx_broker.evidence.audit_recordings import Inquest
-from hoopx_broker.evidence.audit_witnesses import NOBODY, Witnessed, Witnesses, check_witnesses, stored_cosigned
+from hoopx_broker.evidence.audit_witnesses import NOBODY, Shown, Witnessed, Witnesses, check_witnesses, stored_cosigned
 from hoopx_broker.evidence.examination import Bench, Counts, Suspect
 from hoopx_broker.evidence.findings import Finding, Findings, Tell
 from hoopx_broker.evidence.learned import LogSeen
@@ -73,7 +73,10 @@ async def audit(store: EvidenceStore, keys: Sequence[Verifier], tell: Tell, want
         check_since(log, trusted.sealers, wanted.since, found)
     if seen is not None:
         check_state(log, seen, found)
-    witnessed = check_witnesses(cosigned, trusted, wanted.witnesses, log, seen, found)
+    # A checkpoint that cannot be read is told of already.
+    readable = note if isinstance(note, str) else None
+    shown = Shown(readable, cosigned, seen.cosigned if seen is not None else ())
+    witnessed = check_witnesses(shown, trusted, wanted.witnesses, log, found)
     counts, shelves = Counts(), Shelves(store, wanted.spool)
     inquest = Inquest(Bench(shelves, trusted, counts, found, Progress(tell), wanted.now, wanted.quick))
     suspects, recordings = await inquest.all(log, seen)
