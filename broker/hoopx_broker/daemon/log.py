@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
 
@@ -17,6 +18,7 @@ _HANDSHAKE = "SSL handshake failed"
 def start_logging() -> Sparing:
     """Events go to stderr: as JSON for machines, in columns on a terminal. Libraries speak up from WARNING on."""
     sparing = Sparing()
+    logging.raiseExceptions = False
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(sparing)
@@ -28,10 +30,26 @@ def start_logging() -> Sparing:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _for_people() if to_people else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
     return sparing
+
+
+class Lines:
+    """Writes lines, and bears a disk that is full: no work may end because nobody could be told of it.
+
+    What the evidence needs is in the evidence, where a failure to write refuses and ends sessions.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError):
+            print(line, file=self._stream, flush=True)
+
+    log = debug = info = warning = warn = error = critical = exception = fatal = msg
 
 
 def of_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
