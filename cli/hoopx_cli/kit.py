@@ -6,8 +6,6 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import typer
-
 from hoopx_cli import settings as settings_room
 from hoopx_cli import trust
 from hoopx_cli.api import Api
@@ -66,10 +64,3 @@ class Kit:
     def credential(self) -> Credential:
         """What a call to the broker carries. Raises `Unauthenticated`, or `Denied` for an agent without its own."""
         return self.caller.credential()
-
-
-def kit_of(context: typer.Context) -> Kit:
-    kit = context.find_object(Kit)
-    if kit is None:
-        raise TypeError("a command was started without its kit")
-    return kit

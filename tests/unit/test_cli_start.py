@@ -54,7 +54,6 @@ NOT_AT_ONCE = HEAVY | {
     "shutil",
     "ssl",
     "subprocess",
-    "typer",
     "typing",
 }
 
@@ -102,7 +101,7 @@ def test_ls_is_one_connection_one_call_and_nothing_heavy(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("columns", [100, 80, 40])
 def test_the_quick_page_is_the_page(tmp_path: Path, columns: int) -> None:
-    """Typer's way comes to the same text: it is taken where there are other options beside."""
+    """The usual way comes to the same text: it is taken where there are other options beside."""
     done = subprocess.run(
         [HOOPX, "--debug", "--help"],
         env=environ(tmp_path) | {"COLUMNS": str(columns)},
