@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -353,7 +352,9 @@ def opened_recording(kit: Kit, named: str, how: str = "", *, proof: bool = False
         with file:
             yield file
         return
-    with tempfile.TemporaryFile() as kept:
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as kept:
         if proof:
             unproved = kit.api.evidence(named, kept.write, how)
             if unproved:
