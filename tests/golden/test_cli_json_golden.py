@@ -17,7 +17,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli-json.md"
 
 
 def test_every_command_with_a_form_is_documented_and_no_other() -> None:
-    assert {spot.path for spot in spots() if "--output" in spot.options} == set(PRINTED)
+    alone = {"accounts"}  # which is `accounts ls`
+    assert {spot.path for spot in spots() if "--output" in spot.options} - alone == set(PRINTED)
 
 
 def test_the_page_is_what_the_types_say() -> None:
