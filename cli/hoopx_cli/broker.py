@@ -20,13 +20,16 @@ broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service tha
 app.add_typer(broker, name="broker")
 
 Standby = Annotated[bool, typer.Option("--standby", help="Wait until no other broker uses the state; then take over.")]
+Workers = Annotated[
+    int, typer.Option("--workers", metavar="N", help="Run in so many processes; with a state in PostgreSQL.")
+]
 Config = Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
 
 To = Annotated[str, typer.Option("--to", metavar="FILE", help="A new file for a key that brokers share.")]
 
 
 @broker.command(cls=HoopxCommand)
-def run(context: typer.Context, config: Config = "", standby: Standby = False) -> None:
+def run(context: typer.Context, config: Config = "", standby: Standby = False, workers: Workers = 1) -> int:
     """Example: hoopx broker run --config hoopx.yaml
 
     Run the broker until Ctrl-C or SIGTERM.
@@ -34,7 +37,7 @@ def run(context: typer.Context, config: Config = "", standby: Standby = False) -
     kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.run import serve
-    serve(_path(kit, config), standby=standby)
+    return serve(_path(kit, config), standby=standby, workers=workers)
 
 
 @broker.command(cls=HoopxCommand)

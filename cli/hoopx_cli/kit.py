@@ -42,6 +42,13 @@ class Kit:
         return trust.context(self.settings)
 
     @lazily
+    def tunnel_tls(self) -> ssl.SSLContext:
+        """For the tunnels of this process alone, which bear a name: other calls go to whichever part of the broker."""
+        from hoopx_broker.tunnel.client import named
+
+        return named(trust.context(self.settings))
+
+    @lazily
     def api(self) -> Api:
         return Api(self.settings, self.tls, self.credential)
 

@@ -64,7 +64,7 @@ class Stage:
         heard = self._said.stat().st_size if self._said.exists() else 0
         with self._said.open("ab") as said:
             self._broker = subprocess.Popen(
-                [*bound_to_us(), *self.program(), "broker", "run", "--config", str(self.config)],
+                [*bound_to_us(), *self.program(), "broker", "run", "--config", str(self.config), *self.options()],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -76,6 +76,10 @@ class Stage:
     def program(self) -> list[str]:
         """What is run as the broker."""
         return [str(HOOPX)]
+
+    def options(self) -> list[str]:
+        """What it is run with, beside its configuration."""
+        return []
 
     @contextmanager
     def standby_broker(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import aiofastnet
+import msgspec
 import structlog
 import uvloop
 from msgspec import Struct
@@ -25,12 +26,13 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
+from hoopx_broker.daemon.borrowing import PASS, handed_over
 from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of, witnesses_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
-from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
+from hoopx_broker.daemon.neighbours import LOOK_SECONDS, Home, Neighbours, end_all
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
 from hoopx_broker.daemon.pages.signing_in import SigningIn
@@ -42,6 +44,7 @@ from hoopx_broker.daemon.searching import Search
 from hoopx_broker.daemon.sparing import Sparing
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
+from hoopx_broker.daemon.workers import MAX_WORKERS, Present, Seat, lead
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.evidence.index import Index
@@ -73,6 +76,7 @@ from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.records import key_id
 from hoopx_broker.session.services import Services
+from hoopx_broker.session.streams import CANCEL
 from hoopx_broker.storage import brokers
 from hoopx_broker.storage.finding import Finding
 from hoopx_broker.storage.hold import Hold, take_over
@@ -86,6 +90,7 @@ from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import BrokerConfig
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
+from hoopx_broker.tunnel.post import Post
 
 # A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
 STOP_SECONDS = 8.0
@@ -93,17 +98,44 @@ STOP_SECONDS = 8.0
 _log = structlog.get_logger()
 
 
-def serve(path: Path, *, standby: bool = False) -> None:
+def serve(path: Path, *, standby: bool = False, workers: int = 1) -> int:
     """Run the broker that `path` configures until SIGINT or SIGTERM. Raises a `HoopxError` where it cannot start.
 
-    With `standby`, once no other broker uses its state.
+    With `standby`, once no other broker uses its state; with several `workers`, in as many processes. Gives the exit
+    code.
     """
     sparing = log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings, path if standby else None, sparing))
+    if workers == 1:
+        uvloop.run(_serve(settings, path if standby else None, sparing))
+        return 0
+    _check_workers(settings, workers)
+    place = _bind(settings)
+    seat = lead(place.listening, settings.keys, workers)
+    if isinstance(seat, int):
+        return seat
+    log.name_worker(seat.number)
+    uvloop.run(
+        _serve(settings, None, sparing, Seated(seat, Post(seat.channel, seat.number, workers), place.public_url))
+    )
+    return 0
 
 
-async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Sparing) -> None:
+def _check_workers(settings: BrokerConfig, workers: int) -> None:
+    if not 1 < workers <= MAX_WORKERS:
+        raise BadInput(
+            f"{workers} workers are none that could run", f"`--workers` takes a number from 1 to {MAX_WORKERS}"
+        )
+    if isinstance(settings.state, Path):
+        raise BadInput(
+            f"several workers need a state that they share, and the file `{settings.state}` is for one process",
+            "let `state` name a PostgreSQL database (docs/state.md), or start without `--workers`",
+        )
+
+
+async def _serve(
+    settings: BrokerConfig, standing_by: Path | None, sparing: Sparing, seated: Seated | None = None
+) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
     asyncio.get_running_loop().set_exception_handler(log.of_loop)
     stop = asyncio.Event()
@@ -116,7 +148,7 @@ async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Spar
         settings = await _as_it_is_now(settings, standing_by)
     async with AsyncExitStack() as stack:
         stack.callback(asyncio.create_task(sparing.run()).cancel)
-        await _start(settings, stack, hold)
+        await _start(settings, stack, hold, stop, seated)
         await stop.wait()
         _log.info("broker.stopping")
 
@@ -146,14 +178,32 @@ def _stands_by(why: str) -> None:
     sys.stderr.flush()
 
 
-class _Place(Struct, frozen=True):
+class _Bound(Struct, frozen=True):
     """Where the broker can be reached: known once the port is bound."""
 
     listening: socket.socket
     public_url: str
 
 
-def _bind(settings: BrokerConfig) -> _Place:
+class _Place(Struct, frozen=True):
+    """As `_Bound`. A worker has no socket that listens."""
+
+    listening: socket.socket | None
+    public_url: str
+
+
+class Seated(Struct, frozen=True):
+    """A worker: its seat, its post, and where the broker is reached."""
+
+    seat: Seat
+    post: Post
+    public_url: str
+
+    def present(self, broker: str, ready: str) -> bytes:
+        return msgspec.json.encode(Present(broker, ready))
+
+
+def _bind(settings: BrokerConfig) -> _Bound:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
@@ -166,17 +216,27 @@ def _bind(settings: BrokerConfig) -> _Place:
         ) from error
     port = listening.getsockname()[1]
     public = settings.public_url
-    return _Place(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
+    return _Bound(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
 
 
-async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None) -> None:
-    place = _bind(settings)
-    stack.callback(place.listening.close)
+def _place(settings: BrokerConfig, seated: Seated | None) -> _Place:
+    if seated is not None:
+        return _Place(None, seated.public_url)
+    bound = _bind(settings)
+    return _Place(bound.listening, bound.public_url)
+
+
+async def _start(
+    settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None, stop: asyncio.Event, seated: Seated | None
+) -> None:
+    place = _place(settings, seated)
+    if place.listening is not None:
+        stack.callback(place.listening.close)
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
     services, store, neighbours, story, keeping, chronicle, witnesses, readings = await _services(
-        settings, sessions, place, stack, hold
+        settings, sessions, place, stack, hold, seated
     )
     embedded = await _embedded(settings, place, store, services.standing)
     trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
@@ -216,7 +276,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             search,
         )
     )
-    tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
+    behind = Behind(gate, passes, loyalty, arrivals, sessions, opening, services)
+    tunnels = Tunnels(behind, seated.post if seated is not None else None)
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     for way in ways.all:
         _log.info("pages.way_in", issuer=way.client.issuer, client=way.client.client_id, returns_to=way.callback)
@@ -227,17 +288,62 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
         settings.notify, notifiers, store, services.desk, services.standing, place.public_url
     )
     linking = Linking(answerable, signing_in)
-    door = Door(api.app([*issuer, *pages.routes(), *linking.routes()]), tunnels.entrance, services.crew)
+    # What one process alone counts and remembers, wrong passwords among it, is the first one's.
+    more = [*issuer, *pages.routes(), *linking.routes()] if seated is None or seated.seat.number == 0 else []
+    door = Door(api.app(more), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew, story)
     _warn_of_strangers(settings)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
-    sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
+    ready = f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n"
+    if seated is not None:
+        _take_seat(seated, ready, neighbours, door, tunnels, passes, services.crew, stop)
+        return
+    sys.stderr.write(ready)
     sys.stderr.flush()
 
 
+def _take_seat(
+    seated: Seated,
+    ready: str,
+    neighbours: Neighbours,
+    door: Door,
+    tunnels: Tunnels,
+    passes: Passes,
+    crew: Crew,
+    stop: asyncio.Event,
+) -> None:
+    """Answer the other workers, and take connections from here on, as long as there is somebody who gives them."""
+
+    async def cancel(key: bytes) -> bytes:
+        await tunnels.streams.cancel_here(key)
+        return b""
+
+    async def hand_over(word: bytes) -> bytes:
+        return handed_over(passes, word)
+
+    async def tell() -> None:
+        """Under a new id it begins anew where it was cut off: whoever follows on its seat is to know that one."""
+        told = ""
+        while True:
+            if told != neighbours.broker:
+                told = neighbours.broker
+                seated.post.tell(seated.present(told, ready))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    seated.post.answer(CANCEL, cancel)
+    seated.post.answer(PASS, hand_over)
+    seated.post.serve(door.take, stop.set, crew)
+    crew.start(tell(), "present")
+
+
 async def _services(
-    settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
+    settings: BrokerConfig,
+    sessions: Sessions,
+    place: _Place,
+    stack: AsyncExitStack,
+    hold: Hold | None,
+    seated: Seated | None,
 ) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Witnesses, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
@@ -246,9 +352,10 @@ async def _services(
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     committer = _committer(settings, stack)
-    home = Home.take(settings.keys)
+    home = Home.take(settings.keys, seated.seat.is_alone if seated is not None else None)
+    former = seated.seat.former if seated is not None else ""
     presence = await store.join(
-        brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
+        brokers.Place(home.id, place.public_url, evidence.verifier, home.is_alone, former),
         partial(end_all, sessions),
     )
     story = Story(store, presence.id, place.public_url, key_id(evidence.verifier))
@@ -301,7 +408,9 @@ async def _services(
         room=await room_of(settings, evidence_store),
         older_keys=ring.older,
     )
-    neighbours = Neighbours(services, sessions, presence, store, home.id)
+    first = seated is None or seated.seat.number == 0
+    adopts = first and (seated is None or seated.seat.births == 0)
+    neighbours = Neighbours(services, sessions, presence, store, home.id, seals=first, adopts=adopts)
     await neighbours.start()
     keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
     crew.start(keeper.run(), "leases")
