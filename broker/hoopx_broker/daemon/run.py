@@ -60,6 +60,7 @@ from hoopx_broker.identity.owners import is_everybodys
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.spent import SpentEverywhere
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.identity.verify import Gate, Trust, trust
 from hoopx_broker.identity.visiting.trips import Trips
@@ -87,7 +88,7 @@ from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import BrokerConfig
+from hoopx_broker.terms.settings import BrokerConfig, StateUrl
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
 from hoopx_broker.tunnel.post import Post
@@ -239,7 +240,10 @@ async def _start(
         settings, sessions, place, stack, hold, seated
     )
     embedded = await _embedded(settings, place, store, services.standing)
-    trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
+    # On a file there is nobody else.
+    everywhere = SpentEverywhere(store, time.time) if isinstance(settings.state, StateUrl) else None
+    registers = Registers(Bindings(store), services.standing, Spent(time.time), everywhere)
+    trusted = _trusted(settings, embedded)
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
     passes = Passes(time.time, os.urandom)
     loyalty, arrivals = Loyalty(sessions, services.standing), Arrivals(services.chronicle)
