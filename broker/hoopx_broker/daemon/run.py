@@ -70,6 +70,7 @@ from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.committer import Committer, make_durable_directory
+from hoopx_broker.recording.room import Room
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
@@ -414,6 +415,8 @@ async def _services(
     )
     first = seated is None or seated.seat.number == 0
     adopts = first and (seated is None or seated.seat.births == 0)
+    if seated is not None and evidence_store.is_remote:
+        crew.start(_measure(services.room, settings.recordings), "spool")
     neighbours = Neighbours(services, sessions, presence, store, home.id, seals=first, adopts=adopts)
     await neighbours.start()
     keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
@@ -426,6 +429,14 @@ async def _services(
     crew.start(chronicle.run(), "log")
     crew.start(witnesses.run(), "witnesses")
     return services, store, neighbours, story, keeping, chronicle, witnesses, readings
+
+
+async def _measure(room: Room, recordings: Path) -> None:
+    """The other workers record here too, and any of them takes to the store what is done."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(OSError):
+            await asyncio.to_thread(room.measure, recordings)
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:
