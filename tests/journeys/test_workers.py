@@ -280,6 +280,7 @@ def test_workers_end_with_their_parent_and_fewer_of_them_finish_what_is_left(cro
     crowd.nothing_remains()
     assert crowd.psql(TARGET, "SELECT 3").fine().out == "3\n"
     assert crowd.stop_broker() == 0
+    assert "worker.died" not in crowd.broker_said().rpartition("hoopx broker ready")[2]
     crowd.start_broker()
 
 

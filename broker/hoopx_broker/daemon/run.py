@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import aiofastnet
-import msgspec
 import structlog
 import uvloop
 from msgspec import Struct
@@ -26,13 +25,12 @@ from hoopx_broker.approvals.desk import Desk
 from hoopx_broker.credentials.holdings import Holdings
 from hoopx_broker.credentials.keeper import Keeper
 from hoopx_broker.daemon import certificate, config, log, notify, web
-from hoopx_broker.daemon.borrowing import PASS, handed_over
 from hoopx_broker.daemon.evidence import host_of, keeping_of, open_store, recordings_of, room_of, witnesses_of
 from hoopx_broker.daemon.keeping import Keeping
 from hoopx_broker.daemon.keyring import keyring_of
 from hoopx_broker.daemon.leases import Leases
 from hoopx_broker.daemon.linking import Linking
-from hoopx_broker.daemon.neighbours import LOOK_SECONDS, Home, Neighbours, end_all
+from hoopx_broker.daemon.neighbours import Home, Neighbours, end_all
 from hoopx_broker.daemon.pages.paper import Paper
 from hoopx_broker.daemon.pages.requests import Pages
 from hoopx_broker.daemon.pages.signing_in import SigningIn
@@ -41,10 +39,11 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.daemon.seated import Seated, check_workers, measure, take_seat
 from hoopx_broker.daemon.sparing import Sparing
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
-from hoopx_broker.daemon.workers import MAX_WORKERS, Present, Seat, lead
+from hoopx_broker.daemon.workers import lead
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.evidence.index import Index
@@ -70,7 +69,6 @@ from hoopx_broker.notices.hearing import Ear
 from hoopx_broker.policy.judge import CedarJudge
 from hoopx_broker.policy.load import load as load_policies
 from hoopx_broker.recording.committer import Committer, make_durable_directory
-from hoopx_broker.recording.room import Room
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.loyalty import Loyalty
 from hoopx_broker.session.opening import Opening
@@ -78,7 +76,6 @@ from hoopx_broker.session.parting import PostgresParting
 from hoopx_broker.session.reader import StatementReader
 from hoopx_broker.session.records import key_id
 from hoopx_broker.session.services import Services
-from hoopx_broker.session.streams import CANCEL
 from hoopx_broker.storage import brokers
 from hoopx_broker.storage.finding import Finding
 from hoopx_broker.storage.hold import Hold, take_over
@@ -111,7 +108,7 @@ def serve(path: Path, *, standby: bool = False, workers: int = 1) -> int:
     if workers == 1:
         uvloop.run(_serve(settings, path if standby else None, sparing))
         return 0
-    _check_workers(settings, workers)
+    check_workers(settings, workers)
     place = _bind(settings)
     seat = lead(place.listening, settings.keys, workers)
     if isinstance(seat, int):
@@ -121,18 +118,6 @@ def serve(path: Path, *, standby: bool = False, workers: int = 1) -> int:
         _serve(settings, None, sparing, Seated(seat, Post(seat.channel, seat.number, workers), place.public_url))
     )
     return 0
-
-
-def _check_workers(settings: BrokerConfig, workers: int) -> None:
-    if not 1 < workers <= MAX_WORKERS:
-        raise BadInput(
-            f"{workers} workers are none that could run", f"`--workers` takes a number from 1 to {MAX_WORKERS}"
-        )
-    if isinstance(settings.state, Path):
-        raise BadInput(
-            f"several workers need a state that they share, and the file `{settings.state}` is for one process",
-            "let `state` name a PostgreSQL database (docs/state.md), or start without `--workers`",
-        )
 
 
 async def _serve(
@@ -192,17 +177,6 @@ class _Place(Struct, frozen=True):
 
     listening: socket.socket | None
     public_url: str
-
-
-class Seated(Struct, frozen=True):
-    """A worker: its seat, its post, and where the broker is reached."""
-
-    seat: Seat
-    post: Post
-    public_url: str
-
-    def present(self, broker: str, ready: str) -> bytes:
-        return msgspec.json.encode(Present(broker, ready))
 
 
 def _bind(settings: BrokerConfig) -> _Bound:
@@ -302,44 +276,11 @@ async def _start(
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
     ready = f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n"
     if seated is not None:
-        _take_seat(seated, ready, neighbours, door, tunnels, passes, services.crew, stop)
+        take_seat(seated, ready, neighbours, door, tunnels, passes, services.crew, stop)
+        stack.callback(seated.post.stop_taking)
         return
     sys.stderr.write(ready)
     sys.stderr.flush()
-
-
-def _take_seat(
-    seated: Seated,
-    ready: str,
-    neighbours: Neighbours,
-    door: Door,
-    tunnels: Tunnels,
-    passes: Passes,
-    crew: Crew,
-    stop: asyncio.Event,
-) -> None:
-    """Answer the other workers, and take connections from here on, as long as there is somebody who gives them."""
-
-    async def cancel(key: bytes) -> bytes:
-        await tunnels.streams.cancel_here(key)
-        return b""
-
-    async def hand_over(word: bytes) -> bytes:
-        return handed_over(passes, word)
-
-    async def tell() -> None:
-        """Under a new id it begins anew where it was cut off: whoever follows on its seat is to know that one."""
-        told = ""
-        while True:
-            if told != neighbours.broker:
-                told = neighbours.broker
-                seated.post.tell(seated.present(told, ready))
-            await asyncio.sleep(LOOK_SECONDS)
-
-    seated.post.answer(CANCEL, cancel)
-    seated.post.answer(PASS, hand_over)
-    seated.post.serve(door.take, stop.set, crew)
-    crew.start(tell(), "present")
 
 
 async def _services(
@@ -416,7 +357,7 @@ async def _services(
     first = seated is None or seated.seat.number == 0
     adopts = first and (seated is None or seated.seat.births == 0)
     if seated is not None and evidence_store.is_remote:
-        crew.start(_measure(services.room, settings.recordings), "spool")
+        crew.start(measure(services.room, settings.recordings), "spool")
     neighbours = Neighbours(services, sessions, presence, store, home.id, seals=first, adopts=adopts)
     await neighbours.start()
     keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
@@ -429,14 +370,6 @@ async def _services(
     crew.start(chronicle.run(), "log")
     crew.start(witnesses.run(), "witnesses")
     return services, store, neighbours, story, keeping, chronicle, witnesses, readings
-
-
-async def _measure(room: Room, recordings: Path) -> None:
-    """The other workers record here too, and any of them takes to the store what is done."""
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        with suppress(OSError):
-            await asyncio.to_thread(room.measure, recordings)
 
 
 def _committer(settings: BrokerConfig, stack: AsyncExitStack) -> Committer | None:

@@ -32,7 +32,7 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)  # before each try after a worker died soon; 
 # Longer than a worker takes to end its sessions, by its own limit.
 STOP_SECONDS = 25.0
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_FINE = frozenset({0, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+_FINE = frozenset({0, -signal.SIGTERM, -signal.SIGINT})  # before it has come to work, a signal just ends it
 
 _log = structlog.get_logger()
 
@@ -300,10 +300,12 @@ class _Crowd:
         if not self._is_stopping:
             self._kill_at = time.monotonic() + STOP_SECONDS
             self._usher.close()
+        # A worker that is hung up on would not take its time to end what it has.
+        passed_on = signal.SIGTERM if number == signal.SIGHUP else number
         for each in self._workers:
             each.starts_at = None
             if each.pid:
-                os.kill(each.pid, number)
+                os.kill(each.pid, passed_on)
 
     def _kill_what_is_late(self) -> None:
         if self._kill_at is None or time.monotonic() < self._kill_at:
