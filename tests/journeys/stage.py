@@ -64,12 +64,16 @@ class Stage:
     def start_broker(self) -> None:
         """Start the broker on a port the kernel chooses; wait until it says that it is ready."""
         heard = self._said.stat().st_size if self._said.exists() else 0
-        self._broker = self._run_broker(self.program())
+        self._broker = self._run_broker(self.program(), *self.options())
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
 
     def program(self) -> list[str]:
         """What is run as the broker, where it is not the one that is installed."""
+        return []
+
+    def options(self) -> list[str]:
+        """What it is run with, beside its configuration."""
         return []
 
     def _run_broker(self, program: list[str], *options: str) -> Process:
