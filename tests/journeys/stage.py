@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -342,6 +343,17 @@ def running(stage: Stage, *arguments: str, who: str = "ann", **more: str) -> Ite
         yield command
     finally:
         command.close()
+
+
+def typed(line: str, environ: Mapping[str, str], here: Path, stdin: str = "") -> Outcome:
+    """A line of a shell's, in a folder. What needs no shell is started without one, and without a start of Python's."""
+    with chdir(here):
+        if line.startswith("hoopx ") and not re.search(r"[$|&;<>*~`]", line):
+            done = warm.run(shlex.split(line, comments=True)[1:], environ, stdin)
+        else:
+            done = clients.run(["bash", "-euc", line], environ, stdin)
+    assert "Traceback" not in done.err, done.err
+    return done
 
 
 def objects(text: str) -> list[dict[str, Any]]:
