@@ -34,7 +34,8 @@ HERE = "unit/test_docs_examples.py"
 PAGES, TASKS = "journeys/test_docs_pages.py", "journeys/test_docs_tasks.py"
 SOURCES, POLICIES = "unit/test_docs_credentials.py", "unit/test_policy_docs.py"
 AWS = "the like is done at AWS: `json` is read here"
-VAULT = "Vault's own commands and policies: `unit/test_docs_vault.py` and the tests of each source do the same by HTTP"
+VAULT = "unit/test_docs_vault.py"
+ENGINES = "OpenBao has no engine for AWS, and that for databases wants one: unit/test_plugins_vault_database.py has it"
 PICTURE = "a picture"
 NOTE = "the form of a note; golden/recordings/test_recording_golden.py has real ones"
 
@@ -81,11 +82,11 @@ KNOWN: dict[tuple[str, str], tuple[int, str]] = {
     ("credentials/postgres-role.md", "sql"): (2, PAGES),
     ("credentials/postgres-role.md", "yaml"): (4, SOURCES),
     ("credentials/static.md", "yaml"): (3, SOURCES),
-    ("credentials/vault-aws.md", "hcl"): (1, VAULT),
-    ("credentials/vault-aws.md", "sh"): (1, VAULT),
+    ("credentials/vault-aws.md", "hcl"): (1, ENGINES),
+    ("credentials/vault-aws.md", "sh"): (1, ENGINES),
     ("credentials/vault-aws.md", "yaml"): (1, SOURCES),
-    ("credentials/vault-database.md", "hcl"): (1, VAULT),
-    ("credentials/vault-database.md", "sh"): (1, VAULT),
+    ("credentials/vault-database.md", "hcl"): (1, ENGINES),
+    ("credentials/vault-database.md", "sh"): (1, ENGINES),
     ("credentials/vault-database.md", "sql"): (3, "unit/test_plugins_vault_database.py"),
     ("credentials/vault-database.md", "yaml"): (1, SOURCES),
     ("credentials/vault-kv.md", "hcl"): (1, VAULT),
