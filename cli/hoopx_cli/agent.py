@@ -9,7 +9,7 @@ import typer
 from hoopx_broker.api.messages import TargetView
 from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_cli.commands import CommandWithChild, group
-from hoopx_cli.connect import For, Reason, Ticket, Wait, command_of
+from hoopx_cli.connect import For, Reason, Ticket, Wait, command_of, unrunnable
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit, kit_of
 from hoopx_cli.targets import people
@@ -43,12 +43,14 @@ def agent(
     Nothing of your login is handed to the command. docs/agents.md says what else it can reach as your Unix user.
     """
     kit = kit_of(context)
-    command_of(kit)
+    command = command_of(kit)
     rest, patience, length = seconds_of(idle, "--idle"), seconds_of(wait, "--wait"), seconds_of(for_, "--for")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import errand
     from hoopx_cli.errand import Terms
 
+    if code := unrunnable(kit, command):
+        return code
     delegate = errand.delegate(kit, as_)
     targets = chosen(delegate.targets, target or [], delegate.spoken, delegate.others)
     _announce(kit, delegate.spoken, targets)

@@ -201,12 +201,12 @@ async def attend_child(
 ) -> int:
     """Start a child and wait as `until` says; it is over afterwards. Returns its exit code, or why it did not start."""
     try:
-        child = child_room.start(command, environ)
+        child = child_room.start(command, environ, signals.rest)
     except child_room.NotStarted as error:
         out.error(error.message, error.hint)
         return error.code
     try:
-        with signals.handed_to(child.forward):
+        with signals.handed_to(child.forward, rests=True):
             return await until(child)
     finally:
         await child.stop()
