@@ -29,7 +29,7 @@ from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
 from hoopx_cli.output import Output, moment
-from hoopx_cli.pg_service import password_kept
+from hoopx_cli.pg_service import password_kept, sweep
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
@@ -111,6 +111,7 @@ def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use, diary: Diary | 
 
 
 def entrance_of(kit: Kit) -> Entrance:
+    sweep(kit.settings.home)
     broker = Broker(kit.settings.broker, kit.tls)
     return Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
 

@@ -30,6 +30,8 @@ def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar=
     """
     if kind not in names.KINDS:
         raise BadInput(f"there are no names of `{kind}`", f"there are: {', '.join(names.KINDS)}")
+    from hoopx_cli import pg_service
+
     kit = kit_of(context)
     path = names.place(kit.settings) / kind
     if not path.parent.parent.is_dir():
@@ -41,6 +43,7 @@ def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar=
         names.postpone(kit.settings, kind)
         names.keep(kit.settings, kind, _asked(kit.api, kind))
         names.sweep(kit.settings.home)
+        pg_service.sweep(kit.settings.home)
 
 
 def _asked(api: Api, kind: str) -> list[str]:
