@@ -895,6 +895,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker run'" -l standby
 complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker run'" -l workers -x
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker check'" -l config -r -F
 complete -c hoopx -n "__hoopx_at 'broker check'" -l debug

@@ -19,20 +19,21 @@ broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service tha
 app.add(broker, "broker")
 
 Standby = Annotated[bool, Option("--standby", help="Wait until no other broker uses the state; then take over.")]
+Workers = Annotated[int, Option("--workers", metavar="N", help="Run in so many processes; with a state in PostgreSQL.")]
 Config = Annotated[str, Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
 
 To = Annotated[str, Option("--to", metavar="FILE", help="A new file for a key that brokers share.")]
 
 
 @broker.command(LOCAL)
-def run(kit: Kit, config: Config = "", standby: Standby = False) -> None:
+def run(kit: Kit, config: Config = "", standby: Standby = False, workers: Workers = 1) -> int:
     """Example: hoopx broker run --config hoopx.yaml
 
     Run the broker until Ctrl-C or SIGTERM.
     """
     with demanding_extra():
         from hoopx_broker.daemon.run import serve
-    serve(_path(kit, config), standby=standby)
+    return serve(_path(kit, config), standby=standby, workers=workers)
 
 
 @broker.command(LOCAL)

@@ -42,6 +42,14 @@ class Kit:
         return trust.context(self.settings)
 
     @lazily
+    def tunnel_tls(self) -> ssl.SSLContext:
+        """For the tunnels of this process alone, which bear a name: other calls go to whichever part of the broker."""
+        from hoopx_broker.tunnel.client import named
+        from hoopx_cli import trust
+
+        return named(trust.context(self.settings))
+
+    @lazily
     def api(self) -> Api:
         # HTTP and TLS are two thirds of what is left to load, and a page of help has no use for them.
         from hoopx_cli.api import Api
