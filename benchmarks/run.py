@@ -30,6 +30,7 @@ from benchmarks.report import (
     openings_table,
     table,
 )
+from benchmarks.rulings import measure_rulings, rulings_table
 from benchmarks.starts import measure_starts, starts_table
 from benchmarks.ways import Way
 
@@ -42,6 +43,8 @@ def main() -> int:
         return 0
     if said.only == "start":
         return _starts(said.rounds, said.json)
+    if said.only == "rulings":
+        return _rulings(said.rounds, said.json)
     if said.only == "endings":
         return _endings(said.sessions, said.json)
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground(_wanted(said.ways)) as on:
@@ -98,6 +101,17 @@ def _endings(sessions: int, file: Path | None) -> int:
     loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
     print(f"{facts}, {loads}, {sessions} sessions", end="\n\n")
     print(endings_table(found))
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def _rulings(rounds: int, file: Path | None) -> int:
+    """Without servers: the court and its reader of statements."""
+    before = os.getloadavg()[0]
+    found = measure_rulings(rounds)
+    print(f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {rounds} rounds", end="\n\n")
+    print(rulings_table(found))
     if file is not None:
         file.write_text(json.dumps(found, indent=1) + "\n")
     return 0

@@ -124,7 +124,7 @@ _hoopx() {
     'login') words='' options='--broker --browser --ca --debug --help --issuer --no-browser -o --output -q --quiet -v --verbose' takes='' ;;
     'logout') words='' options='--account --all --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'whoami') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
-    'accounts') words='ls use' options='--help' takes='' ;;
+    'accounts') words='ls use' options='--debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'accounts ls') words='' options='--debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'accounts use') words='' options='--broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='accounts' ;;
     'token') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='targets' ;;
