@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 from tests.journeys.stage import CAST, Running, Stage, running
 from tests.peers.postgres import Foundry, Postgres, installations
+from tests.peers.state import url_of
 
 from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
@@ -28,6 +29,7 @@ WAYS = (
     "pgbouncer",
     "haproxy",
 )
+CROWD = "hoopx, 2 workers"  # started only where it is asked for: it needs a state in PostgreSQL, and two processes more
 ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
 WIDE_ROWS = 200_000
 PEOPLE = 1_000
@@ -72,6 +74,22 @@ class LastingStage(BenchStage):
         return super().configuration() + "evidence: {durability: disk}\n"
 
 
+class CrowdStage(BenchStage):
+    """Its broker has two workers, and its state is beside the data."""
+
+    def __init__(self, home: Path, postgres: Postgres) -> None:
+        with psycopg.connect(postgres.dsn(database="postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE hoopx_state TEMPLATE template0 ENCODING 'UTF8'")
+        super().__init__(home, postgres)
+
+    def configuration(self) -> str:
+        self._secret("state-url", url_of(self.postgres, "hoopx_state").url.reveal())
+        return super().configuration().replace("state: sqlite:state.db", "state: file:state-url")
+
+    def options(self) -> list[str]:
+        return ["--workers", "2"]
+
+
 class Ground(Struct, frozen=True):
     """`ways` are the paths to the same database; the first is the direct one. None: that program is not here."""
 
@@ -106,6 +124,7 @@ def _with_broker(home: Path, postgres: Postgres, wanted: Container[str]) -> Iter
             "hoopx, native": lambda: _native(stage),
             "hoopx, disk": lambda: _through(gone, _begun(gone, LastingStage(home / "lasting", postgres)), TARGET),
             "hoopx, detectors": lambda: _through(gone, stage, LOOKED_INTO),
+            CROWD: lambda: _through(gone, _begun(gone, CrowdStage(home / "crowd", postgres)), TARGET),
             "pipe": lambda: gone.enter_context(pipe(postgres)),
             "two pipes, TLS": lambda: gone.enter_context(two_pipes(home, postgres)),
             "pgbouncer": lambda: gone.enter_context(pgbouncer(home, postgres)),

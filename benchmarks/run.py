@@ -16,7 +16,7 @@ from tests.peers.postgres import installations
 from benchmarks import cpu
 from benchmarks.cases import Case, cases
 from benchmarks.endings import SESSIONS, measure_endings
-from benchmarks.ground import WAYS, ground
+from benchmarks.ground import CROWD, WAYS, ground
 from benchmarks.openings import Samples, measure_openings
 from benchmarks.pump import measure_pump
 from benchmarks.report import (
@@ -88,7 +88,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
-    parser.add_argument("--ways", default="", metavar="A;B", help=f"beside the direct one ({'; '.join(WAYS[1:])})")
+    parser.add_argument(
+        "--ways", default="", metavar="A;B", help=f"beside the direct one ({'; '.join(WAYS[1:])}; {CROWD})"
+    )
     parser.add_argument("--history", type=Path, metavar="FILE", help="append a line with this run's medians there")
     return parser.parse_args()
 
