@@ -1,7 +1,7 @@
 """A broker whose memory can be looked at: on SIGUSR1 it collects garbage, gives back what is free, and says so.
 
 `watched.py FILE broker run …`: each time a line is appended to FILE. With `HOOPX_BENCH_TRACE` in its environment the
-line is followed by where the memory of Python's objects was allocated since the first time, by file.
+line is followed by where the memory of Python's objects was allocated since the first time, by line of code.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ def _tidy(_: int, frame: FrameType | None) -> None:
 
 
 def _traced() -> str:
-    if not tracemalloc.is_tracing():
+    if TRACE not in os.environ:
         return ""
+    if not tracemalloc.is_tracing():
+        tracemalloc.start()
     now = tracemalloc.take_snapshot()
     _before.append(now)
     differences = now.compare_to(_before[0], "lineno")
@@ -42,7 +44,5 @@ def _traced() -> str:
 
 if __name__ == "__main__":
     _SAID = Path(sys.argv.pop(1))
-    if TRACE in os.environ:
-        tracemalloc.start()
     signal.signal(signal.SIGUSR1, _tidy)
     main()
