@@ -1,4 +1,4 @@
-"""What is measured by itself, without the ways: the pump, the start of commands, the end of many sessions."""
+"""What is measured by itself, without the ways: the pump, rulings, the start of commands, the end of many sessions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.peers.postgres import installations
 from benchmarks.endings import measure_endings
 from benchmarks.pump import measure_pump
 from benchmarks.report import endings_table
+from benchmarks.rulings import measure_rulings, rulings_table
 from benchmarks.starts import measure_starts, starts_table
 
 
@@ -24,6 +25,8 @@ def measured_alone(said: argparse.Namespace) -> bool:
             print(f"{name}: {microseconds:.1f} µs of CPU in the pump")
     elif said.only == "start":
         _starts(said.rounds, said.json)
+    elif said.only == "rulings":
+        _rulings(said.rounds, said.json)
     elif said.only == "endings":
         _endings(said.sessions, said.json)
     else:
@@ -37,6 +40,15 @@ def _starts(rounds: int, file: Path | None) -> None:
     found = measure_starts(rounds)
     print(f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {rounds} rounds", end="\n\n")
     print(starts_table(found))
+    _write(found, file)
+
+
+def _rulings(rounds: int, file: Path | None) -> None:
+    """Without servers: the court and its reader of statements."""
+    before = os.getloadavg()[0]
+    found = measure_rulings(rounds)
+    print(f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {rounds} rounds", end="\n\n")
+    print(rulings_table(found))
     _write(found, file)
 
 

@@ -25,7 +25,7 @@ def arguments(description: str) -> argparse.Namespace:
         "--only",
         default="",
         metavar="TEXT",
-        help="only cases with TEXT in their name; or openings, memory, start",
+        help="only cases with TEXT in their name; or openings, memory, start, rulings",
     )
     parser.add_argument(
         "--sessions", type=int, default=SESSIONS, help=f"with --only endings: how many end at once ({SESSIONS})"

@@ -13,6 +13,7 @@ from benchmarks.openings import COLD, OPENING, Samples
 from benchmarks.report import Measured, at_percent, ratios
 
 HOOPX, ENDPOINT, PIPE = "hoopx", "hoopx, native", "uvloop pipe"
+RULING = "a ruling on "
 # Of what a plain pipe keeps of the direct throughput, this share has to be left.
 _OF_A_PIPE = 0.85
 _KIB = 150.0
@@ -30,7 +31,13 @@ class Goal(Struct, frozen=True):
 
 
 def goals(measured: Mapping[str, Measured], samples: Samples, figures: Figures) -> list[Goal]:
-    return [*_of_statements(measured), *_of_rows(measured), *_of_openings(samples), *_of_memory(figures)]
+    return [
+        *_of_statements(measured),
+        *_of_rows(measured),
+        *_of_openings(samples),
+        *_of_memory(figures),
+        *_of_rulings(figures),
+    ]
 
 
 def goals_table(found: Sequence[Goal]) -> str:
@@ -81,6 +88,11 @@ def _of_memory(figures: Figures) -> Iterator[Goal]:
         yield _at_most(f"{name}: KiB", _KIB, figures.get(name), "{:.0f}")
     for name in SLOW:
         yield _at_most(f"{name}: KiB", SLOW_KIB, figures.get(name), "{:.0f}")
+
+
+def _of_rulings(figures: Figures) -> Iterator[Goal]:
+    for name, microseconds in (("a statement seen before", 2.0), ("a statement of a new shape", 1000.0)):
+        yield _at_most(f"{RULING}{name}, µs", microseconds, figures.get(f"{RULING}{name}, µs"), "{:.2f}")
 
 
 def _kept(case: Measured | None, way: str) -> float | None:

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from benchmarks import cpu, memory
 from benchmarks.alone import measured_alone
 from benchmarks.arguments import HISTORY, arguments, is_whole, ways_of
 from benchmarks.cases import Case, cases
-from benchmarks.goals import goals, goals_table
+from benchmarks.goals import RULING, goals, goals_table
 from benchmarks.ground import Ground, ground
 from benchmarks.history import append, comparison, lines_like, slower
 from benchmarks.memory import Figures, measure_memory
@@ -34,6 +35,7 @@ from benchmarks.report import (
     rates_table,
     table,
 )
+from benchmarks.rulings import measure_rulings
 from benchmarks.starts import measure_starts
 from benchmarks.ways import Way
 
@@ -52,6 +54,7 @@ class Found(Struct):
 
 def main() -> int:
     said = arguments(__doc__ or "")
+    os.environ["HOOPX_COLD"] = "1"  # the tests' stages fork what they run from a process that has loaded it
     if said.compare:
         print(_compared(said.history or HISTORY))
         return 0
@@ -77,6 +80,9 @@ def _measure(said: argparse.Namespace, on: Ground, place: Path) -> Found:
     if said.only == "" and said.openings:
         starts = measure_starts(said.rounds)
         found.samples |= {f"start of `{name}`": [clock for clock, _ in took] for name, took in starts.items()}
+    if said.only == "":
+        rulings = measure_rulings(said.rounds)
+        found.figures |= {f"{RULING}{name}, µs": median(clock for clock, _ in each) for name, each in rulings.items()}
     if said.only in ("", "memory") and said.idle and memory.is_known():
         found.figures |= measure_memory(on, said.idle)
     return found

@@ -124,7 +124,7 @@ _hoopx() {
     'login') words='' options='--broker --browser --ca --debug --help --issuer --no-browser -o --output -q --quiet -v --verbose' takes='' ;;
     'logout') words='' options='--account --all --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'whoami') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
-    'accounts') words='ls use' options='--help' takes='' ;;
+    'accounts') words='ls use' options='--debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'accounts ls') words='' options='--debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'accounts use') words='' options='--broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='accounts' ;;
     'token') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='targets' ;;
@@ -180,7 +180,7 @@ _hoopx() {
     'admin restore') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='users' ;;
     'admin revoked') words='' options='--account --broker --ca --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'broker') words='run check migrate keys' options='--help' takes='' ;;
-    'broker run') words='' options='-c --config --debug --help -o --output -q --quiet --standby -v --verbose' takes='' ;;
+    'broker run') words='' options='-c --config --debug --help -o --output -q --quiet --standby -v --verbose --workers' takes='' ;;
     'broker check') words='' options='-c --config --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'broker migrate') words='' options='-c --config --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
     'broker keys') words='rotate' options='-c --config --debug --help -o --output -q --quiet -v --verbose' takes='' ;;
@@ -199,7 +199,7 @@ _hoopx() {
   'audit verify --since') behind='files' ;;
   'request --extend') behind='sessions' ;;
   'policy explain --as') behind='users' ;;
-  *' --approvals'|*' --as'|*' --at'|*' --broker'|*' --classify'|*' --comment'|*' --effect'|*' --exit-code'|*' --for'|*' --groups'|*' --idle'|*' --issuer'|*' --key'|*' --kind'|*' --label'|*' --last'|*' --limit'|*' --param'|*' --port'|*' --reason'|*' --rule'|*' --sample'|*' --schema'|*' --since'|*' --speed'|*' --state'|*' --statement'|*' --table'|*' --text'|*' --their-groups'|*' --ticket'|*' --timeout'|*' --type'|*' --unmask'|*' --until'|*' --wait'|*' --witness'|*' -n') behind='-' ;;
+  *' --approvals'|*' --as'|*' --at'|*' --broker'|*' --classify'|*' --comment'|*' --effect'|*' --exit-code'|*' --for'|*' --groups'|*' --idle'|*' --issuer'|*' --key'|*' --kind'|*' --label'|*' --last'|*' --limit'|*' --param'|*' --port'|*' --reason'|*' --rule'|*' --sample'|*' --schema'|*' --since'|*' --speed'|*' --state'|*' --statement'|*' --table'|*' --text'|*' --their-groups'|*' --ticket'|*' --timeout'|*' --type'|*' --unmask'|*' --until'|*' --wait'|*' --witness'|*' --workers'|*' -n') behind='-' ;;
   *' --print') behind='=all =url =psql =jdbc =env' ;;
   *' --review') behind='=open =accepted =objected' ;;
   *' --format') behind='=recording =jsonl =csv =asciicast =ocsf' ;;

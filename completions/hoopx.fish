@@ -143,7 +143,14 @@ complete -c hoopx -n "__hoopx_at 'whoami'" -l quiet
 complete -c hoopx -n "__hoopx_at 'whoami'" -s v
 complete -c hoopx -n "__hoopx_at 'whoami'" -l verbose
 complete -c hoopx -n "__hoopx_at 'accounts'" -a "ls use"
+complete -c hoopx -n "__hoopx_at 'accounts'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts'" -l help
+complete -c hoopx -n "__hoopx_at 'accounts'" -s o -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'accounts'" -l output -x -a "table json"
+complete -c hoopx -n "__hoopx_at 'accounts'" -s q
+complete -c hoopx -n "__hoopx_at 'accounts'" -l quiet
+complete -c hoopx -n "__hoopx_at 'accounts'" -s v
+complete -c hoopx -n "__hoopx_at 'accounts'" -l verbose
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l debug
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -l help
 complete -c hoopx -n "__hoopx_at 'accounts ls'" -s o -x -a "table json"
@@ -888,6 +895,7 @@ complete -c hoopx -n "__hoopx_at 'broker run'" -l quiet
 complete -c hoopx -n "__hoopx_at 'broker run'" -l standby
 complete -c hoopx -n "__hoopx_at 'broker run'" -s v
 complete -c hoopx -n "__hoopx_at 'broker run'" -l verbose
+complete -c hoopx -n "__hoopx_at 'broker run'" -l workers -x
 complete -c hoopx -n "__hoopx_at 'broker check'" -s c -r -F
 complete -c hoopx -n "__hoopx_at 'broker check'" -l config -r -F
 complete -c hoopx -n "__hoopx_at 'broker check'" -l debug

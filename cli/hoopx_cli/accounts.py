@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
 from msgspec import Struct
-from typer import _click
 
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import HoopxCommand, HoopxGroup, LoginCommand, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import ANONYMOUS, LOCAL, group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument
 from hoopx_cli.roster import Account, Accounts
 from hoopx_cli.settings import Remembered, remember
 
-
-class AccountsGroup(HoopxGroup):
-    """`hoopx accounts` alone lists them."""
-
-    def parse_args(self, ctx: _click.Context, args: list[str]) -> list[str]:
-        lists = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))
-        return super().parse_args(ctx, ["ls", *args] if lists else args)
-
-
 app = group("Example: hoopx login")
 accounts = group("Example: hoopx accounts\n\nWho is logged in where on this machine. Without a command: the list.")
-accounts.info.cls = AccountsGroup
-app.add_typer(accounts, name="accounts")
+app.add(accounts, "accounts")
 
 
 class Listed(Struct, frozen=True):
@@ -42,13 +31,13 @@ class Listed(Struct, frozen=True):
     kept_in: str
 
 
-@accounts.command(cls=HoopxCommand)
-def ls(context: typer.Context) -> None:
+@accounts.itself(LOCAL)
+@accounts.command(LOCAL)
+def ls(kit: Kit) -> None:
     """Example: hoopx accounts ls
 
     List the accounts at every broker. `*` marks whom commands act as there. No network and no keyring is asked.
     """
-    kit = kit_of(context)
     every = [
         _listed(broker, user, account, known)
         for broker, known in sorted(kit.logins.listed().items(), key=lambda each: each[0] != kit.settings.broker)
@@ -62,16 +51,15 @@ def ls(context: typer.Context) -> None:
         kit.out.table(("", "account", "broker", "until", "kept in"), map(_row, every))
 
 
-@accounts.command(cls=LoginCommand)
+@accounts.command(ANONYMOUS)
 def use(
-    context: typer.Context,
-    user: Annotated[str, typer.Argument(metavar="USER", help="An account, as `hoopx accounts` lists it.")],
+    kit: Kit,
+    user: Annotated[str, Argument(metavar="USER", help="An account, as `hoopx accounts` lists it.")],
 ) -> None:
     """Example: hoopx accounts use ann@example.com
 
     Act as that account from now on. The broker of --broker becomes the one that commands mean.
     """
-    kit = kit_of(context)
     broker = kit.settings.broker
     with kit.logins.held():
         known = kit.logins.listed().get(broker, Accounts())

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 
 app = group("Example: hoopx admin revoke ann")
 admin = group("Example: hoopx admin revoke ann\n\nShut users out, and let them in again.")
-app.add_typer(admin, name="admin")
+app.add(admin, "admin")
 
-User = Annotated[str, typer.Argument(metavar="USER", help="A user's name, as `hoopx whoami` shows it.")]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the revocation.")]
+User = Annotated[str, Argument(metavar="USER", help="A user's name, as `hoopx whoami` shows it.")]
+Reason = Annotated[str, Option(metavar="TEXT", help="Why; it is kept with the revocation.")]
 
 
-@admin.command(cls=BrokerCommand)
-def revoke(context: typer.Context, user: User, reason: Reason = "") -> None:
+@admin.command()
+def revoke(kit: Kit, user: User, reason: Reason = "") -> None:
     """Example: hoopx admin revoke ann --reason 'laptop stolen'
 
     End all sessions of a user, and of agents on their behalf, and let nobody of this name in until restored.
     Everybody may do it to themselves.
     """
-    kit = kit_of(context)
     done = kit.api.revoke(user, reason)
     if kit.out.form is Form.JSON:
         kit.out.json(done)
@@ -34,13 +32,12 @@ def revoke(context: typer.Context, user: User, reason: Reason = "") -> None:
     kit.out.say(f"`{user}` is revoked, {ended}; `hoopx admin restore {user}` lets them in again")
 
 
-@admin.command(cls=BrokerCommand)
-def restore(context: typer.Context, user: User) -> None:
+@admin.command()
+def restore(kit: Kit, user: User) -> None:
     """Example: hoopx admin restore ann
 
     Let a revoked user in again, by a fresh login: the logins that they had stay ended.
     """
-    kit = kit_of(context)
     done = kit.api.restore(user)
     if kit.out.form is Form.JSON:
         kit.out.json(done)
@@ -48,13 +45,12 @@ def restore(context: typer.Context, user: User) -> None:
         kit.out.say(f"`{user}` is let in again, by a fresh login")
 
 
-@admin.command(cls=BrokerCommand)
-def revoked(context: typer.Context) -> None:
+@admin.command()
+def revoked(kit: Kit) -> None:
     """Example: hoopx admin revoked
 
     List the users that are shut out.
     """
-    kit = kit_of(context)
     found = kit.api.revoked()
     if kit.out.form is Form.JSON:
         kit.out.json(found)

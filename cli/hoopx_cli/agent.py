@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import TargetView
 from hoopx_broker.terms.errors import BadInput, Denied
-from hoopx_cli.commands import CommandWithChild, group
+from hoopx_cli.commands import WITH_CHILD, group
 from hoopx_cli.connect import For, Reason, Ticket, Wait, command_of
 from hoopx_cli.durations import seconds_of
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Option
 from hoopx_cli.targets import people
 
 app = group("Example: hoopx agent --as claude -- claude")
@@ -19,17 +18,17 @@ app = group("Example: hoopx agent --as claude -- claude")
 STDOUT = "-"
 
 
-@app.command(cls=CommandWithChild)
+@app.command(WITH_CHILD)
 def agent(
-    context: typer.Context,
-    as_: Annotated[str, typer.Option("--as", metavar="AGENT", help="Which agent acts [HOOPX_AGENT_NAME].")] = "",
+    kit: Kit,
+    as_: Annotated[str, Option("--as", metavar="AGENT", help="Which agent acts [HOOPX_AGENT_NAME].")] = "",
     target: Annotated[
-        list[str] | None, typer.Option(metavar="TARGET", help="Only this target; may be given again for others.")
+        list[str] | None, Option(metavar="TARGET", help="Only this target; may be given again for others.")
     ] = None,
     instructions: Annotated[
-        str, typer.Option(metavar="FILE|-", help="Write what the agent should know to a file, or to stdout.")
+        str, Option(metavar="FILE|-", help="Write what the agent should know to a file, or to stdout.")
     ] = "",
-    idle: Annotated[str, typer.Option(metavar="DURATION", help="End a session so long after its last client.")] = "5m",
+    idle: Annotated[str, Option(metavar="DURATION", help="End a session so long after its last client.")] = "5m",
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
@@ -42,7 +41,6 @@ def agent(
     DATABASE_URL and PG*). Its session opens when the first client connects, and ends a while after the last.
     Nothing of your login is handed to the command. docs/agents.md says what else it can reach as your Unix user.
     """
-    kit = kit_of(context)
     command_of(kit)
     rest, patience, length = seconds_of(idle, "--idle"), seconds_of(wait, "--wait"), seconds_of(for_, "--for")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.

@@ -5,31 +5,28 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import RequestView
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import BrokerCommand, UsageError, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument, Option
 from hoopx_cli.requested import everything, missing
 from hoopx_cli.requests import Comment, RequestId, effect, past_of
 
 app = group("Example: hoopx approve r_4k2m8q0xyz")
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before voting.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before voting.")]
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def approve(
-    context: typer.Context,
-    id_: Annotated[
-        str, typer.Argument(metavar="[ID]", help="A request's id; none with --watch.", show_default=False)
-    ] = "",
+    kit: Kit,
+    id_: Annotated[str, Argument(metavar="[ID]", help="A request's id; none with --watch.")] = "",
     comment: Comment = "",
     yes: Yes = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show all that wait for you as they come, and answer there.")
+        bool, Option("--watch", help="Show all that wait for you as they come, and answer there.")
     ] = False,
 ) -> int:
     """Example: hoopx approve r_4k2m8q0xyz --comment 'fine by me'
@@ -40,7 +37,6 @@ def approve(
     and deny with `d`, with a comment; `q` leaves. Where no terminal is, each new request is a line (an object with
     `-o json`), until Ctrl-C.
     """
-    kit = kit_of(context)
     if watch:
         if id_ or comment or yes:
             raise BadInput("--watch shows all that wait for you", "leave out the request, --comment and --yes")
@@ -48,18 +44,18 @@ def approve(
 
         return watch_all(kit)
     if not id_:
-        raise UsageError("Missing argument 'ID'.", context)  # as for every command
+        raise BadInput("`ID` is missing", "see `hoopx approve --help`")
     _vote(kit, id_, "approve", comment, is_sure=yes)
     return 0
 
 
-@app.command(cls=BrokerCommand)
-def deny(context: typer.Context, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
+@app.command()
+def deny(kit: Kit, id_: RequestId, comment: Comment = "", yes: Yes = False) -> None:
     """Example: hoopx deny r_4k2m8q0xyz --comment 'use the replica'
 
     Refuse a request; one refusal decides it.
     """
-    _vote(kit_of(context), id_, "deny", comment, is_sure=yes)
+    _vote(kit, id_, "deny", comment, is_sure=yes)
 
 
 def _vote(kit: Kit, id_: str, verdict: str, comment: str, *, is_sure: bool) -> None:

@@ -6,7 +6,7 @@ from hoopx_cli.commands import group
 
 app = group("Example: hoopx audit events --since 1h")
 audit = group("Example: hoopx audit events --since 1h\n\nRead what happened at the broker, prove it, and keep it.")
-app.add_typer(audit, name="audit")
+app.add(audit, "audit")
 
 # They register themselves with what stands above.
 from hoopx_cli import audit_events as audit_events  # noqa: E402

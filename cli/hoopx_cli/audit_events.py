@@ -7,15 +7,13 @@ import time
 from datetime import datetime
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import EventsListed, EventView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli.audit import audit
-from hoopx_cli.commands import BrokerCommand
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Option
 
 ROOMY = 100  # columns of a terminal
 _TO_THE_SECOND = len("2026-01-31 09:30:00")
@@ -23,24 +21,23 @@ _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-@audit.command(cls=BrokerCommand)
+@audit.command()
 def events(
-    context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="USER", help="Of this user, their agents and sessions.")] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those about this target.")] = "",
-    kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="Only those of this type.")] = "",
-    session: Annotated[str, typer.Option(metavar="SESSION", help="Only those about this session.")] = "",
-    since: Annotated[str, typer.Option(metavar="TIME", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Before then.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on, and print what happens.")] = False,
+    kit: Kit,
+    user: Annotated[str, Option(metavar="USER", help="Of this user, their agents and sessions.")] = "",
+    target: Annotated[str, Option(metavar="TARGET", help="Only those about this target.")] = "",
+    kind: Annotated[str, Option("--type", metavar="TYPE", help="Only those of this type.")] = "",
+    session: Annotated[str, Option(metavar="SESSION", help="Only those about this session.")] = "",
+    since: Annotated[str, Option(metavar="TIME", help="From then on: 2h, 7d, or 2026-12-24T10:00.")] = "",
+    until: Annotated[str, Option(metavar="TIME", help="Before then.")] = "",
+    limit: Annotated[int, Option(metavar="N", least=1, most=1_000, help="At most so many.")] = 50,
+    follow: Annotated[bool, Option("-f", "--follow", help="Go on, and print what happens.")] = False,
 ) -> None:
     """Example: hoopx audit events --since 1h
 
     List what happened at the broker, the newest last: who logged in, opened, approved, changed and looked at what. Each
     says its place in the log that proves it, or that it waits to be put there.
     """
-    kit = kit_of(context)
     wanted = {"user": user, "target": target, "type": kind, "session": session}
     wanted |= {"since": _when(since), "until": _when(until)}
     listed = kit.api.events(**wanted, limit=str(limit))

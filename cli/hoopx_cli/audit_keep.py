@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import Collected, HoldView
 from hoopx_cli.audit import audit
-from hoopx_cli.commands import BrokerCommand
-from hoopx_cli.kit import kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log of what happened.")]
+Reason = Annotated[str, Option(metavar="TEXT", help="Why; it stands in the log of what happened.")]
 
 
-@audit.command(cls=BrokerCommand)
+@audit.command()
 def hold(
-    context: typer.Context,
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, as `hoopx sessions ls` lists it.")],
+    kit: Kit,
+    session: Annotated[str, Argument(metavar="SESSION", help="A session's id, as `hoopx sessions ls` lists it.")],
     reason: Reason,
 ) -> None:
     """Example: hoopx audit hold s_4k2m8q0xyz4k2m8q --reason 'case 17'
@@ -27,7 +25,6 @@ def hold(
     Keep the recording of a session, whatever its time, until the hold is released. Several holds on one recording do
     not know of each other: it stays until the last is released.
     """
-    kit = kit_of(context)
     done = kit.api.hold(session, reason)
     if kit.out.form is Form.JSON:
         kit.out.json(done)
@@ -36,17 +33,16 @@ def hold(
         kit.out.say(f"`{session}` is held; `hoopx audit release {done.id} --reason WHY` lets it go")
 
 
-@audit.command(cls=BrokerCommand)
+@audit.command()
 def release(
-    context: typer.Context,
-    hold_: Annotated[str, typer.Argument(metavar="HOLD", help="A hold's id, as `hoopx audit holds` lists it.")],
+    kit: Kit,
+    hold_: Annotated[str, Argument(metavar="HOLD", help="A hold's id, as `hoopx audit holds` lists it.")],
     reason: Reason,
 ) -> None:
     """Example: hoopx audit release h_4k2m8q0xyz --reason 'case 17 is settled'
 
     Release a hold. The recording stays as long as its class says, and as others hold it.
     """
-    kit = kit_of(context)
     done = kit.api.release(hold_, reason)
     if kit.out.form is Form.JSON:
         kit.out.json(done)
@@ -54,17 +50,16 @@ def release(
         kit.out.say(f"`{done.session}` is not held by `{done.id}` any more")
 
 
-@audit.command(cls=BrokerCommand)
+@audit.command()
 def holds(
-    context: typer.Context,
-    session: Annotated[str, typer.Option(metavar="SESSION", help="Only those on this session.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were released.")] = False,
+    kit: Kit,
+    session: Annotated[str, Option(metavar="SESSION", help="Only those on this session.")] = "",
+    everything: Annotated[bool, Option("--all", help="Also those that were released.")] = False,
 ) -> None:
     """Example: hoopx audit holds --all
 
     List legal holds, the newest first.
     """
-    kit = kit_of(context)
     found = kit.api.holds(session, everything=everything)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
@@ -74,17 +69,16 @@ def holds(
         kit.out.table(("hold", "session", "target", "since", "by", "reason", "released"), map(_row, found))
 
 
-@audit.command(cls=BrokerCommand)
+@audit.command()
 def gc(
-    context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    kit: Kit,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be deleted.")] = False,
 ) -> None:
     """Example: hoopx audit gc --dry-run
 
     Delete recordings that are over their time and that nobody holds. Says of each what became of it, and why it stays.
     The rows of their sessions stay, and say that the recording was deleted.
     """
-    kit = kit_of(context)
     found: list[Collected] = []
     not_yet = 0
     for page in kit.api.collect(dry_run=dry_run):

@@ -8,34 +8,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.audit import audit
 from hoopx_cli.broker import Config, _path, demanding_extra
-from hoopx_cli.commands import HoopxCommand
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import LOCAL
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 
 if TYPE_CHECKING:  # with the state, it needs more than a laptop has
     from hoopx_broker.evidence.auditing import Audited
     from hoopx_broker.evidence.findings import Finding
 
 Directory = Annotated[
-    Path | None, typer.Argument(metavar="[DIRECTORY]", help="A copy of the store; else the one of the configuration.")
+    Path | None, Argument(metavar="[DIRECTORY]", help="A copy of the store; else the one of the configuration.")
 ]
-Keys = Annotated[list[str], typer.Option("--key", metavar="KEY", help="The evidence key; several may be given.")]
+Keys = Annotated[list[str], Option("--key", metavar="KEY", help="The evidence key; several may be given.")]
 Witnesses = Annotated[
-    list[str], typer.Option("--witness", metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
+    list[str], Option("--witness", metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
 ]
-Since = Annotated[Path | None, typer.Option("--since", metavar="FILE", help="A checkpoint that was kept elsewhere.")]
-Cosigned = Annotated[bool, typer.Option("--cosigned", help="The newest of those with the most cosignatures.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Of sealed recordings, look at size, head and seal only.")]
+Since = Annotated[Path | None, Option("--since", metavar="FILE", help="A checkpoint that was kept elsewhere.")]
+Cosigned = Annotated[bool, Option("--cosigned", help="The newest of those with the most cosignatures.")]
+Quick = Annotated[bool, Option("--quick", help="Of sealed recordings, look at size, head and seal only.")]
 
 
-@audit.command(cls=HoopxCommand)
+@audit.command(LOCAL)
 def verify(
-    context: typer.Context,
+    kit: Kit,
     directory: Directory = None,
     key: Keys = [],  # noqa: B006
     witness: Witnesses = [],  # noqa: B006
@@ -50,7 +49,6 @@ def verify(
     cosigned this very log, and not have stopped more than an hour before its last event. With --quick, nothing is read
     of sealed recordings but what they begin and end with.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.examining import Wish, examine, examine_copy
     wish = Wish(tuple(key), tuple(witness), _text(since) if since is not None else None, quick)
@@ -74,14 +72,13 @@ def verify(
         )
 
 
-@audit.command(cls=HoopxCommand)
-def checkpoint(context: typer.Context, cosigned: Cosigned = False, config: Config = "") -> None:
+@audit.command(LOCAL)
+def checkpoint(kit: Kit, cosigned: Cosigned = False, config: Config = "") -> None:
     """Example: hoopx audit checkpoint --config hoopx.yaml > checkpoint.kept
 
     Print the newest checkpoint of the log, with the cosignatures of witnesses that it has by now. Kept where the
     broker's operators cannot reach, it shows a cut or rewritten log: `hoopx audit verify --since FILE`.
     """
-    kit: Kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.examining import newest
     note = newest(_path(kit, config), kit.environ, cosigned_by_most=cosigned)

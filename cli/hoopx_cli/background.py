@@ -6,15 +6,15 @@ import time
 from typing import Annotated
 
 import msgspec
-import typer
 
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli import backgrounds
 from hoopx_cli.backgrounds import Report
-from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.commands import group
 from hoopx_cli.durations import spoken
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument, Option
 from hoopx_cli.print_forms import Print
 
 app = group("Example: hoopx status")
@@ -22,14 +22,14 @@ app = group("Example: hoopx status")
 _COLUMNS = ("target", "session", "state", "address", "used", "left")
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def status(
-    context: typer.Context,
+    kit: Kit,
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[TARGET...]", help="Targets of this broker; else all of all brokers.")
+        list[str] | None, Argument(metavar="[TARGET...]", help="Targets of this broker; else all of all brokers.")
     ] = None,
     print_: Annotated[
-        Print | None, typer.Option("--print", help="Print the ways in of one, as `hoopx connect` does.")
+        Print | None, Option("--print", help="Print the ways in of one, as `hoopx connect` does.")
     ] = None,
 ) -> None:
     """Example: hoopx status
@@ -37,7 +37,6 @@ def status(
     Show the sessions that `hoopx connect --background` holds open: where they listen, how much they have done, and how
     long they last. Passwords are shown with --print only: eval "$(hoopx status prod-db --print env)"
     """
-    kit = kit_of(context)
     home, broker = kit.settings.home, kit.settings.broker
     if print_ is not None:
         _print(kit, targets or [], print_)
@@ -52,17 +51,16 @@ def status(
     kit.out.table(_COLUMNS, [_row(report, time.time()) for report in reports], spare=("session", "used"))
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def disconnect(
-    context: typer.Context,
-    targets: Annotated[list[str] | None, typer.Argument(metavar="[TARGET...]", help="Targets of this broker.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every session in the background, of every broker.")] = False,
+    kit: Kit,
+    targets: Annotated[list[str] | None, Argument(metavar="[TARGET...]", help="Targets of this broker.")] = None,
+    all_: Annotated[bool, Option("--all", help="Every session in the background, of every broker.")] = False,
 ) -> None:
     """Example: hoopx disconnect prod-db
 
     End sessions that are open in the background: their connections, their credentials and their recordings.
     """
-    kit = kit_of(context)
     if bool(targets) == all_:
         raise BadInput("it is not clear which sessions are to end", "name their targets, or say --all")
     home, broker = kit.settings.home, kit.settings.broker

@@ -8,42 +8,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import HoopxCommand, HoopxCommandGroup, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import LOCAL, group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Option
 
 app = group("Example: hoopx broker run --config hoopx.yaml")
 broker = group("Example: hoopx broker run --config hoopx.yaml\n\nThe service that stands between people and targets.")
-app.add_typer(broker, name="broker")
+app.add(broker, "broker")
 
-Standby = Annotated[bool, typer.Option("--standby", help="Wait until no other broker uses the state; then take over.")]
-Config = Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
+Standby = Annotated[bool, Option("--standby", help="Wait until no other broker uses the state; then take over.")]
+Workers = Annotated[int, Option("--workers", metavar="N", help="Run in so many processes; with a state in PostgreSQL.")]
+Config = Annotated[str, Option("--config", "-c", metavar="FILE", help="hoopx.yaml [HOOPX_CONFIG].")]
 
-To = Annotated[str, typer.Option("--to", metavar="FILE", help="A new file for a key that brokers share.")]
+To = Annotated[str, Option("--to", metavar="FILE", help="A new file for a key that brokers share.")]
 
 
-@broker.command(cls=HoopxCommand)
-def run(context: typer.Context, config: Config = "", standby: Standby = False) -> None:
+@broker.command(LOCAL)
+def run(kit: Kit, config: Config = "", standby: Standby = False, workers: Workers = 1) -> int:
     """Example: hoopx broker run --config hoopx.yaml
 
     Run the broker until Ctrl-C or SIGTERM.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.run import serve
-    serve(_path(kit, config), standby=standby)
+    return serve(_path(kit, config), standby=standby, workers=workers)
 
 
-@broker.command(cls=HoopxCommand)
-def check(context: typer.Context, config: Config = "") -> None:
+@broker.command(LOCAL)
+def check(kit: Kit, config: Config = "") -> None:
     """Example: hoopx broker check --config hoopx.yaml
 
     Check a configuration and its policies without starting anything: every problem at once, each with its line.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.config import load
         from hoopx_broker.policy.load import load as load_policies
@@ -60,13 +58,12 @@ def check(context: typer.Context, config: Config = "") -> None:
         )
 
 
-@broker.command(cls=HoopxCommand)
-def migrate(context: typer.Context, config: Config = "") -> None:
+@broker.command(LOCAL)
+def migrate(kit: Kit, config: Config = "") -> None:
     """Example: hoopx broker migrate --config hoopx.yaml
 
     Bring the broker's state up to date without starting it. A broker does so by itself at its start.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon import upgrade
         from hoopx_broker.daemon.config import load
@@ -82,17 +79,13 @@ keys_app = group(
     "Example: hoopx broker keys --config hoopx.yaml\n\n"
     "Print the public key that recordings are verified with (`hoopx sessions verify FILE --key KEY`), and those that "
     "it replaced. It may be given to anyone. A broker that has none yet gets its key now.",
-    HoopxCommandGroup,
 )
-broker.add_typer(keys_app, name="keys")
+broker.add(keys_app, "keys")
 
 
-@keys_app.callback(invoke_without_command=True, no_args_is_help=False)
-def keys(context: typer.Context, config: Config = "") -> None:
+@keys_app.itself(LOCAL)
+def keys(kit: Kit, config: Config = "") -> None:
     """The help stands at the group."""
-    if context.invoked_subcommand is not None:
-        return
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.config import load
         from hoopx_broker.daemon.keyring import keyring_of
@@ -106,20 +99,17 @@ def keys(context: typer.Context, config: Config = "") -> None:
         kit.out.say(f"before {moment(each.at)}: {each.old}")
 
 
-@keys_app.command(cls=HoopxCommand)
-def rotate(context: typer.Context, config: Config = "", to: To = "") -> None:
+@keys_app.command(LOCAL)
+def rotate(kit: Kit, config: Config = "", to: To = "") -> None:
     """Example: hoopx broker keys rotate --config hoopx.yaml
 
     Replace the evidence key while the broker is stopped. The new public key is printed. The old private key is gone
     then; whoever knows the old public key gets to the new one by a note that both signed.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.daemon.config import load
         from hoopx_broker.daemon.keyring import replace_key
-    # It may stand before the command too.
-    given = config or (context.parent.params.get("config", "") if context.parent else "")
-    settings = load(_path(kit, given), kit.environ)
+    settings = load(_path(kit, config), kit.environ)
     old, new = replace_key(settings, Path(to).absolute() if to else None, int(time.time()))
     if kit.out.form is Form.JSON:
         kit.out.json({"evidence_key": new.verifier, "replaced": old.verifier})

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.masks import Detector
 from hoopx_cli.broker import demanding_extra
-from hoopx_cli.commands import YamlCommand, group
+from hoopx_cli.commands import YAML, group
 from hoopx_cli.connect import For, Reason, Request, Ticket, Wait
 from hoopx_cli.durations import seconds_of
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument, Option
 
 if TYPE_CHECKING:
     from hoopx_cli.front import AnyHeld
@@ -27,12 +26,12 @@ app = group("Example: hoopx classify prod-db")
 MAX_ROWS = 10_000
 
 
-@app.command(cls=YamlCommand)
+@app.command(YAML)
 def classify(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
-    schema: Annotated[str, typer.Option(metavar="NAME", help="Look at this schema only.")] = "",
-    sample: Annotated[int, typer.Option(metavar="ROWS", help="How many rows of each table to look at.")] = 200,
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    schema: Annotated[str, Option(metavar="NAME", help="Look at this schema only.")] = "",
+    sample: Annotated[int, Option(metavar="ROWS", help="How many rows of each table to look at.")] = 200,
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
@@ -45,7 +44,6 @@ def classify(
     may read, and prints a block `classify:` for the target's section in hoopx.yaml, with the reason beside each line.
     What it reads is judged, masked and recorded like any statement of yours; it prints and keeps no value itself.
     """
-    kit = kit_of(context)
     if not 1 <= sample <= MAX_ROWS:
         raise BadInput(f"--sample {sample} is no number of rows", f"give one from 1 to {MAX_ROWS}")
     # PostgreSQL's client library and RE2 are no part of what a laptop needs otherwise.

@@ -2,154 +2,203 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import typer
-from typer import _click
-from typer._types import TyperChoice
-from typer.core import TyperCommand, TyperGroup, TyperOption
-
-from hoopx_cli.kit import kit_of
-from hoopx_cli.menu import COMMANDS, page, room
+from hoopx_broker import __version__
+from hoopx_broker.terms.errors import BadInput, ExitCode
+from hoopx_cli import menu
+from hoopx_cli.lazily import lazily
 from hoopx_cli.nearest import nearest
 from hoopx_cli.output import Form
+from hoopx_cli.places import HELP, Option, Place, places_of
+from hoopx_cli.words import demand, first_loose, read
 
-# Typer vendors click and exports only part of it; the version is pinned to <0.29 in pyproject.toml.
-UsageError = _click.exceptions.UsageError
+if TYPE_CHECKING:
+    from hoopx_cli.kit import Kit
 
+W = TypeVar("W", bound=Callable[..., int | None])
 
 # Run by the completion scripts, and no business of anybody who types.
 HIDDEN = {"refresh-names": "hoopx_cli.refreshing"}
 
 
-class WithExample:
-    """Help that starts with an example: the first line of the docstring."""
+class Sort(NamedTuple):
+    """What a command has beside what its signature says. The first of `forms` is meant where none is given."""
 
-    help: str | None
+    has_broker: bool = True
+    has_account: bool = True
+    forms: Sequence[Form] = (Form.TABLE, Form.JSON)
+    # Whether its line may hold another command behind `--`, which is taken as it is.
+    has_child: bool = False
 
-    def format_help(self, context: _click.Context, formatter: _click.HelpFormatter) -> None:
-        example, _, rest = (self.help or "").partition("\n")
-        formatter.write(f"{example}\n\n")
-        full, self.help = self.help, rest.strip()
-        try:
-            super().format_help(context, formatter)  # type: ignore[misc]
-        finally:
-            self.help = full
-
-
-class HoopxCommand(WithExample, TyperCommand):
-    """A command with `-o`, `-q` and `-v`."""
-
-    def __init__(self, *args: Any, params: list[Any] | None = None, **attrs: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *self.shared()], **attrs)
-
-    def shared(self) -> list[TyperOption]:
-        return _output_options()
-
-    def collect_usage_pieces(self, ctx: _click.Context) -> list[str]:
-        """Arguments as manual pages write them: Typer puts braces around those that must be given."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
-
-class LoginCommand(HoopxCommand):
-    """A command about a broker that acts as nobody yet: `--broker` and `--ca` too."""
-
-    def shared(self) -> list[TyperOption]:
-        return [*_broker_options(), *_output_options()]
-
-
-class BrokerCommand(HoopxCommand):
-    """A command that talks to a broker as somebody: `--account` too."""
-
-    def shared(self) -> list[TyperOption]:
-        return [*_broker_options(), _account_option(), *_output_options()]
-
-
-class YamlCommand(BrokerCommand):
-    """A command whose data is for a configuration: YAML unless something else is asked for."""
-
-    def shared(self) -> list[TyperOption]:
-        return [*_broker_options(), _account_option(), *_output_options(Form.YAML, Form.TABLE, Form.JSON)]
-
-
-class SqlCommand(BrokerCommand):
-    """A command whose data are rows."""
-
-    def shared(self) -> list[TyperOption]:
+    def places(self) -> list[Place]:
         return [
-            *_broker_options(),
-            _account_option(),
-            *_output_options(Form.TABLE, Form.JSON, Form.JSONL, Form.CSV),
+            *(_broker_places() if self.has_broker else ()),
+            *((_account_place(),) if self.has_account else ()),
+            *_output_places(self.forms),
+            HELP,
         ]
 
 
-class CommandWithChild(BrokerCommand):
-    """A command whose line may hold another one behind `--`, which is taken as it is."""
-
-    def parse_args(self, ctx: _click.Context, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            kit_of(ctx).child = tuple(args[at + 1 :])  # type: ignore[arg-type]
-            args = args[:at]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: _click.Context) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[-- CMD...]"]
+LOCAL = Sort(has_broker=False, has_account=False)
+# About a broker, and as nobody yet.
+ANONYMOUS = Sort(has_account=False)
+# To a broker, as somebody.
+BROKER = Sort()
+# Whose data is for a configuration.
+YAML = Sort(forms=(Form.YAML, Form.TABLE, Form.JSON))
+# Whose data are rows.
+ROWS = Sort(forms=(Form.TABLE, Form.JSON, Form.JSONL, Form.CSV))
+WITH_CHILD = Sort(has_child=True)
 
 
-class HoopxGroup(WithExample, TyperGroup):
-    """A group of commands that says which name was meant."""
+class Command:
+    """A function of the kit and of what stands on the line. Its docstring is its help, and starts with an example."""
 
-    def resolve_command(
-        self, ctx: _click.Context, args: list[str]
-    ) -> tuple[str | None, _click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(unknown(args[0], self.list_commands(ctx)))
-        return self._click_resolve_command(ctx, args)
+    commands: dict[str, Node] = {}  # noqa: RUF012 - a command has none below it
 
-    def format_commands(self, ctx: _click.Context, formatter: _click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _summary(command)) for name, command in self.commands.items()])
+    def __init__(self, work: Callable[..., int | None], sort: Sort) -> None:
+        self.work, self.sort = work, sort
+        self.help = work.__doc__ or ""
+
+    @lazily
+    def places(self) -> list[Place]:
+        return [*places_of(self.work), *self.sort.places()]
+
+    def run(self, path: str, words: Sequence[str], kit: Kit) -> int:
+        """Its exit code. Raises `BadInput` for words that it does not take."""
+        if self.sort.has_child and "--" in words:
+            at = words.index("--")
+            kit.child, words = tuple(words[at + 1 :]), words[:at]
+        values = _read(path, words, self.places)
+        if values.pop(HELP.name, False):
+            kit.out.data(self.page(path))
+            return 0
+        for place in self.places:
+            if place.take is not None:
+                place.take(kit, values.pop(place.name, place.default))
+        return self.work(kit, **values) or 0
+
+    def page(self, path: str) -> str:
+        from hoopx_cli.help import page
+
+        return page(path, self.help, self.places, "[-- CMD...]" if self.sort.has_child else "")
 
 
-class HoopxCommandGroup(HoopxGroup):
-    """A group that does something by itself too, with `-o`, `-q` and `-v`."""
+class Group:
+    """Commands below one name. `alone` is what that name does by itself, which then takes options before a command."""
 
-    def __init__(self, *args: Any, params: list[Any] | None = None, **attrs: Any) -> None:
-        super().__init__(*args, params=[*(params or []), *_output_options()], **attrs)
+    def __init__(self, help_: str) -> None:
+        self.help = help_
+        self.commands: dict[str, Node] = {}
+        self.alone: Command | None = None
+
+    def command(self, sort: Sort = BROKER, name: str = "") -> Callable[[W], W]:
+        """Make a command of a function, by its own name where no other is given."""
+
+        def add(work: W) -> W:
+            self.commands[name or work.__name__] = Command(work, sort)
+            return work
+
+        return add
+
+    def itself(self, sort: Sort) -> Callable[[W], W]:
+        """Make a function what the group's name does where no command stands behind it."""
+
+        def add(work: W) -> W:
+            self.alone = Command(work, sort)
+            return work
+
+        return add
+
+    def add(self, group: Group, name: str) -> None:
+        self.commands[name] = group
+
+    @property
+    def places(self) -> list[Place]:
+        return self.alone.places if self.alone is not None else [HELP]
+
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(self.commands)
+
+    def find(self, name: str) -> Node | None:
+        return self.commands.get(name)
+
+    def run(self, path: str, words: Sequence[str], kit: Kit) -> int:
+        """The exit code of the command that is named. Raises `BadInput` where there is none of that name."""
+        at = first_loose(words, self.places)
+        before, rest = words[:at], words[at:]
+        if rest and (self.alone is not None or not before):
+            found = self.find(rest[0])
+            if found is None:
+                raise BadInput(unknown(rest[0], self.names), _see(path))
+            return found.run(f"{path} {rest[0]}", [*before, *rest[1:]], kit)
+        if not words and self.alone is None:
+            kit.out.insist(self.page(path))
+            return int(ExitCode.USAGE)
+        if self.alone is not None and not _read(path, before, self.places).get(HELP.name):
+            return self.alone.run(path, before, kit)
+        _read(path, before, self.places)
+        kit.out.data(self.page(path))
+        return 0
+
+    def page(self, path: str) -> str:
+        from hoopx_cli.help import page, summary
+
+        below = [(name, summary(command.help)) for name, command in self.commands.items()]
+        return page(path, self.help, self.places, "COMMAND [ARGS]...", below)
 
 
-class LazyGroup(HoopxGroup):
-    """The root: a command's module is imported when that command runs."""
+Node = Command | Group
 
-    def format_help(self, context: _click.Context, formatter: _click.HelpFormatter) -> None:
-        """The page that `hoopx --help` prints without coming here."""
-        formatter.write(page(room()))
 
-    def list_commands(self, ctx: _click.Context) -> list[str]:
-        return list(COMMANDS)
+class Root(Group):
+    """All of it: a command's module is imported when that command runs."""
 
-    def get_command(self, ctx: _click.Context, cmd_name: str) -> _click.Command | None:
-        module = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
+    def __init__(self) -> None:
+        super().__init__(menu.EXAMPLE)
+
+    @property
+    def places(self) -> list[Place]:
+        return [Place("version_", Option("--version"), bool), Place("debug_", Option("--debug"), bool), HELP]
+
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(menu.COMMANDS)
+
+    def run(self, path: str, words: Sequence[str], kit: Kit) -> int:
+        """Its own options come first."""
+        at = first_loose(words, self.places)
+        options = _read(path, words[:at], self.places)
+        kit.out.shows_traces = "debug_" in options
+        if "version_" in options:
+            kit.out.data(f"hoopx {__version__}")
+            return 0
+        return super().run(path, ["--help"] if HELP.name in options else words[at:], kit)
+
+    def find(self, name: str) -> Node | None:
+        module = menu.COMMANDS[name][0] if name in menu.COMMANDS else HIDDEN.get(name)
         if module is None:
             return None
-        return typer.main.get_group(import_module(module).app).commands[cmd_name]
+        found: Node = import_module(module).app.commands[name]
+        return found
+
+    def page(self, path: str) -> str:
+        """The one that `hoopx --help` prints without coming here."""
+        return menu.page(menu.room()).rstrip("\n")
 
 
-def group(help_: str, cls: type[TyperGroup] = HoopxGroup) -> typer.Typer:
-    """An application or a group of commands in the house's manner. `help_` starts with an example line."""
-    return typer.Typer(
-        cls=cls,
-        help=help_,
-        no_args_is_help=True,
-        add_completion=False,
-        # Rich costs 230 ms of start-up as soon as one group has it on.
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
+def run(words: Sequence[str], kit: Kit) -> int:
+    """Run one command line and give its exit code."""
+    return Root().run("hoopx", words, kit)
+
+
+def group(help_: str) -> Group:
+    """A group of commands. `help_` starts with an example line."""
+    return Group(help_)
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
@@ -158,96 +207,77 @@ def unknown(name: str, known: Sequence[str]) -> str:
     return f"there is no command `{name}`{meant}"
 
 
-def _summary(command: _click.Command) -> str:
-    """The first sentence behind the example line."""
-    _, _, text = (command.help or "").partition("\n")
-    sentence, _, _ = " ".join(text.split()).partition(". ")
-    return sentence.rstrip(".") + "."
+def _read(path: str, words: Sequence[str], places: Sequence[Place]) -> dict[str, Any]:
+    try:
+        values = read(words, places)
+        if not values.get(HELP.name):
+            demand(values, places)
+    except BadInput as error:
+        raise error if error.hint else BadInput(error.message, _see(path)) from None
+    return values
 
 
-def _output_options(*forms: Form) -> list[TyperOption]:
-    """The first form is the one that is meant where none is given."""
-    known = forms or (Form.TABLE, Form.JSON)
+def _see(path: str) -> str:
+    return f"see `{path} --help`"
+
+
+def _output_places(forms: Sequence[Form]) -> list[Place]:
     return [
-        TyperOption(
-            param_decls=["-o", "--output"],
-            type=TyperChoice([form.value for form in known]),
-            default=known[0].value,
-            expose_value=False,
-            callback=_take_form,
-            help="How data is printed.",
-            show_default=True,
-        ),
-        TyperOption(
-            param_decls=["-q", "--quiet"], is_flag=True, expose_value=False, callback=_take_quiet, help="Say less."
-        ),
-        TyperOption(
-            param_decls=["-v", "--verbose"], is_flag=True, expose_value=False, callback=_take_verbose, help="Say more."
-        ),
-        TyperOption(
-            param_decls=["--debug"],
-            is_flag=True,
-            expose_value=False,
-            callback=_take_debug,
-            help="Show the trace of an error, without secrets.",
-        ),
+        _FormPlace(forms),
+        Place("quiet_", Option("-q", "--quiet", help="Say less."), bool, default=False, take=_take_quiet),
+        Place("verbose_", Option("-v", "--verbose", help="Say more."), bool, default=False, take=_take_verbose),
+        Place("debug_", Option("--debug", help=menu.OPTIONS["--debug"]), bool, default=False, take=_take_debug),
     ]
 
 
-def _broker_options() -> list[TyperOption]:
+class _FormPlace(Place):
+    """`-o`: of all forms, those that the command writes."""
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        option = Option("-o", "--output", help="How data is printed.")
+        super().__init__("form_", option, Form, forms[0], take=_take_form)
+        self.choices = [form.value for form in forms]
+        self.metavar = f"<{'|'.join(self.choices)}>"
+
+
+def _broker_places() -> list[Place]:
+    ca = Option("--ca", metavar="FILE|sha256:HEX", help="Whom to trust as the broker [HOOPX_CA].")
     return [
-        TyperOption(
-            param_decls=["--broker"],
-            metavar="URL",
-            expose_value=False,
-            callback=_take_broker,
-            help="The broker's address [HOOPX_BROKER].",
+        Place(
+            "broker_", Option("--broker", metavar="URL", help="The broker's address [HOOPX_BROKER]."), take=_take_broker
         ),
-        TyperOption(
-            param_decls=["--ca"],
-            metavar="FILE|sha256:HEX",
-            expose_value=False,
-            callback=_take_ca,
-            help="Whom to trust as the broker [HOOPX_CA].",
-        ),
+        Place("ca_", ca, take=_take_ca),
     ]
 
 
-def _account_option() -> TyperOption:
-    return TyperOption(
-        param_decls=["--account"],
-        metavar="USER",
-        expose_value=False,
-        callback=_take_account,
-        help="Whose login to use, of those in `hoopx accounts` [HOOPX_ACCOUNT].",
-    )
+def _account_place() -> Place:
+    text = "Whose login to use, of those in `hoopx accounts` [HOOPX_ACCOUNT]."
+    return Place("account_", Option("--account", metavar="USER", help=text), take=_take_account)
 
 
-def _take_form(ctx: typer.Context, param: Any, value: str) -> None:
-    kit_of(ctx).out.form = Form(value)
+def _take_form(kit: Kit, value: Form) -> None:
+    kit.out.form = value
 
 
-def _take_quiet(ctx: typer.Context, param: Any, value: bool) -> None:
-    kit_of(ctx).out.is_quiet = value
+def _take_quiet(kit: Kit, value: bool) -> None:
+    kit.out.is_quiet = value
 
 
-def _take_verbose(ctx: typer.Context, param: Any, value: bool) -> None:
-    kit_of(ctx).out.is_verbose = value
+def _take_verbose(kit: Kit, value: bool) -> None:
+    kit.out.is_verbose = value
 
 
-def _take_debug(ctx: typer.Context, param: Any, value: bool) -> None:
-    # The root has the option too, for whoever puts it first.
-    if value:
-        kit_of(ctx).out.shows_traces = True
+def _take_debug(kit: Kit, value: bool) -> None:
+    kit.out.shows_traces |= value  # the root has the option too, for whoever puts it first
 
 
-def _take_broker(ctx: typer.Context, param: Any, value: str | None) -> None:
-    kit_of(ctx).flags.broker = value
+def _take_broker(kit: Kit, value: str | None) -> None:
+    kit.flags.broker = value
 
 
-def _take_ca(ctx: typer.Context, param: Any, value: str | None) -> None:
-    kit_of(ctx).flags.ca = value
+def _take_ca(kit: Kit, value: str | None) -> None:
+    kit.flags.ca = value
 
 
-def _take_account(ctx: typer.Context, param: Any, value: str | None) -> None:
-    kit_of(ctx).flags.account = value
+def _take_account(kit: Kit, value: str | None) -> None:
+    kit.flags.account = value

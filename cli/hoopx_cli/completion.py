@@ -6,10 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from hoopx_cli.commands import HoopxCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import LOCAL, group
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Argument
 
 app = group("Example: hoopx completion bash")
 
@@ -31,17 +30,17 @@ FILES = {
 }
 
 
-@app.command(cls=HoopxCommand)
+@app.command(LOCAL)
 def completion(
-    context: typer.Context,
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
+    kit: Kit,
+    shell: Annotated[Shell, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
 ) -> None:
     """Example: hoopx completion bash > ~/.local/share/bash-completion/completions/hoopx
 
     Print the completion script of a shell. It completes commands, options, and the names of targets, sessions and
     requests that earlier commands saw.
     """
-    kit_of(context).out.raw((folder() / FILES[shell]).read_bytes())
+    kit.out.raw((folder() / FILES[shell]).read_bytes())
 
 
 def folder() -> Path:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from itertools import groupby
-from typing import Any
 
-import typer
 from msgspec import Struct, field
 
-from hoopx_cli.menu import COMMANDS
+from hoopx_cli.commands import Node, Root
+from hoopx_cli.places import Place
 
 HEADER = "Made by hoopx from its commands (HOOPX_RENEW=1 and the tests renew it); do not edit."
 # What an argument or an option takes is written in tokens: a kind of names, FILES, FOLDERS, or `=WORD` for each word of
@@ -60,10 +58,11 @@ class Spot(Struct, frozen=True):
 
 def spots() -> Iterator[Spot]:
     """Every place of the command line, the root first."""
-    yield Spot("", tuple(COMMANDS), ("--debug", "--help", "--version"))
-    for name, (module, _) in COMMANDS.items():
-        commands = typer.main.get_group(import_module(module).app).commands
-        yield from _below(name, commands[name])
+    root = Root()
+    yield Spot("", tuple(root.names), ("--debug", "--help", "--version"))
+    for name in root.names:
+        if (node := root.find(name)) is not None:
+            yield from _below(name, node)
 
 
 def options_behind(places: list[Spot]) -> list[tuple[str, str, str]]:
@@ -81,40 +80,29 @@ def options_behind(places: list[Spot]) -> list[tuple[str, str, str]]:
     return sorted(particular, key=lambda each: each[2]) + sorted(usual, key=lambda each: each[2])
 
 
-def _below(path: str, command: Any) -> Iterator[Spot]:
-    words = tuple(getattr(command, "commands", ()))
-    arguments = [param for param in command.params if not _options([param])]
-    takes = " ".join(dict.fromkeys(_tokens(path, "", param) for param in arguments))
-    behind = {
-        option: _tokens(path, option, param)
-        for param in command.params
-        if not getattr(param, "is_flag", False)
-        for option in _options([param])
-    }
-    yield Spot(path, words, _sorted({*_options(command.params), "--help"}), takes.replace(FREE, "").strip(), behind)
+def _below(path: str, command: Node) -> Iterator[Spot]:
+    words, places = tuple(command.commands), command.places
+    arguments = [place for place in places if not place.is_option]
+    takes = " ".join(dict.fromkeys(_tokens(path, "", place) for place in arguments))
+    behind = {option: _tokens(path, option, place) for place in places if not place.is_flag for option in place.names}
+    options = {option for place in places for option in place.names} - {"-h"}
+    yield Spot(path, words, _sorted(options), takes.replace(FREE, "").strip(), behind)
     for name in words:
         yield from _below(f"{path} {name}", command.commands[name])
-
-
-def _options(params: list[Any]) -> list[str]:
-    return [each for param in params for each in param.opts if each.startswith("-")]
 
 
 def _sorted(options: set[str]) -> tuple[str, ...]:
     return tuple(sorted(options, key=lambda option: (option.lstrip("-"), option)))
 
 
-def _tokens(path: str, option: str, param: Any) -> str:
-    choices = getattr(param.type, "choices", ())
-    if choices:
-        return " ".join(f"={getattr(each, 'value', each)}" for each in choices)
+def _tokens(path: str, option: str, place: Place) -> str:
+    if place.choices:
+        return " ".join(f"={each}" for each in place.choices)
     named = f"{path} {option}".strip()
-    for place in (named, option):
-        if place in _PARTICULAR:
-            return _PARTICULAR[place]
-    if param.metavar is None and type(param.type).__name__ == "TyperPath":
-        return FOLDERS
-    parts = (param.metavar or "").strip("[].").replace("]", "").split("|")
+    for each in (named, option):
+        if each in _PARTICULAR:
+            return _PARTICULAR[each]
+    parts = place.metavar.strip("[].").replace("]", "").split("|")
     found = [_IDS.get(option or path.split()[0], "") if part == "ID" else _TAKEN.get(part, "") for part in parts]
     return " ".join(filter(None, found)) or FREE
 

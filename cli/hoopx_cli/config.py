@@ -5,30 +5,29 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli import pg_service
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
 from hoopx_cli.marked_block import Change
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument, Option
 
 app = group("Example: hoopx config psql prod-db")
 config = group(
     "Example: hoopx config psql prod-db\n\nSave connections in files of other programs, and take them out again."
 )
-app.add_typer(config, name="config")
+app.add(config, "config")
 
-Yes = Annotated[bool, typer.Option("--yes", help="Write without asking.")]
-Undo = Annotated[bool, typer.Option("--undo", help="Take out what was written, and nothing else.")]
+Yes = Annotated[bool, Option("--yes", help="Write without asking.")]
+Undo = Annotated[bool, Option("--undo", help="Take out what was written, and nothing else.")]
 
 
-@config.command(cls=BrokerCommand)
+@config.command()
 def psql(
-    context: typer.Context,
+    kit: Kit,
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[TARGET...]", help="Targets; else all databases that you may see.")
+        list[str] | None, Argument(metavar="[TARGET...]", help="Targets; else all databases that you may see.")
     ] = None,
     yes: Yes = False,
     undo: Undo = False,
@@ -39,7 +38,6 @@ def psql(
     open. Shows what it writes to ~/.pg_service.conf [PGSERVICEFILE] and asks first; no password stands in it. While a
     session is open, its password is in a private file that goes with it.
     """
-    kit = kit_of(context)
     path = pg_service.place_of(kit.environ)
     if undo:
         if targets:
@@ -55,8 +53,8 @@ def psql(
         kit.out.say(f"while `hoopx connect {services[0].target}` is open: psql service={services[0].target}")
 
 
-@config.command(cls=BrokerCommand)
-def ssh(context: typer.Context, undo: Undo = False) -> None:
+@config.command()
+def ssh(kit: Kit, undo: Undo = False) -> None:
     """Example: hoopx config ssh
 
     For targets of SSH, which this hoopx does not reach yet: says so, and writes nothing.
@@ -64,8 +62,8 @@ def ssh(context: typer.Context, undo: Undo = False) -> None:
     raise _unknown("ssh")
 
 
-@config.command(cls=BrokerCommand)
-def kube(context: typer.Context, undo: Undo = False) -> None:
+@config.command()
+def kube(kit: Kit, undo: Undo = False) -> None:
     """Example: hoopx config kube
 
     For clusters of Kubernetes, which this hoopx does not reach yet: says so, and writes nothing.

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import CommandWithChild, group
+from hoopx_cli.commands import WITH_CHILD, group
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.idempotency import refuse_empty
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 from hoopx_cli.print_forms import Print
 
 if TYPE_CHECKING:
@@ -26,36 +25,36 @@ GRACE_SECONDS = 10
 
 app = group("Example: hoopx connect prod-db")
 
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded, and approvers read it.")]
-Ticket = Annotated[str, typer.Option(metavar="TICKET", help="The ticket it belongs to.")]
-For = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long the session may last.")]
-Wait = Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")]
-Request = Annotated[str, typer.Option(metavar="ID", help="Use this approved request.")]
+Reason = Annotated[str, Option(metavar="TEXT", help="Why; it is recorded, and approvers read it.")]
+Ticket = Annotated[str, Option(metavar="TICKET", help="The ticket it belongs to.")]
+For = Annotated[str, Option("--for", metavar="DURATION", help="How long the session may last.")]
+Wait = Annotated[str, Option(metavar="DURATION", help="Wait for an approval for so long; else leave.")]
+Request = Annotated[str, Option(metavar="ID", help="Use this approved request.")]
 Key = Annotated[
     str,
-    typer.Option(metavar="TEXT", callback=refuse_empty, help="Asking again with the same key is the same request."),
+    Option(metavar="TEXT", check=refuse_empty, help="Asking again with the same key is the same request."),
 ]
 Glass = Annotated[
-    bool, typer.Option("--break-glass", help="Go through at once where rules let you, and be reviewed afterwards.")
+    bool, Option("--break-glass", help="Go through at once where rules let you, and be reviewed afterwards.")
 ]
-Printed = Annotated[Print, typer.Option("--print", help="Print one way in alone.")]
+Printed = Annotated[Print, Option("--print", help="Print one way in alone.")]
 
 
-@app.command(cls=CommandWithChild)
+@app.command(WITH_CHILD)
 def connect(
-    context: typer.Context,
-    targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Targets, as `hoopx ls` lists them.")],
-    port: Annotated[str, typer.Option(metavar="PORT", help="Listen on this port of 127.0.0.1.")] = "",
-    socket: Annotated[str, typer.Option(metavar="PATH", help="Listen on a socket file that only you can use.")] = "",
+    kit: Kit,
+    targets: Annotated[list[str], Argument(metavar="TARGET...", help="Targets, as `hoopx ls` lists them.")],
+    port: Annotated[str, Option(metavar="PORT", help="Listen on this port of 127.0.0.1.")] = "",
+    socket: Annotated[str, Option(metavar="PATH", help="Listen on a socket file that only you can use.")] = "",
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
-    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for an approval for so long.")] = "15m",
+    wait: Annotated[str, Option(metavar="DURATION", help="Wait for an approval for so long.")] = "15m",
     request: Request = "",
     key: Key = "",
     break_glass: Glass = False,
     print_: Printed = Print.ALL,
-    background: Annotated[bool, typer.Option("--background", help="Stay open behind the terminal.")] = False,
+    background: Annotated[bool, Option("--background", help="Stay open behind the terminal.")] = False,
 ) -> int:
     """Example: hoopx connect prod-db --reason 'ticket 42'
 
@@ -65,7 +64,6 @@ def connect(
     them, `hoopx disconnect` ends them. In a shell: eval "$(hoopx connect prod-db --background --print env)"
     With `-- CMD...` it runs CMD with the session's environment instead, and returns its exit code.
     """
-    kit = kit_of(context)
     check_ways(request, key, is_glass=break_glass)
     _check_targets(targets, request=request, key=key, place=port or socket)
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-import typer
 
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Argument
 
 app = group("Example: hoopx credentials prod-aws")
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def credentials(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
 ) -> None:
     """Example: hoopx credentials prod-aws
 
@@ -24,7 +24,6 @@ def credentials(
     ask of a `credential_process`. In ~/.aws/config: credential_process = hoopx credentials prod-aws
     Leaves with 15 where no such session is open.
     """
-    kit = kit_of(context)
     # The local socket's room is asyncio's, 30 ms that other commands need not wait for.
     from hoopx_cli import key_socket
 

@@ -72,7 +72,7 @@ def delegate(kit: Kit, named: str) -> Delegate:
 
 def run(kit: Kit, delegate: Delegate, targets: Sequence[TargetView], terms: Terms, instructions: str) -> int:
     """The command's own exit code. Its sessions end with it, and without it whatever happens."""
-    broker = Broker(kit.settings.broker, kit.tls)
+    broker = Broker(kit.settings.broker, kit.tunnel_tls)
 
     async def enter() -> Entrance:
         credential = await asyncio.to_thread(delegate.delegation.credential)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.access import demand_distinct
-from hoopx_cli.commands import CommandWithChild, group
+from hoopx_cli.commands import WITH_CHILD, group
 from hoopx_cli.connect import For, Glass, Key, Reason, Request, Ticket, Wait, check_ways, command_of
 from hoopx_cli.durations import seconds_of
-from hoopx_cli.kit import kit_of
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Argument, Option
 
 app = group("Example: hoopx exec prod-db -- psql -c 'select 1'")
 
 
-@app.command("exec", cls=CommandWithChild)
+@app.command(WITH_CHILD, name="exec")
 def exec_(
-    context: typer.Context,
-    targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Targets to open sessions with.")],
+    kit: Kit,
+    targets: Annotated[list[str], Argument(metavar="TARGET...", help="Targets to open sessions with.")],
     reason: Reason = "",
     ticket: Ticket = "",
     for_: For = "",
@@ -29,10 +28,10 @@ def exec_(
     key: Key = "",
     break_glass: Glass = False,
     timeout: Annotated[
-        str, typer.Option(metavar="DURATION", help="Stop the command after so long: TERM, then KILL; leaves with 124.")
+        str, Option(metavar="DURATION", help="Stop the command after so long: TERM, then KILL; leaves with 124.")
     ] = "",
     events: Annotated[
-        str, typer.Option(metavar="FILE", help="Write what happens there, a JSON object a line; a FIFO will do.")
+        str, Option(metavar="FILE", help="Write what happens there, a JSON object a line; a FIFO will do.")
     ] = "",
 ) -> int:
     """Example: hoopx exec prod-db -- psql -c 'select 1'
@@ -43,7 +42,6 @@ def exec_(
     Where an approval is needed it leaves with 12 and the request's id, unless --wait is given: then it goes on when
     that is given, and leaves with 13 when it is refused. A job that is tried again asks once with a --key.
     """
-    kit = kit_of(context)
     command = command_of(kit)
     demand_distinct(targets)
     check_ways(request, key, is_glass=break_glass)

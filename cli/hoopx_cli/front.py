@@ -111,7 +111,7 @@ def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use, diary: Diary | 
 
 
 def entrance_of(kit: Kit) -> Entrance:
-    broker = Broker(kit.settings.broker, kit.tls)
+    broker = Broker(kit.settings.broker, kit.tunnel_tls)
     return Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
 
 

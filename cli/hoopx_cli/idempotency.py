@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from hoopx_broker.terms.errors import BadInput
 
 
-def refuse_empty(context: typer.Context, parameter: typer.CallbackParam, key: str) -> str:
-    """For Typer: the key as it was given. Raises `BadInput` where it was given and is empty."""
-    source = context.get_parameter_source(parameter.name or "")
-    if not key and source is not None and source.name == "COMMANDLINE":
+def refuse_empty(key: str) -> str:
+    """The key as it was given. Raises `BadInput` where it is empty."""
+    if not key:
         raise BadInput("--key is empty", "is the variable set? A key names one ask, such as the number of a run")
     return key

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import typer
-
 from hoopx_cli import settings as settings_room
-from hoopx_cli import trust
-from hoopx_cli.api import Api
 from hoopx_cli.caller import Caller
 from hoopx_cli.lazily import lazily
 from hoopx_cli.output import Output
 from hoopx_cli.settings import Flags, Settings
 
 if TYPE_CHECKING:
+    import ssl
+
+    from hoopx_cli.api import Api
     from hoopx_cli.credential import Credential
     from hoopx_cli.keyring import Logins
     from hoopx_cli.signin import Trust
@@ -39,10 +37,22 @@ class Kit:
 
     @lazily
     def tls(self) -> ssl.SSLContext:
+        from hoopx_cli import trust
+
         return trust.context(self.settings)
 
     @lazily
+    def tunnel_tls(self) -> ssl.SSLContext:
+        """For the tunnels of this process alone, which bear a name: other calls go to whichever part of the broker."""
+        from hoopx_broker.tunnel.client import named
+
+        return named(trust.context(self.settings))
+
+    @lazily
     def api(self) -> Api:
+        # HTTP and TLS are two thirds of what is left to load, and a page of help has no use for them.
+        from hoopx_cli.api import Api
+
         return Api(self.settings, self.tls, self.credential)
 
     @property
@@ -66,10 +76,3 @@ class Kit:
     def credential(self) -> Credential:
         """What a call to the broker carries. Raises `Unauthenticated`, or `Denied` for an agent without its own."""
         return self.caller.credential()
-
-
-def kit_of(context: typer.Context) -> Kit:
-    kit = context.find_object(Kit)
-    if kit is None:
-        raise TypeError("a command was started without its kit")
-    return kit

@@ -6,43 +6,39 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import LeaseRevoked, LeaseView, RevokeLeases
 from hoopx_broker.terms.errors import BackendFailed, BadInput, Denied
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import names
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 
 app = group("Example: hoopx leases ls")
 leases = group("Example: hoopx leases ls --target prod-db\n\nCredentials that were made for sessions.")
-app.add_typer(leases, name="leases")
+app.add(leases, "leases")
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Leases, as `hoopx leases ls` lists them.")]
-OfTarget = Annotated[str, typer.Option("--target", metavar="TARGET", help="Only those on this target.")]
-OfUser = Annotated[str, typer.Option("--user", metavar="USER", help="Only this user's, and those of their agents.")]
+Ids = Annotated[list[str] | None, Argument(metavar="[ID...]", help="Leases, as `hoopx leases ls` lists them.")]
+OfTarget = Annotated[str, Option("--target", metavar="TARGET", help="Only those on this target.")]
+OfUser = Annotated[str, Option("--user", metavar="USER", help="Only this user's, and those of their agents.")]
 
 
-@leases.command(cls=BrokerCommand)
+@leases.command()
 def ls(
-    context: typer.Context,
+    kit: Kit,
     target: OfTarget = "",
     user: OfUser = "",
-    state: Annotated[
-        str, typer.Option(metavar="STATE", help="Only those that are pending, live, ending or ended.")
-    ] = "",
-    session: Annotated[str, typer.Option(metavar="SESSION", help="Only that of this session.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 200,
+    state: Annotated[str, Option(metavar="STATE", help="Only those that are pending, live, ending or ended.")] = "",
+    session: Annotated[str, Option(metavar="SESSION", help="Only that of this session.")] = "",
+    everything: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
+    limit: Annotated[int, Option(metavar="N", least=1, most=1_000, help="At most so many.")] = 200,
 ) -> None:
     """Example: hoopx leases ls --state ending
 
     List leases that you may see and that are not over, the newest first. One that is `ending` for more than seconds
     could not be revoked yet: the last error says why, and it is tried again.
     """
-    kit = kit_of(context)
     also = "true" if everything else ""
     found = kit.api.leases(target=target, user=user, state=state, session=session, all=also, limit=str(limit))
     names.keep(kit.settings, "leases", (one.id for one in found))
@@ -54,15 +50,15 @@ def ls(
         kit.out.table(_HEADINGS, map(_row, found), _SPARE)
 
 
-@leases.command(cls=BrokerCommand)
+@leases.command()
 def revoke(
-    context: typer.Context,
+    kit: Kit,
     ids: Ids = None,
     target: OfTarget = "",
     user: OfUser = "",
-    everything: Annotated[bool, typer.Option("--all", help="All that you may revoke.")] = False,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; those who are cut off are told.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether --all is meant.")] = False,
+    everything: Annotated[bool, Option("--all", help="All that you may revoke.")] = False,
+    reason: Annotated[str, Option(metavar="TEXT", help="Why; those who are cut off are told.")] = "",
+    yes: Annotated[bool, Option("--yes", help="Do not ask whether --all is meant.")] = False,
 ) -> None:
     """Example: hoopx leases revoke --target prod-db --reason 'incident 42'
 
@@ -70,7 +66,6 @@ def revoke(
     it; 15 means that some are not confirmed to be gone yet. It keeps nobody from opening a new session: see
     `hoopx admin revoke`.
     """
-    kit = kit_of(context)
     order = RevokeLeases(tuple(ids or ()), target, user, everything, reason)
     _check_meant(order)
     if everything and not yes:

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from msgspec.structs import replace
 
 from hoopx_broker.api.messages import SignIn
 from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_cli.api import Api
 from hoopx_cli.caller import credential_of
-from hoopx_cli.commands import BrokerCommand, LoginCommand, group
+from hoopx_cli.commands import ANONYMOUS, group
 from hoopx_cli.inert import width
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 from hoopx_cli.settings import Remembered, remember
 
 if TYPE_CHECKING:
@@ -26,17 +26,13 @@ if TYPE_CHECKING:
 app = group("Example: hoopx login")
 
 
-@app.command(cls=LoginCommand)
+@app.command(ANONYMOUS)
 def login(
-    context: typer.Context,
-    issuer: Annotated[
-        str, typer.Option(metavar="URL", help="Which identity provider, where the broker takes several.")
-    ] = "",
-    browser: Annotated[
-        bool, typer.Option("--browser", help="Sign in by a browser on this machine, without a code.")
-    ] = False,
+    kit: Kit,
+    issuer: Annotated[str, Option(metavar="URL", help="Which identity provider, where the broker takes several.")] = "",
+    browser: Annotated[bool, Option("--browser", help="Sign in by a browser on this machine, without a code.")] = False,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Open no browser: only show address, code and QR code.")
+        bool, Option("--no-browser", help="Open no browser: only show address, code and QR code.")
     ] = False,
 ) -> None:
     """Example: hoopx login --broker https://broker.example.com
@@ -46,7 +42,6 @@ def login(
     The broker and how it was trusted are remembered for the next commands. An account beside those that are kept
     becomes the current one; `hoopx accounts` lists them.
     """
-    kit = kit_of(context)
     if browser and no_browser:
         raise BadInput("--browser and --no-browser contradict each other", "give one of them, or none")
     asked = _provider(kit, issuer)
@@ -58,16 +53,15 @@ def login(
     _warn_of_environment(kit, named.user)
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def logout(
-    context: typer.Context,
-    all_: Annotated[bool, typer.Option("--all", help="Every account at this broker.")] = False,
+    kit: Kit,
+    all_: Annotated[bool, Option("--all", help="Every account at this broker.")] = False,
 ) -> None:
     """Example: hoopx logout
 
     Sign out: the provider is asked to forget the login, and this machine forgets it in any case.
     """
-    kit = kit_of(context)
     broker, account = kit.settings.broker, kit.settings.account
     with kit.logins.held():
         if all_:
@@ -84,13 +78,12 @@ def logout(
         kit.out.say(f"you were not logged in to {broker}" + (f" as {account}" if account else ""))
 
 
-@app.command(cls=BrokerCommand)
-def whoami(context: typer.Context) -> None:
+@app.command()
+def whoami(kit: Kit) -> None:
     """Example: hoopx whoami
 
     Show as whom the broker knows you, with which groups and until when.
     """
-    kit = kit_of(context)
     me = kit.api.whoami()
     if kit.caller.login is not None and kit.caller.login.user != me.user:
         with kit.logins.held():
@@ -112,17 +105,16 @@ def whoami(context: typer.Context) -> None:
     )
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def token(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
 ) -> None:
     """Example: PGPASSWORD=$(hoopx token prod-db) psql "host=broker.example.com port=8443 user=ann dbname=prod-db sslmode=require"
 
     Print a password for clients that connect to the broker without hoopx. It is for one target, opens one session
     there, and must do so within five minutes. Until then it acts as you: hand it to a program and never write it down.
     """  # noqa: E501 - the example is one line for a shell
-    kit = kit_of(context)
     given = kit.api.give_pass(target)
     if kit.out.form is Form.JSON:
         kit.out.json(given)

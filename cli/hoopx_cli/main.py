@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from hoopx_broker.terms.errors import HoopxError
-    from hoopx_cli.commands import UsageError
     from hoopx_cli.output import Output
 
 
@@ -21,7 +20,7 @@ _INSTEAD_OF_LOGIN = {
 }
 
 
-# What is asked for often, by people and scripts, and needs nothing: Typer alone takes 100 ms to import.
+# What is asked for often, by people and scripts, and needs nothing.
 _AT_ONCE = ["--version"], ["--help"], ["-h"]
 
 
@@ -68,10 +67,28 @@ def _at_once(option: str) -> int:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code; every error becomes one line and a hint on stderr."""
+    _load_lightly()
     from hoopx_cli import output
 
     out = output.of_process(environ)
     return sheltered(lambda: _invoke(arguments, environ, out), out, environ)
+
+
+def _load_lightly() -> None:
+    """Imports make objects that stay, so looking for garbage among them is in vain.
+
+    msgspec takes from typing_extensions, where that is installed, what `typing` has as well. That loads `inspect`, a
+    tokenizer and a disassembler: a quarter of what `hoopx ls` would load.
+    """
+    import gc
+
+    gc.set_threshold(20_000, 20, 20)
+    if "msgspec" not in sys.modules and "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        try:
+            import msgspec  # noqa: F401
+        finally:
+            del sys.modules["typing_extensions"]
 
 
 def sheltered(work: Callable[[], int], out: Output, environ: Mapping[str, str]) -> int:
@@ -109,23 +126,12 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _invoke(arguments: Sequence[str], environ: Mapping[str, str], out: Output) -> int:
-    from typer.main import get_command
-
-    from hoopx_cli.app import app
+    from hoopx_cli import commands
     from hoopx_cli.kit import Kit
 
-    command = get_command(app)
-    stdout = sys.stdout
-    try:
-        returned = command.main(list(arguments), "hoopx", standalone_mode=False, obj=Kit(environ, out))
-    except SystemExit:
-        if sys.stdout is stdout:
-            raise
-        # click puts a wrapper there where the reader has left, and wants to leave with 1.
-        sys.stdout = stdout
-        raise BrokenPipeError from None
+    code = commands.run(arguments, Kit(environ, out))
     sys.stdout.flush()
-    return returned if isinstance(returned, int) else 0
+    return code
 
 
 def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
@@ -140,10 +146,7 @@ def _told(error: Exception, environ: Mapping[str, str], out: Output) -> int:
 def _said(error: Exception, environ: Mapping[str, str], out: Output) -> int:
     import errno
 
-    from typer import Abort
-
     from hoopx_broker.terms.errors import ExitCode, HoopxError
-    from hoopx_cli.commands import UsageError
     from hoopx_cli.scrub import certain
 
     match error:
@@ -154,9 +157,7 @@ def _said(error: Exception, environ: Mapping[str, str], out: Output) -> int:
             return int(error.exit_code)
         case OSError(errno=errno.EIO):
             return _unheard()
-        case UsageError():
-            return _misused(error, out)
-        case Abort():
+        case EOFError():
             out.error("standard input ended before the answer came", "run it in a terminal, or give it as an option")
             return int(ExitCode.USAGE)
         case _:
@@ -164,24 +165,6 @@ def _said(error: Exception, environ: Mapping[str, str], out: Output) -> int:
 
             out.error(f"unexpected: {type(error).__name__}", f"this is a bug in hoopx; its trace is in {keep(environ)}")
             return int(ExitCode.UNEXPECTED)
-
-
-def _misused(error: UsageError, out: Output) -> int:
-    """Bad usage as one line, in the same words whether hoopx or its parser has found it."""
-    from hoopx_broker.terms.errors import ExitCode
-    from hoopx_cli.scrub import certain
-
-    hint = f"see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
-    match type(error).__name__:
-        case "NoArgsIsHelpError":
-            out.insist(error.format_message())
-        case "NoSuchOption":
-            near = next(iter(getattr(error, "possibilities", None) or ()), "")
-            meant = f"; did you mean `{near}`?" if near else ""
-            out.error(certain(f"there is no option `{getattr(error, 'option_name', '')}`{meant}"), hint)
-        case _:
-            out.error(certain(error.format_message().rstrip(".")), hint)
-    return int(ExitCode.USAGE)
 
 
 def _hint(error: HoopxError, environ: Mapping[str, str]) -> str:

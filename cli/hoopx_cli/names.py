@@ -8,7 +8,6 @@ scripts of `completion_bash` and its siblings work them out from the command lin
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -73,7 +72,9 @@ def keep_accounts(home: Path, broker: str, users: Iterable[str]) -> None:
     with suppress(OSError):
         for each in list(there.iterdir()):
             if each.is_dir() and not each.is_symlink() and each.name not in stay:
-                shutil.rmtree(each, ignore_errors=True)
+                from shutil import rmtree
+
+                rmtree(each, ignore_errors=True)
 
 
 def place(settings: Settings) -> Path:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +16,7 @@ import msgspec
 
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.inert import inert, inert_lines, width
+from hoopx_cli.menu import room
 from hoopx_cli.screen import cut
 
 _GAP = "  "  # between columns
@@ -94,7 +93,7 @@ class Output:
     @property
     def columns(self) -> int | None:
         """How wide the terminal is now; None where there is none, and so no edge to break lines at."""
-        return shutil.get_terminal_size().columns if self.is_terminal else None
+        return room() if self.is_terminal else None
 
     def json(self, value: Any) -> None:
         """One JSON document on one line; what is not ASCII is escaped only where it could act on a terminal."""
@@ -120,7 +119,9 @@ class Output:
         whole, room = _line(cells, widths), self.columns
         if room is None or width(whole) <= room:
             return [whole]
-        below = [] if is_heading else textwrap.wrap(cells[-1], max(room, MIN_COLUMNS) - len(_BELOW))
+        from textwrap import wrap
+
+        below = [] if is_heading else wrap(cells[-1], max(room, MIN_COLUMNS) - len(_BELOW))
         return [_line(cells[:-1], widths[:-1]), *(_BELOW + line for line in below)]
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import typer
 
 from hoopx_broker.seams.judge import Circumstances
 from hoopx_broker.terms.errors import BadInput, ExitCode
@@ -15,29 +14,29 @@ from hoopx_broker.terms.rulings import Allow
 from hoopx_broker.terms.targets import Target
 from hoopx_cli import scene
 from hoopx_cli.broker import demanding_extra
-from hoopx_cli.commands import BrokerCommand, HoopxCommand, group
+from hoopx_cli.commands import LOCAL, group
 from hoopx_cli.durations import seconds_of
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument, Option
 
 if TYPE_CHECKING:
     from hoopx_broker.policy.explain import Explanation
 
 app = group("Example: hoopx policy test policies")
 policy = group("Example: hoopx policy test policies\n\nPolicies: are they sound, do they do what they should, and why.")
-app.add_typer(policy, name="policy")
+app.add(policy, "policy")
 
-Directory = Annotated[str, typer.Argument(metavar="DIRECTORY", help="Where the *.cedar files are.", show_default=False)]
+Directory = Annotated[str, Argument(metavar="DIRECTORY", help="Where the *.cedar files are.")]
 
 
-@policy.command(cls=HoopxCommand)
-def check(context: typer.Context, directory: Directory = "") -> None:
+@policy.command(LOCAL)
+def check(kit: Kit, directory: Directory = "") -> None:
     """Example: hoopx policy check policies
 
     Check policies against their schema: every problem at once, each with file and line.
     Without DIRECTORY it is `policies` here, else the policies that come with hoopx.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.policy.load import load
         from hoopx_broker.policy.problems import BadPolicies
@@ -54,14 +53,13 @@ def check(context: typer.Context, directory: Directory = "") -> None:
     kit.out.say(f"`{place}` is in order: {len(policies.rules)} rules, version {policies.version}")
 
 
-@policy.command("test", cls=HoopxCommand)
-def try_cases(context: typer.Context, directory: Directory = "") -> None:
+@policy.command(LOCAL, name="test")
+def try_cases(kit: Kit, directory: Directory = "") -> None:
     """Example: hoopx policy test policies
 
     Try policies on the cases written for them (*.yaml beside them), through the real reader of SQL.
     Leaves with 2 when a case comes out otherwise than it says. Names the rules that no case reached.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.policy.load import load
         from hoopx_broker.policy.trial import run
@@ -81,43 +79,41 @@ def try_cases(context: typer.Context, directory: Directory = "") -> None:
     kit.out.say(f"all {trial.cases} cases came out as they say")
 
 
-@policy.command(cls=HoopxCommand)
+@policy.command(LOCAL)
 def explain(
-    context: typer.Context,
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="The statement.", show_default=False)] = "",
-    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who would send it.")] = "",
-    target: Annotated[str, typer.Option("--on", metavar="TARGET", help="Where.")] = "",
-    connect: Annotated[bool, typer.Option("--connect", help="Explain the opening of a session instead.")] = False,
-    extend: Annotated[
-        bool, typer.Option("--extend", help="Explain that a session goes on for longer instead.")
-    ] = False,
+    kit: Kit,
+    sql: Annotated[str, Argument(metavar="SQL", help="The statement.")] = "",
+    user: Annotated[str, Option("--as", metavar="USER", help="Who would send it.")] = "",
+    target: Annotated[str, Option("--on", metavar="TARGET", help="Where.")] = "",
+    connect: Annotated[bool, Option("--connect", help="Explain the opening of a session instead.")] = False,
+    extend: Annotated[bool, Option("--extend", help="Explain that a session goes on for longer instead.")] = False,
     recording: Annotated[
-        str, typer.Option(metavar="FILE", help="A recorded session: who, where, when and why are taken from it.")
+        str, Option(metavar="FILE", help="A recorded session: who, where, when and why are taken from it.")
     ] = "",
     statement: Annotated[
-        str, typer.Option(metavar="N", help="Its statement of this number, as `hoopx sessions replay` shows it.")
+        str, Option(metavar="N", help="Its statement of this number, as `hoopx sessions replay` shows it.")
     ] = "",
     identity: Annotated[
-        str, typer.Option(metavar="FILE", help="An age identity file, for a recording that is encrypted.")
+        str, Option(metavar="FILE", help="An age identity file, for a recording that is encrypted.")
     ] = "",
-    groups: Annotated[str, typer.Option(metavar="A,B", help="The user's groups.")] = "",
-    kind: Annotated[str, typer.Option(metavar="KIND", help="human, job or agent.")] = "human",
+    groups: Annotated[str, Option(metavar="A,B", help="The user's groups.")] = "",
+    kind: Annotated[str, Option(metavar="KIND", help="human, job or agent.")] = "human",
     behalf: Annotated[
-        str, typer.Option("--on-behalf-of", metavar="USER", help="The human that the user, an agent, acts for.")
+        str, Option("--on-behalf-of", metavar="USER", help="The human that the user, an agent, acts for.")
     ] = "",
-    theirs: Annotated[str, typer.Option("--their-groups", metavar="A,B", help="That human's groups.")] = "",
-    label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
+    theirs: Annotated[str, Option("--their-groups", metavar="A,B", help="That human's groups.")] = "",
+    label: Annotated[list[str] | None, Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
     classify: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
+        list[str] | None, Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
     ] = None,
-    approvals: Annotated[str, typer.Option(metavar="A,B", help="Groups that have approved.")] = "",
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="The session's reason.")] = "",
-    ticket: Annotated[str, typer.Option(metavar="TICKET", help="The session's ticket.")] = "",
-    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="The length that is asked for, as 1h.")] = "",
+    approvals: Annotated[str, Option(metavar="A,B", help="Groups that have approved.")] = "",
+    reason: Annotated[str, Option(metavar="TEXT", help="The session's reason.")] = "",
+    ticket: Annotated[str, Option(metavar="TICKET", help="The session's ticket.")] = "",
+    for_: Annotated[str, Option("--for", metavar="DURATION", help="The length that is asked for, as 1h.")] = "",
     at: Annotated[
-        str, typer.Option("--at", metavar="TIME", help="As of then: 2026-07-01T22:00:00+02:00. Without it now.")
+        str, Option("--at", metavar="TIME", help="As of then: 2026-07-01T22:00:00+02:00. Without it now.")
     ] = "",
-    policies: Annotated[str, typer.Option(metavar="DIRECTORY", help="Where the *.cedar files are.")] = "",
+    policies: Annotated[str, Option(metavar="DIRECTORY", help="Where the *.cedar files are.")] = "",
 ) -> None:
     """Example: hoopx policy explain 'drop table t' --as ann --groups developers --on prod-db --label env=prod
 
@@ -125,7 +121,6 @@ def explain(
     With --recording it is a statement that was recorded, under the policies of today; labels and classes of the
     target are not recorded. Names are resolved without the target's catalog.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_broker.policy.explain import explain as explain_statement
         from hoopx_broker.policy.explain import explain_extending, explain_opening
@@ -161,32 +156,30 @@ def explain(
         kit.out.text(render(explanation))
 
 
-@policy.command(cls=BrokerCommand)
+@policy.command()
 def replay(
-    context: typer.Context,
-    sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="[SESSION|FILE...]", help="Recorded sessions.", show_default=False)
-    ] = None,
-    policies: Annotated[str, typer.Option(metavar="DIRECTORY", help="The policies to judge by.")] = "",
+    kit: Kit,
+    sessions: Annotated[list[str] | None, Argument(metavar="[SESSION|FILE...]", help="Recorded sessions.")] = None,
+    policies: Annotated[str, Option(metavar="DIRECTORY", help="The policies to judge by.")] = "",
     against: Annotated[
-        str, typer.Option(metavar="DIRECTORY", help="Compare with these policies, not with what was recorded.")
+        str, Option(metavar="DIRECTORY", help="Compare with these policies, not with what was recorded.")
     ] = "",
-    user: Annotated[str, typer.Option(metavar="USER", help="Sessions of this user, from the broker.")] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="Sessions with this target, from the broker.")] = "",
-    since: Annotated[str, typer.Option(metavar="DURATION", help="Sessions opened no longer ago, as 7d.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many of those.")] = 50,
+    user: Annotated[str, Option(metavar="USER", help="Sessions of this user, from the broker.")] = "",
+    target: Annotated[str, Option(metavar="TARGET", help="Sessions with this target, from the broker.")] = "",
+    since: Annotated[str, Option(metavar="DURATION", help="Sessions opened no longer ago, as 7d.")] = "",
+    limit: Annotated[int, Option(metavar="N", least=1, most=10_000, help="At most so many of those.")] = 50,
     config: Annotated[
-        str, typer.Option("--config", "-c", metavar="FILE", help="A hoopx.yaml with the labels and classes of targets.")
+        str, Option("--config", "-c", metavar="FILE", help="A hoopx.yaml with the labels and classes of targets.")
     ] = "",
-    label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
+    label: Annotated[list[str] | None, Option(metavar="NAME=VALUE", help="A label of the target.")] = None,
     classify: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
+        list[str] | None, Option(metavar="COLUMN=CLASS", help="A classified schema.table.column.")
     ] = None,
     identity: Annotated[
-        str, typer.Option("--identity", metavar="FILE", help="An age identity file, for recordings that are encrypted.")
+        str, Option("--identity", metavar="FILE", help="An age identity file, for recordings that are encrypted.")
     ] = "",
     exit_code: Annotated[
-        int, typer.Option("--exit-code", metavar="N", min=0, max=125, help="Leave with N where something differs.")
+        int, Option("--exit-code", metavar="N", least=0, most=125, help="Leave with N where something differs.")
     ] = int(ExitCode.USAGE),
 ) -> int:
     """Example: hoopx policy replay --since 7d --target prod-db --policies policies --config hoopx.yaml
@@ -195,7 +188,6 @@ def replay(
     the masks. It leaves with 2 where something does, or with --exit-code. Names are resolved without the target's
     catalog: what only that could tell is counted apart, and alone makes no difference.
     """
-    kit = kit_of(context)
     with demanding_extra():
         from hoopx_cli import policy_replay_run
     wanted = policy_replay_run.Wanted(

@@ -7,13 +7,12 @@ import signal
 import time
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli import locks, names
 from hoopx_cli.api import Api
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Argument
 from hoopx_cli.settings import private_folder
 
 app = group("Example: hoopx refresh-names targets")
@@ -22,15 +21,14 @@ LIMIT = "200"  # more than anyone chooses from by TAB
 LIFE_SECONDS = 90  # nobody watches this process: it never stays
 
 
-@app.command("refresh-names", cls=BrokerCommand, hidden=True)
-def refresh(context: typer.Context, kind: Annotated[str, typer.Argument(metavar="KIND")]) -> None:
+@app.command(name="refresh-names")
+def refresh(kit: Kit, kind: Annotated[str, Argument(metavar="KIND")]) -> None:
     """Example: hoopx refresh-names targets
 
     Ask the broker for the names that TAB completes, in the background. The completion scripts run it.
     """
     if kind not in names.KINDS:
         raise BadInput(f"there are no names of `{kind}`", f"there are: {', '.join(names.KINDS)}")
-    kit = kit_of(context)
     path = names.place(kit.settings) / kind
     if not path.parent.parent.is_dir():
         return  # TAB behind a mistyped address, or a stranger's, sends no token there: Enter was not pressed

@@ -5,54 +5,52 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import AskFor, AskToExtend, AskToUnmask, Past, RequestView
 from hoopx_broker.terms.errors import BadInput, HoopxError, Refused, StillPending
 from hoopx_cli import names
-from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.commands import group
 from hoopx_cli.durations import seconds_of, spoken
 from hoopx_cli.idempotency import refuse_empty
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 from hoopx_cli.requested import everything, missing, requester_of
 from hoopx_cli.targets import people
 
 app = group("Example: hoopx request prod-db --reason 'ticket 42'")
 requests = group("Example: hoopx requests ls\n\nRequests for approval: yours, and those that you may decide.")
-app.add_typer(requests, name="requests")
+app.add(requests, "requests")
 
-RequestId = Annotated[str, typer.Argument(metavar="ID", help="A request's id, as `hoopx requests ls` lists it.")]
-Comment = Annotated[str, typer.Option(metavar="TEXT", help="Said to the requester and kept with the vote.")]
-Flag = typer.Option(show_default=False)
+RequestId = Annotated[str, Argument(metavar="ID", help="A request's id, as `hoopx requests ls` lists it.")]
+Comment = Annotated[str, Option(metavar="TEXT", help="Said to the requester and kept with the vote.")]
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def request(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The target that a session is asked for.")],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; approvers read it.")] = "",
-    ticket: Annotated[str, typer.Option(metavar="TICKET", help="The ticket it belongs to.")] = "",
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="The target that a session is asked for.")],
+    reason: Annotated[str, Option(metavar="TEXT", help="Why; approvers read it.")] = "",
+    ticket: Annotated[str, Option(metavar="TICKET", help="The ticket it belongs to.")] = "",
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
+        str, Option("--for", metavar="DURATION", help="How long the session, or what is unmasked, may last.")
     ] = "",
-    wait: Annotated[str, typer.Option(metavar="DURATION", help="Wait for the answer for so long.")] = "",
+    wait: Annotated[str, Option(metavar="DURATION", help="Wait for the answer for so long.")] = "",
     key: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="TEXT",
-            callback=refuse_empty,
+            check=refuse_empty,
             help="Asking again with the same key is the same request: for retries.",
         ),
     ] = "",
     unmask: Annotated[
-        str, typer.Option(metavar="CLASS,...", help="Ask to see these classes of masked data raw instead.")
+        str, Option(metavar="CLASS,...", help="Ask to see these classes of masked data raw instead.")
     ] = "",
     extend: Annotated[
-        str, typer.Option(metavar="SESSION", help="Ask to let this open session go on for --for longer instead.")
+        str, Option(metavar="SESSION", help="Ask to let this open session go on for --for longer instead.")
     ] = "",
     break_glass: Annotated[
-        bool, typer.Option("--break-glass", help="With --unmask: go through at once, and be reviewed afterwards.")
+        bool, Option("--break-glass", help="With --unmask: go through at once, and be reviewed afterwards.")
     ] = False,
 ) -> int:
     """Example: hoopx request prod-db --reason 'ticket 42' --for 1h --wait 15m
@@ -64,7 +62,6 @@ def request(
     as --for says; `hoopx requests cancel ID` ends it. With --extend, ask to let an open session go on: it does by
     itself once that is approved.
     """
-    kit = kit_of(context)
     patience, duration = seconds_of(wait, "--wait"), seconds_of(for_, "--for")
     if unmask and extend:
         raise BadInput("--unmask and --extend exclude each other", "ask for one of them")
@@ -105,26 +102,21 @@ def _check_target(kit: Kit, target: str, session: str) -> None:
         )
 
 
-@requests.command(cls=BrokerCommand)
+@requests.command()
 def ls(
-    context: typer.Context,
-    state: Annotated[
-        str, typer.Option(metavar="STATE", help="waiting, approved, denied, cancelled, expired or used.")
-    ] = "",
-    review: Annotated[
-        str, typer.Option(metavar="STATE", help="What went through at once: open, accepted or objected.")
-    ] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="Only those about this target.")] = "",
-    requester: Annotated[str, typer.Option(metavar="USER", help="Only what this user asked for.")] = "",
-    mine: Annotated[bool, typer.Option("--mine", help="Only yours, and your agents'.")] = False,
-    to_decide: Annotated[bool, typer.Option("--to-decide", help="Only those that wait for your vote.")] = False,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="At most so many.")] = 50,
+    kit: Kit,
+    state: Annotated[str, Option(metavar="STATE", help="waiting, approved, denied, cancelled, expired or used.")] = "",
+    review: Annotated[str, Option(metavar="STATE", help="What went through at once: open, accepted or objected.")] = "",
+    target: Annotated[str, Option(metavar="TARGET", help="Only those about this target.")] = "",
+    requester: Annotated[str, Option(metavar="USER", help="Only what this user asked for.")] = "",
+    mine: Annotated[bool, Option("--mine", help="Only yours, and your agents'.")] = False,
+    to_decide: Annotated[bool, Option("--to-decide", help="Only those that wait for your vote.")] = False,
+    limit: Annotated[int, Option(metavar="N", least=1, most=1_000, help="At most so many.")] = 50,
 ) -> None:
     """Example: hoopx requests ls --to-decide
 
     List requests, the newest first.
     """
-    kit = kit_of(context)
     wanted = {"state": state, "review": review, "target": target, "requester": requester, "limit": str(limit)}
     flags = {"mine": "true" if mine else "", "to_decide": "true" if to_decide else ""}
     found = kit.api.requests(**wanted, **flags)
@@ -145,13 +137,12 @@ def _row(one: RequestView) -> tuple[str, ...]:
     return (one.id, state, one.kind, one.target, requester_of(one), people(one.approvers), one.reason)
 
 
-@requests.command(cls=BrokerCommand)
-def show(context: typer.Context, id_: RequestId) -> None:
+@requests.command()
+def show(kit: Kit, id_: RequestId) -> None:
     """Example: hoopx requests show r_4k2m8q0xyz
 
     Show one request: who asks for what and why, exactly what would run, and who has voted.
     """
-    kit = kit_of(context)
     found = kit.api.request(id_)
     if kit.out.form is Form.JSON:
         kit.out.json(found)
@@ -159,37 +150,35 @@ def show(context: typer.Context, id_: RequestId) -> None:
         kit.out.fields(everything(found, past_of(kit, found) if found.review == "open" else None))
 
 
-@requests.command(cls=BrokerCommand)
+@requests.command()
 def wait(
-    context: typer.Context,
+    kit: Kit,
     id_: RequestId,
-    patience: Annotated[str, typer.Option("--wait", metavar="DURATION", help="Give up after so long.")] = "15m",
+    patience: Annotated[str, Option("--wait", metavar="DURATION", help="Give up after so long.")] = "15m",
 ) -> int:
     """Example: hoopx requests wait r_4k2m8q0xyz --wait 1h
 
     Wait until a request is decided: 0 is approved, 13 refused, 12 not answered yet.
     """
-    kit = kit_of(context)
     return _settle(kit, _wait(kit, kit.api.request(id_), seconds_of(patience, "--wait")))
 
 
-@requests.command(cls=BrokerCommand)
-def cancel(context: typer.Context, id_: RequestId) -> None:
+@requests.command()
+def cancel(kit: Kit, id_: RequestId) -> None:
     """Example: hoopx requests cancel r_4k2m8q0xyz
 
     Take back a request of yours. What it lets you see raw is masked again at once; those who may approve such a
     request can end it too.
     """
-    kit = kit_of(context)
     _print(kit, kit.api.vote(id_, "cancel", ""))
 
 
-@requests.command(cls=BrokerCommand)
+@requests.command()
 def review(
-    context: typer.Context,
+    kit: Kit,
     id_: RequestId,
-    accept: Annotated[bool, typer.Option("--accept", help="It was right to go through.")] = False,
-    object_: Annotated[bool, typer.Option("--object", help="It was not; one objection closes the review.")] = False,
+    accept: Annotated[bool, Option("--accept", help="It was right to go through.")] = False,
+    object_: Annotated[bool, Option("--object", help="It was not; one objection closes the review.")] = False,
     comment: Comment = "",
 ) -> None:
     """Example: hoopx requests review r_4k2m8q0xyz --accept --comment 'the shop was down'
@@ -197,7 +186,6 @@ def review(
     Say what you think of what went through by breaking the glass. `hoopx requests ls --review open` lists what nobody
     has looked at yet, and `hoopx requests show ID` what was done.
     """
-    kit = kit_of(context)
     if accept is object_:
         raise BadInput("say what you think of it", "give --accept or --object")
     done = kit.api.review(id_, "accept" if accept else "object", comment)

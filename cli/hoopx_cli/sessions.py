@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
-import typer
 from msgspec.structs import asdict
 
 from hoopx_broker.api.messages import SessionView
 from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.people import spoken
 from hoopx_cli import exports, names
-from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.commands import group
 from hoopx_cli.durations import asked_time, seconds_of
 from hoopx_cli.exports import ExportForm
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form, moment
+from hoopx_cli.places import Argument, Option
 
 if TYPE_CHECKING:  # what proves is loaded by the command that proves
     from hoopx_broker.recording.bundle import Logged
@@ -30,14 +29,14 @@ if TYPE_CHECKING:  # what proves is loaded by the command that proves
 
 app = group("Example: hoopx sessions ls")
 sessions = group("Example: hoopx sessions ls --target prod-db\n\nSessions and their recordings.")
-app.add_typer(sessions, name="sessions")
+app.add(sessions, "sessions")
 
-SessionId = Annotated[str, typer.Argument(metavar="ID", help="A session's id, as `hoopx sessions ls` lists it.")]
-IdOrFile = Annotated[str, typer.Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
+SessionId = Annotated[str, Argument(metavar="ID", help="A session's id, as `hoopx sessions ls` lists it.")]
+IdOrFile = Annotated[str, Argument(metavar="ID|FILE", help="A session's id, or an exported recording.")]
 
 
 IdentityFile = Annotated[
-    str, typer.Option("--identity", metavar="FILE", help="An age identity file, for a recording that is encrypted.")
+    str, Option("--identity", metavar="FILE", help="An age identity file, for a recording that is encrypted.")
 ]
 
 
@@ -51,30 +50,29 @@ _UNSEARCHED = {
 }
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def ls(
-    context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="USER", help="Of this user, and of their agents.")] = "",
-    target: Annotated[str, typer.Option(metavar="TARGET", help="With this target.")] = "",
-    state: Annotated[str, typer.Option(metavar="STATE", help="That are open, ended or unfinished.")] = "",
-    since: Annotated[str, typer.Option(metavar="TIME", help="Opened since: 2h or 7d ago, or 2026-01-31.")] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Opened until then.")] = "",
-    table: Annotated[str, typer.Option(metavar="TABLE", help="That touched it: customers, public.customers.")] = "",
-    effect: Annotated[str, typer.Option(metavar="EFFECT", help="With such a statement: read, update, ddl, …")] = "",
-    rule: Annotated[str, typer.Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
-    denied: Annotated[bool, typer.Option("--denied", help="In which something was denied.")] = False,
-    ticket: Annotated[str, typer.Option(metavar="TICKET", help="For this ticket.")] = "",
-    text: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its statements.")] = "",
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="With all these words in its reason.")] = "",
-    approved_by: Annotated[str, typer.Option(metavar="USER", help="To which this person agreed.")] = "",
-    request: Annotated[str, typer.Option(metavar="ID", help="In which this request played a part.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most so many.")] = 50,
+    kit: Kit,
+    user: Annotated[str, Option(metavar="USER", help="Of this user, and of their agents.")] = "",
+    target: Annotated[str, Option(metavar="TARGET", help="With this target.")] = "",
+    state: Annotated[str, Option(metavar="STATE", help="That are open, ended or unfinished.")] = "",
+    since: Annotated[str, Option(metavar="TIME", help="Opened since: 2h or 7d ago, or 2026-01-31.")] = "",
+    until: Annotated[str, Option(metavar="TIME", help="Opened until then.")] = "",
+    table: Annotated[str, Option(metavar="TABLE", help="That touched it: customers, public.customers.")] = "",
+    effect: Annotated[str, Option(metavar="EFFECT", help="With such a statement: read, update, ddl, …")] = "",
+    rule: Annotated[str, Option(metavar="RULE", help="In which this rule allowed or denied something.")] = "",
+    denied: Annotated[bool, Option("--denied", help="In which something was denied.")] = False,
+    ticket: Annotated[str, Option(metavar="TICKET", help="For this ticket.")] = "",
+    text: Annotated[str, Option(metavar="TEXT", help="With all these words in its statements.")] = "",
+    reason: Annotated[str, Option(metavar="TEXT", help="With all these words in its reason.")] = "",
+    approved_by: Annotated[str, Option(metavar="USER", help="To which this person agreed.")] = "",
+    request: Annotated[str, Option(metavar="ID", help="In which this request played a part.")] = "",
+    limit: Annotated[int, Option(metavar="N", least=1, most=10_000, help="At most so many.")] = 50,
 ) -> None:
     """Example: hoopx sessions ls --target prod-db --table customers --since 7d
 
     List sessions that you may see, the newest first. Of several filters all must hold.
     """
-    kit = kit_of(context)
     now = time.time()
     answer = kit.api.sessions(
         limit,
@@ -110,11 +108,11 @@ def ls(
     kit.out.table(heads, rows, spare=("statements", "denied"))
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def show(
-    context: typer.Context,
+    kit: Kit,
     session: IdOrFile,
-    statements: Annotated[bool, typer.Option("--statements", help="Each statement, with what became of it.")] = False,
+    statements: Annotated[bool, Option("--statements", help="Each statement, with what became of it.")] = False,
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions show s_4k2m8q0xyz4k2m8q --statements
@@ -122,7 +120,6 @@ def show(
     Show one session: who, for whom and why, who agreed, what was done, how it ended, where its recording is. With
     --statements each statement instead, with its ruling, rule, rows and time.
     """
-    kit = kit_of(context)
     # Reading recordings takes cryptography.
     from hoopx_cli.session_show import Asked, show, show_statements
 
@@ -131,17 +128,17 @@ def show(
     (show_statements if statements else show)(kit, asked)
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def replay(
-    context: typer.Context,
+    kit: Kit,
     recording: IdOrFile,
     speed: Annotated[
-        float, typer.Option(metavar="FACTOR", min=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
+        float, Option(metavar="FACTOR", least=0, help="1 is as it happened, 2 twice as fast, 0 all at once.")
     ] = 1,
-    idle: Annotated[str, typer.Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
-    at: Annotated[str, typer.Option("--at", metavar="DURATION", help="Begin so long after the opening: 1m30s.")] = "",
+    idle: Annotated[str, Option(metavar="DURATION", help="No pause is longer than this.")] = "2s",
+    at: Annotated[str, Option("--at", metavar="DURATION", help="Begin so long after the opening: 1m30s.")] = "",
     statement: Annotated[
-        str, typer.Option(metavar="N", help="Begin with the statement that is shown with this number: 17, t_1#17.")
+        str, Option(metavar="N", help="Begin with the statement that is shown with this number: 17, t_1#17.")
     ] = "",
     identity: IdentityFile = "",
 ) -> None:
@@ -150,7 +147,6 @@ def replay(
     Show what happened in a session, as the client saw it. On a terminal keys pause it, step, seek and change its
     speed. With --speed 0, into a pipe or file everything comes at once; with `-o json` as one JSON object an entry.
     """
-    kit = kit_of(context)
     # Reading recordings takes cryptography.
     from hoopx_broker.recording.bundle import read_part
     from hoopx_cli.replay_screen import Wanted, replay_file
@@ -164,12 +160,12 @@ def replay(
         replay_file(kit, file, wanted)
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def tail(
-    context: typer.Context,
+    kit: Kit,
     recording: IdOrFile,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the session lasts.")] = False,
-    last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=0, help="Begin with the last N entries.")] = 20,
+    follow: Annotated[bool, Option("--follow", "-f", help="Go on while the session lasts.")] = False,
+    last: Annotated[int, Option("--last", "-n", metavar="N", least=0, help="Begin with the last N entries.")] = 20,
     identity: IdentityFile = "",
 ) -> None:
     """Example: hoopx sessions tail s_4k2m8q0xyz4k2m8q -f
@@ -177,7 +173,6 @@ def tail(
     Show the last entries of a recording, and with -f all that come, until the session is over. Ctrl-C ends the watching
     alone.
     """
-    kit = kit_of(context)
     if follow and _is_path(recording):
         raise BadInput("a file does not grow", "follow a session by its id")
     from hoopx_cli.session_tail import growing, tail
@@ -187,15 +182,13 @@ def tail(
     tail(kit, opener, who, last, grows=not _is_path(recording))
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def verify(
-    context: typer.Context,
+    kit: Kit,
     recording: IdOrFile,
-    key: Annotated[
-        str, typer.Option(metavar="KEY", help="The broker's public evidence key (`hoopx broker keys`).")
-    ] = "",
+    key: Annotated[str, Option(metavar="KEY", help="The broker's public evidence key (`hoopx broker keys`).")] = "",
     witness: Annotated[
-        list[str] | None, typer.Option(metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
+        list[str] | None, Option(metavar="VKEY", help="A witness that must have cosigned; may be repeated.")
     ] = None,
     identity: IdentityFile = "",
 ) -> None:
@@ -205,7 +198,6 @@ def verify(
     proof. A file and a key need no broker; without --key the broker is asked for its key, which proves nothing about
     the broker itself. An encrypted recording is proved without its key; --identity names its user and target.
     """
-    kit = kit_of(context)
     from hoopx_broker.recording.bundle import verify_file
     from hoopx_broker.recording.failures import BrokenEvidence
     from hoopx_broker.tlog.cosignatures import parse_witness
@@ -236,14 +228,14 @@ def verify(
     )
 
 
-@sessions.command(cls=BrokerCommand)
+@sessions.command()
 def export(
-    context: typer.Context,
+    kit: Kit,
     id_: IdOrFile,
-    to: Annotated[str, typer.Option(metavar="FILE", help="A new file; else standard output.")] = "",
+    to: Annotated[str, Option(metavar="FILE", help="A new file; else standard output.")] = "",
     form: Annotated[
         ExportForm,
-        typer.Option("--format", help="`recording` can be verified; the others are for programs, sheets and players."),
+        Option("--format", help="`recording` can be verified; the others are for programs, sheets and players."),
     ] = ExportForm.RECORDING,
     identity: IdentityFile = "",
 ) -> None:
@@ -253,7 +245,6 @@ def export(
     an entry; as CSV with a row a statement; as an asciicast, for players of terminals; or as OCSF events, for what
     collects those.
     """
-    kit = kit_of(context)
     if form is ExportForm.RECORDING and not to and kit.out.is_terminal:
         raise BadInput("a recording is not for a terminal", "give --to FILE, or --format jsonl")
     from hoopx_broker.recording.bundle import read_part
@@ -272,13 +263,12 @@ def export(
         kit.out.say(f"written to {to}")
 
 
-@sessions.command(cls=BrokerCommand)
-def kill(context: typer.Context, id_: SessionId) -> None:
+@sessions.command()
+def kill(kit: Kit, id_: SessionId) -> None:
     """Example: hoopx sessions kill s_4k2m8q0xyz4k2m8q
 
     End a session now: its connections are cut and its credential is revoked.
     """
-    kit = kit_of(context)
     kit.api.kill(id_)
     kit.out.say(f"session {id_} is being ended")
 
@@ -362,7 +352,9 @@ def opened_recording(kit: Kit, named: str, how: str = "", *, proof: bool = False
         with file:
             yield file
         return
-    with tempfile.TemporaryFile() as kept:
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as kept:
         if proof:
             unproved = kit.api.evidence(named, kept.write, how)
             if unproved:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +19,7 @@ from hoopx_broker.terms.secret import Secret
 DEFAULT_BROKER = "https://127.0.0.1:8443"
 # A login is two tokens of a few kilobytes; a file of a hundred brokers still fits.
 MAX_FILE = 4_194_304
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class Flags(Struct):
@@ -162,10 +162,10 @@ def write_private(path: Path, content: bytes) -> None:
     """Replace a file whole or not at all; mode 0600 from its first byte on."""
     private_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "wb") as file:
+        fresh = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
+        with os.fdopen(os.open(fresh, _NEW, 0o600), "wb") as file:
             file.write(content)
-        Path(name).replace(path)
+        fresh.replace(path)
     except OSError as error:
         raise BadInput(f"`{path}` cannot be written: {error.strerror}", "set HOOPX_HOME to a folder of yours") from None
 

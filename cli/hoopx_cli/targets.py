@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import TargetView
 from hoopx_cli import names
-from hoopx_cli.commands import BrokerCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import group
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import Form
+from hoopx_cli.places import Argument
 
 app = group("Example: hoopx ls")
 
 _ACCESS = {"allowed": "allowed", "approval": "needs approval", "denied": "denied"}
 
 
-@app.command(cls=BrokerCommand)
-def ls(context: typer.Context) -> None:
+@app.command()
+def ls(kit: Kit) -> None:
     """Example: hoopx ls
 
     List the targets that you may see, and whether you may open a session there.
     """
-    kit = kit_of(context)
     targets = sorted(kit.api.targets(), key=lambda target: target.name)
     names.keep(kit.settings, "targets", (target.name for target in targets))
     if kit.out.form is Form.JSON:
@@ -39,10 +37,10 @@ def ls(context: typer.Context) -> None:
     kit.out.table(("target", "kind", "database", "access", "labels"), rows)
 
 
-@app.command(cls=BrokerCommand)
+@app.command()
 def show(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
 ) -> None:
     """Example: hoopx show prod-db
 
@@ -51,7 +49,6 @@ def show(
     # Windows of time bring zones of time, which `ls` has no use for.
     from hoopx_broker.conditions.written import lines as conditions_of
 
-    kit = kit_of(context)
     seen = kit.api.target(target)
     if kit.out.form is Form.JSON:
         kit.out.json(seen)

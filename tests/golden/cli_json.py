@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from enum import Enum
@@ -315,6 +316,31 @@ def conforms(printed: Printed, value: Any) -> None:
     if not printed.is_open:
         again = msgspec.json.decode(msgspec.json.encode(read))
         assert again == value, (again, value)
+
+
+def as_told(path: str, printed: str, *, lines: bool = False) -> list[Any]:
+    """The objects that a command printed, each of a form that is documented. `lines`: it was asked for one a line."""
+    forms = PRINTED[path]
+    assert not isinstance(forms, str)
+    found = [json.loads(line) for line in printed.splitlines()]
+    if forms[0].shape is not Shape.LINES and not lines:
+        [one] = found
+        assert isinstance(one, list) == (forms[0].shape is Shape.LIST)
+        found = one if isinstance(one, list) else [one]
+    for each in found:
+        _of_one(forms, each)
+    return found
+
+
+def _of_one(forms: list[Printed], value: Any) -> None:
+    errors: list[Exception] = []
+    for form in forms:
+        try:
+            conforms(form, value)
+            return
+        except (AssertionError, msgspec.ValidationError) as error:
+            errors.append(error)
+    raise AssertionError(errors)
 
 
 def page() -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tests.journeys.tokens import AUDIENCE, ISSUER, TokenMint
 from tests.peers import clients, warm
@@ -34,6 +35,8 @@ CAST: dict[str, tuple[str, ...]] = {
     "nobody": (),
 }
 
+Process: TypeAlias = subprocess.Popen[bytes] | warm.Process
+
 LENAS_PASSWORD = "correct-horse"  # Lena logs in as people do, at the issuer inside the broker
 
 CLASSIFY = """\
@@ -54,7 +57,7 @@ class Stage:
         self.config = home / "hoopx.yaml"
         self.url, self.fingerprint = "", ""
         self._said = home / "broker.log"
-        self._broker: subprocess.Popen[bytes] | None = None
+        self._broker: Process | None = None
         self._write_configuration()
 
     # The broker
@@ -62,33 +65,37 @@ class Stage:
     def start_broker(self) -> None:
         """Start the broker on a port the kernel chooses; wait until it says that it is ready."""
         heard = self._said.stat().st_size if self._said.exists() else 0
-        with self._said.open("ab") as said:
-            self._broker = subprocess.Popen(
-                [*bound_to_us(), *self.program(), "broker", "run", "--config", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                env=plain_environment() | {"HOOPX_HOME": str(self.home / "broker-home")},
-            )
+        self._broker = self._run_broker(self.program(), *self.options())
         ready = eventually(lambda: self._ready(heard), "the broker says it is ready")
         self.url, self.fingerprint = ready.group(1), ready.group(2)
 
     def program(self) -> list[str]:
-        """What is run as the broker."""
-        return [str(HOOPX)]
+        """What is run as the broker, where it is not the one that is installed."""
+        return []
 
-    @contextmanager
-    def standby_broker(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A second one on the same state and configuration, waiting for the end of the first."""
-        heard = self._said.stat().st_size
+    def options(self) -> list[str]:
+        """What it is run with, beside its configuration."""
+        return []
+
+    def _run_broker(self, program: list[str], *options: str) -> Process:
+        arguments = ["broker", "run", *options, "--config", str(self.config)]
+        environ = plain_environment() | {"HOOPX_HOME": str(self.home / "broker-home")}
         with self._said.open("ab") as said:
-            standby = subprocess.Popen(
-                [*bound_to_us(), str(HOOPX), "broker", "run", "--standby", "--config", str(self.config)],
+            if not program and warm.warms():
+                return warm.start_broker(arguments, environ, said.fileno())
+            return subprocess.Popen(
+                [*bound_to_us(), *(program or [str(HOOPX)]), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                env=plain_environment() | {"HOOPX_HOME": str(self.home / "broker-home")},
+                env=environ,
             )
+
+    @contextmanager
+    def standby_broker(self) -> Iterator[Process]:
+        """A second one on the same state and configuration, waiting for the end of the first."""
+        heard = self._said.stat().st_size
+        standby = self._run_broker([], "--standby")
         try:
             eventually(lambda: b"stands by" in self._said.read_bytes()[heard:], "the second broker waits")
             yield standby
@@ -97,7 +104,7 @@ class Stage:
             standby.wait(60)
 
     @property
-    def broker(self) -> subprocess.Popen[bytes]:
+    def broker(self) -> Process:
         """The running broker: signal it, or look at what it uses."""
         assert self._broker is not None
         return self._broker
@@ -336,6 +343,17 @@ def running(stage: Stage, *arguments: str, who: str = "ann", **more: str) -> Ite
         yield command
     finally:
         command.close()
+
+
+def typed(line: str, environ: Mapping[str, str], here: Path, stdin: str = "") -> Outcome:
+    """A line of a shell's, in a folder. What needs no shell is started without one, and without a start of Python's."""
+    with chdir(here):
+        if line.startswith("hoopx ") and not re.search(r"[$|&;<>*~`]", line):
+            done = warm.run(shlex.split(line, comments=True)[1:], environ, stdin)
+        else:
+            done = clients.run(["bash", "-euc", line], environ, stdin)
+    assert "Traceback" not in done.err, done.err
+    return done
 
 
 def objects(text: str) -> list[dict[str, Any]]:

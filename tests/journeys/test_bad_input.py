@@ -8,6 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
+from tests.golden.cli_json import as_told
 from tests.journeys.stage import Stage
 from tests.journeys.tokens import TokenMint
 from tests.peers import clients
@@ -190,5 +191,5 @@ def test_a_state_is_migrated_without_a_broker(stage: Stage, tmp_path: Path) -> N
     config.write_text(stage.config.read_text().replace("sqlite:state.db", f"sqlite:{tmp_path}/fresh.db"))
     for needed in ("keys.json", "policies", "admin-password", "superuser-password"):
         (tmp_path / needed).symlink_to(stage.home / needed)
-    stage.hoopx("broker", "migrate", "--config", str(config)).fine()
+    as_told("broker migrate", stage.hoopx("broker", "migrate", "--config", str(config), "-o", "json").fine().out)
     assert (tmp_path / "fresh.db").exists()

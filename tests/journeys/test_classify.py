@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from hoopx_broker.daemon.values import column
+from tests.golden.cli_json import as_told
 from tests.journeys.stage import Stage, playing
 from tests.peers import found
 from tests.peers.clients import Outcome
@@ -115,7 +115,7 @@ def test_a_class_that_the_database_names_is_known_too(rooms: Stage) -> None:
 
 def test_a_table_that_a_rule_forbids_is_told_and_skipped(rooms: Stage) -> None:
     outcome = rooms.hoopx("classify", OPEN, "--schema", "public", "-q", "-o", "json")
-    document = json.loads(outcome.fine().out)
+    [document] = as_told("classify", outcome.fine().out)
     assert set(document["skipped"]) == {"public.orders"}
     assert "scene-orders" in document["skipped"]["public.orders"]
     assert outcome.err.startswith("public.orders is skipped: ")

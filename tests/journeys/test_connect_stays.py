@@ -31,6 +31,7 @@ from hoopx_broker.tunnel.client import (
 from hoopx_cli import trust
 from hoopx_cli.credential import Credential
 from hoopx_cli.settings import Settings
+from tests.golden.cli_json import as_told
 from tests.journeys.stage import CAST, Running, Stage, playing, running
 from tests.journeys.test_login import log_in
 from tests.peers import clients
@@ -134,7 +135,8 @@ def test_a_session_is_taken_up_by_who_opened_it_alone(stage: Stage, tmp_path: Pa
 
 def test_several_in_the_background_with_saved_names(stage: Stage, ended: None) -> None:
     names = ["shop-prod", "shop-dev"]
-    stage.hoopx("config", "psql", *names, "--yes").fine()
+    [saved] = as_told("config psql", stage.hoopx("config", "psql", *names, "--yes", "-o", "json").fine().out)
+    assert saved["changed"]
     assert stage.hoopx("connect", *names, "--background", "--reason", "ticket 42").fine().out.count("# shop-") == 2
     asked = clients.run(["psql", "service=shop-prod", "-XAtc", "SELECT count(*) FROM orders"], stage.environment("ann"))
     assert asked.fine().out == "400\n"
@@ -147,7 +149,8 @@ def test_several_in_the_background_with_saved_names(stage: Stage, ended: None) -
         return (prod["statements"], prod["denied"], found["shop-dev"]["statements"]) == (2, 1, 0)
 
     eventually(counted, "the broker has told what was done")
-    stage.hoopx("disconnect", "--all").fine()
+    over = as_told("disconnect", stage.hoopx("disconnect", "--all", "-o", "json").fine().out)
+    assert {each["target"]: each["confirmed"] for each in over} == dict.fromkeys(names, True)
     stage.nothing_remains()
     again = clients.run(["psql", "service=shop-prod", "-XAtc", "SELECT 1"], stage.environment("ann"))
     assert again.code != 0

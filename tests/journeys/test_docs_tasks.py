@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shlex
 import shutil
@@ -17,9 +16,9 @@ import yaml
 
 from hoopx_cli.demo.ground import READY
 from tests.journeys.agents import AgentStage
-from tests.journeys.stage import playing, running
+from tests.journeys.stage import playing, running, typed
 from tests.journeys.test_login import log_in
-from tests.peers import clients, found, warm
+from tests.peers import found
 from tests.peers.clients import HOOPX, plain_environment
 from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, eventually
@@ -37,7 +36,7 @@ class Page:
         text = (TASKS / f"{name}.md").read_text()
         self._left: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
         self.stage = stage
-        self.here = stage.home / f"page-{name}"
+        self.here = stage.home / f"page-{Path(name).name}"
         self.here.mkdir()
 
     def takes(self, language: str, **names: str) -> str:
@@ -63,15 +62,8 @@ class Page:
         return printed + self._runs(last, who, code, more)
 
     def _runs(self, line: str, who: str, code: int, more: Mapping[str, str]) -> str:
-        """What needs no shell is started without one, and without a start of Python's."""
-        environ = self.environment(who, more)
-        with contextlib.chdir(self.here):
-            if line.startswith("hoopx ") and not re.search(r"[$|&;<>*~`]", line):
-                done = warm.run(shlex.split(line)[1:], environ)
-            else:
-                done = clients.run(["bash", "-euc", line], environ)
+        done = typed(line, self.environment(who, more), self.here)
         assert done.code == code, (line, done.out, done.err)
-        assert "Traceback" not in done.err
         return done.out
 
     def environment(self, who: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -156,6 +148,28 @@ def test_an_agent(stage: AgentStage) -> None:
     assert re.search(r"\b\d+\b", page.runs(page.takes("sh"), "ann"))
     assert "shop-prod" in page.runs(page.takes("sh"), "ann")
     assert "claude" in page.runs(page.takes("sh"), "ann")
+    page.is_done()
+
+
+# Doubles of what is not here: an assistant, what makes another user of one, and what puts it into a container.
+PROGRAMS = {
+    "claude": 'echo "agent $HOOPX_AGENT at work"',
+    "sudo": 'for last; do :; done; exec "$last"',
+    "docker": 'echo "agent $HOOPX_AGENT in $*"',
+}
+
+
+def test_ways_to_start_an_agent(stage: AgentStage) -> None:
+    page = Page("../agents", stage)
+    for name, script in PROGRAMS.items():
+        (page.here / name).write_text(f"#!/bin/sh\n{script}\n")
+        (page.here / name).chmod(0o755)
+    path = {"PATH": f"{page.here}:{page.environment('ann', NOTHING)['PATH']}"}
+    lines = [line for _ in range(2) for line in page.takes("sh").replace("\\\n", "").splitlines()]
+    commands = [line for line in lines if line.startswith("hoopx ")]
+    told = [page.runs(command, "ann", path) for command in commands]
+    assert told[:3] == ["agent 1 at work\n"] * 3
+    assert told[3].startswith("agent 1 in run --rm -it --network=host")
     page.is_done()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.golden.cli_json import as_told
 from tests.journeys import native
 from tests.journeys.approvals_stage import ALSO, RULES
 from tests.journeys.stage import CAST, LENAS_PASSWORD, objects, playing, running
@@ -229,7 +230,8 @@ def _requests(scene: WholeStage) -> None:
         glass = ["--break-glass", "--reason", "it burns", "--ticket", "OPS-1"]
         scene.hoopx("exec", STRICT, *glass, "--", "true", who="oscar").fine()
         [open_] = scene.listed("requests", "ls", "--review", "open", who="sam")
-        scene.hoopx("requests", "review", open_["id"], verdict, "--comment", "seen", who="sam").fine()
+        review = ["requests", "review", open_["id"], verdict, "--comment", "seen", "-o", "json"]
+        as_told("requests review", scene.hoopx(*review, who="sam").fine().out)
 
 
 def _agree_on_the_page(scene: WholeStage, request: str) -> None:
@@ -248,8 +250,9 @@ def _form(page: Page, action: str) -> Any:
 
 
 def _people(scene: WholeStage) -> None:
-    scene.hoopx("admin", "revoke", "nobody", "--reason", "left", who="sam").fine()
-    scene.hoopx("admin", "restore", "nobody", who="sam").fine()
+    revoke = ["admin", "revoke", "nobody", "--reason", "left", "-o", "json"]
+    as_told("admin revoke", scene.hoopx(*revoke, who="sam").fine().out)
+    as_told("admin restore", scene.hoopx("admin", "restore", "nobody", "-o", "json", who="sam").fine().out)
     log_in(scene, "--issuer", f"{scene.url}/oidc")
     scene.hoopx("whoami", who="lena").fine()
     scene.hoopx("logout", who="lena").fine()
@@ -310,7 +313,8 @@ def _restarts(scene: WholeStage) -> None:
     scene.start_broker()
     eventually(lambda: scene.is_noted("recording.broken"), "the damage is noted")
     assert scene.stop_broker() == 0
-    scene.hoopx("broker", "keys", "rotate", "--config", str(scene.config)).fine()
+    rotate = ["broker", "keys", "rotate", "--config", str(scene.config), "-o", "json"]
+    as_told("broker keys rotate", scene.hoopx(*rotate).fine().out)
     scene.start_broker()
     eventually(lambda: scene.is_noted("key.rotated"), "the log goes on with the new key")
 

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from tests.golden.cli_json import as_told
 from tests.journeys.stage import Stage, running
 from tests.journeys.test_revocation import tls_of
 from tests.peers import clients
@@ -170,7 +171,7 @@ def test_the_audit_tells_what_is_there_while_sessions_run_and_names_what_was_cha
         command.says(r"1\n")
         told = stage.hoopx(*whole, "-v").fine()
         quiet = stage.hoopx(*quickly, "-q").fine()
-        counts = json.loads(stage.hoopx(*since[:-1], str(kept), "-o", "json").fine().out)["counts"]
+        counts = as_told("audit verify", stage.hoopx(*since[:-1], str(kept), "-o", "json").fine().out)[0]["counts"]
     assert told.out == quiet.out == quiet.err == ""
     first, *lines = told.err.splitlines()
     assert first.endswith("recordings: all in order")

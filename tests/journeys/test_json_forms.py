@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-import msgspec
 import pytest
 
-from tests.golden.cli_json import PRINTED, Printed, Shape, conforms
+from tests.golden.cli_json import as_told
 from tests.journeys.stage import POLICIES, Stage, running
 
 
@@ -17,29 +15,7 @@ def held(stage: Stage, path: str, *arguments: str, who: str = "ann", codes: tupl
     """The objects that a command prints, after a look at each."""
     outcome = stage.hoopx(*path.split(), *arguments, "-o", "json", who=who)
     assert outcome.code in codes, outcome
-    forms = PRINTED[path]
-    assert not isinstance(forms, str)
-    lines = [json.loads(line) for line in outcome.out.splitlines()]
-    if forms[0].shape is Shape.LINES or "--statements" in arguments:
-        found = lines
-    else:
-        [one] = lines
-        assert isinstance(one, list) == (forms[0].shape is Shape.LIST)
-        found = one if isinstance(one, list) else [one]
-    for each in found:
-        _of_one(forms, each)
-    return found
-
-
-def _of_one(forms: list[Printed], value: Any) -> None:
-    errors: list[Exception] = []
-    for form in forms:
-        try:
-            conforms(form, value)
-            return
-        except (AssertionError, msgspec.ValidationError) as error:
-            errors.append(error)
-    raise AssertionError(errors)
+    return as_told(path, outcome.out, lines="--statements" in arguments)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +59,7 @@ def test_sessions(stage: Stage, session: str) -> None:
 
 def test_connect(stage: Stage) -> None:
     with running(stage, "connect", "shop-prod", "-o", "json") as command:
-        line = json.loads(command.says(r"(?m)^\{.*\}$").group(0))
-        [form] = [each for each in PRINTED["connect"] if isinstance(each, Printed)]
-        conforms(form, line)
+        as_told("connect", command.says(r"(?m)^\{.*\}$").group(0))
         assert held(stage, "leases ls", "--target", "shop-prod")
         revoked = held(stage, "leases revoke", "--target", "shop-prod", codes=(0, 15))
         assert revoked

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hoopx_broker.policy.facts import wire
 from hoopx_broker.policy.facts.sql import read
+from hoopx_broker.policy.facts.stencils import is_told_by_stencil, stencil
 from hoopx_broker.policy.scenery import resolved
 from hoopx_broker.terms.facts import StatementFacts, TableName, Unreadable
 from hoopx_broker.terms.targets import ColumnName
@@ -131,3 +132,58 @@ def test_facts_survive_the_wire(text: str) -> None:
 def test_statements_sent_together_are_read_as_if_sent_alone(queries: list[str]) -> None:
     together = read(";\n".join(queries).encode())
     assert together == tuple(only(query) for query in queries)
+
+
+_NUMBERED = _LOOSE.map(lambda text: text.replace(" = ", " = {} ").replace(" 1 ", " {} "))
+_PLACES = st.sampled_from(
+    [
+        "select a from t where a = {} and ({} < b or c > {})",
+        "select {} = {}, a = {} from t group by 1, a = {} order by 2, b < {}",
+        "select a from t where 1 = {} limit {}",
+        "select a, b from t order by {}",
+        "select a, b from t group by {}, b order by a = {}",
+        "update t set a = {}, b = {} where c = {} returning a = {}",
+        "insert into t select f(x => {}, y := {}) from s where a = {}",
+        "delete from t where a = {}; select a from s where b = {};",
+        "set work_mem = {}",
+        "select 1 where a = {}; set statement_timeout = {}",
+        "copy t to stdout (header = {})",
+        "create table n with (fillfactor = {}) as select 1 where a = {}",
+        "declare c cursor for select a where b = {}",
+        "explain (costs {}) select a = {}",
+        "select 'a = {}' from t where a = {}",
+        'select $$a = {}$$, "a = {}" from t -- a = {}',
+        "select set_config('a', a = {}, false)",
+        "select xmlserialize(content a = {} as text) from t tablesample system ({}) where e = {}",
+        "select a from t fetch first ({}) rows only offset a = {}",
+    ]
+)
+
+
+@given(_NUMBERED | _PLACES, st.tuples(st.integers(0, 3), st.integers(0, 999_999_999)))
+@example("select a from t where b = {} order by {}", (1, 2))
+@example("select a, b from t where 1 = {}", (1, 2))
+def test_facts_told_by_a_stencil_are_those_of_each_text_that_has_it(text: str, numbers: tuple[int, int]) -> None:
+    one, other = (text.replace("{}", str(number)).encode() for number in numbers)
+    facts = read(one)
+    if stencil(one) is not None and stencil(one) == stencil(other) and not isinstance(facts, Unreadable):
+        assert read(other) == facts or not is_told_by_stencil(facts)
+
+
+def _share(text: str) -> bool:
+    of = stencil(text.format(1).encode())
+    return of is not None and of == stencil(text.format(2).encode())
+
+
+def test_a_number_that_is_not_surely_compared_stays_in_the_stencil() -> None:
+    alike = ["select a from t where b = {}", "delete from t where (b) > {};", "select a = {}, b from t"]
+    unlike = [
+        "select a from t order by {}", "select a from t limit {}", "select f(x => {})", "select f(x := {})",
+        "select a from t where b = {}.5", "select a from t where b = {}e1", "select a from t where b = {}000000000",
+        "select a from t where b = -{}", "select a from t where b <= {}", "select a from t where b = 0x{}",
+        "select 'b = {}' from t", 'select "b = {}" from t', "select a from t -- b = {}", "select /* b = {} */ 1",
+        "select $$b = {}$$", "select a from t where b = {}_0", "select é from t where b = {}",
+        "select a from t where b = 1 order by {}",
+    ]  # fmt: skip
+    assert [text for text in alike if not _share(text)] == []
+    assert [text for text in unlike if _share(text)] == []

@@ -1,4 +1,4 @@
-"""The `hoopx` command without its start: a process that has loaded it once forks for every command of the journeys.
+"""`hoopx` without its start: a process that has loaded it once forks for every command and broker of the journeys.
 
 A journey runs a few commands, and Python needs longer to load one than it needs to run. What comes after the start is
 the same: arguments, environment, folder, input and output of its own, signals as they are at a start, an exit code.
@@ -9,9 +9,11 @@ makes all of them do so.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -19,10 +21,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +37,9 @@ from tests.peers.clients import CLIENT_LIMIT, HOOPX, Outcome, plain_environment
 # These are processes of their own: servers, and what starts servers.
 COLD = frozenset({"broker", "demo", "__main__"})
 MAX_ORDER = 200_000  # a message over a socket
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+Kind = Literal["command", "broker"]
 
 
 class _Order(Struct, frozen=True):
@@ -48,24 +55,75 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], stdin: str = "", l
     written = msgspec.json.encode(_Order(tuple(arguments), plain_environment() | dict(environ), str(Path.cwd())))
     if not _may_fork(arguments, environ) or len(written) > MAX_ORDER:
         return clients.run([HOOPX, *arguments], environ, stdin, limit)
-    return _forge().run(written, stdin.encode(), limit)
+    return _forge("command").run(written, stdin.encode(), limit)
+
+
+def start_broker(arguments: Sequence[str], environ: Mapping[str, str], said: int) -> Process:
+    """`hoopx broker …` that writes to `said`, an open file, and dies with the tests."""
+    return _forge("broker").start(msgspec.json.encode(_Order(tuple(arguments), dict(environ), str(Path.cwd()))), said)
 
 
 def _may_fork(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Variables of the interpreter's own change the start itself; those of packages have a `_` there."""
-    is_cold = "HOOPX_COLD" in os.environ or not arguments or arguments[0] in COLD
+    is_cold = not warms() or not arguments or arguments[0] in COLD
     return not (is_cold or any(re.match("PYTHON(?!_)", name) for name in environ))
+
+
+def warms() -> bool:
+    return "HOOPX_COLD" not in os.environ
+
+
+class Process:
+    """What forked, as `subprocess.Popen` shows what it started."""
+
+    def __init__(self, word: int) -> None:
+        """`word` is where its id comes from, and later its exit code."""
+        self._word = word
+        self.pid = int(self._hear())
+        self.returncode: int | None = None
+
+    def _hear(self) -> bytes:
+        """A line; nothing where the process between was killed."""
+        heard = b""
+        while not heard.endswith(b"\n") and (more := os.read(self._word, 1)):
+            heard += more
+        return heard
+
+    def poll(self) -> int | None:
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises `subprocess.TimeoutExpired` after so many seconds."""
+        if (code := self._look(timeout)) is None:
+            raise subprocess.TimeoutExpired("hoopx broker", timeout or 0)
+        return code
+
+    def _look(self, seconds: float | None) -> int | None:
+        if self.returncode is None and select.select([self._word], [], [], seconds)[0]:
+            self.returncode = int(self._hear() or -signal.SIGKILL)
+            os.close(self._word)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class _Forge:
     """The process that forks. It ends with the process that holds its channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         atexit.register(self._close)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.peers.warm", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.peers.warm", kind, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=plain_environment(),
                 cwd=Path(__file__).parents[2],
@@ -74,6 +132,13 @@ class _Forge:
     def _close(self) -> None:
         self._channel.close()
         self._process.wait()
+
+    def start(self, order: bytes, said: int) -> Process:
+        word, its_word = os.pipe()
+        with Path(os.devnull).open() as nothing:
+            socket.send_fds(self._channel, [order], [nothing.fileno(), said, said, its_word])
+        os.close(its_word)
+        return Process(word)
 
     def run(self, order: bytes, stdin: bytes, limit: float) -> Outcome:
         pipes = [os.pipe() for _ in range(4)]  # input, output, errors; what becomes of it
@@ -92,12 +157,13 @@ class _Forge:
             thread.join(max(0.0, ends - time.monotonic()))
         if any(thread.is_alive() for thread in readers):
             raise subprocess.TimeoutExpired("hoopx", limit)
-        return Outcome(int(heard[said]), heard[out].decode(), heard[errors].decode())
+        _, code = heard[said].split()
+        return Outcome(int(code), heard[out].decode(), heard[errors].decode())
 
 
 @cache
-def _forge() -> _Forge:
-    return _Forge()
+def _forge(kind: Kind) -> _Forge:
+    return _Forge(kind)
 
 
 def _read(pipe: int, heard: dict[int, bytes]) -> None:
@@ -115,11 +181,6 @@ def _write(pipe: int, data: bytes) -> None:
 
 def _attend(channel: socket.socket) -> None:
     """In the process that forks: one order after the other, until nobody holds the other end."""
-    import hoopx_cli
-
-    for module in iter_modules(hoopx_cli.__path__):
-        if module.name not in COLD:
-            import_module(f"hoopx_cli.{module.name}")
     assert threading.active_count() == 1  # a fork has one thread, and no lock of another
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -134,19 +195,40 @@ def _attend(channel: socket.socket) -> None:
             os.close(each)
 
 
+def _load(kind: Kind) -> None:
+    import hoopx_cli
+
+    if kind == "broker":
+        import_module("hoopx_cli.broker")
+        import_module("hoopx_broker.daemon.run")
+        return
+    for module in iter_modules(hoopx_cli.__path__):
+        if module.name not in COLD:
+            import_module(f"hoopx_cli.{module.name}")
+
+
 def _see_through(order: _Order, handles: list[int]) -> None:
     """In a process between: tell what becomes of the command, as `subprocess` would."""
+    _die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *streams, word = handles
     command = os.fork()
     if command == 0:
         os.close(word)
+        _die_with_parent()
         _become(order, streams)
+    os.write(word, f"{command}\n".encode())
     for each in streams:
         os.close(each)
     _, status = os.waitpid(command, 0)
-    os.write(word, str(os.waitstatus_to_exitcode(status)).encode())
+    os.write(word, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Where Linux has it. A fork does not inherit it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _become(order: _Order, streams: list[int]) -> None:
@@ -169,5 +251,7 @@ def _become(order: _Order, streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as mine:
+    kind, channel = sys.argv[1:]
+    with socket.socket(fileno=int(channel)) as mine:
+        _load("broker" if kind == "broker" else "command")
         _attend(mine)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import typer
 
-from hoopx_cli.app import app
+from hoopx_cli.commands import Command, Node, Root
 from hoopx_cli.completion_tree import spots
 
 SPOTS = {spot.path: spot for spot in spots()}
@@ -26,18 +24,21 @@ MEANT = {
 _NEXT = {"|", ">", "<", "&&", ";", "--"}
 
 
-def commands() -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Command]]:
     """Every command that does something, with its path."""
 
-    def below(path: str, command: Any, context: Any) -> Iterator[tuple[str, Any]]:
-        names = command.list_commands(context) if hasattr(command, "list_commands") else []
-        for name in names:
-            yield from below(f"{path} {name}".strip(), command.get_command(context, name), context)
-        if not names or command.callback is not None:
-            yield path, command
+    def below(path: str, node: Node) -> Iterator[tuple[str, Command]]:
+        if isinstance(node, Command):
+            yield path, node
+            return
+        for name in node.names:
+            found = node.find(name)
+            assert found is not None
+            yield from below(f"{path} {name}".strip(), found)
+        if node.alone is not None:
+            yield path, node.alone
 
-    root = typer.main.get_command(app)
-    yield from below("", root, root.context_class(root))
+    return below("", Root())
 
 
 COMMANDS = dict(commands())
@@ -46,10 +47,11 @@ COMMANDS = dict(commands())
 def test_an_option_takes_the_same_everywhere() -> None:
     taken: dict[str, dict[str, list[str]]] = {}
     for path, command in COMMANDS.items():
-        for each in command.params:
-            for name in each.opts:
+        for each in command.places:
+            for name in each.names:
                 if name.startswith("--"):
-                    kind = "" if getattr(each, "is_flag", False) else str(each.metavar or each.type.name)
+                    kind = "" if each.is_flag else "a choice" if each.choices else each.metavar
+                    assert kind or each.is_flag, f"{path} {name}"
                     taken.setdefault(name, {}).setdefault(kind, []).append(path)
     several = {name: kinds for name, kinds in taken.items() if len(kinds) > 1}
     assert {name: kinds for name, kinds in several.items() if name not in MEANT} == {}
@@ -58,10 +60,9 @@ def test_an_option_takes_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path])
 def test_places_are_named_in_capitals(path: str) -> None:
-    for each in COMMANDS[path].params:
-        if not each.opts[0].startswith("-"):
-            shown = each.metavar or each.name
-            assert re.fullmatch(r"\[?[A-Z]+(\|[A-Z]+)*(\.\.\.)?\]?(\.\.\.)?", shown), shown
+    for each in COMMANDS[path].places:
+        if not each.is_option:
+            assert re.fullmatch(r"\[?[A-Z]+(\|[A-Z]+)*(\.\.\.)?\]?(\.\.\.)?", each.metavar), each.metavar
 
 
 @pytest.mark.parametrize("path", SPOTS)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hoopx_broker.api.messages import Ended, Open, Refusal, Waiting
+from tests.golden.cli_json import EVENTS, Printed, Shape, conforms
 from tests.peers.processes import bound_to_us, eventually
 from tests.unit.cli_broker_double import Said, opened
 from tests.unit.cli_stage import HOOPX, Stage, stage_in
@@ -85,7 +86,8 @@ def test_events_tell_the_whole_story_in_order(stage: Stage, tmp_path: Path) -> N
     file = tmp_path / "events"
     done = stage.run("exec", "prod-db", "--wait", "1m", "--events", str(file), "--", "sh", "-c", "echo $$; exit 3")
     waiting, approved, is_open, ready, ended = lines_of(file)
-    assert [line["event"] for line in lines_of(file)] == ["waiting", "approved", "opened", "ready", "ended"]
+    for form, line in zip(EVENTS, (waiting, approved, is_open, ready, ended), strict=True):
+        conforms(Printed(Shape.LINES, form), line)
     assert (waiting["request"], waiting["approvers"], waiting["link"]) == (WAITING.request, {"dba": 1}, WAITING.link)
     assert approved["request"] == WAITING.request
     assert (is_open["target"], is_open["session"]) == ("prod-db", "s_0000000000000000")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import structs
@@ -17,6 +15,7 @@ from hoopx_broker.terms.entries import Approval, Entry, Executed, Finished, Noti
 from hoopx_broker.terms.people import Principal
 from hoopx_cli.policy_replay import Bench, Judged, Tally, changes, judge_session
 from hoopx_cli.scene import target_of
+from tests.golden.cli_json import as_told
 from tests.unit.cli_stage import HOOPX
 from tests.unit.recording_scene import chained
 
@@ -156,9 +155,7 @@ def test_the_command_lists_what_differs_and_says_so_by_its_code(tmp_path: Path) 
     assert done.returncode == 2
     assert "  s_1 t_1#2  ask by writes → deny by no" in done.stdout
     assert "    ann on shop: update orders set paid = true where id = 1" in done.stdout
-    told: list[dict[str, Any]] = [
-        json.loads(line) for line in hoopx(tmp_path, "r.hoopx", "--policies", "new", "-o", "json").stdout.splitlines()
-    ]
+    told = as_told("policy replay", hoopx(tmp_path, "r.hoopx", "--policies", "new", "-o", "json").stdout)
     assert told[-1]["type"] == "summary"
     assert told[0]["changes"] == ["allow to deny"]
     assert hoopx(tmp_path, "r.hoopx", "--policies", "new", "--exit-code", "0").returncode == 0

@@ -56,6 +56,18 @@ def test_texts_that_differ_in_constants_are_judged_once() -> None:
     play(act)
 
 
+def test_texts_that_differ_in_a_number_only_are_read_once() -> None:
+    async def act(scene: Scene) -> None:
+        first = await scene.says("select balance from accounts where id = 1;")
+        for number in (2, 30, 999_999_999):
+            asked = Judge(b"select balance from accounts where id = %d;" % number, executes=True)
+            assert scene.court.known(asked) == first
+        for other in (b"select balance from accounts where id = '2';", b"select balance from accounts where id < 2;"):
+            assert scene.court.known(Judge(other, executes=True)) is None
+
+    play(act)
+
+
 def test_a_denial_is_shared_by_texts_too_and_stays_a_denial() -> None:
     async def act(scene: Scene) -> None:
         secrets = Touched(("read",), ("public.secrets",))
@@ -102,7 +114,7 @@ def test_the_next_minute_is_another_ruling_for_like_texts_too() -> None:
 def test_a_policy_that_changes_while_a_statement_is_read_judges_it() -> None:
     async def act(scene: Scene) -> None:
         await scene.says("select 1 from accounts where id = 1")
-        under_way = asyncio.ensure_future(scene.says("select 1 from accounts where id = 2"))
+        under_way = asyncio.ensure_future(scene.says("select 1 from accounts where id = '2'"))
         await asyncio.sleep(0)
         assert not under_way.done()
         scene.policy.version = "2"

@@ -46,7 +46,9 @@ def replace_key(settings: BrokerConfig, to: Path | None, now: int) -> tuple[Evid
 def _nobody_runs(settings: BrokerConfig) -> Iterator[None]:
     """As long as this lasts, no broker starts with these keys, or on this file."""
     home = Home.take(settings.keys)
-    if home.hold is None:
+    if home.hold is None or not home.is_alone:
+        if home.hold is not None:
+            home.hold.let_go()
         raise BadInput(f"a broker runs with the keys in `{settings.keys}`", _STOP)
     try:
         # A state that is not there is not made: it has no log either.

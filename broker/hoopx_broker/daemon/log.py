@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -34,6 +35,16 @@ def start_logging() -> Sparing:
         cache_logger_on_first_use=True,
     )
     return sparing
+
+
+def name_worker(number: int) -> None:
+    """From now on each line says which worker writes it."""
+
+    def name(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["worker"] = number
+        return event
+
+    structlog.get_config()["processors"].insert(0, name)
 
 
 class Lines:

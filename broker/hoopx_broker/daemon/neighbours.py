@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct
 
 from hoopx_broker.api.messages import SessionView
+from hoopx_broker.daemon.workers import no_worker_is_left
 from hoopx_broker.session.adoption import adopt, seal_left
 from hoopx_broker.session.live import Sessions
 from hoopx_broker.session.services import Services
@@ -34,10 +35,14 @@ class Home(Struct, frozen=True):
 
     id: str
     hold: Hold | None
+    is_alone: bool
 
     @classmethod
-    def take(cls, keys: Path) -> Home:
-        """Raises `StateUnusable`. A broker that starts where another one stood knows that that one is gone."""
+    def take(cls, keys: Path, is_alone: bool | None = None) -> Home:
+        """Raises `StateUnusable`. A broker that starts where another one stood knows that that one is gone.
+
+        `is_alone` is what is known already of other processes: where it is False they are a broker's together.
+        """
         name = keys / "home"
         try:
             keys.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,7 +51,10 @@ class Home(Struct, frozen=True):
                 fresh.write_text(uuid4().hex)
                 os.link(fresh, name) if not name.exists() else None
                 fresh.unlink()
-            return cls(name.read_text().strip(), _held(name))
+            hold = _held(name)
+            if is_alone is None:
+                is_alone = no_worker_is_left(keys)
+            return cls(name.read_text().strip(), hold, is_alone and hold is not None)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise StateUnusable(f"`{name}` cannot be used: {why}", "check the owner of its directory") from error
@@ -67,14 +75,31 @@ async def end_all(sessions: Sessions, why: str) -> None:
 
 
 class Neighbours:
-    """`home` is where this broker's recordings are."""
+    """`home` is where this broker's recordings are. Of several workers at one home, one seals what was left there."""
 
-    def __init__(self, services: Services, sessions: Sessions, presence: Presence, store: Store, home: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        sessions: Sessions,
+        presence: Presence,
+        store: Store,
+        home: str,
+        *,
+        seals: bool = True,
+        adopts: bool = True,
+    ) -> None:
         self._services = services
         self._sessions = sessions
         self._presence = presence
         self.home = home
         self._store = store
+        self._seals = seals
+        self._adopts = adopts
+
+    @property
+    def broker(self) -> str:
+        """The id of this one."""
+        return self._presence.id
 
     async def start(self) -> None:
         """First what was left behind, then everything that comes."""
@@ -83,7 +108,8 @@ class Neighbours:
         self._store.follow(TOPIC, self.clear_up)
         self._store.follow(stored.END_ASKED, self.end_what_is_asked)
         self._services.crew.start(self._watch(), "neighbours")
-        self._services.crew.start(adopt(self._services, self.home), "recordings")
+        if self._adopts:
+            self._services.crew.start(adopt(self._services, self.home), "recordings")
 
     async def clear_up(self) -> None:
         """What brokers left behind that are gone: its leases end now, recordings here are sealed as unfinished."""
@@ -92,7 +118,8 @@ class Neighbours:
             _log.warning("session.left_behind", session=session.id, target=session.target)
         for lease in left:
             _log.warning("lease.left_behind", lease=lease.id, target=lease.target)
-        for session_id, target in await self._services.stored.unsealed(self.home):
+        unsealed = await self._services.stored.unsealed(self.home) if self._seals else ()
+        for session_id, target in unsealed:
             await seal_left(self._services, session_id, target)
 
     async def end_what_is_asked(self) -> None:

@@ -39,9 +39,11 @@ from hoopx_broker.daemon.plugins import issuer_class
 from hoopx_broker.daemon.presented import origins
 from hoopx_broker.daemon.requests import Requests
 from hoopx_broker.daemon.searching import Search
+from hoopx_broker.daemon.seated import Seated, check_workers, measure, take_seat
 from hoopx_broker.daemon.sparing import Sparing
 from hoopx_broker.daemon.story import Story
 from hoopx_broker.daemon.tunnels import Behind, Tunnels
+from hoopx_broker.daemon.workers import lead
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.evidence.chronicle import Chronicle
 from hoopx_broker.evidence.index import Index
@@ -57,6 +59,7 @@ from hoopx_broker.identity.owners import is_everybodys
 from hoopx_broker.identity.passes import Passes
 from hoopx_broker.identity.possession import Registers
 from hoopx_broker.identity.proofs import Spent
+from hoopx_broker.identity.spent import SpentEverywhere
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.identity.verify import Gate, Trust, trust
 from hoopx_broker.identity.visiting.trips import Trips
@@ -83,9 +86,10 @@ from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.ids import new_request_id
 from hoopx_broker.terms.leases import Lease
 from hoopx_broker.terms.secret import Secret
-from hoopx_broker.terms.settings import BrokerConfig
+from hoopx_broker.terms.settings import BrokerConfig, StateUrl
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
+from hoopx_broker.tunnel.post import Post
 
 # A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
 STOP_SECONDS = 8.0
@@ -93,17 +97,32 @@ STOP_SECONDS = 8.0
 _log = structlog.get_logger()
 
 
-def serve(path: Path, *, standby: bool = False) -> None:
+def serve(path: Path, *, standby: bool = False, workers: int = 1) -> int:
     """Run the broker that `path` configures until SIGINT or SIGTERM. Raises a `HoopxError` where it cannot start.
 
-    With `standby`, once no other broker uses its state.
+    With `standby`, once no other broker uses its state; with several `workers`, in as many processes. Gives the exit
+    code.
     """
     sparing = log.start_logging()
     settings = config.load(path, os.environ)
-    uvloop.run(_serve(settings, path if standby else None, sparing))
+    if workers == 1:
+        uvloop.run(_serve(settings, path if standby else None, sparing))
+        return 0
+    check_workers(settings, workers)
+    place = _bind(settings)
+    seat = lead(place.listening, settings.keys, workers)
+    if isinstance(seat, int):
+        return seat
+    log.name_worker(seat.number)
+    uvloop.run(
+        _serve(settings, None, sparing, Seated(seat, Post(seat.channel, seat.number, workers), place.public_url))
+    )
+    return 0
 
 
-async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Sparing) -> None:
+async def _serve(
+    settings: BrokerConfig, standing_by: Path | None, sparing: Sparing, seated: Seated | None = None
+) -> None:
     aiofastnet.patch_loop(asyncio.get_running_loop())
     asyncio.get_running_loop().set_exception_handler(log.of_loop)
     stop = asyncio.Event()
@@ -116,7 +135,7 @@ async def _serve(settings: BrokerConfig, standing_by: Path | None, sparing: Spar
         settings = await _as_it_is_now(settings, standing_by)
     async with AsyncExitStack() as stack:
         stack.callback(asyncio.create_task(sparing.run()).cancel)
-        await _start(settings, stack, hold)
+        await _start(settings, stack, hold, stop, seated)
         await stop.wait()
         _log.info("broker.stopping")
 
@@ -146,14 +165,21 @@ def _stands_by(why: str) -> None:
     sys.stderr.flush()
 
 
-class _Place(Struct, frozen=True):
+class _Bound(Struct, frozen=True):
     """Where the broker can be reached: known once the port is bound."""
 
     listening: socket.socket
     public_url: str
 
 
-def _bind(settings: BrokerConfig) -> _Place:
+class _Place(Struct, frozen=True):
+    """As `_Bound`. A worker has no socket that listens."""
+
+    listening: socket.socket | None
+    public_url: str
+
+
+def _bind(settings: BrokerConfig) -> _Bound:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
@@ -166,20 +192,33 @@ def _bind(settings: BrokerConfig) -> _Place:
         ) from error
     port = listening.getsockname()[1]
     public = settings.public_url
-    return _Place(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
+    return _Bound(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
 
 
-async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None) -> None:
-    place = _bind(settings)
-    stack.callback(place.listening.close)
+def _place(settings: BrokerConfig, seated: Seated | None) -> _Place:
+    if seated is not None:
+        return _Place(None, seated.public_url)
+    bound = _bind(settings)
+    return _Place(bound.listening, bound.public_url)
+
+
+async def _start(
+    settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | None, stop: asyncio.Event, seated: Seated | None
+) -> None:
+    place = _place(settings, seated)
+    if place.listening is not None:
+        stack.callback(place.listening.close)
     keys = settings.keys
     tls, fingerprint = certificate.server_context(settings, keys, datetime.now(UTC))
     sessions = Sessions()
     services, store, neighbours, story, keeping, chronicle, witnesses, readings = await _services(
-        settings, sessions, place, stack, hold
+        settings, sessions, place, stack, hold, seated
     )
     embedded = await _embedded(settings, place, store, services.standing)
-    trusted, registers = _trusted(settings, embedded), Registers(Bindings(store), services.standing, Spent(time.time))
+    # On a file there is nobody else.
+    everywhere = SpentEverywhere(store, time.time) if isinstance(settings.state, StateUrl) else None
+    registers = Registers(Bindings(store), services.standing, Spent(time.time), everywhere)
+    trusted = _trusted(settings, embedded)
     gate = Gate(trusted, time.time, _refused, registers, origins(place.public_url, settings.host))
     passes = Passes(time.time, os.urandom)
     loyalty, arrivals = Loyalty(sessions, services.standing), Arrivals(services.chronicle)
@@ -216,7 +255,8 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
             search,
         )
     )
-    tunnels = Tunnels(Behind(gate, passes, loyalty, arrivals, sessions, opening, services))
+    behind = Behind(gate, passes, loyalty, arrivals, sessions, opening, services)
+    tunnels = Tunnels(behind, seated.post if seated is not None else None)
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, _refused)
     for way in ways.all:
         _log.info("pages.way_in", issuer=way.client.issuer, client=way.client.client_id, returns_to=way.callback)
@@ -227,17 +267,29 @@ async def _start(settings: BrokerConfig, stack: AsyncExitStack, hold: Hold | Non
         settings.notify, notifiers, store, services.desk, services.standing, place.public_url
     )
     linking = Linking(answerable, signing_in)
-    door = Door(api.app([*issuer, *pages.routes(), *linking.routes()]), tunnels.entrance, services.crew)
+    # What one process alone counts and remembers, wrong passwords among it, is the first one's.
+    more = [*issuer, *pages.routes(), *linking.routes()] if seated is None or seated.seat.number == 0 else []
+    door = Door(api.app(more), tunnels.entrance, services.crew)
     door.open(place.listening, tls)
     stack.push_async_callback(_close, door, sessions, services.crew, story)
     _warn_of_strangers(settings)
     _log.info("broker.started", url=place.public_url, targets=sorted(settings.targets), policy=services.judge().version)
-    sys.stderr.write(f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n")
+    ready = f"hoopx broker ready on {place.public_url} (certificate {fingerprint})\n"
+    if seated is not None:
+        take_seat(seated, ready, neighbours, door, tunnels, passes, services.crew, stop)
+        stack.callback(seated.post.stop_taking)
+        return
+    sys.stderr.write(ready)
     sys.stderr.flush()
 
 
 async def _services(
-    settings: BrokerConfig, sessions: Sessions, place: _Place, stack: AsyncExitStack, hold: Hold | None
+    settings: BrokerConfig,
+    sessions: Sessions,
+    place: _Place,
+    stack: AsyncExitStack,
+    hold: Hold | None,
+    seated: Seated | None,
 ) -> tuple[Services, Store, Neighbours, Story, Keeping, Log, Witnesses, Readings]:
     policies = load_policies(settings.policies)
     judge = CedarJudge(policies)
@@ -246,9 +298,10 @@ async def _services(
     store = await Store.open(settings.state, hold=hold)
     stack.push_async_callback(store.close)
     committer = _committer(settings, stack)
-    home = Home.take(settings.keys)
+    home = Home.take(settings.keys, seated.seat.is_alone if seated is not None else None)
+    former = seated.seat.former if seated is not None else ""
     presence = await store.join(
-        brokers.Place(home.id, place.public_url, evidence.verifier, home.hold is not None),
+        brokers.Place(home.id, place.public_url, evidence.verifier, home.is_alone, former),
         partial(end_all, sessions),
     )
     story = Story(store, presence.id, place.public_url, key_id(evidence.verifier))
@@ -301,7 +354,11 @@ async def _services(
         room=await room_of(settings, evidence_store),
         older_keys=ring.older,
     )
-    neighbours = Neighbours(services, sessions, presence, store, home.id)
+    first = seated is None or seated.seat.number == 0
+    adopts = first and (seated is None or seated.seat.births == 0)
+    if seated is not None and evidence_store.is_remote:
+        crew.start(measure(services.room, settings.recordings), "spool")
+    neighbours = Neighbours(services, sessions, presence, store, home.id, seals=first, adopts=adopts)
     await neighbours.start()
     keeping = keeping_of(settings, services, store, evidence_store, presence, home.id, recordings)
     crew.start(keeper.run(), "leases")

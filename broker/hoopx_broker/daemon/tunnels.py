@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 
 from hoopx_broker.api.messages import Renew
 from hoopx_broker.daemon import web
+from hoopx_broker.daemon.borrowing import fetch
 from hoopx_broker.daemon.presented import presented
 from hoopx_broker.evidence.arrivals import Arrivals
 from hoopx_broker.identity.identity import Identity, Presented
@@ -21,7 +23,7 @@ from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import LiveSession, Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.native import Native, NativeClient
+from hoopx_broker.session.native import Native, NativeClient, no_pass
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
@@ -30,6 +32,7 @@ from hoopx_broker.terms.errors import HoopxError, Unauthenticated
 from hoopx_broker.tunnel.client import RESUME, SESSION, STREAM
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.http import Entrance, Upgraded
+from hoopx_broker.tunnel.post import Others
 
 
 class Behind(Struct, frozen=True):
@@ -47,8 +50,9 @@ class Behind(Struct, frozen=True):
 class Tunnels:
     """`entrance` is what the door asks."""
 
-    def __init__(self, behind: Behind) -> None:
+    def __init__(self, behind: Behind, others: Others | None = None) -> None:
         self._behind = behind
+        streams = Streams(others)
         services = behind.services
         shared = SharedSessions(behind.opening, behind.passes, services.crew, services.clock)
         native = Native(
@@ -57,15 +61,17 @@ class Tunnels:
             shared,
             behind.loyalty,
             behind.arrivals,
-            Streams(),
+            streams,
             services.crew,
             services.targets,
+            partial(fetch, others, behind.passes) if others is not None else no_pass,
         )
+        self.streams = streams
         self.entrance = Entrance(
             self._upgrade,
             frozenset({SESSION.encode(), RESUME.encode()}),
             lambda peer, is_known: NativeClient(native, peer, is_known),
-            native.streams.cancel,
+            streams.cancel,
         )
 
     def _upgrade(self, request: WSUpgradeRequest, peer: str) -> Upgraded:

@@ -55,6 +55,16 @@ class Passes:
             return None
         return found
 
+    def hand_over(self, word: Secret) -> Pass | None:
+        """Nobody finds it here any more: another worker has it, which alone opens with it."""
+        found = self.find(word)
+        return self._held.pop(found.id) if found is not None and found.id not in self._opened else None
+
+    def take(self, given: Pass) -> None:
+        """One that another worker had."""
+        self._sweep()
+        self._held[given.id] = given
+
     def open_with(self, id_: str) -> None:
         """It opens its session now, and no other from here on. Raises `Unauthenticated` for a second one."""
         if id_ in self._opened or id_ not in self._held:

@@ -12,17 +12,22 @@ from hoopx_broker.identity.claims import bound_to
 from hoopx_broker.identity.identity import Identity, Presented
 from hoopx_broker.identity.jws import NotAccepted, Token
 from hoopx_broker.identity.proofs import Proof, Spent, read_proof
+from hoopx_broker.identity.spent import SpentEverywhere
 from hoopx_broker.identity.standing import Standing
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import OidcIssuer
 
 
 class Registers(Struct, frozen=True):
-    """What is remembered between calls: tokens bound by us, who is out, and proofs that were used."""
+    """What is remembered between calls: tokens bound by us, who is out, and proofs that were used.
+
+    `everywhere` is set where others are on the same state, who remember them as well.
+    """
 
     bindings: Bindings
     standing: Standing
     spent: Spent
+    everywhere: SpentEverywhere | None = None
 
 
 class Possession:
@@ -50,6 +55,9 @@ class Possession:
         if proof is None:
             return identity
         self._spend(proof, _owner(identity))
+        everywhere = self._remembered().everywhere
+        if everywhere is not None:
+            await everywhere.spend(proof)
         if not is_claimed:
             return replace(identity, key=proof.thumbprint)
         return await self._keyed(presented.token, identity, bound, proof.thumbprint)
@@ -59,7 +67,7 @@ class Possession:
         return await self._keyed(given, identity, await self._bound(given, token), thumbprint)
 
     def check_grant(self, presented: Presented, thumbprint: str | None) -> None:
-        """A grant of a session that was opened with the key of this thumbprint."""
+        """A grant of a session that was opened with the key of this thumbprint: nobody else has that session."""
         proof = self._proof(presented)
         if proof is None or presented.scheme != "dpop":
             raise NotAccepted("it comes without a proof of its key")

@@ -206,7 +206,7 @@ class Court:
         ruled = None if is_new else hearing.recall_facts(facts)
         if ruled is None:
             return await self._rule_on(asked, facts, say, hearing)
-        return self._remember(asked, hearing, ruled)
+        return self._remember(asked, hearing, ruled, facts)
 
     async def _rule_on(self, asked: Judge, facts: Facts, say: Say, hearing: Hearing) -> Passage | Deny:
         meant = hearing.prepared.meant(facts)
@@ -398,7 +398,8 @@ class Hearing:
         return self._court.introduction(plan)
 
     def recall(self, text: bytes) -> Passage | Deny | None:
-        return self._memory().by_text.get(text) or self._own.by_text.get(text)
+        memory = self._memory()
+        return memory.by_text.get(text) or self._own.by_text.get(text) or memory.of_stencil(text)
 
     def recall_facts(self, facts: Facts) -> Passage | Deny | None:
         return self._memory().by_facts.get(facts) or self._own.by_facts.get(facts)

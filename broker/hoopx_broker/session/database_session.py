@@ -90,14 +90,19 @@ class DatabaseSession(LiveSession):
     async def let_go(self) -> None:
         await self._catalog.close()
 
-    def open_stream(self, client: ClientLink, greeter: Greeter = Greeter.ENGINE, left: OnLeft = _nobody) -> Pump:
-        """`left` hears when the stream is over. Raises `Denied` when the session is over or has too many streams."""
+    def open_stream(
+        self, client: ClientLink, greeter: Greeter = Greeter.ENGINE, left: OnLeft = _nobody, key: bytes = b""
+    ) -> Pump:
+        """`left` hears when the stream is over. The client gets `key` to cancel with; without one, a random key.
+
+        Raises `Denied` when the session is over or has too many streams.
+        """
         if self.is_ending:
             raise Denied("this session is over", "open a new one")
         if len(self._streams) >= MAX_STREAMS:
             raise Denied(f"this session has {MAX_STREAMS} connections already", "close some")
         target = self.target
-        key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
+        key, nonce = key or secrets.token_bytes(KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
         verified = target.tls.mode in ("verify-ca", "verify-full")
         where = Upstream(self._login, target.database, target.tls.mode != "disable", verified)
         engine = Engine(new_stream_id(), target.name, where, key, nonce, greeter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from hoopx_broker.policy.facts.stencils import is_told_by_stencil, stencil
 from hoopx_broker.policy.lookup import Bearings
 from hoopx_broker.terms.facts import StatementFacts
 from hoopx_broker.terms.rulings import Deny
@@ -19,19 +20,29 @@ _Key = TypeVar("_Key")
 
 
 class Memory:
-    """By the statement's bytes, which need no reading; and by its facts, which texts that differ in constants share."""
+    """By the statement's bytes and by its stencil, which need no reading; and by its facts, which more texts share."""
 
-    __slots__ = ("by_facts", "by_text")
+    __slots__ = ("by_facts", "by_stencil", "by_text")
 
     def __init__(self) -> None:
         self.by_text: dict[bytes, Passage | Deny] = {}
+        self.by_stencil: dict[bytes, Passage | Deny] = {}
         self.by_facts: dict[tuple[StatementFacts, ...], Passage | Deny] = {}
 
     def keep(self, text: bytes, ruling: Passage | Deny, facts: tuple[StatementFacts, ...] | None) -> None:
         if len(text) <= MAX_REMEMBERED_TEXT:
             _put(self.by_text, text, ruling)
-        if facts is not None:
-            _put(self.by_facts, facts, ruling)
+        if facts is None:
+            return
+        _put(self.by_facts, facts, ruling)
+        if len(text) <= MAX_REMEMBERED_TEXT and is_told_by_stencil(facts) and (of := stencil(text)) is not None:
+            _put(self.by_stencil, of, ruling)
+
+    def of_stencil(self, text: bytes) -> Passage | Deny | None:
+        """What was ruled on a text that differs in numbers only."""
+        if not self.by_stencil or len(text) > MAX_REMEMBERED_TEXT or (of := stencil(text)) is None:
+            return None
+        return self.by_stencil.get(of)
 
 
 class Memories:
@@ -50,6 +61,6 @@ class Memories:
 
 
 def _put(remembered: dict[_Key, Passage | Deny], key: _Key, ruling: Passage | Deny) -> None:
-    if len(remembered) >= MAX_REMEMBERED:
+    if key not in remembered and len(remembered) >= MAX_REMEMBERED:
         remembered.pop(next(iter(remembered)))
     remembered[key] = ruling

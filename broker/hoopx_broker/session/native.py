@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 from msgspec import Struct
@@ -61,8 +61,19 @@ _CODES: dict[type[HoopxError], str] = {
 }
 
 
+Fetch = Callable[[Secret], Awaitable[Pass | None]]
+
+
+async def no_pass(_: Secret) -> Pass | None:
+    """Where all that are given are here."""
+    return None
+
+
 class Native(Struct, frozen=True):
-    """What native clients need. `streams` are those of all of them: a cancel request names no session."""
+    """What native clients need. `streams` are those of all of them: a cancel request names no session.
+
+    `fetch` looks for a pass where it was given, if that is another worker.
+    """
 
     gate: Gate
     passes: Passes
@@ -72,6 +83,7 @@ class Native(Struct, frozen=True):
     streams: Streams
     crew: Crew
     targets: Mapping[str, Target]
+    fetch: Fetch = no_pass
 
 
 class NativeClient(asyncio.Protocol):
@@ -222,7 +234,7 @@ class NativeClient(asyncio.Protocol):
         Raises `Unauthenticated`, or `Unwelcome`.
         """
         if is_pass(token):
-            found = self._of_pass(guest, token)
+            found = await self._of_pass(guest, token)
             identity, pass_, shown = found.identity, found.id, found.token
         else:
             identity, pass_, shown = await self._of_token(token), "", token
@@ -232,8 +244,8 @@ class NativeClient(asyncio.Protocol):
         await self._needs.arrivals.see(identity, "pass" if pass_ else "native", pass_[:16])
         return identity, pass_, shown
 
-    def _of_pass(self, guest: Introduction, word: Secret) -> Pass:
-        found = self._needs.passes.find(word)
+    async def _of_pass(self, guest: Introduction, word: Secret) -> Pass:
+        found = self._needs.passes.find(word) or await self._needs.fetch(word)
         if found is None:
             raise Unauthenticated("this token is not accepted", _FRESH_PASS)
         if found.target != guest.target:
@@ -249,7 +261,7 @@ class NativeClient(asyncio.Protocol):
 
     def _begin(self, session: LiveSession, guest: Introduction) -> None:
         streams = self._needs.streams
-        pump = of_database(session).open_stream(self, Greeter.DOOR, streams.remove)
+        pump = of_database(session).open_stream(self, Greeter.DOOR, streams.remove, streams.new_key())
         streams.add(pump)
         self._pump = pump
         pump.client_says(guest.startup)

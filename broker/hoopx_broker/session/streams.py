@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterator
 
 from hoopx_broker.session.pump import Pump
-from hoopx_broker.wire.postgres.beginning import KEY_BYTES_3_0
+from hoopx_broker.tunnel.post import Alone, Others
+from hoopx_broker.tunnel.way import of_key
+from hoopx_broker.wire.postgres.beginning import KEY_BYTES, KEY_BYTES_3_0
+
+CANCEL = b"c"  # asked of the worker that a key is of
 
 
 class Streams:
-    """A key that is not here does nothing, and finding out takes as long as finding one."""
+    """A key that is not here does nothing, and finding out takes as long as finding one.
 
-    def __init__(self) -> None:
+    Of several workers each finds by a key whose it is: a cancel request behind TLS may reach any of them.
+    """
+
+    def __init__(self, others: Others | None = None) -> None:
+        self._others = others or Alone()
         # By the hash of what every version's key begins with: which version it is, the client says only later.
         self._by_key: dict[bytes, Pump] = {}
 
@@ -30,8 +39,21 @@ class Streams:
     def remove(self, pump: Pump) -> None:
         self._by_key.pop(_digest(pump.key), None)
 
+    def new_key(self) -> bytes:
+        """One that is random but for whose it is."""
+        while of_key(key := secrets.token_bytes(KEY_BYTES), self._others.workers) != self._others.number:
+            pass
+        return key
+
     async def cancel(self, key: bytes) -> None:
-        """Stop what runs for the client that was given this very key."""
+        """Stop what runs for the client that was given this very key; returns when the server knows."""
+        whose = of_key(key, self._others.workers)
+        if whose == self._others.number:
+            await self.cancel_here(key)
+        else:
+            await self._others.ask(whose, CANCEL, key)
+
+    async def cancel_here(self, key: bytes) -> None:
         pump = self._by_key.get(_digest(key))
         if pump is not None and hmac.compare_digest(pump.key, key):
             await pump.cancel_query()

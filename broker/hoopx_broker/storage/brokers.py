@@ -27,12 +27,16 @@ _COLUMNS = "id, home, url, verifier, since, seen_at, gone_at"
 
 
 class Place(Struct, frozen=True):
-    """Where a broker stands. `is_alone`: no other process uses that home, so that others of it are gone for certain."""
+    """Where a broker stands. `is_alone`: no other process uses that home, so that others of it are gone for certain.
+
+    `former` is the id of one that is gone for certain, empty where none is known.
+    """
 
     home: str
     url: str = ""
     verifier: str = ""
     is_alone: bool = False
+    former: str = ""
 
 
 class Broker(Struct, frozen=True):

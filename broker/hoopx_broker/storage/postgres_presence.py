@@ -37,7 +37,9 @@ _LEAVE = f"UPDATE brokers SET gone_at = {_NOW} WHERE id = %s AND gone_at = 0"
 # Of this line's own name alone: a line that broke may still be there for the server.
 _END_FORMER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND pid <> %s"
 _TAKE_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-_IS_SILENT = f"gone_at = 0 AND id <> :me AND (seen_at < {_NOW} - :seconds OR (home = :home AND 1 = :alone))"
+_IS_SILENT = (
+    f"gone_at = 0 AND id <> :me AND (seen_at < {_NOW} - :seconds OR (home = :home AND 1 = :alone) OR id = :former)"
+)
 
 # PostgreSQL shows a lock of 64 bits as two halves.
 _END_HOLDER = """
@@ -112,6 +114,7 @@ class PostgresPresence:
             "seconds": seconds if is_sure else 1e9,
             "home": self._place.home,
             "alone": int(self._place.is_alone),
+            "former": self._place.former,
         }
         return await self._run(lambda connection: _gone(connection, wanted))
 

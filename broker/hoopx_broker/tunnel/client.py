@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import Mapping
 from typing import Protocol
@@ -36,6 +37,9 @@ MAX_UNREAD = 256
 
 # Where a session is opened, where it is taken up again, and where its streams are.
 SESSION, RESUME, STREAM = "/v1/session", "/v1/session/resume", "/v1/stream"
+# Offered in the handshake with a random name behind it, which all connections of a session have in common: a broker of
+# several processes finds by it the one that has the session. To any other it means nothing.
+WAY = "hoopx-way/"
 # Why a stream is over that nobody has closed.
 LOST = "the connection to the broker was lost"
 
@@ -48,6 +52,12 @@ class Broker(Struct, frozen=True):
 
     url: str
     tls: ssl.SSLContext
+
+
+def named(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The same, for tunnels that are to reach one process of the broker."""
+    context.set_alpn_protocols([WAY + secrets.token_hex(8), "http/1.1"])
+    return context
 
 
 class UpgradeRefused(Exception):

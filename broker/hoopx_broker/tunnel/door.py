@@ -56,12 +56,13 @@ class Door:
         self._listening: socket.socket | None = None
         self._tls: ssl.SSLContext | None = None
 
-    def open(self, listening: socket.socket, tls: ssl.SSLContext) -> None:
-        """Serve on a socket that listens already."""
-        listening.settimeout(0)
+    def open(self, listening: socket.socket | None, tls: ssl.SSLContext) -> None:
+        """Serve on a socket that listens already; without one, who is taken in by `take`."""
         tls.set_alpn_protocols(list(_ALPN))
         self._listening, self._tls = listening, tls
-        asyncio.get_running_loop().add_reader(listening, self._accept)
+        if listening is not None:
+            listening.settimeout(0)
+            asyncio.get_running_loop().add_reader(listening, self._accept)
 
     def stop_accepting(self) -> None:
         """Let nobody new in."""
@@ -92,11 +93,15 @@ class Door:
                 self._crew.report("accept", error)
                 self._pause_accepting(self._listening)
                 return
-            connection.settimeout(0)
-            # Of what is accepted, asyncio and aiofastnet leave this alone; head and body of an answer are two writes.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            greeting = self._crew.start(self._greet(connection), "handshake")
-            greeting.add_done_callback(self._strangers.enter(greeting.cancel))
+            self.take(connection)
+
+    def take(self, connection: socket.socket) -> None:
+        """Greet who has just connected."""
+        connection.settimeout(0)
+        # Of what is accepted, asyncio and aiofastnet leave this alone; head and body of an answer are two writes.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        greeting = self._crew.start(self._greet(connection), "handshake")
+        greeting.add_done_callback(self._strangers.enter(greeting.cancel))
 
     def _pause_accepting(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from hoopx_cli.broker import demanding_extra
-from hoopx_cli.commands import HoopxCommand, group
-from hoopx_cli.kit import kit_of
+from hoopx_cli.commands import LOCAL, group
+from hoopx_cli.kit import Kit
 from hoopx_cli.narrator import Narrator
+from hoopx_cli.places import Option
 
 app = group("Example: hoopx demo")
 
 
-@app.command(cls=HoopxCommand)
+@app.command(LOCAL)
 def demo(
-    context: typer.Context,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave it running afterwards, and say how to use it.")] = False,
+    kit: Kit,
+    keep: Annotated[bool, Option("--keep", help="Leave it running afterwards, and say how to use it.")] = False,
 ) -> None:
     """Example: hoopx demo --keep
 
@@ -25,7 +24,6 @@ def demo(
     what hoopx does with real clients: a masked read, denied statements, an approval, replay and proof.
     Everything lives in one temporary directory and is gone at the end.
     """
-    kit = kit_of(context)
     with demanding_extra("demo"):
         from hoopx_cli.demo.tour import run
     run(Narrator(kit.out), keep=keep)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-import typer
-
-from hoopx_cli.commands import BrokerCommand, group
+from hoopx_cli.commands import group
 from hoopx_cli.inert import inert
-from hoopx_cli.kit import Kit, kit_of
+from hoopx_cli.kit import Kit
 from hoopx_cli.output import MIN_COLUMNS, Form
 
 app = group("Example: hoopx doctor")
@@ -18,8 +16,8 @@ _STATE, _CHECK = 6, 13  # columns of the report
 _NARROW = 60  # a terminal with fewer has the words below, not beside
 
 
-@app.command(cls=BrokerCommand)
-def doctor(context: typer.Context) -> int:
+@app.command()
+def doctor(kit: Kit) -> int:
     """Example: hoopx doctor
 
     Look at everything that a command needs, and say how to mend what is not as it should be: settings, the way to the
@@ -27,7 +25,6 @@ def doctor(context: typer.Context) -> int:
     Leaves with 0 where commands work, else with the code that a command would leave with. Nothing is changed, but for a
     login near its end, which is renewed as by every command.
     """
-    kit = kit_of(context)
     # What it takes to look everywhere is imported by no other command.
     from hoopx_cli.doctor.examination import examine
     from hoopx_cli.doctor.findings import Checked, State, code_of

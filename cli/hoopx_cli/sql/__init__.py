@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli.commands import SqlCommand, group
+from hoopx_cli.commands import ROWS, group
 from hoopx_cli.connect import For, Glass, Key, Reason, Request, Ticket, Wait, check_ways
 from hoopx_cli.durations import seconds_of
-from hoopx_cli.kit import kit_of
+from hoopx_cli.kit import Kit
+from hoopx_cli.places import Argument, Option
 
 app = group("Example: hoopx sql prod-db 'select 1'")
 
@@ -21,20 +20,18 @@ app = group("Example: hoopx sql prod-db 'select 1'")
 PROMPT_WAIT = "15m"
 
 
-@app.command("sql", cls=SqlCommand)
+@app.command(ROWS, name="sql")
 def sql(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
-    text: Annotated[str | None, typer.Argument(metavar="[SQL]", help="What to run, else standard input.")] = None,
-    param: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="The value of $1; again for $2 and so on.")
-    ] = None,
+    kit: Kit,
+    target: Annotated[str, Argument(metavar="TARGET", help="A target's name, as `hoopx ls` lists it.")],
+    text: Annotated[str | None, Argument(metavar="[SQL]", help="What to run, else standard input.")] = None,
+    param: Annotated[list[str] | None, Option(metavar="TEXT", help="The value of $1; again for $2 and so on.")] = None,
     params: Annotated[
-        str, typer.Option(metavar="FILE", help="The values of $1, $2, ... as a list in JSON; `-` is standard input.")
+        str, Option(metavar="FILE", help="The values of $1, $2, ... as a list in JSON; `-` is standard input.")
     ] = "",
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a statement that failed.")] = False,
+    keep_going: Annotated[bool, Option("--keep-going", help="Go on after a statement that failed.")] = False,
     single: Annotated[
-        bool, typer.Option("--single-transaction", "-1", help="All of it or nothing, in one transaction.")
+        bool, Option("--single-transaction", "-1", help="All of it or nothing, in one transaction.")
     ] = False,
     reason: Reason = "",
     ticket: Ticket = "",
@@ -51,7 +48,6 @@ def sql(
     `-o json|jsonl|csv`. It leaves with 3 when the database refuses a statement and with 10 when policy does; 12 and 13
     are about approvals. Ctrl-C cancels what runs on the server, a second one leaves.
     """
-    kit = kit_of(context)
     check_ways(request, key, is_glass=break_glass)
     if keep_going and single:
         raise BadInput("--keep-going and --single-transaction exclude each other", "give one of them")
