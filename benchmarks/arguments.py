@@ -11,7 +11,7 @@ from benchmarks.ground import WAYS
 HISTORY = Path(__file__).with_name("history.jsonl")
 # A run of some two minutes: the ways that the goals are about, and the cases that differ most.
 _QUICK = {"rounds": 2, "openings": 15, "idle": 40, "ways": "hoopx;hoopx, native;uvloop pipe"}
-_USUAL = {"rounds": 5, "openings": 100, "idle": 200, "ways": ""}
+_USUAL = {"rounds": 5, "openings": 100, "idle": 100, "ways": ""}
 
 
 def arguments(description: str) -> argparse.Namespace:
@@ -20,7 +20,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each case runs on each way (5)")
     parser.add_argument("--seconds", type=int, default=1, help="how long each run of pgbench lasts (1)")
     parser.add_argument("--openings", type=int, help="how many sessions to open one by one (100)")
-    parser.add_argument("--idle", type=int, help="how many sessions are open while memory is looked at (200)")
+    parser.add_argument("--idle", type=int, help="how many sessions are open while memory is looked at (100)")
     parser.add_argument(
         "--only",
         default="",

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import GROWTH
+from benchmarks.openings import RATE
+
 # Lines of other machines say nothing about this one.
 _MACHINE = ("processor", "machine", "cores", "compiled", "postgresql")
 LINES = 5
@@ -65,6 +68,10 @@ def _figures(line: Mapping[str, Any]) -> Iterator[tuple[str, Spread]]:
     for name, (middle, late) in line.get("openings", {}).items():
         yield f"{name}, ms", (middle, middle * (1 - _TOLERANCE), max(late, middle * (1 + _TOLERANCE)))
     for name, figure in line.get("figures", {}).items():
+        if name.endswith(GROWTH):
+            continue  # about nothing, where all is well
+        if name == RATE:
+            name, figure = "seconds for a session, where many open and end", 1 / figure
         yield name, (figure, figure * (1 - _TOLERANCE), figure * (1 + _TOLERANCE))
 
 

@@ -31,6 +31,7 @@ SLOW = {
     "a client that does not read, native": ("native", _ENDLESS),
     "a client that does not read masked rows, `hoopx connect`": ("hoopx", _ENDLESS_MASKED),
 }
+GROWTH = ": growth in the last second"
 PATIENCE = 180.0
 _AT_LEAST, _AT_MOST = 2.0, 12.0  # seconds that slow readers are watched
 _READERS = 4
@@ -77,7 +78,7 @@ def measure_memory(on: Ground, sessions: int) -> Figures:
             found[name] = _of_connections(stage, way, sessions // 2)
     for name, (kind, sql) in SLOW.items():
         with _broker(on) as stage, _way(stage, kind) as way:
-            found[name], found[f"{name}: growth in the last second"] = _of_slow(stage, way, sql)
+            found[name], found[name + GROWTH] = _of_slow(stage, way, sql)
     return found
 
 

@@ -35,7 +35,7 @@ from benchmarks.report import (
     rates_table,
     table,
 )
-from benchmarks.rulings import measure_rulings
+from benchmarks.rulings import by_the_right_clock, measure_rulings
 from benchmarks.starts import measure_starts
 from benchmarks.ways import Way
 
@@ -82,7 +82,7 @@ def _measure(said: argparse.Namespace, on: Ground, place: Path) -> Found:
         found.samples |= {f"start of `{name}`": [clock for clock, _ in took] for name, took in starts.items()}
     if said.only == "":
         rulings = measure_rulings(said.rounds)
-        found.figures |= {f"{RULING}{name}, µs": median(clock for clock, _ in each) for name, each in rulings.items()}
+        found.figures |= {f"{RULING}{name}": median(each) for name, each in by_the_right_clock(rulings).items()}
     if said.only in ("", "memory") and said.idle and memory.is_known():
         found.figures |= measure_memory(on, said.idle)
     return found

@@ -45,6 +45,7 @@ class Kit:
     def tunnel_tls(self) -> ssl.SSLContext:
         """For the tunnels of this process alone, which bear a name: other calls go to whichever part of the broker."""
         from hoopx_broker.tunnel.client import named
+        from hoopx_cli import trust
 
         return named(trust.context(self.settings))
 
