@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.endings import SESSIONS
-from benchmarks.ground import WAYS
+from benchmarks.ground import CROWD, WAYS
 
 HISTORY = Path(__file__).with_name("history.jsonl")
 # A run of some two minutes: the ways that the goals are about, and the cases that differ most.
@@ -32,7 +32,7 @@ def arguments(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--pump", type=int, default=0, metavar="TIMES", help="measure the pump alone, without servers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
-    parser.add_argument("--ways", metavar="A;B", help=f"beside the direct one ({'; '.join(WAYS[1:])})")
+    parser.add_argument("--ways", metavar="A;B", help=f"beside the direct one ({'; '.join((*WAYS[1:], CROWD))})")
     parser.add_argument(
         "--history", type=Path, metavar="FILE", help=f"append a line there (whole runs: benchmarks/{HISTORY.name})"
     )

@@ -15,7 +15,7 @@ from msgspec import Struct
 from psycopg.pq import ConnStatus, ExecStatus, PGconn, abc
 from tests.peers.found import program
 
-from benchmarks.ground import ACCOUNTS, MASKED_ROWS, PEOPLE, SCALE, WIDE_ROWS
+from benchmarks.ground import ACCOUNTS, CROWD, MASKED_ROWS, PEOPLE, SCALE, WIDE_ROWS
 from benchmarks.ways import Way
 
 
@@ -59,6 +59,7 @@ PLAIN = (
     "two pipes, TLS",
     "pgbouncer",
     "haproxy",
+    CROWD,
 )
 LASTING = (*PLAIN, "hoopx, disk")
 LOOKED_INTO = (*PLAIN, "hoopx, detectors")

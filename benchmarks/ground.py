@@ -17,6 +17,7 @@ from msgspec import Struct
 from tests.journeys.stage import CAST, Running, Stage, running
 from tests.peers.found import program
 from tests.peers.postgres import Foundry, Postgres, installations
+from tests.peers.state import url_of
 
 from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
@@ -33,6 +34,7 @@ WAYS = (
     "pgbouncer",
     "haproxy",
 )
+CROWD = "hoopx, 2 workers"  # started only where it is asked for: it needs a state in PostgreSQL, and two processes more
 SCALE = 8  # of pgbench: as many branches, so that eight clients seldom wait for each other
 ACCOUNTS = 100_000 * SCALE
 WIDE_ROWS, MASKED_ROWS, PEOPLE = 1_000_000, 200_000, 1_000
@@ -84,6 +86,22 @@ class LastingStage(BenchStage):
         return super().configuration() + "evidence: {durability: disk}\n"
 
 
+class CrowdStage(BenchStage):
+    """Its broker has two workers, and its state is beside the data."""
+
+    def __init__(self, home: Path, postgres: Postgres) -> None:
+        with psycopg.connect(postgres.dsn(database="postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE hoopx_state TEMPLATE template0 ENCODING 'UTF8'")
+        super().__init__(home, postgres)
+
+    def configuration(self) -> str:
+        self._secret("state-url", url_of(self.postgres, "hoopx_state").url.reveal())
+        return super().configuration().replace("state: sqlite:state.db", "state: file:state-url")
+
+    def options(self) -> list[str]:
+        return ["--workers", "2"]
+
+
 class Ground(Struct, frozen=True):
     """`ways` are the paths to the same database; the first is the direct one. None: that program is not here."""
 
@@ -132,6 +150,7 @@ def _with_broker(home: Path, postgres: Postgres, wanted: Container[str]) -> Iter
             "hoopx, detectors": lambda: through(gone, stage, LOOKED_INTO),
             "uvloop pipe": lambda: gone.enter_context(pipe(postgres, "uvloop")),
             "asyncio pipe": lambda: gone.enter_context(pipe(postgres, "asyncio")),
+            CROWD: lambda: _to_both(gone, begun(gone, CrowdStage(home / "crowd", postgres))),
             "two pipes, TLS": lambda: gone.enter_context(two_pipes(home, postgres)),
             "pgbouncer": lambda: gone.enter_context(pgbouncer(home, postgres)),
             "haproxy": lambda: gone.enter_context(haproxy(home, postgres)),

@@ -7,7 +7,7 @@ from typing import Annotated
 from hoopx_broker.api.messages import TargetView
 from hoopx_broker.terms.errors import BadInput, Denied
 from hoopx_cli.commands import WITH_CHILD, group
-from hoopx_cli.connect import For, Reason, Ticket, Wait, command_of
+from hoopx_cli.connect import For, Reason, Ticket, Wait, command_of, unrunnable
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit
 from hoopx_cli.places import Option
@@ -41,12 +41,14 @@ def agent(
     DATABASE_URL and PG*). Its session opens when the first client connects, and ends a while after the last.
     Nothing of your login is handed to the command. docs/agents.md says what else it can reach as your Unix user.
     """
-    command_of(kit)
+    command = command_of(kit)
     rest, patience, length = seconds_of(idle, "--idle"), seconds_of(wait, "--wait"), seconds_of(for_, "--for")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
     from hoopx_cli import errand
     from hoopx_cli.errand import Terms
 
+    if code := unrunnable(kit, command):
+        return code
     delegate = errand.delegate(kit, as_)
     targets = chosen(delegate.targets, target or [], delegate.spoken, delegate.others)
     _announce(kit, delegate.spoken, targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -38,6 +39,7 @@ def status(
     long they last. Passwords are shown with --print only: eval "$(hoopx status prod-db --print env)"
     """
     home, broker = kit.settings.home, kit.settings.broker
+    _sweep(home)
     if print_ is not None:
         _print(kit, targets or [], print_)
         return
@@ -64,6 +66,7 @@ def disconnect(
     if bool(targets) == all_:
         raise BadInput("it is not clear which sessions are to end", "name their targets, or say --all")
     home, broker = kit.settings.home, kit.settings.broker
+    _sweep(home)
     found = backgrounds.all_of(home) if all_ else [backgrounds.one_of(home, broker, each) for each in targets or []]
     ended = [backgrounds.end(home, report) for report in found]
     if kit.out.form is Form.JSON:
@@ -74,6 +77,12 @@ def disconnect(
             kit.out.insist(f"the broker has not confirmed the end with `{each.target}`; it ends the session by itself")
     if not found:
         kit.out.say("no session is open in the background")
+
+
+def _sweep(home: Path) -> None:
+    from hoopx_cli import pg_service
+
+    pg_service.sweep(home)
 
 
 def _print(kit: Kit, targets: list[str], what: Print) -> None:

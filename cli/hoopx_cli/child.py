@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,12 +31,15 @@ class NotStarted(HoopxError):
 
 
 class Child:
-    """A running child."""
+    """A running child. `rest` is how we stop by a signal, where it has stopped: a shell sees us alone."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], rest: Callable[[int], object] | None = None) -> None:
         self._process = process
+        self._rest = rest
+        self._is_to_rest = False
+        self._loop = asyncio.get_running_loop()
         # A thread waits for it: that works on every system, and leaves SIGCHLD alone.
-        self._end = asyncio.get_running_loop().run_in_executor(None, process.wait)
+        self._end = self._loop.run_in_executor(None, self._follow)
 
     @property
     def pid(self) -> int:
@@ -50,6 +52,8 @@ class Child:
 
     def forward(self, number: int) -> None:
         """Pass on a signal, unless the terminal gave it to the child already: twice is more than once to a child."""
+        if number in (signal.SIGTSTP, signal.SIGCONT):
+            self._is_to_rest = number == signal.SIGTSTP
         if number in _BY_TERMINAL and _in_foreground():
             return
         with suppress(ProcessLookupError):
@@ -58,12 +62,34 @@ class Child:
     async def stop(self) -> int:
         """End it and what it has started: first asked, then forced."""
         self._signal_family(signal.SIGTERM)
+        self._signal_family(signal.SIGCONT)  # what is at rest would hear of it only then
         try:
             async with asyncio.timeout(GRACE_SECONDS):
                 return await self.wait()
         except TimeoutError:
             self._signal_family(signal.SIGKILL)
             return await self.wait()
+
+    def _follow(self) -> int:
+        """Its end. Where it stops before, the loop hears of it."""
+        while True:
+            try:
+                _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+            except ChildProcessError:  # a signal was to be sent, and found it dead
+                return self._process.wait()
+            if not os.WIFSTOPPED(status):
+                return os.waitstatus_to_exitcode(status)
+            self._loop.call_soon_threadsafe(self._stopped, os.WSTOPSIG(status))
+
+    def _stopped(self, number: int) -> None:
+        """Rest as it does, where somebody is there to let us go on: whoever said it to us, or the terminal's shell.
+
+        Where neither is (a program that slows a process down stops and continues it alone), its session goes on. What
+        is told late, when both have been continued, is nothing any more.
+        """
+        if self._rest is not None and (self._is_to_rest or _in_foreground()) and _is_stopped(self._process.pid):
+            self._is_to_rest = False
+            self._rest(number)
 
     def _signal_family(self, number: int) -> None:
         """A pipe that a grandchild keeps open would hold up whoever reads what we print."""
@@ -85,10 +111,10 @@ def demand(command: Sequence[str], environment: Mapping[str, str]) -> None:
         raise _unfit(name, "is a directory" if found[0].is_dir() else "permission denied")
 
 
-def start(command: Sequence[str], environment: Mapping[str, str]) -> Child:
+def start(command: Sequence[str], environment: Mapping[str, str], rest: Callable[[int], object] | None = None) -> Child:
     """Standard input, output and error are the caller's own. Raises `NotStarted`."""
     try:
-        return Child(subprocess.Popen(list(command), env=dict(environment)))
+        return Child(subprocess.Popen(list(command), env=dict(environment)), rest)
     except FileNotFoundError:
         raise _missing(command[0]) from None
     except (OSError, ValueError) as error:
@@ -114,8 +140,20 @@ def _family(pid: int) -> list[int]:
     return found
 
 
+def _is_stopped(pid: int) -> bool:
+    """Whether it is at rest now, where the system tells (Linux does)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (OSError, IndexError):
+        return not Path("/proc/self/stat").exists()
+
+
 def _in_foreground() -> bool:
-    """Whether a terminal's Ctrl-C reaches us and the child alike."""
-    with suppress(OSError, ValueError):
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    """Whether a terminal's Ctrl-C reaches us and the child alike, whatever standard input is."""
+    with suppress(OSError):
+        terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        finally:
+            os.close(terminal)
     return False

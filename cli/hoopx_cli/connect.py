@@ -77,7 +77,8 @@ def connect(
     if kit.child is not None:
         if background or print_ is not Print.ALL:
             raise BadInput("a command takes the session's environment itself", "leave out --background and --print")
-        return front.stay(kit, orders, door, front.run_child(kit, command_of(kit)))
+        command = command_of(kit)
+        return unrunnable(kit, command) or front.stay(kit, orders, door, front.run_child(kit, command))
     if background:
         from hoopx_cli.background_start import begin
 
@@ -125,6 +126,21 @@ def command_of(kit: Kit) -> tuple[str, ...]:
     if not kit.child:
         raise BadInput("there is no command to run", "put it behind `--`: hoopx exec prod-db -- psql -c 'select 1'")
     return kit.child
+
+
+def unrunnable(kit: Kit, command: Sequence[str]) -> int:
+    """What a shell returns for a command that is not there, or cannot be executed, and 0 for one that can.
+
+    Asked before anything else: nobody is to approve, and nothing to be minted for, what cannot run.
+    """
+    from hoopx_cli import child
+
+    try:
+        child.demand(command, kit.environ)
+    except child.NotStarted as error:
+        kit.out.error(error.message, error.hint)
+        return error.code
+    return 0
 
 
 def _door(port: str, socket: str) -> tuple[int | None, Path | None]:

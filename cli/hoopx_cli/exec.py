@@ -8,7 +8,7 @@ from hoopx_broker.api.messages import Open
 from hoopx_broker.terms.errors import BadInput
 from hoopx_cli.access import demand_distinct
 from hoopx_cli.commands import WITH_CHILD, group
-from hoopx_cli.connect import For, Glass, Key, Reason, Request, Ticket, Wait, check_ways, command_of
+from hoopx_cli.connect import For, Glass, Key, Reason, Request, Ticket, Wait, check_ways, command_of, unrunnable
 from hoopx_cli.durations import seconds_of
 from hoopx_cli.kit import Kit
 from hoopx_cli.places import Argument, Option
@@ -49,7 +49,7 @@ def exec_(
         named = "--request" if request else "--key"
         raise BadInput(f"{named} is for one target", "run one command for each target")
     # The tunnel and the event loop cost 120 ms of imports, which a wrong option need not wait for.
-    from hoopx_cli import child, front
+    from hoopx_cli import front
     from hoopx_cli.diary import kept_in
     from hoopx_cli.doors import Door
 
@@ -58,10 +58,7 @@ def exec_(
         raise BadInput("--timeout 0 leaves no time for anything", "give it a duration like 90s or 15m")
     length, patience = seconds_of(for_, "--for"), seconds_of(wait, "--wait")
     orders = [Open(target, reason, ticket, length, patience, request or None, break_glass, key) for target in targets]
-    try:
-        child.demand(command, kit.environ)
-    except child.NotStarted as error:
-        kit.out.error(error.message, error.hint)
-        return error.code
+    if code := unrunnable(kit, command):
+        return code
     with kept_in(events, kit.out.insist) as diary:
         return front.stay(kit, orders, Door(), front.run_child(kit, command, diary, limit), diary)

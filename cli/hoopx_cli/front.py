@@ -29,7 +29,7 @@ from hoopx_cli.durations import spoken
 from hoopx_cli.kit import Kit
 from hoopx_cli.listener import Listener, listening
 from hoopx_cli.output import Output, moment
-from hoopx_cli.pg_service import password_kept
+from hoopx_cli.pg_service import password_kept, sweep
 from hoopx_cli.session import Entrance, Session, open_session
 from hoopx_cli.signals import Signals, caught
 
@@ -111,6 +111,7 @@ def stay(kit: Kit, orders: Sequence[Open], door: Door, use: Use, diary: Diary | 
 
 
 def entrance_of(kit: Kit) -> Entrance:
+    sweep(kit.settings.home)
     broker = Broker(kit.settings.broker, kit.tunnel_tls)
     return Entrance(kit.settings, broker, kit.credential(), kit.credential, kit.out, kit.take_back)
 
@@ -201,12 +202,12 @@ async def attend_child(
 ) -> int:
     """Start a child and wait as `until` says; it is over afterwards. Returns its exit code, or why it did not start."""
     try:
-        child = child_room.start(command, environ)
+        child = child_room.start(command, environ, signals.rest)
     except child_room.NotStarted as error:
         out.error(error.message, error.hint)
         return error.code
     try:
-        with signals.handed_to(child.forward):
+        with signals.handed_to(child.forward, rests=True):
             return await until(child)
     finally:
         await child.stop()

@@ -157,6 +157,10 @@ def _said(error: Exception, environ: Mapping[str, str], out: Output) -> int:
             return int(error.exit_code)
         case OSError(errno=errno.EIO):
             return _unheard()
+        case UnicodeEncodeError() if any("\udc80" <= char <= "\udcff" for char in str(error.object)):
+            # What came in as bytes that are no text, and stands where a broker is told of it.
+            out.error("what stands on the command line, or in a variable, is not UTF-8", "write it as UTF-8")
+            return int(ExitCode.USAGE)
         case EOFError():
             out.error("standard input ended before the answer came", "run it in a terminal, or give it as an option")
             return int(ExitCode.USAGE)

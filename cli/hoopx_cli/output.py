@@ -20,6 +20,7 @@ from hoopx_cli.menu import room
 from hoopx_cli.screen import cut
 
 _GAP = "  "  # between columns
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
 _BELOW = "    "  # before a cell that stands below its row
 MIN_COLUMNS = 20  # a terminal that says it is narrower is not read by anybody
 
@@ -61,15 +62,9 @@ class Output:
         self.data("\n".join(inert_lines(block)))
 
     def styled(self, text: str, style: str) -> None:
-        """A line in a style of rich's, where the terminal has colours."""
-        if not self.has_colour:
-            self.data(text)
-            return
-        # rich takes 90 ms to import, and only the demo paints.
-        from rich.console import Console
-        from rich.text import Text
-
-        Console(file=self._stdout, highlight=False, soft_wrap=True).print(Text(text, style=style))
+        """A line in words of `_STYLES`, where the terminal has colours."""
+        codes = ";".join(_STYLES[word] for word in style.split())
+        self.data(f"\x1b[{codes}m{text}\x1b[0m" if self.has_colour else text)
 
     def raw(self, chunk: bytes) -> None:
         """Bytes for a file or a pipe."""

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from hoopx_broker.terms.errors import BadInput
-from hoopx_cli import sockets
+from hoopx_cli import locks, sockets
 from hoopx_cli.access import USER, Access
 from hoopx_cli.marked_block import Change, MarkedBlock
 from hoopx_cli.rundir import folder_of, name_of
@@ -24,6 +24,7 @@ from hoopx_cli.settings import Settings, read_private, write_private
 # What a line of libpq's file takes as it is.
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\[\]]+")
 _KEPT = "services.json"
+PASSWORDS, HELD = ".pgpass", ".held"
 
 
 class Service(Struct, frozen=True):
@@ -90,15 +91,28 @@ def password_kept(settings: Settings, access: Access) -> Iterator[None]:
     Who listens at the usual port is the only one to write this file, so what a killed one left is replaced.
     """
     path = _password_file(settings.home, settings.broker, access.target) if _is_served(settings, access) else None
-    line = _line(access)
-    if path is not None:
-        write_private(path, line)
-    try:
+    if path is None:
         yield
-    finally:
-        with suppress(OSError, BadInput):
-            if path is not None and read_private(path) == line:
-                path.unlink(missing_ok=True)
+        return
+    line = _line(access)
+    with locks.held(path.with_suffix(HELD)):
+        write_private(path, line)
+        try:
+            yield
+        finally:
+            with suppress(OSError, BadInput):
+                if read_private(path) == line:
+                    path.unlink(missing_ok=True)
+
+
+def sweep(home: Path) -> None:
+    """Remove what killed ones have left: their locks went with them. The passwords lead nowhere by then."""
+    with suppress(OSError, BadInput):
+        left = [*folder_of(home).glob(f"*{PASSWORDS}")] if (home / _KEPT).exists() else []
+        for path in left:
+            with locks.alone(path.with_suffix(HELD)) as is_over:
+                if is_over:
+                    path.unlink(missing_ok=True)
 
 
 def _block() -> MarkedBlock:
@@ -134,7 +148,7 @@ def _kept(home: Path) -> Kept | None:
 
 
 def _password_file(home: Path, broker: str, target: str) -> Path:
-    return folder_of(home) / f"{name_of(broker, target)}.pgpass"
+    return folder_of(home) / f"{name_of(broker, target)}{PASSWORDS}"
 
 
 def _line(access: Access) -> bytes:

@@ -29,6 +29,8 @@ def refresh(kit: Kit, kind: Annotated[str, Argument(metavar="KIND")]) -> None:
     """
     if kind not in names.KINDS:
         raise BadInput(f"there are no names of `{kind}`", f"there are: {', '.join(names.KINDS)}")
+    from hoopx_cli import pg_service
+
     path = names.place(kit.settings) / kind
     if not path.parent.parent.is_dir():
         return  # TAB behind a mistyped address, or a stranger's, sends no token there: Enter was not pressed
@@ -39,6 +41,7 @@ def refresh(kit: Kit, kind: Annotated[str, Argument(metavar="KIND")]) -> None:
         names.postpone(kit.settings, kind)
         names.keep(kit.settings, kind, _asked(kit.api, kind))
         names.sweep(kit.settings.home)
+        pg_service.sweep(kit.settings.home)
 
 
 def _asked(api: Api, kind: str) -> list[str]:

@@ -87,10 +87,19 @@ def origin(url: str) -> str:
         raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT") from None
     if parts.scheme != "https":
         raise BadInput(f"`{url}` is not https: a token never travels in the clear", "write it as https://HOST:PORT")
-    if not parts.hostname or parts.query or parts.fragment or parts.path not in ("", "/"):
+    if not _is_host(parts.hostname) or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise BadInput(f"`{url}` is not a broker's address", "write it as https://HOST:PORT")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"https://{host}:{port}"
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether a connection can be tried: what a name's encoding refuses would come as an error of that."""
+    try:
+        plain = (name or "") if (name or "").isascii() else (name or "").encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    return plain.isprintable() and all(0 < len(label) < 64 for label in plain.removesuffix(".").split("."))
 
 
 def recall(place: Path) -> Remembered | None:

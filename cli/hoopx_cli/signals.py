@@ -18,6 +18,7 @@ class Signals:
     def __init__(self, task: asyncio.Task[object]) -> None:
         self._task = task
         self._receiver: Callable[[int], None] | None = None
+        self._rests_with_receiver = False
         self.received: int | None = None
 
     def take(self, number: int) -> None:
@@ -34,22 +35,28 @@ class Signals:
         self._task.cancel()
 
     @contextmanager
-    def handed_to(self, receiver: Callable[[int], None]) -> Iterator[None]:
-        """As long as this lasts, signals are somebody else's."""
-        self._receiver = receiver
+    def handed_to(self, receiver: Callable[[int], None], *, rests: bool = False) -> Iterator[None]:
+        """As long as this lasts, signals are somebody else's; with `rests`, so is it whether we stop at Ctrl-Z."""
+        self._receiver, self._rests_with_receiver = receiver, rests
         try:
             yield
         finally:
-            self._receiver = None
+            self._receiver, self._rests_with_receiver = None, False
 
-    def rest(self) -> None:
-        """Ctrl-Z: the child first, then we, as if there were nothing to tidy up; CONT comes back to here."""
+    def paused(self) -> None:
+        """Ctrl-Z. A child may ignore it, or tidy the terminal up before it stops; then we do."""
         if self._receiver is not None:
             self._receiver(signal.SIGTSTP)
+        if not self._rests_with_receiver:
+            self.rest(signal.SIGTSTP)
+
+    def rest(self, number: int) -> None:
+        """Stop by this signal, as if there were nothing to tidy up; CONT comes back to here."""
         loop = asyncio.get_running_loop()
-        loop.remove_signal_handler(signal.SIGTSTP)
-        signal.raise_signal(signal.SIGTSTP)
-        loop.add_signal_handler(signal.SIGTSTP, self.rest)
+        is_ours = loop.remove_signal_handler(signal.SIGTSTP)
+        signal.raise_signal(number)
+        if is_ours:
+            loop.add_signal_handler(signal.SIGTSTP, self.paused)
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def caught() -> Iterator[Signals]:
     for number in ours:
         loop.add_signal_handler(number, signals.take, int(number))
     if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGTSTP, signals.rest)
+        loop.add_signal_handler(signal.SIGTSTP, signals.paused)
         ours.append(signal.SIGTSTP)
     try:
         yield signals

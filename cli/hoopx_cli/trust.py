@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -91,6 +92,8 @@ def unreachable(broker: str, error: OSError) -> Unreachable:
         reason = (error.reason or "TLS failed").lower().replace("_", " ")
         return Unreachable(f"no TLS with {broker}: {reason}", "check the address: is it a hoopx broker's port?")
     reason = "no answer in time" if isinstance(error, TimeoutError) else (error.strerror or str(error))
+    if reason.startswith("Connect call failed") and error.errno:  # asyncio's words, which hide the system's
+        reason = os.strerror(error.errno)
     return Unreachable(
         f"no broker answers at {broker}: {reason.lower()}",
         "start it with `hoopx broker run`, or name another one by --broker or HOOPX_BROKER",

@@ -29,10 +29,18 @@ class _Emulator(pyte.Screen):
 class Screen:
     """So many columns and rows."""
 
-    def __init__(self, stage: Stage, arguments: list[str], columns: int = 80, rows: int = 24, **environ: str) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        arguments: list[str],
+        columns: int = 80,
+        rows: int = 24,
+        program: str = str(HOOPX),
+        **environ: str,
+    ) -> None:
         whole = stage.environment("ann", TERM="xterm-256color", LANG="C.UTF-8") | environ
         self.process: pexpect.spawn[bytes] = pexpect.spawn(
-            str(HOOPX), arguments, env=whole, timeout=LIMIT, dimensions=(rows, columns)
+            program, arguments, env=whole, timeout=LIMIT, dimensions=(rows, columns)
         )
         self._screen = _Emulator(columns, rows, self.process.send)
         self._stream = pyte.ByteStream(self._screen)

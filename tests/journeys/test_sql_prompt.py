@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import stat
+from pathlib import Path
 
 from tests.journeys.sql_screen import Screen, screen
 from tests.journeys.stage import Stage
+from tests.peers.clients import HOOPX
 
 PROMPT = "shop-prod=>"
 ENDLESS = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e"
@@ -119,3 +121,76 @@ def test_the_second_ctrl_c_leaves(stage: Stage) -> None:
         at.type("\x03\x03")
         assert at.end() == 130
     stage.nothing_remains()
+
+
+def test_files_an_editor_and_a_pager(stage: Stage, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "said by ${HOOPX_TOKEN:-nobody}" > "$0.log"\nsed -i s/40/41/ "$1"\n')
+    editor.chmod(0o700)
+    (tmp_path / "script.sql").write_text("select 'one' as it;\nselect nope;\nselect 'never';\n")
+    data = tmp_path / "orders.csv"
+    with screen(stage, "shop-prod", EDITOR=str(editor), VISUAL="", PAGER="less", LESS="") as at:
+        at.waits_at(PROMPT)
+        enter(
+            at, f"\\copy (select id, name, email from customers order by id limit 2) to '{data}' csv header", "COPY 2"
+        )
+        assert data.read_text() == 'id,name,email\n1,Ann Example 1,"*****"\n2,Bob Example 2,"*****"\n'
+        enter(at, f"\\copy customers from '{data}' csv header", "ERROR:  rule `", "HINT:  ")
+        enter(at, f"\\copy (delete from orders returning *) to {data}", "ERROR:  ")
+        assert data.read_text().startswith("id,name"), "what is denied has touched nothing"
+        enter(
+            at, "\\copy orders to /no/such/file", "`/no/such/file` cannot be written: no such file or", "name another"
+        )
+        enter(at, "\\copy orders", "\\copy wants a table or a query")
+        shown = enter(at, f"\\i {tmp_path / 'script.sql'}", "(1 row)", "line 2: ERROR:")
+        assert "never" not in shown
+        enter(at, "\\i /no/such/file", "cannot be read: no such file", "name another file")
+        enter(at, "\\pset border 2", "\\pset sets the pager alone here", "\\pset pager off")
+
+        enter(at, "select 40 + 1 as answer;", "(1 row)")
+        at.clear()
+        at.type("\\e\r")
+        at.read(lambda text: text.splitlines() and text.splitlines()[-1] == f"{PROMPT} select 41 + 1 as answer;")
+        at.type("\r")
+        at.shows("42", "(1 row)")
+        at.waits_at(PROMPT)
+        assert Path(f"{editor}.log").read_text() == "said by nobody\n"
+
+        at.clear()
+        at.type("select n from generate_series(1, 60) n;\r")
+        at.shows(" n\n", " 20\n")
+        assert "(60 rows)" not in at.text, "one reads first"
+        at.type("G")
+        at.shows("60")
+        at.type("q")
+        at.shows("(60 rows)")
+        at.waits_at(PROMPT)
+        at.clear()
+        at.type("select a.id from orders a, orders b, orders c, orders d;\r")  # longer than anybody reads
+        at.shows(" id\n----\n")
+        at.type("q")
+        at.shows("Ctrl-C cancels")
+        at.type("\x03")
+        at.shows("cancelled")
+        at.waits_at(PROMPT)
+        enter(at, "\\pset pager off", "the pager is off")
+        enter(at, "select n from generate_series(1, 60) n;", "(60 rows)")
+        at.type("\x04")
+        assert at.end() == 0
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+    stage.nothing_remains()
+
+
+def test_the_end_is_told_ahead_and_a_long_result_counts_its_rows(stage: Stage, tmp_path: Path) -> None:
+    with screen(stage, "shop-prod", "--for", "4m") as at:
+        at.shows("shop-prod: 3 min left; to ask for more: hoopx request shop-prod --extend s_")
+        at.waits_at(PROMPT)
+        at.type("\x04")
+        assert at.end() == 0
+    line = f"'{HOOPX}' sql shop-prod -o csv 'select a.id from orders a, orders b, orders c, orders d' > {tmp_path}/out"
+    at = Screen(stage, ["-c", line], program="bash")
+    at.read(lambda text: re.search(r"^\d[\d,]* rows · \d s · Ctrl-C cancels$", text, re.MULTILINE))
+    at.type("\x03")
+    at.shows("cancelled")
+    assert at.end() == 130
+    assert (tmp_path / "out").stat().st_size

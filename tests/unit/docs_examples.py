@@ -6,16 +6,13 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-import typer
 from msgspec import Struct
 
-from hoopx_cli.kit import Kit
-from hoopx_cli.menu import COMMANDS
-from hoopx_cli.output import of_process
+from hoopx_cli.commands import Group, Node, Root
+from hoopx_cli.completion_tree import spots
+from hoopx_cli.words import demand, read
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -67,53 +64,41 @@ def _words(line: str) -> Iterator[str]:
         yield str(word)
 
 
-@cache
-def _tree() -> dict[str, Any]:
-    return {
-        name: typer.main.get_group(import_module(module).app).commands[name] for name, (module, _) in COMMANDS.items()
-    }
-
-
-def place(words: list[str]) -> tuple[Any, list[str]]:
+def place(words: list[str]) -> tuple[Node, list[str]]:
     """The command that words lead to, and what is left for it. Raises `LookupError`."""
-    if words[0] not in _tree():
-        raise LookupError(f"there is no `hoopx {words[0]}`")
-    command, rest = _tree()[words[0]], words[1:]
-    if words[0] == "accounts" and rest[:1] != ["use"]:
-        rest = ["ls", *rest]  # it may be left out
-    while rest and rest[0] in getattr(command, "commands", {}):
-        command, rest = command.commands[rest[0]], rest[1:]
+    command: Node = Root()
+    rest = words
+    while rest and (found := command.find(rest[0]) if isinstance(command, Group) else None):
+        command, rest = found, rest[1:]
+    if isinstance(command, Group) and command.alone is None and rest:
+        raise LookupError(f"there is no `hoopx {' '.join(words)}`")
     return command, rest
 
 
-def options_of(command: Any) -> set[str]:
-    return {option for param in command.params for option in param.opts if option.startswith("-")} | {"--help"}
+def options_of(command: Node) -> set[str]:
+    return {name for each in command.places if each.is_option for name in each.names}
 
 
 @cache
 def every_option() -> frozenset[str]:
-    def below(command: Any) -> Iterator[str]:
-        yield from options_of(command)
-        for each in getattr(command, "commands", {}).values():
-            yield from below(each)
+    return frozenset(option for spot in spots() for option in spot.options)
 
-    return frozenset({"--version", "--debug"}.union(*(below(command) for command in _tree().values())))
+
+def _own(rest: list[str]) -> list[str]:
+    """What stands before a child's own words."""
+    return rest[: rest.index("--")] if "--" in rest else rest
 
 
 def unknown_options(words: list[str]) -> list[str]:
     """Options of a command line that its command does not have."""
     command, rest = place(words)
-    mine = rest[: rest.index("--")] if "--" in rest else rest
-    known = options_of(command) | {"--debug"}
-    return [
-        word for word in mine if re.fullmatch(r"--?[a-z][\w-]*(=.*)?", word) and word.partition("=")[0] not in known
-    ]
+    named = [word.partition("=")[0] for word in _own(rest) if re.fullmatch(r"--?[a-z][\w-]*(=.*)?", word)]
+    return [option for option in named if option not in options_of(command) | {"--debug"}]
 
 
 def is_taken(words: list[str]) -> None:
     """Raises what the command line says to somebody who types these words, as far as words alone tell."""
     command, rest = place(words)
-    if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-        raise LookupError(f"there is no `hoopx {' '.join(words)}`")
-    own = rest[: rest.index("--")] if "--" in rest else rest
-    command.make_context(words[0], own, obj=Kit({}, of_process({})))
+    if isinstance(command, Group) and command.alone is None:
+        raise LookupError(f"which command below `hoopx {' '.join(words)}`?")
+    demand(read(_own(rest), command.places), command.places)

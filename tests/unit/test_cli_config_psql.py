@@ -16,6 +16,7 @@ from hoopx_cli.marked_block import MarkedBlock
 from hoopx_cli.pg_service import Service
 from hoopx_cli.rundir import folder_of
 from hoopx_cli.settings import Settings
+from tests.unit.cli_stage import stage_in
 
 BLOCK = MarkedBlock("psql", "no hint")
 SERVICES = [Service("prod-db", "app"), Service("stage", "my app")]
@@ -105,3 +106,26 @@ def test_the_password_is_there_as_long_as_its_session(settings: Settings, tmp_pa
     unasked = Access("other", "s_3", "app", "127.0.0.1", 1, Secret("x"), 0)
     with pg_service.password_kept(settings, unasked):
         assert not list(folder_of(settings.home).glob("*.pgpass"))
+
+
+def test_what_a_killed_one_has_left_is_removed_by_the_next_command(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """And is of no use before: nobody listens there, and who listens next has another password."""
+    with stage_in(tmp_path_factory.mktemp("s")) as stage:  # a path that is short enough for sockets
+        settings = Settings(stage.double.url, None, stage.home / "hoopx")
+        service = [Service("prod-db", "app")]
+        pg_service.write(settings, pg_service.planned(settings, stage.home / "services", service), service)
+        lines = []
+        for command in (["status"], ["exec", "other", "--", "true"]):
+            with stage.begun("connect", "prod-db", "--print", "psql") as process:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                [left] = folder_of(settings.home).glob("*.pgpass")
+                lines.append(left.read_text())
+                assert stage.run(*command).returncode == 0
+                assert left.exists(), "a session that lives keeps its own"
+                process.kill()
+                process.wait()
+            assert left.read_text() == lines[-1]
+            done = stage.run(*command)
+            assert (done.returncode, left.exists()) == (0, False), done.stderr
+    assert lines[0] != lines[1]

@@ -5,56 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import pexpect
-import pyte
 import pytest
 from msgspec.structs import replace
 
 from hoopx_broker.api.messages import Counts
 from tests.unit.cli_broker_double import opened
-from tests.unit.cli_stage import HOOPX, Stage, stage_in
+from tests.unit.cli_screen import Person
+from tests.unit.cli_stage import Stage, stage_in
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with stage_in(tmp_path_factory.mktemp("s")) as playing:
         yield playing
-
-
-class Person:
-    """Somebody who looks at a terminal of this width."""
-
-    def __init__(self, stage: Stage, columns: int, *arguments: str, **more: str) -> None:
-        self.screen = pyte.Screen(columns, 24)
-        self._stream = pyte.Stream(self.screen)
-        environ = stage.environment(TERM="xterm", **more)
-        self.terminal = pexpect.spawn(
-            HOOPX, list(arguments), env=environ, timeout=60, encoding="utf-8", dimensions=(24, columns)
-        )
-
-    def sees(self, text: str) -> None:
-        """In one line of the screen, sooner or later."""
-        deadline = time.monotonic() + 30
-        while text not in self.text:
-            assert time.monotonic() < deadline, f"{text!r} is not on the screen:\n{self.text}"
-            try:
-                self._stream.feed(self.terminal.read_nonblocking(65536, timeout=1))
-            except pexpect.TIMEOUT:
-                continue
-            except pexpect.EOF:
-                assert text in self.text, f"{text!r} never came:\n{self.text}"
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def leaves(self) -> int | None:
-        self.terminal.sendintr()
-        self.sees(" over")
-        self.terminal.expect(pexpect.EOF)
-        self.terminal.close()
-        code: int | None = self.terminal.exitstatus
-        return code
 
 
 def _opening(stage: Stage, seconds: float) -> None:

@@ -183,3 +183,14 @@ def test_streams_that_are_full_or_closed_make_no_noise(tmp_path: Path, arguments
         assert (done.returncode, "cannot be written: no space left" in done.stderr) == (2, True)
     else:
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("target", "token"), [(b"\xff", b"x"), (b"prod-db", b"\xfe")])
+def test_bytes_that_are_no_text_are_bad_usage_and_no_bug_of_ours(tmp_path: Path, target: bytes, token: bytes) -> None:
+    done = subprocess.run(
+        [HOOPX, "show", target],
+        env={b"HOOPX_HOME": os.fsencode(tmp_path), b"HOOPX_TOKEN": token, b"HOOPX_BROKER": b"https://127.0.0.1:9"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"is not UTF-8\n  write it" in done.stderr) == (2, True), done.stderr

@@ -78,8 +78,9 @@ def test_a_command_that_cannot_be_run_is_told_as_a_shell_tells_it(stage: Stage, 
     (tmp_path / "strange").write_bytes(b"\x7fELF of no machine")
     (tmp_path / "strange").chmod(0o700)
     assert stage.run("exec", "prod-db", "--", "no-such-command").returncode == 127
-    assert stage.run("exec", "prod-db", "--", "").returncode == 127
-    assert stage.run("exec", "prod-db", "--", str(tmp_path / "plain")).returncode == 126
+    assert stage.run("connect", "prod-db", "--", "").returncode == 127
+    assert stage.run("connect", "prod-db", "--", str(tmp_path / "plain")).returncode == 126
+    assert stage.run("agent", "--as", "claude", "--", "no-such-command").returncode == 127
     assert stage.run("exec", "prod-db", "--", str(tmp_path)).returncode == 126
     assert stage.double.orders == []
     assert stage.run("exec", "prod-db", "--", str(tmp_path / "strange")).returncode == 126

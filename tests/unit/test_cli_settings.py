@@ -58,6 +58,9 @@ def test_a_broker_has_one_spelling(written: str, meant: str) -> None:
         "https://broker.example?q",
         "https://broker.example:0x50",
         "https://broker.example:99999",
+        "https://broker..example",
+        f"https://{'a' * 64}.example",
+        "https://\udcff",
     ],
 )
 def test_what_is_no_brokers_address_is_refused(written: str) -> None:

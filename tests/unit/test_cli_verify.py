@@ -34,6 +34,8 @@ def test_a_stranger_proves_an_exported_file_with_the_key_and_the_witness_alone(t
     file.write_bytes(content)
     broken = hoopx(home, str(file), "--key", KEY.verifier)
     assert broken.returncode == 2
+    missing = hoopx(home, "./no-such-file")
+    assert (missing.returncode, "cannot be read" in missing.stderr) == (2, True), "no broker is asked about it"
     assert "the proof part: its hash does not come out" in broken.stderr
 
 

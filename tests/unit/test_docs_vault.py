@@ -1,8 +1,9 @@
-"""The pages on Vault hold: the policies in them are enough for what they are for."""
+"""The pages on Vault hold: Vault takes their commands, and their policies are enough."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from hoopx_broker.daemon.config import load
 from hoopx_broker.terms.targets import Target
 from tests.peers.certificates import Authority
-from tests.peers.vault.peer import DoubleVault
+from tests.peers.vault import peer
+from tests.peers.vault.peer import DoubleVault, Vault
 from tests.unit.vault_stage import REVOKER
 
 DOCS = Path(__file__).parents[2] / "docs" / "credentials"
@@ -64,3 +66,33 @@ def test_the_policy_for_the_brokers_login_is_the_one_that_all_is_tested_with() -
 
 def hcl(page: str) -> list[str]:
     return re.findall(r"```hcl\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+# What Vault's own program is not typed against here, and why.
+ELSEWHERE = {
+    "kubernetes.default.svc": "a cluster",
+    "oidc.example.com": "an issuer",
+    "login.example.com": "an issuer",
+}
+
+
+@pytest.mark.parametrize("page", ["vault.md", "vault-kv.md", "vault-ssh.md"])
+@pytest.mark.parametrize("each_vault", ["real"], indirect=True)
+def test_vaults_own_program_takes_the_commands_of_the_page(tmp_path: Path, each_vault: Vault, page: str) -> None:
+    """In their order, with the policies of the page beside them."""
+    program = peer.program()
+    assert program is not None
+    (tmp_path / "vault").symlink_to(program)
+    for number, policy in enumerate(hcl(page)):
+        each_vault.policy(f"page-{number}", policy)
+        if "revoke-accessor" in policy:
+            (tmp_path / "hoopx-revokes.hcl").write_text(policy)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    for name in ("VAULT", "BAO"):
+        environ |= {f"{name}_ADDR": each_vault.url, f"{name}_CACERT": str(each_vault.ca)}
+        environ |= {f"{name}_TOKEN": each_vault.root_token}
+    for block in re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(), re.DOTALL):
+        if not any(name in block for name in ELSEWHERE):
+            script = ["timeout", "60", "sh", "-euc", block]
+            done = subprocess.run(script, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (block, done.stderr)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from base64 import b64decode
+from hashlib import pbkdf2_hmac
 
 import pytest
 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.cursor import BrokenPeer
+from hoopx_broker.wire.postgres import scram
 from hoopx_broker.wire.postgres.scram import (
     MAX_ITERATIONS,
     ClientExchange,
@@ -34,6 +37,32 @@ def conversation(offered: str, expected: str) -> None:
 @pytest.mark.parametrize("password", ["x", "päßwörd", "a,b=c", "\u00ad\u2168"])
 def test_client_and_server_agree_on_a_password(password: str) -> None:
     conversation(password, password)
+
+
+def test_the_rounds_are_gone_through_once_for_a_password_and_a_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[bytes] = []
+
+    def counted(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+        rounds.append(salt)
+        return pbkdf2_hmac(name, password, salt, iterations)
+
+    password, offered = Secret("päßwörd"), [b"salt", b"salt", b"other", b"salt"]
+    for salt in offered:
+        server = ServerExchange(Secret("päßwörd"), b"s" * 18, salt)
+        client = ClientExchange(password, b"c" * 18)
+        asked = server.first(client.first())
+        monkeypatch.setattr(scram, "pbkdf2_hmac", counted)
+        proof = client.final(asked)
+        monkeypatch.undo()
+        client.finish(server.final(proof))
+    assert rounds == [b"salt", b"other", b"salt"]
+
+
+def test_a_salted_key_is_gone_with_its_password() -> None:
+    before = len(scram._last)
+    conversation("gone", "gone")
+    gc.collect()
+    assert len(scram._last) <= before
 
 
 def test_a_wrong_password_is_refused() -> None:

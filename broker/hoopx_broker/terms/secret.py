@@ -8,7 +8,7 @@ from typing import NoReturn
 class Secret:
     """Wraps a secret text. `repr` and `str` show `<secret>`; `.reveal()` is the one way out."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value

@@ -68,7 +68,7 @@ def sql(
         raise BadInput("this is for a statement or a script, and there is none", "hoopx sql prod-db 'select 1'")
     from hoopx_cli.sql.shell import shell
 
-    return visit.pay(kit, order, shell(kit.settings.home))
+    return visit.pay(kit, order, shell(kit.settings.home, kit.environ))
 
 
 def _values(texts: list[str], file: str) -> tuple[str | None, ...] | None:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from hoopx_cli.output import moment
-from hoopx_cli.sql import catalogue
+from hoopx_cli.sql import catalogue, files, pipes
+from hoopx_cli.sql import script as scripts
 from hoopx_cli.sql.catalogue import Listing
 from hoopx_cli.sql.happenings import Cell, Failed, Rows
+from hoopx_cli.sql.programs import Paging
 from hoopx_cli.sql.tables import Shape
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ HELPERS = {
     "\\dv": "[NAME]  views",
     "\\dn": "[NAME]  schemas",
     "\\x": "[on|off|auto]  one record below the other; auto where there is no room beside",
+    "\\copy": "TABLE|(QUERY) from|to FILE [OPTIONS]  a COPY between the server and a file here",
+    "\\i": "FILE    run the statements of a file, up to the first that fails",
+    "\\e": "[FILE]  what ran last, or a file, in your editor (EDITOR); it runs at the next Enter",
+    "\\pset": "pager [on|off]  what is longer than the screen page by page (PAGER)",
     "\\timing": "how long each statement takes, on or off",
     "\\conninfo": "the session: until when, and what is masked",
     "\\?": "this list",
@@ -43,6 +49,13 @@ async def help_(visit: Visit, helper: str, name: str) -> bool:
             out.say(f"records are {runner.shape.value}")
         case "\\conninfo":
             _tell_session(visit)
+        case "\\copy":
+            await _copy(visit, name)
+        case "\\i":
+            with files.reading(files.path_of(name)) as handle:
+                await scripts.run_all(runner, visit.link, scripts.Script(pipes.lines(handle)), scripts.Rules())
+        case "\\pset":
+            _set_pager(visit, name)
         case "\\dn":
             await _list(visit, catalogue.schemas(name))
         case "\\dt":
@@ -62,6 +75,40 @@ def _shape(now: Shape, named: str) -> Shape:
     if named in ("on", "off", "auto"):
         return Shape(named)
     return Shape.TABLE if now is Shape.RECORDS else Shape.RECORDS
+
+
+def _set_pager(visit: Visit, words: str) -> None:
+    what, _, named = words.partition(" ")
+    choice = {"on": True, "off": False}.get(named.strip())
+    paging = visit.runner.outlet
+    if what != "pager" or (named.strip() and choice is None) or not isinstance(paging, Paging):
+        visit.out.error("\\pset sets the pager alone here", "\\pset pager off")
+        return
+    paging.is_on = not paging.is_on if choice is None else choice
+    visit.out.say(f"the pager is {'on' if paging.is_on else 'off'}")
+
+
+async def _copy(visit: Visit, words: str) -> None:
+    """Raises `BadInput`."""
+    copy = files.copy_of(words)
+    if copy.path is None:
+        await visit.runner.run(visit.link, copy.text)
+    elif copy.is_read:
+        with files.reading(copy.path) as handle:
+            await visit.runner.run(visit.link, copy.text, data=pipes.chunks(handle))
+    else:
+        await _copy_into(visit, copy.text, files.Writing(copy.path))
+
+
+async def _copy_into(visit: Visit, text: str, file: files.Writing) -> None:
+    try:
+        ran = await visit.runner.run(visit.link, text, into=file)
+        if file.failure is not None:
+            raise file.failure
+        if not ran.code:
+            file.keep()
+    finally:
+        file.drop()
 
 
 def _tell_session(visit: Visit) -> None:

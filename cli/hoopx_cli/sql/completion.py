@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
 from hoopx_cli.inert import inert
@@ -30,6 +30,10 @@ truncate grant revoke asc desc nulls first last cast count sum min max avg coale
 current_timestamp interval using
 """,
 )
+
+
+_WITH_FILE = ("\\i ", "\\e ")
+_FILES = PathCompleter(expanduser=True)
 
 
 class Names:
@@ -61,6 +65,10 @@ class SqlCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         before = document.text_before_cursor
+        if before.startswith(_WITH_FILE):
+            word = before.partition(" ")[2].lstrip()
+            yield from _FILES.get_completions(Document(word, len(word)), complete_event)
+            return
         if before.startswith("\\"):
             found, word = self._helpers(before)
         else:

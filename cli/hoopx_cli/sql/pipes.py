@@ -21,6 +21,20 @@ class Outlet:
         self._handle = handle
         self._waits = True
 
+    # Has whoever reads it seen enough of the result?
+    is_unwanted = False
+
+    @property
+    def is_showing(self) -> bool:
+        """Has another program the screen?"""
+        return False
+
+    async def end(self) -> None:
+        """A result, or what there is of it, is all written."""
+
+    def leave(self) -> None:
+        """Nobody wants the rest of it."""
+
     async def write(self, data: bytes) -> None:
         """Raises `OSError` where nobody reads any more, `BadInput` where a disk is full."""
         rest = memoryview(data)

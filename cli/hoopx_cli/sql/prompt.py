@@ -65,10 +65,10 @@ class Prompt:
             interrupt_exception=Abandoned,
         )
 
-    async def ask(self, state: str) -> str:
-        """What is typed. Raises `EOFError` at Ctrl-D, `Abandoned` at Ctrl-C."""
+    async def ask(self, state: str, draft: str = "") -> str:
+        """What is typed, beginning with a draft. Raises `EOFError` at Ctrl-D, `Abandoned` at Ctrl-C."""
         # Signals are ours; at the prompt Ctrl-C is a key.
-        return await self._session.prompt_async(self._head(state), handle_sigint=False)
+        return await self._session.prompt_async(self._head(state), default=draft, handle_sigint=False)
 
     def tell(self, text: str) -> None:
         """Above the line that is being typed."""

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from msgspec import Struct
 
@@ -46,6 +46,13 @@ PROGRESS_SECONDS = 0.5
 Data = AsyncIterator[bytes]
 
 
+class Sink(Protocol):
+    """Where the data of a COPY goes instead of standard output."""
+
+    def write(self, chunk: bytes) -> bool:
+        """False where no more is wanted."""
+
+
 class Ran(Struct, frozen=True):
     """How a statement ended: `code` is what the command leaves with because of it."""
 
@@ -59,8 +66,8 @@ class Runner:
     def __init__(self, out: Output, outlet: Outlet, signals: Signals, patience: int) -> None:
         self.shape = Shape.AUTO
         self.is_timing = False
+        self.outlet = outlet
         self._out = out
-        self._outlet = outlet
         self._signals = signals
         self._patience = patience
         self._begin_anew(None)
@@ -72,9 +79,13 @@ class Runner:
         parameters: Sequence[str | None] | None = None,
         data: Data | None = None,
         line: int = 0,
+        into: Sink | None = None,
     ) -> Ran:
-        """One statement. `data` is what a COPY reads, `line` where it stands in its script. Raises `LinkLost`."""
-        self._begin_anew(link)
+        """One statement. `data` is what a COPY reads, `into` where it writes, `line` where it stands in its script.
+
+        Raises `LinkLost`.
+        """
+        self._begin_anew(link, into)
         began = time.monotonic()
         progress = asyncio.ensure_future(self._tell_progress(began))
         try:
@@ -84,6 +95,7 @@ class Runner:
                 await self._cancelling
         finally:
             progress.cancel()
+            self.outlet.leave()
             self._out.status("")
             if self._cancelling is not None:
                 self._cancelling.cancel()
@@ -91,8 +103,9 @@ class Runner:
             self._out.say(f"Time: {(time.monotonic() - began) * 1000:.3f} ms")
         return Ran(self._code(), self._tag)
 
-    def _begin_anew(self, link: Link | None) -> None:
+    def _begin_anew(self, link: Link | None, into: Sink | None = None) -> None:
         self._link = link
+        self._into = into
         self._result: Result | None = None
         self._count = 0
         self._tag = ""
@@ -114,14 +127,14 @@ class Runner:
                     if self._result is not None and not self._is_stopped:
                         await self._put(self._result.rows(rows))
                 case CopyOut(chunk):
-                    if not self._is_stopped:
-                        await self._put(self._harmless(chunk))
+                    await self._put_copied(chunk)
                 case CopyIn():
                     await self._copy(link, data)
                 case Done(tag):
                     await self._end_result(tag)
                 case Failed(report):
                     self._failure, self._result = report, None
+                    await self.outlet.end()
                     self._tell_failure(report, text, line)
                 case Told(report):
                     self._tell(report)
@@ -150,12 +163,16 @@ class Runner:
         if not self._is_stopped:
             await self._put(self._result.end())
         self._result = None
+        await self.outlet.end()
         if self._out.form is Form.TABLE:
             self._out.say(f"({self._count} row{'' if self._count == 1 else 's'})")
         elif not tag.startswith(("SELECT", "FETCH")):
             self._out.say(tag)
 
     async def _put(self, data: str | bytes) -> None:
+        if self.outlet.is_unwanted:
+            self._is_shown = False
+            return
         if not data:
             return
         if self._out.is_terminal:
@@ -165,7 +182,15 @@ class Runner:
             data = self._out.encoded(data)
         elif self._out.form is Form.CSV:
             data = self._harmless(data)
-        await self._outlet.write(data)
+        await self.outlet.write(data)
+
+    async def _put_copied(self, chunk: bytes) -> None:
+        if self._is_stopped:
+            return
+        if self._into is None:
+            await self._put(self._harmless(chunk))
+        elif not self._into.write(chunk):
+            self._interrupt()
 
     def _harmless(self, data: bytes) -> bytes:
         """At a terminal what is not text is shown; into a file or a pipe it goes as it is."""
@@ -212,7 +237,10 @@ class Runner:
     async def _tell_progress(self, began: float) -> None:
         """Where a person watches, and no rows show that it goes on."""
         await asyncio.sleep(LONG_SECONDS)
-        while not self._is_shown:
+        while True:
+            if self._is_shown:
+                await asyncio.sleep(PROGRESS_SECONDS)
+                continue
             rows = f"{self._count:,} rows · " if self._count else ""
             how = "Ctrl-C again leaves" if self._is_interrupted else "Ctrl-C cancels"
             self._out.status(f"{rows}{spoken(time.monotonic() - began)} · {how}")
@@ -226,9 +254,12 @@ class Runner:
 
     def _take(self, number: int) -> None:
         """The first Ctrl-C stops the statement on the server, the second leaves."""
-        if number != signal.SIGINT or self._is_interrupted:
+        if number == signal.SIGINT and (not self._is_interrupted or self.outlet.is_showing):
+            self._interrupt()
+        else:
             self._signals.leave(number)
-            return
+
+    def _interrupt(self) -> None:
         self._is_interrupted = True
         self._cancel()
 

@@ -96,7 +96,7 @@ async def run(runner: Runner, link: Link, script: Script | Text, rules: Rules, o
     """The code of the first statement that failed, 0 where none did; nothing runs after it unless rules say so."""
     if rules.is_one_transaction:
         await runner.run(link, "BEGIN")
-    code = await _run_all(runner, link, script, rules)
+    code = await run_all(runner, link, script, rules)
     if rules.is_one_transaction:
         code = code or (await runner.run(link, "COMMIT")).code
     if link.state != "I":
@@ -105,7 +105,8 @@ async def run(runner: Runner, link: Link, script: Script | Text, rules: Rules, o
     return code
 
 
-async def _run_all(runner: Runner, link: Link, script: Script | Text, rules: Rules) -> int:
+async def run_all(runner: Runner, link: Link, script: Script | Text, rules: Rules) -> int:
+    """As `run`; what it has begun goes on."""
     code = 0
     is_alone = isinstance(script, Text) and script.count == 1
     async for each in script.statements():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,11 +13,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from hoopx_broker.terms.errors import BadInput, HoopxError
+from hoopx_cli.access import environment
 from hoopx_cli.output import moment
 from hoopx_cli.sql import backslash, catalogue
 from hoopx_cli.sql.completion import Names
 from hoopx_cli.sql.happenings import Rows
 from hoopx_cli.sql.link import Link, LinkLost, why_lost
+from hoopx_cli.sql.programs import Paging, edited
 from hoopx_cli.sql.prompt import LEAVING, Abandoned, Prompt
 from hoopx_cli.sql.statements import statements_in
 from hoopx_cli.sql.visit import Visit, Work
@@ -32,22 +35,25 @@ class SessionOver(Exception):
     """There is nothing more to do here."""
 
 
-def shell(home: Path) -> Work:
+def shell(home: Path, environ: Mapping[str, str]) -> Work:
     """Stays until one leaves: that is 0. Raises a `HoopxError` where the session ends before."""
 
     async def work(visit: Visit) -> int:
         async with AsyncExitStack() as stack:
-            return await _Shell(visit, home, stack).stay()
+            return await _Shell(visit, home, environment(environ, []), stack).stay()
 
     return work
 
 
 class _Shell:
-    def __init__(self, visit: Visit, home: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, visit: Visit, home: Path, environ: Mapping[str, str], stack: AsyncExitStack) -> None:
         self._visit = visit
+        self._environ = environ
         self._out = visit.out
         self._stack = stack
         self._names = Names()
+        self._last = self._draft = ""
+        visit.runner.outlet = Paging(sys.stdout.fileno(), environ, visit.out)
         self._prompt = Prompt(visit.out, home, visit.session.opened.target, self._names)
         self._reading: asyncio.Task[None] | None = None
         self._over = asyncio.ensure_future(visit.session.over())
@@ -61,7 +67,8 @@ class _Shell:
         while True:
             try:
                 with self._out.telling(self._prompt.tell):
-                    typed = await _unless(self._over, self._prompt.ask(self._visit.link.state))
+                    draft, self._draft = self._draft, ""
+                    typed = await _unless(self._over, self._prompt.ask(self._visit.link.state, draft))
                 if not await self._do(typed):
                     return 0
             except Abandoned:
@@ -100,7 +107,12 @@ class _Shell:
             return False
         if stripped.startswith("\\") or word == "help":
             helper, _, name = ("\\?" if word == "help" else stripped).partition(" ")
-            return await backslash.help_(self._visit, helper, name.strip().rstrip(";"))
+            name = name.strip().rstrip(";")
+            if helper == "\\e":
+                self._draft = await edited(self._last, name, self._environ, self._out, self._visit.signals)
+                return True
+            return await backslash.help_(self._visit, helper, name)
+        self._last = stripped or self._last
         for each in statements_in(typed):
             ran = await self._visit.runner.run(self._visit.link, each.text)
             if ran.tag.startswith(_CHANGES):

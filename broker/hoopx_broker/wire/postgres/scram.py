@@ -8,6 +8,7 @@ import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from hashlib import pbkdf2_hmac, sha256
+from weakref import WeakKeyDictionary
 
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.wire.cursor import BrokenPeer
@@ -21,6 +22,11 @@ MAX_ITERATIONS = 100_000
 LOCAL_ITERATIONS = 4096
 # Real nonces have 24 to 64 characters; a long one only costs memory and hashing.
 MAX_MESSAGE = 2048
+
+
+# The salt, the rounds and the salted key of the last login by a password, for as long as somebody holds the password:
+# further connections of a session need not go through the rounds again.
+_last: WeakKeyDictionary[Secret, tuple[bytes, int, Secret]] = WeakKeyDictionary()
 
 
 class WrongPassword(Exception):
@@ -62,6 +68,16 @@ def _xor(left: bytes, right: bytes) -> bytes:
 
 def _salted(password: Secret, salt: bytes, iterations: int) -> bytes:
     return pbkdf2_hmac("sha256", saslprep(password.reveal()).encode(), salt, iterations)
+
+
+def _salted_once(password: Secret, salt: bytes, iterations: int) -> bytes:
+    """As `_salted`, towards a server, whose salt stays the same until the password is changed."""
+    known = _last.get(password)
+    if known is not None and known[:2] == (salt, iterations):
+        return bytes.fromhex(known[2].reveal())
+    salted = _salted(password, salt, iterations)
+    _last[password] = salt, iterations, Secret(salted.hex())
+    return salted
 
 
 def _attributes(message: bytes) -> dict[str, bytes]:
@@ -109,7 +125,7 @@ class ClientExchange:
         nonce, salt = said.get("r", b""), _decoded(said.get("s"))
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce) or not salt:
             raise BrokenPeer("the server's SCRAM nonce or salt does not hold")
-        salted = _salted(self._password, salt, _iterations(said.get("i", b"")))
+        salted = _salted_once(self._password, salt, _iterations(said.get("i", b"")))
         without_proof = b"c=" + b64encode(self._header + self._binding) + b",r=" + nonce
         signed = b",".join((self._bare, server_first, without_proof))
         key = _mac(salted, b"Client Key")
