@@ -24,7 +24,7 @@ help:
 	@echo 'make races   everybody at once at requests for approval, 100000 times (ARGS="--seed 7 --state postgres")'
 	@echo 'make kills   the data path killed under load 1000 times, held to the server'"'"'s own log (ARGS="--rounds 5000 --seed 7")'
 	@echo 'make tamper  evidence changed at random 100000 times, and a gigabyte of it read in little memory (ARGS="--seed 7")'
-	@echo 'make bench   what hoopx costs, beside the direct way (ARGS="--only masked" selects)'
+	@echo 'make bench   what hoopx costs, beside the direct way: a quarter of an hour (ARGS="--quick" two minutes)'
 	@echo 'make compiled   the wire engine, compiled in place by mypyc (needs a C compiler)'
 	@echo 'make wheels  a wheel for every platform and a compiled one for this, in dist/'
 	@echo 'make lock    renew requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)'
@@ -100,7 +100,7 @@ lock: environment
 
 clean:
 	find broker -name '*.so' -delete
-	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/peers/litewitness tests/regress/source
+	rm -rf broker/build .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist tests/peers/*/node_modules tests/peers/glewlwyd_server tests/peers/mariadb_server tests/peers/litewitness tests/peers/proxies tests/regress/source
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiled, the loops over rows take a fourth to a tenth of the time, and a small statement two thirds. A library goes
@@ -116,4 +116,5 @@ wheels: environment
 
 .PHONY: bench
 bench: environment
+	@.ci/peers bench
 	@$(VENV)/python -m benchmarks.run $(ARGS)

@@ -3,48 +3,56 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import psycopg
 from msgspec import Struct
 from tests.journeys.stage import CAST, Running, Stage, running
+from tests.peers.found import program
 from tests.peers.postgres import Foundry, Postgres, installations
 from tests.peers.state import url_of
 
 from benchmarks.ways import Way, haproxy, pgbouncer, pipe, two_pipes
 
-TARGET, LOOKED_INTO = "bench", "bench-detect"
+TARGET, LOOKED_INTO, WRITABLE = "bench", "bench-detect", "bench-dev"
 WAYS = (
     "direct",
     "hoopx",
     "hoopx, native",
     "hoopx, disk",
     "hoopx, detectors",
-    "pipe",
+    "uvloop pipe",
+    "asyncio pipe",
     "two pipes, TLS",
     "pgbouncer",
     "haproxy",
 )
 CROWD = "hoopx, 2 workers"  # started only where it is asked for: it needs a state in PostgreSQL, and two processes more
-ACCOUNTS = 100_000  # what `pgbench -S` reads at scale 1
-WIDE_ROWS = 200_000
-PEOPLE = 1_000
+SCALE = 8  # of pgbench: as many branches, so that eight clients seldom wait for each other
+ACCOUNTS = 100_000 * SCALE
+WIDE_ROWS, MASKED_ROWS, PEOPLE = 1_000_000, 200_000, 1_000
+CONNECTIONS = 600  # hundreds of sessions, each with a client's and, for a moment, the one that reads the catalog
 
 _DATA = f"""
-CREATE TABLE accounts (aid integer PRIMARY KEY, bid integer, abalance integer, filler char(84));
-INSERT INTO accounts SELECT n, 1, 0, '' FROM generate_series(1, {ACCOUNTS}) n;
 CREATE TABLE wide AS SELECT 'first ' || n AS a, 'second ' || n AS b, 'third column of row ' || n AS c,
   repeat('x', n % 40) AS d, md5(n::text) AS e, md5((n + 1)::text) AS f FROM generate_series(1, {WIDE_ROWS}) n;
-CREATE TABLE wide_masked AS SELECT * FROM wide;
+CREATE TABLE wide_masked AS SELECT * FROM wide LIMIT {MASKED_ROWS};
 CREATE TABLE people AS SELECT n AS id, 'Person ' || n AS name, 'person' || n || '@example.com' AS email,
   '000-12-' || to_char(n, 'FM0000') AS ssn FROM generate_series(1, {PEOPLE}) n;
-GRANT SELECT ON accounts, wide, wide_masked, people TO app_read;
-ANALYZE;
+GRANT SELECT ON wide, wide_masked, people TO app_read;
+GRANT SELECT ON pgbench_accounts, pgbench_branches, pgbench_tellers, pgbench_history TO app_read, app_write;
+GRANT INSERT, UPDATE ON pgbench_accounts, pgbench_branches, pgbench_tellers, pgbench_history TO app_write;
+VACUUM ANALYZE;
 """
+# What passes of a read of the large table: of each row its head and six lengths beside the text.
+_SIZE = "SELECT (sum(31 + length(concat(a, b, c, d, e, f))) / 1e6)::float FROM wide"
 # The tests' server logs every statement and knows few buffers; a database's own settings win over its command line.
 _QUIET = "ALTER DATABASE app SET log_statement = 'none'"
 _CLASSIFY = """\
@@ -57,14 +65,18 @@ _CLASSIFY = """\
 
 
 class BenchStage(Stage):
-    """A stage with two targets: some columns of the one are classified, as in earnest, and the other is looked into."""
+    """A stage with three targets: some columns of the first are classified, as in earnest, the second is looked into.
+
+    The third takes writes.
+    """
 
     def _targets(self) -> Iterator[str]:
-        reader = (
-            f"{{from: postgres-role, user: {self.postgres.admin}, password: file:admin-password, roles: [app_read]}}"
-        )
+        login = f"user: {self.postgres.admin}, password: file:admin-password"
+        reader = f"{{from: postgres-role, {login}, roles: [app_read], connection_limit: 200}}"
         yield self._target(TARGET, "{env: prod}", reader) + _CLASSIFY
         yield self._target(LOOKED_INTO, "{env: prod}", reader) + "    detect: all\n"
+        writer = reader.replace("[app_read]", "[app_read, app_write], read_only: false")
+        yield self._target(WRITABLE, "{env: dev}", writer) + _CLASSIFY
 
 
 class LastingStage(BenchStage):
@@ -93,8 +105,10 @@ class CrowdStage(BenchStage):
 class Ground(Struct, frozen=True):
     """`ways` are the paths to the same database; the first is the direct one. None: that program is not here."""
 
+    home: Path
     stage: BenchStage
     ways: dict[str, Way | None]
+    megabytes: float  # of the large table, as it passes
 
     @property
     def postgres(self) -> Postgres:
@@ -110,30 +124,43 @@ def ground(wanted: Container[str] = WAYS) -> Iterator[Ground]:
         servers = home / "servers"
         servers.mkdir(mode=0o711)
         with Foundry(servers).server(installations()[0]) as postgres:
+            postgres.shut_down()
+            postgres.max_connections = CONNECTIONS
+            postgres.start()
             postgres.sql(_QUIET)
-            postgres.sql(_DATA)
+            _fill(postgres)
             yield from _with_broker(home, postgres, wanted)
+
+
+def _fill(postgres: Postgres) -> None:
+    environ = {"PATH": os.environ["PATH"], **_direct(postgres).environment()}
+    subprocess.run([program("pgbench"), "-iq", "-s", str(SCALE)], env=environ, check=True, capture_output=True)
+    for statement in filter(str.strip, _DATA.split(";")):
+        postgres.sql(statement)
 
 
 def _with_broker(home: Path, postgres: Postgres, wanted: Container[str]) -> Iterator[Ground]:
     with ExitStack() as gone:
-        stage = _begun(gone, BenchStage(home / "stage", postgres))
+        stage = begun(gone, BenchStage(home / "stage", postgres))
         makers: dict[str, Callable[[], Way | None]] = {
             "direct": lambda: _direct(postgres),
-            "hoopx": lambda: _through(gone, stage, TARGET),
-            "hoopx, native": lambda: _native(stage),
-            "hoopx, disk": lambda: _through(gone, _begun(gone, LastingStage(home / "lasting", postgres)), TARGET),
-            "hoopx, detectors": lambda: _through(gone, stage, LOOKED_INTO),
-            CROWD: lambda: _through(gone, _begun(gone, CrowdStage(home / "crowd", postgres)), TARGET),
-            "pipe": lambda: gone.enter_context(pipe(postgres)),
+            "hoopx": lambda: _to_both(gone, stage),
+            "hoopx, native": lambda: native(stage),
+            "hoopx, disk": lambda: _to_both(gone, begun(gone, LastingStage(home / "lasting", postgres))),
+            "hoopx, detectors": lambda: through(gone, stage, LOOKED_INTO),
+            "uvloop pipe": lambda: gone.enter_context(pipe(postgres, "uvloop")),
+            "asyncio pipe": lambda: gone.enter_context(pipe(postgres, "asyncio")),
+            CROWD: lambda: _to_both(gone, begun(gone, CrowdStage(home / "crowd", postgres))),
             "two pipes, TLS": lambda: gone.enter_context(two_pipes(home, postgres)),
             "pgbouncer": lambda: gone.enter_context(pgbouncer(home, postgres)),
             "haproxy": lambda: gone.enter_context(haproxy(home, postgres)),
         }
-        yield Ground(stage, {name: make() for name, make in makers.items() if name in wanted})
+        ways = {name: make() for name, make in makers.items() if name in wanted}
+        yield Ground(home, stage, ways, postgres.sql(_SIZE)[0][0])
 
 
-def _begun(gone: ExitStack, stage: BenchStage) -> BenchStage:
+def begun(gone: ExitStack, stage: BenchStage) -> BenchStage:
+    """With its broker, until `gone` is closed."""
     gone.callback(stage.close)
     stage.start_broker()
     return stage
@@ -143,7 +170,13 @@ def _direct(postgres: Postgres) -> Way:
     return Way.of(psycopg.conninfo.conninfo_to_dict(postgres.dsn()))
 
 
-def _through(gone: ExitStack, stage: Stage, target: str) -> Way:
+def _to_both(gone: ExitStack, stage: BenchStage) -> Way:
+    """Each target by a `hoopx connect` of its own; the one that takes writes waits until it is asked for."""
+    way = through(gone, stage, TARGET)
+    return msgspec.structs.replace(way, writing=through(gone, stage, WRITABLE).keywords)
+
+
+def through(gone: ExitStack, stage: Stage, target: str) -> Way:
     """By `hoopx connect`: laptop and broker."""
     command: Running = gone.enter_context(running(stage, "connect", target, "-o", "json"))
     command.says(r"(?s)\{.*\"url\".*\}")
@@ -152,8 +185,9 @@ def _through(gone: ExitStack, stage: Stage, target: str) -> Way:
     return Way.of(keywords, broker=stage.broker.pid, laptop=command.process.pid)
 
 
-def _native(stage: Stage) -> Way:
+def native(stage: Stage) -> Way:
     """Straight to the broker's port, a token for a password: one hop."""
     where = {"host": "127.0.0.1", "port": urlsplit(stage.url).port, "sslmode": "require"}
     who = {"user": "ann", "password": stage.mint.token("ann", CAST["ann"]), "dbname": TARGET}
-    return Way.of(where | who, broker=stage.broker.pid)
+    way = Way.of(where | who, broker=stage.broker.pid)
+    return msgspec.structs.replace(way, writing=way.keywords | {"dbname": WRITABLE})

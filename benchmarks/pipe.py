@@ -1,7 +1,8 @@
-"""A pipe of bytes on the same loop and TLS as hoopx has, without a look inside: what a hop costs at the least.
+"""A pipe of bytes, without a look inside: what a hop costs at the least.
 
-`python -m benchmarks.pipe splice PORT` is one hop. `near PORT CA` and `far PORT CA CERTIFICATE KEY` are two with TLS
-between them and TLS to the server, as laptop and broker are. Each prints the port on which it listens.
+`python -m benchmarks.pipe uvloop PORT` is one hop, on that loop as it is; `asyncio PORT` is the same on Python's own.
+`near PORT CA` and `far PORT CA CERTIFICATE KEY` are two with TLS between them and TLS to the server, as laptop and
+broker are, on the same loop and TLS as those. Each prints the port on which it listens.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class Pipe:
 
     async def serve(self) -> None:
         loop = asyncio.get_running_loop()
-        aiofastnet.patch_loop(loop)
+        if self._kind in ("near", "far"):
+            aiofastnet.patch_loop(loop)
         server = await loop.create_server(lambda: _Door(self), HOST, 0, ssl=self._own)
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Event().wait()
@@ -132,4 +134,5 @@ class _Answer(asyncio.Protocol):
 
 
 if __name__ == "__main__":
-    uvloop.run(Pipe(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]).serve())
+    run = asyncio.run if sys.argv[1] == "asyncio" else uvloop.run
+    run(Pipe(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]).serve())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
@@ -13,7 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from benchmarks import ways
 from benchmarks.ground import Ground
+from benchmarks.memory import Figures
 from benchmarks.openings import Samples
 from hoopx_broker.wire.postgres import native
 
@@ -29,6 +32,7 @@ class Measured(Struct, frozen=True):
 
     rounds: Rounds
     cpu: Mapping[str, Sequence[Mapping[str, float]]] = {}
+    megabytes: float = 0
 
 
 def machine(on: Ground, place: Path) -> dict[str, Any]:
@@ -38,11 +42,22 @@ def machine(on: Ground, place: Path) -> dict[str, Any]:
         "postgresql": on.postgres.version,
         "libraries": {name: version(name) for name in _LIBRARIES},
         "cores": os.cpu_count(),
+        "processor": _processor(),
         "machine": platform.machine(),
         "compiled": native.IS_COMPILED,
         "fsync_ms": round(_fsync(place) * 1000, 2),
         "load_before": round(os.getloadavg()[0], 2),
+        "missing": [name for name in ("pgbouncer", "haproxy") if ways.program_of(name) is None],
     }
+
+
+def _processor() -> str:
+    """Its model; on other systems than Linux, what Python knows."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def _fsync(place: Path) -> float:
@@ -69,26 +84,47 @@ def ratios(measured: Rounds) -> dict[str, list[float] | None]:
 
 def table(measured: Mapping[str, Rounds]) -> str:
     """Markdown: the direct way in milliseconds, every other as its ratio to it: median (least to most)."""
-    ways = list(next(iter(measured.values())))
-    rows = [["case", "direct, ms", *(f"{way} : direct" for way in ways if way != "direct")]]
+    ways = dict.fromkeys(way for rounds in measured.values() for way in rounds)
+    others = [way for way in ways if way != "direct"]
+    rows = [["case", "direct, ms", *(f"{way} : direct" for way in others)]]
     rows.append(["---"] * len(rows[0]))
     for case, rounds in measured.items():
         found = ratios(rounds)
-        rows.append([case, _milliseconds(rounds["direct"] or ())] + [_ratio(found[way]) for way in ways[1:]])
+        told = [_ratio(found[way]) if way in found else "" for way in others]
+        rows.append([case, _milliseconds(rounds["direct"] or ()), *told])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def rates_table(measured: Mapping[str, Measured]) -> str:
+    """Markdown: megabytes a second of what is read in bulk, by way: the median, and the share of direct."""
+    rows = ["| case | way | MB/s | of direct |", "| --- | --- | --- | --- |"]
+    for case, found in measured.items():
+        for way, seconds in found.rounds.items():
+            if found.megabytes and seconds:
+                rate, share = found.megabytes / statistics.median(seconds), _median(ratios(found.rounds)[way])
+                rows.append(f"| {case} | {way} | {rate:.0f} | {1 / share if share else 0:.2f} |")
+    return "\n".join(rows)
+
+
+def figures_table(figures: Figures) -> str:
+    rows = ["| what | found |", "| --- | --- |"]
+    return "\n".join([*rows, *(f"| {name} | {found:,.1f} |" for name, found in figures.items())])
 
 
 def openings_table(samples: Samples) -> str:
     rows = ["| what | p50, ms | p99, ms |", "| --- | --- | --- |"]
     rows += [
-        f"| {name} | {_at(50, found) * 1000:.0f} | {_at(99, found) * 1000:.0f} |" for name, found in samples.items()
+        f"| {name} | {at_percent(50, found) * 1000:.0f} | {at_percent(99, found) * 1000:.0f} |"
+        for name, found in samples.items()
     ]
     return "\n".join(rows)
 
 
 def endings_table(samples: Samples) -> str:
     rows = ["| what | p50, s | p99, s | most, s |", "| --- | --- | --- | --- |"]
-    rows += [f"| {name} | {_at(50, s):.2f} | {_at(99, s):.2f} | {max(s):.2f} |" for name, s in samples.items()]
+    rows += [
+        f"| {name} | {at_percent(50, s):.2f} | {at_percent(99, s):.2f} | {max(s):.2f} |" for name, s in samples.items()
+    ]
     return "\n".join(rows)
 
 
@@ -111,21 +147,28 @@ def _cpu(found: Measured) -> dict[str, dict[str, float]]:
     }
 
 
-def kept(facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples) -> dict[str, Any]:
-    """What the history keeps of a run, on one line: the machine and the medians."""
+def kept(
+    facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples, figures: Figures
+) -> dict[str, Any]:
+    """What the history keeps of a run, on one line: the machine, the medians and their spread."""
     cases = {
         case: {
             "direct_ms": round(statistics.median(found.rounds["direct"] or ()) * 1000, 4),
-            "ratios": {way: _median(each) for way, each in ratios(found.rounds).items() if way != "direct"},
+            "ratios": {way: _median(each) for way, each in _compared(found)},
+            "spreads": {way: [round(each[0], 3), round(each[-1], 3)] for way, each in _compared(found) if each},
             "cpu_us": _cpu(found),
         }
         for case, found in measured.items()
     }
-    openings = {name: round(_at(50, found) * 1000, 1) for name, found in samples.items()}
-    return {"at": time.strftime("%Y-%m-%d", time.gmtime()), **facts, "cases": cases, "openings_ms": openings}
+    openings = {name: _in_milliseconds(found) for name, found in samples.items()}
+    told = {name: round(figure, 2) for name, figure in figures.items()}
+    at = time.strftime("%Y-%m-%d", time.gmtime())
+    return {"at": at, **facts, "cases": cases, "openings": openings, "figures": told}
 
 
-def document(facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples) -> dict[str, Any]:
+def document(
+    facts: Mapping[str, Any], measured: Mapping[str, Measured], samples: Samples, figures: Figures
+) -> dict[str, Any]:
     """Everything, in seconds."""
     return {
         "machine": dict(facts),
@@ -137,8 +180,19 @@ def document(facts: Mapping[str, Any], measured: Mapping[str, Measured], samples
             }
             for case, found in measured.items()
         },
-        "openings": {name: {"p50": _at(50, found), "p99": _at(99, found)} for name, found in samples.items()},
+        "openings": {
+            name: {"p50": at_percent(50, found), "p99": at_percent(99, found)} for name, found in samples.items()
+        },
+        "figures": dict(figures),
     }
+
+
+def _compared(found: Measured) -> list[tuple[str, list[float] | None]]:
+    return [(way, each) for way, each in ratios(found.rounds).items() if way != "direct"]
+
+
+def _in_milliseconds(found: Sequence[float]) -> list[float]:
+    return [round(at_percent(percent, found) * 1000, 1) for percent in (50, 99)]
 
 
 def _median(found: Sequence[float] | None) -> float | None:
@@ -155,5 +209,5 @@ def _ratio(found: Sequence[float] | None) -> str:
     return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
-def _at(percent: int, found: Sequence[float]) -> float:
+def at_percent(percent: int, found: Sequence[float]) -> float:
     return sorted(found)[min(len(found) - 1, len(found) * percent // 100)]

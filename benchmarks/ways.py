@@ -19,6 +19,7 @@ from tests.peers.postgres import Postgres
 from tests.peers.processes import bound_to_us, eventually
 
 _ROOT = Path(__file__).parents[1]
+PROXIES = _ROOT / "tests" / "peers" / "proxies"
 _VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -31,14 +32,26 @@ _VARIABLES = {
 
 
 class Way(Struct, frozen=True):
-    """How to get there, as libpq's keywords, and the processes on the way."""
+    """How to get there, as libpq's keywords, and the processes on the way.
+
+    `writing` are the keywords where another target is the one that takes writes.
+    """
 
     keywords: dict[str, str] = field(default_factory=dict)
     processes: dict[str, int] = field(default_factory=dict)
+    writing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its own within a run."""
+        return self.keywords.get("port", "") + self.keywords.get("dbname", "")
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any], **processes: int) -> Way:
         return cls({name: str(value) for name, value in keywords.items()}, processes)
+
+    def to_write(self) -> Way:
+        return Way(self.writing or self.keywords, self.processes)
 
     def conninfo(self) -> bytes:
         return psycopg.conninfo.make_conninfo(**self.keywords).encode()
@@ -47,10 +60,16 @@ class Way(Struct, frozen=True):
         return {_VARIABLES[name]: value for name, value in self.keywords.items()}
 
 
+def program_of(name: str) -> str | None:
+    """Of a proxy: installed, or unpacked by `.ci/peers bench`."""
+    unpacked = [PROXIES / "usr" / "sbin" / name]
+    return shutil.which(name) or next((str(each) for each in unpacked if each.exists()), None)
+
+
 @contextmanager
 def pgbouncer(home: Path, postgres: Postgres) -> Iterator[Way | None]:
     """A pool on loopback without TLS, as the socket of `hoopx connect` is; TLS from there to the server."""
-    program = shutil.which("pgbouncer")
+    program = program_of("pgbouncer")
     if program is None:
         yield None
         return
@@ -73,7 +92,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = session
-default_pool_size = 30
+default_pool_size = 40
 server_tls_sslmode = verify-full
 server_tls_ca_file = {authority}
 log_connections = 0
@@ -89,7 +108,7 @@ log_disconnections = 0
 @contextmanager
 def haproxy(home: Path, postgres: Postgres) -> Iterator[Way | None]:
     """A plain splice: one more hop, without a look inside; TLS goes through it."""
-    program = shutil.which("haproxy")
+    program = program_of("haproxy")
     if program is None:
         yield None
         return
@@ -110,9 +129,9 @@ listen postgres
 
 
 @contextmanager
-def pipe(postgres: Postgres) -> Iterator[Way]:
-    """The least that one hop on our loop costs: a splice, TLS goes through it."""
-    with _piping("splice", postgres.port) as (pid, port):
+def pipe(postgres: Postgres, loop: str) -> Iterator[Way]:
+    """The least that one hop costs on `loop`: a splice, TLS goes through it."""
+    with _piping(loop, postgres.port) as (pid, port):
         yield Way.of(_direct(postgres, port), pipe=pid)
 
 
