@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from hoopx_broker.api.messages import About, Jobs
 from hoopx_broker.api.proof import ProofKey
-from hoopx_broker.daemon import run
+from hoopx_broker.daemon import reception
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import Rule
 from hoopx_cli.keyring import Login
@@ -95,5 +95,5 @@ def test_a_broker_that_lets_strangers_in_says_so_at_its_start() -> None:
     closed = workload(issuer=GITHUB_ISSUER, rules=(Rule({"repository": ("acme/shop",)}),))
     own = workload(issuer=ISSUER)
     with capture_logs() as logs:
-        run._warn_of_strangers(SimpleNamespace(identity=(open_, closed, own)))  # type: ignore[arg-type]
+        reception.warn_of_strangers(SimpleNamespace(identity=(open_, closed, own)))  # type: ignore[arg-type]
     assert [(entry["event"], entry["issuer"]) for entry in logs] == [("identity.strangers", GITHUB_ISSUER)]
