@@ -19,7 +19,7 @@ help:
 	@echo 'make check   linters, types, layers, policy tests, fresh completions'
 	@echo 'make fuzz    random and mutated peers and statements against the laws (ARGS="--minutes 60 --seed 7" goes on)'
 	@echo 'make canaries random databases and statements that try to get a hidden value out (ARGS="--minutes 30 --seed 7")'
-	@echo 'make slow    what takes long and changes seldom: the compiled engine, installations from templates'
+	@echo 'make slow    what takes long and changes seldom: the compiled engine, installations from templates, more versions of PostgreSQL'
 	@echo 'make laws    the laws held to ten times as many examples as make test takes (HOOPX_DEPTH=100 for more)'
 	@echo 'make races   everybody at once at requests for approval, 100000 times (ARGS="--seed 7 --state postgres")'
 	@echo 'make kills   the data path killed under load 1000 times, held to the server'"'"'s own log (ARGS="--rounds 5000 --seed 7")'

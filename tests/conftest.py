@@ -157,9 +157,17 @@ def every_postgres(foundry: Foundry) -> Iterator[Callable[[Installation], Postgr
         yield cache(lambda installation: stack.enter_context(foundry.server(installation)))
 
 
+def _each_version() -> list[object]:
+    """Those in between brought nothing that concerns us: they wait for `make slow`."""
+    majors = [each.major for each in installations()]
+    between = {13, 14, 17}.difference([min(majors), max(majors)] if majors else [])
+    marks = {major: [pytest.mark.slow] if major in between else [] for major in majors}
+    return [pytest.param(each, marks=marks[each.major]) for each in installations()] or [None]
+
+
 @pytest.fixture(
     scope="session",
-    params=installations() or [None],
+    params=_each_version(),
     ids=lambda each: f"postgres-{each.major}" if isinstance(each, Installation) else "postgres",
 )
 def each_postgres(request: pytest.FixtureRequest, every_postgres: Callable[[Installation], Postgres]) -> Postgres:

@@ -52,7 +52,7 @@ def test_the_demo_shows_it_all_and_leaves_nothing(environ: dict[str, str], tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_demo_that_is_interrupted_leaves_nothing(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -13,7 +13,7 @@ from tests.regress.sides import Course, direct, through
 from tests.regress.source import suites
 
 # Cursors, prepared statements, COPY between other statements, transactions, temporary tables, cached plans in PL/pgSQL.
-SAMPLE = ("portals", "prepare", "copyselect", "transactions", "temp", "plancache")
+SAMPLE = ("portals", "prepare", "copyselect", "transactions")
 
 
 @pytest.fixture(scope="module")
