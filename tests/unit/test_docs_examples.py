@@ -162,7 +162,7 @@ KNOWN: dict[tuple[str, str], tuple[int, str]] = {
 OTHERS = re.compile(r"^(make |kubectl |buildkite-agent |circleci |hoopx (recording|evidence) \d$)|--name=value$")
 UNTOLD = ["refresh-names"]  # a command that people never type
 # Of `make bench` and of `make regress`.
-LANES = [ROOT / "benchmarks/run.py", TESTS / "regress/__main__.py"]
+LANES = [ROOT / "benchmarks/arguments.py", TESTS / "regress/__main__.py"]
 
 
 def of(language: str) -> list[Example]:
