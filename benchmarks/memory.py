@@ -101,6 +101,7 @@ def _way(stage: WatchedStage, kind: str) -> Iterator[Way]:
 
 
 def _of_crowd(stage: WatchedStage, crowd: Crowd) -> float:
+    there = len(stage.minted())
     with _settled(stage, crowd.count) as of_one:
         running = gathered(stage, crowd, "ann")
         try:
@@ -110,7 +111,7 @@ def _of_crowd(stage: WatchedStage, crowd: Crowd) -> float:
             return of_one()
         finally:
             running.close()
-            eventually(lambda: len(stage.minted()) <= 2, "the sessions are over", PATIENCE)
+            eventually(lambda: len(stage.minted()) <= there, "the sessions are over", PATIENCE)
 
 
 def _of_connections(stage: WatchedStage, way: Way, count: int) -> float:

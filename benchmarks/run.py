@@ -61,15 +61,18 @@ def main() -> int:
     if measured_alone(said):
         return 0
     with tempfile.TemporaryDirectory(prefix="hoopx-bench-") as place, ground(ways_of(said)) as on:
-        found = _measure(said, on, Path(place))
-    found.facts["load_after"] = round(os.getloadavg()[0], 2)
-    _tell_all(found)
+        found = Found(machine(on, Path(place)))
+        try:
+            _measure(said, on, Path(place), found)
+        finally:  # a part that fails late does not take the others along
+            found.facts["load_after"] = round(os.getloadavg()[0], 2)
+            _tell_all(found)
+            _write(said, found)
     _keep(said, found)
     return 0
 
 
-def _measure(said: argparse.Namespace, on: Ground, place: Path) -> Found:
-    found = Found(machine(on, place))
+def _measure(said: argparse.Namespace, on: Ground, place: Path, found: Found) -> None:
     for case in cases(place, said.seconds, on.megabytes):
         if said.only in case.name and (case.is_quick or not said.quick):
             found.measured[case.name] = _rounds(case, on.ways, said.rounds)
@@ -85,7 +88,6 @@ def _measure(said: argparse.Namespace, on: Ground, place: Path) -> Found:
         found.figures |= {f"{RULING}{name}": median(each) for name, each in by_the_right_clock(rulings).items()}
     if said.only in ("", "memory") and said.idle and memory.is_known():
         found.figures |= measure_memory(on, said.idle)
-    return found
 
 
 def _tell_all(found: Found) -> None:
@@ -102,15 +104,19 @@ def _tell_all(found: Found) -> None:
     print(goals_table(goals(found.measured, found.samples, found.figures)), end="\n\n")
 
 
+def _write(said: argparse.Namespace, found: Found) -> None:
+    measured = (found.measured, found.samples, found.figures)
+    if said.json is not None:
+        told = [msgspec.to_builtins(goal) for goal in goals(*measured)]
+        said.json.write_text(json.dumps(document(found.facts, *measured) | {"goals": told}, indent=1) + "\n")
+
+
 def _keep(said: argparse.Namespace, found: Found) -> None:
     measured = (found.measured, found.samples, found.figures)
     line = kept(found.facts, *measured)
     before = lines_like(said.history or HISTORY, line)
     if worse := slower(before, line):
         print("slower than the last run of this machine: " + "; ".join(worse))
-    if said.json is not None:
-        told = [msgspec.to_builtins(goal) for goal in goals(*measured)]
-        said.json.write_text(json.dumps(document(found.facts, *measured) | {"goals": told}, indent=1) + "\n")
     if said.history is not None or is_whole(said):
         append(said.history or HISTORY, line)
 
