@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -44,6 +45,7 @@ from tests.peers.browser import Browser, Page
 from tests.peers.certificates import Authority
 from tests.peers.processes import PATIENCE, bound_to_us, eventually
 
+SILENCE = 25.0  # seconds; it speaks after one or two
 SCOPES = ("openid", "profile", "email", "offline_access")
 PASSWORD = "correct horse battery staple"
 Tokens = Literal["jwt", "opaque"]
@@ -155,12 +157,9 @@ def node_provider(tokens: Tokens, **environ: str) -> Iterator[Provider]:
     found.require("oidc-provider")
     given = os.environ | {"ACCESS_TOKENS": tokens, "NO_UPDATE_NOTIFIER": "1"} | environ
     command = [*bound_to_us(), "node", "provider.mjs"]
-    with subprocess.Popen(
-        command, cwd=found.PEER_PROVIDER, env=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    process, issuer = _started(command, given)
+    with process:
         try:
-            assert process.stdout is not None
-            issuer = json.loads(process.stdout.readline())["issuer"]
             clock = Clock()
             config = OidcIssuer(issuer, "hoopx", "human", Claims("email", "groups"), "hoopx-cli", SCOPES)
             yield Provider(
@@ -173,6 +172,20 @@ def node_provider(tokens: Tokens, **environ: str) -> Iterator[Provider]:
             )
         finally:
             process.kill()
+
+
+def _started(command: Sequence[str], environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    """The process and its issuer. Once in hundreds of starts node says nothing for minutes: it starts again."""
+    for _ in range(3):
+        process = subprocess.Popen(
+            command, cwd=found.PEER_PROVIDER, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert process.stdout is not None
+        if select.select([process.stdout], [], [], SILENCE)[0]:
+            return process, json.loads(process.stdout.readline())["issuer"]
+        with process:
+            process.kill()
+    raise RuntimeError("the provider in node did not start")
 
 
 @contextmanager
