@@ -34,6 +34,7 @@ from hoopx_cli.settings import Settings
 from tests.golden.cli_json import as_told
 from tests.journeys.stage import CAST, Running, Stage, playing, running
 from tests.journeys.test_login import log_in
+from tests.journeys.test_workers import closed
 from tests.peers import clients
 from tests.peers.cable import Cable, cable_to
 from tests.peers.postgres import Postgres
@@ -126,8 +127,8 @@ def test_a_session_is_taken_up_by_who_opened_it_alone(stage: Stage, tmp_path: Pa
         assert (await _until(second, Ended)).revoked
         with pytest.raises(UpgradeRefused):
             await resume_control(broker, own.headers("GET", stage.url + RESUME))
-        await first.close()
-        await second.close()
+        await closed(first)
+        await closed(second)
 
     asyncio.run(scene())
     stage.nothing_remains()
