@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.peers.postgres import installations
 
@@ -17,6 +18,8 @@ from benchmarks.report import endings_table
 from benchmarks.rulings import measure_rulings, rulings_table
 from benchmarks.starts import measure_starts, starts_table
 
+F = TypeVar("F")
+
 
 def measured_alone(said: argparse.Namespace) -> bool:
     """Whether that was all that was asked for."""
@@ -24,9 +27,9 @@ def measured_alone(said: argparse.Namespace) -> bool:
         for name, microseconds in measure_pump(said.pump).items():
             print(f"{name}: {microseconds:.1f} µs of CPU in the pump")
     elif said.only == "start":
-        _starts(said.rounds, said.json)
+        _by_rounds(measure_starts, starts_table, said)
     elif said.only == "rulings":
-        _rulings(said.rounds, said.json)
+        _by_rounds(measure_rulings, rulings_table, said)
     elif said.only == "endings":
         _endings(said.sessions, said.json)
     else:
@@ -34,22 +37,14 @@ def measured_alone(said: argparse.Namespace) -> bool:
     return True
 
 
-def _starts(rounds: int, file: Path | None) -> None:
-    """Without servers: what the commands themselves take."""
+def _by_rounds(measure: Callable[[int], F], table: Callable[[F], str], said: argparse.Namespace) -> None:
+    """What needs no servers."""
     before = os.getloadavg()[0]
-    found = measure_starts(rounds)
-    print(f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {rounds} rounds", end="\n\n")
-    print(starts_table(found))
-    _write(found, file)
-
-
-def _rulings(rounds: int, file: Path | None) -> None:
-    """Without servers: the court and its reader of statements."""
-    before = os.getloadavg()[0]
-    found = measure_rulings(rounds)
-    print(f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {rounds} rounds", end="\n\n")
-    print(rulings_table(found))
-    _write(found, file)
+    found = measure(said.rounds)
+    facts = f"python {platform.python_version()}, cores {os.cpu_count()}, load {before:.1f}, {said.rounds} rounds"
+    print(facts, end="\n\n")
+    print(table(found))
+    _write(found, said.json)
 
 
 def _endings(sessions: int, file: Path | None) -> None:

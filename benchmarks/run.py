@@ -51,6 +51,10 @@ class Found(Struct):
     samples: Samples = field(default_factory=dict)
     figures: Figures = field(default_factory=dict)
 
+    @property
+    def parts(self) -> tuple[dict[str, Measured], Samples, Figures]:
+        return self.measured, self.samples, self.figures
+
 
 def main() -> int:
     said = arguments(__doc__ or "")
@@ -101,19 +105,17 @@ def _tell_all(found: Found) -> None:
         print(openings_table(found.samples), end="\n\n")
     if found.figures:
         print(figures_table(found.figures), end="\n\n")
-    print(goals_table(goals(found.measured, found.samples, found.figures)), end="\n\n")
+    print(goals_table(goals(*found.parts)), end="\n\n")
 
 
 def _write(said: argparse.Namespace, found: Found) -> None:
-    measured = (found.measured, found.samples, found.figures)
     if said.json is not None:
-        told = [msgspec.to_builtins(goal) for goal in goals(*measured)]
-        said.json.write_text(json.dumps(document(found.facts, *measured) | {"goals": told}, indent=1) + "\n")
+        told = [msgspec.to_builtins(goal) for goal in goals(*found.parts)]
+        said.json.write_text(json.dumps(document(found.facts, *found.parts) | {"goals": told}, indent=1) + "\n")
 
 
 def _keep(said: argparse.Namespace, found: Found) -> None:
-    measured = (found.measured, found.samples, found.figures)
-    line = kept(found.facts, *measured)
+    line = kept(found.facts, *found.parts)
     before = lines_like(said.history or HISTORY, line)
     if worse := slower(before, line):
         print("slower than the last run of this machine: " + "; ".join(worse))

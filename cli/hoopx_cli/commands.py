@@ -139,9 +139,9 @@ class Group:
         if not words and self.alone is None:
             kit.out.insist(self.page(path))
             return int(ExitCode.USAGE)
-        if self.alone is not None and not _read(path, before, self.places).get(HELP.name):
+        given = _read(path, before, self.places)
+        if self.alone is not None and not given.get(HELP.name):
             return self.alone.run(path, before, kit)
-        _read(path, before, self.places)
         kit.out.data(self.page(path))
         return 0
 

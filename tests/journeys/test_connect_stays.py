@@ -10,7 +10,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import psycopg
 import pytest
@@ -23,7 +22,6 @@ from hoopx_broker.tunnel.client import (
     SESSION,
     STREAM,
     Broker,
-    Control,
     UpgradeRefused,
     open_control,
     resume_control,
@@ -32,15 +30,14 @@ from hoopx_cli import trust
 from hoopx_cli.credential import Credential
 from hoopx_cli.settings import Settings
 from tests.golden.cli_json import as_told
-from tests.journeys.stage import CAST, Running, Stage, playing, running
+from tests.journeys.controls import closed, job, until
+from tests.journeys.stage import Running, Stage, playing, running
 from tests.journeys.test_login import log_in
-from tests.journeys.test_workers import closed
 from tests.peers import clients
 from tests.peers.cable import Cable, cable_to
 from tests.peers.postgres import Postgres
 from tests.peers.processes import closed_port, eventually
 
-Heard = TypeVar("Heard", Opened, Ended)
 PAGE = Path(__file__).parents[2] / "docs/connect.md"
 TARGET = "shop-prod"
 DSN = r"postgresql://\S+"
@@ -104,10 +101,10 @@ def _cut_while_it_runs(stage: Stage, cable: Cable) -> None:
 def test_a_session_is_taken_up_by_who_opened_it_alone(stage: Stage, tmp_path: Path) -> None:
     async def scene() -> None:
         broker = Broker(stage.url, trust.context(Settings(stage.url, stage.fingerprint, tmp_path)))
-        mine = Credential(Secret(stage.mint.token("ann", CAST["ann"])), ProofKey.create(), "Bearer")
+        mine = job(stage)
         first = await open_control(broker, mine.headers("GET", stage.url + SESSION))
         first.say(Open(TARGET, grace=3_600))
-        opened = await _until(first, Opened)
+        opened = await until(first, Opened)
         assert opened.grace == 10, "the broker has its own bound"
         grant = Secret(opened.grant)
         thief, own = Credential(grant, ProofKey.create(), "DPoP"), mine.of_grant(grant)
@@ -121,10 +118,10 @@ def test_a_session_is_taken_up_by_who_opened_it_alone(stage: Stage, tmp_path: Pa
                 await resume_control(broker, headers)
             assert refused.value.status == 401
         second = await resume_control(broker, own.headers("GET", stage.url + RESUME))
-        assert (await _until(second, Opened)).session == opened.session
+        assert (await until(second, Opened)).session == opened.session
         assert await first.hear() is None, "one link at a time"
         second.say(Hangup())
-        assert (await _until(second, Ended)).revoked
+        assert (await until(second, Ended)).revoked
         with pytest.raises(UpgradeRefused):
             await resume_control(broker, own.headers("GET", stage.url + RESUME))
         await closed(first)
@@ -202,9 +199,3 @@ def test_the_examples_of_the_page_run(stage: Stage, ended: None) -> None:
 def ended(stage: Stage) -> Iterator[None]:
     yield
     stage.hoopx("disconnect", "--all")
-
-
-async def _until(control: Control, kind: type[Heard]) -> Heard:
-    while not isinstance(heard := await asyncio.wait_for(control.hear(), 60), kind):
-        assert heard is not None
-    return heard

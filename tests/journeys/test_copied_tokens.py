@@ -16,6 +16,7 @@ from hoopx_cli import settings as cli_settings
 from hoopx_cli import trust
 from hoopx_cli.credential import Credential
 from tests.journeys import native
+from tests.journeys.controls import closed, job
 from tests.journeys.stage import CAST, Stage
 from tests.peers import clients
 
@@ -46,10 +47,6 @@ def broker_of(stage: Stage) -> Broker:
     return Broker(settings.broker, trust.context(settings))
 
 
-def job(stage: Stage) -> Credential:
-    return Credential(Secret(stage.mint.token("ann", CAST["ann"])), ProofKey.create(), "Bearer")
-
-
 @asynccontextmanager
 async def opened(broker: Broker, credential: Credential) -> AsyncIterator[tuple[Control, Opened]]:
     control = await open_control(broker, credential.headers("GET", broker.url + SESSION))
@@ -60,7 +57,7 @@ async def opened(broker: Broker, credential: Credential) -> AsyncIterator[tuple[
         yield control, said
     finally:
         control.say(Hangup())
-        await control.close()
+        await closed(control)
 
 
 async def opens(broker: Broker, headers: Mapping[str, str]) -> None:
@@ -112,7 +109,7 @@ def test_a_grant_is_no_token_and_a_token_no_grant(stage: Stage) -> None:
             said = await control.hear()
             assert isinstance(said, Refusal)
             assert said.exit_code == 11
-            await control.close()
+            await closed(control)
 
     asyncio.run(scene())
 
@@ -124,7 +121,7 @@ def test_a_session_is_not_opened_without_a_proof(stage: Stage) -> None:
         said = await control.hear()
         assert isinstance(said, Refusal)
         assert (said.exit_code, "proof" in said.message) == (11, True)
-        await control.close()
+        await closed(control)
 
     asyncio.run(scene())
 

@@ -13,14 +13,12 @@ from contextlib import closing, suppress
 from http.client import HTTPSConnection
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from hoopx_broker.api.messages import Ended, Hangup, Open, Opened
-from hoopx_broker.api.proof import ProofKey
 from hoopx_broker.terms.secret import Secret
 from hoopx_broker.terms.settings import StateUrl
 from hoopx_broker.tunnel.client import (
@@ -34,17 +32,16 @@ from hoopx_broker.tunnel.client import (
 )
 from hoopx_broker.tunnel.way import way
 from hoopx_cli import trust
-from hoopx_cli.credential import Credential
 from hoopx_cli.settings import Settings
 from tests.journeys import native
-from tests.journeys.stage import CAST, Stage, playing, running
+from tests.journeys.controls import closed, job, until
+from tests.journeys.stage import Stage, playing, running
 from tests.laws.test_way_laws import hello
 from tests.peers import clients
 from tests.peers.postgres import Postgres
 from tests.peers.processes import eventually
 from tests.peers.state import fresh_state
 
-Heard = TypeVar("Heard", Opened, Ended)
 WORKERS = 3
 TARGET = "shop-dev"
 ENDLESS = "SELECT pg_sleep(600)"
@@ -87,25 +84,11 @@ def named(worker: int) -> str:
     return next(name for name in names if way(hello(name.encode()), "", WORKERS) == worker)
 
 
-def credential(stage: Stage) -> Credential:
-    return Credential(Secret(stage.mint.token("ann", CAST["ann"])), ProofKey.create(), "Bearer")
-
-
 async def opened(stage: Crowd, worker: int) -> Control:
-    control = await open_control(stage.at(worker), credential(stage).headers("GET", stage.url + SESSION))
+    control = await open_control(stage.at(worker), job(stage).headers("GET", stage.url + SESSION))
     control.say(Open(TARGET))
     await until(control, Opened)
     return control
-
-
-async def closed(control: Control) -> None:
-    """Its socket too, which closes a moment later."""
-    assert control._transport is not None
-    connection = control._transport.underlying_transport.get_extra_info("socket")
-    await control.close()
-    async with asyncio.timeout(60):
-        while connection.fileno() != -1:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
 
 
 def status(broker: Broker, path: str, headers: dict[str, str]) -> int:
@@ -116,12 +99,6 @@ def status(broker: Broker, path: str, headers: dict[str, str]) -> int:
     with closing(HTTPSConnection(place.hostname or "", place.port, context=broker.tls, timeout=60)) as connection:
         connection.request("GET", path, headers=headers | upgrade | key)
         return connection.getresponse().status
-
-
-async def until(control: Control, kind: type[Heard]) -> Heard:
-    while not isinstance(heard := await asyncio.wait_for(control.hear(), 60), kind):
-        assert heard is not None
-    return heard
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +139,7 @@ def test_a_statement_goes_through_and_an_approval_given_elsewhere_is_heard(crowd
 
 def test_a_session_is_taken_up_again_where_it_is_and_a_used_proof_is_refused_at_every_worker(crowd: Crowd) -> None:
     async def scene() -> None:
-        mine = credential(crowd)
+        mine = job(crowd)
         used = mine.headers("GET", crowd.url + SESSION)
         first = await open_control(crowd.at(1), used)
         first.say(Open(TARGET, grace=60))

@@ -11,21 +11,15 @@ from hoopx_broker.terms.errors import BadInput
 from hoopx_broker.terms.settings import BrokerConfig
 
 
-class Bound(Struct, frozen=True):
-    """Where the broker can be reached: known once the port is bound."""
-
-    listening: socket.socket
-    public_url: str
-
-
 class Place(Struct, frozen=True):
-    """As `Bound`. A worker has no socket that listens."""
+    """Known once the port is bound. A worker has no socket that listens."""
 
     listening: socket.socket | None
     public_url: str
 
 
-def bind(settings: BrokerConfig) -> Bound:
+def bind(settings: BrokerConfig) -> tuple[socket.socket, str]:
+    """The socket, and the URL with the port that it got. Raises `BadInput`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
@@ -38,11 +32,10 @@ def bind(settings: BrokerConfig) -> Bound:
         ) from error
     port = listening.getsockname()[1]
     public = settings.public_url
-    return Bound(listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public)
+    return listening, public.removesuffix(":0") + f":{port}" if public.endswith(":0") else public
 
 
 def place_of(settings: BrokerConfig, seated: Seated | None) -> Place:
     if seated is not None:
         return Place(None, seated.public_url)
-    bound = bind(settings)
-    return Place(bound.listening, bound.public_url)
+    return Place(*bind(settings))

@@ -63,7 +63,7 @@ from hoopx_broker.terms.errors import BadInput, HoopxError
 from hoopx_broker.terms.settings import BrokerConfig, StateUrl
 from hoopx_broker.tunnel.crew import Crew
 from hoopx_broker.tunnel.door import Door
-from hoopx_broker.tunnel.post import Post
+from hoopx_broker.tunnel.post import ALONE, Post
 
 # A supervisor kills after 10 s (docker) to 90 s (systemd); leases that are not revoked by then are at the next start.
 STOP_SECONDS = 8.0
@@ -83,14 +83,12 @@ def serve(path: Path, *, standby: bool = False, workers: int = 1) -> int:
         uvloop.run(_serve(settings, path if standby else None, sparing))
         return 0
     check_workers(settings, workers)
-    place = bind(settings)
-    seat = lead(place.listening, settings.keys, workers)
+    listening, public_url = bind(settings)
+    seat = lead(listening, settings.keys, workers)
     if isinstance(seat, int):
         return seat
     log.name_worker(seat.number)
-    uvloop.run(
-        _serve(settings, None, sparing, Seated(seat, Post(seat.channel, seat.number, workers), place.public_url))
-    )
+    uvloop.run(_serve(settings, None, sparing, Seated(seat, Post(seat.channel, seat.number, workers), public_url)))
     return 0
 
 
@@ -192,7 +190,7 @@ async def _start(
         )
     )
     behind = Behind(gate, passes, loyalty, arrivals, sessions, opening, services)
-    tunnels = Tunnels(behind, seated.post if seated is not None else None)
+    tunnels = Tunnels(behind, seated.post if seated is not None else ALONE)
     ways = Ways.lay(trusted, embedded, place.public_url, registers, time.time, refused)
     for way in ways.all:
         _log.info("pages.way_in", issuer=way.client.issuer, client=way.client.client_id, returns_to=way.callback)

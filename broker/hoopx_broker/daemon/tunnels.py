@@ -23,7 +23,7 @@ from hoopx_broker.session.database_session import of_database
 from hoopx_broker.session.links import ControlLink, StreamLink
 from hoopx_broker.session.live import LiveSession, Sessions
 from hoopx_broker.session.loyalty import Loyalty
-from hoopx_broker.session.native import Native, NativeClient, no_pass
+from hoopx_broker.session.native import Native, NativeClient
 from hoopx_broker.session.opening import Opening
 from hoopx_broker.session.services import Services
 from hoopx_broker.session.shared import SharedSessions
@@ -50,7 +50,7 @@ class Behind(Struct, frozen=True):
 class Tunnels:
     """`entrance` is what the door asks."""
 
-    def __init__(self, behind: Behind, others: Others | None = None) -> None:
+    def __init__(self, behind: Behind, others: Others) -> None:
         self._behind = behind
         streams = Streams(others)
         services = behind.services
@@ -64,7 +64,7 @@ class Tunnels:
             streams,
             services.crew,
             services.targets,
-            partial(fetch, others, behind.passes) if others is not None else no_pass,
+            partial(fetch, others, behind.passes),
         )
         self.streams = streams
         self.entrance = Entrance(

@@ -64,11 +64,6 @@ _CODES: dict[type[HoopxError], str] = {
 Fetch = Callable[[Secret], Awaitable[Pass | None]]
 
 
-async def no_pass(_: Secret) -> Pass | None:
-    """Where all that are given are here."""
-    return None
-
-
 class Native(Struct, frozen=True):
     """What native clients need. `streams` are those of all of them: a cancel request names no session.
 
@@ -83,7 +78,7 @@ class Native(Struct, frozen=True):
     streams: Streams
     crew: Crew
     targets: Mapping[str, Target]
-    fetch: Fetch = no_pass
+    fetch: Fetch
 
 
 class NativeClient(asyncio.Protocol):

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 
 from hoopx_broker.session.pump import Pump
-from hoopx_broker.tunnel.post import Alone, Others
+from hoopx_broker.tunnel.post import ALONE, Others
 from hoopx_broker.tunnel.way import of_key
 from hoopx_broker.wire.postgres.beginning import KEY_BYTES, KEY_BYTES_3_0
 
@@ -21,8 +21,8 @@ class Streams:
     Of several workers each finds by a key whose it is: a cancel request behind TLS may reach any of them.
     """
 
-    def __init__(self, others: Others | None = None) -> None:
-        self._others = others or Alone()
+    def __init__(self, others: Others = ALONE) -> None:
+        self._others = others
         # By the hash of what every version's key begins with: which version it is, the client says only later.
         self._by_key: dict[bytes, Pump] = {}
 

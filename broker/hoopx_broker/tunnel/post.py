@@ -34,6 +34,9 @@ class Alone:
         return None
 
 
+ALONE = Alone()
+
+
 class Post:
     """Questions are told apart by their first byte."""
 
